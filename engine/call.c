@@ -1,0 +1,196 @@
+/* A call's way on the lane: entered, answered, ended. The caller's side of it is call_stub.c. */
+#include "engine/call.h"
+
+#include <string.h>
+
+#include "engine/engine.h"
+#include "engine/inbound.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
+
+void wbi_call_enter(struct wb_call *call)
+{
+    struct wb_peer *peer = call->peer;
+    call->prev = NULL;
+    call->next = peer->calls;
+    if (peer->calls != NULL) {
+        peer->calls->prev = call;
+    }
+    peer->calls = call;
+    atomic_store_explicit(&call->state, WBI_CALL_OPEN, memory_order_release);
+    wbi_count(&call->lane->counters.calls_begun, 1);
+}
+
+static void unlist(struct wb_call *call)
+{
+    if (call->next != NULL) {
+        call->next->prev = call->prev;
+    }
+    if (call->prev != NULL) {
+        call->prev->next = call->next;
+    } else {
+        call->peer->calls = call->next;
+    }
+}
+
+void wbi_call_announce(struct wb_call *call)
+{
+    struct wb_engine *engine = call->lane->engine;
+    wbi_count(&call->lane->counters.calls_ended, 1);
+    atomic_store_explicit(&call->state, WBI_CALL_ENDED, memory_order_release);
+    /* a waiter that parks right now may miss this; it wakes by itself soon (wait.c) */
+    if (atomic_load_explicit(&engine->parked, memory_order_relaxed) > 0) {
+        wbi_engine_notify(engine);
+    }
+}
+
+static void set_text(struct wb_call *call, const char *text)
+{
+    size_t len = text != NULL ? strnlen(text, sizeof call->text - 1) : 0;
+    if (len > 0) {
+        memcpy(call->text, text, len);
+    }
+    call->text[len] = '\0';
+}
+
+/* A parcel that still waits goes on without its call; what it offers is taken back. */
+static void disown_parcel(struct wb_call *call)
+{
+    struct wbi_parcel *parcel = call->out.parcel;
+    if (parcel != NULL) {
+        call->set = parcel->out.set;
+        if (call->set != NULL) {
+            call->set->call = call;
+        }
+        parcel->out.set = NULL;
+        parcel->out.call = NULL;
+        call->out.parcel = NULL;
+    }
+}
+
+/* Tells the server to stop, once, where it may still be at work for this call. */
+static void stop_server(struct wb_call *call)
+{
+    bool reachable =
+        atomic_load_explicit(&call->peer->state, memory_order_relaxed) == WB_PEER_CONNECTED;
+    if (call->sent && !call->stopped && reachable) {
+        call->stopped = true;
+        wbi_control_cancel(call->peer, wbi_call_id(call));
+    }
+}
+
+void wbi_call_end(struct wb_call *call, int status, const char *text)
+{
+    unlist(call);
+    if (call->reply != NULL && call->reply->call == call && status != WB_OK) {
+        struct wbi_inbound *reply =
+            call->reply; /* still being fetched: nobody waits for it any more */
+        reply->call = NULL;
+        call->reply = NULL;
+        wbi_inbound_fail(reply, WB_ERR_CANCELLED);
+    }
+    disown_parcel(call);
+    call->status = status;
+    set_text(call, text);
+    if (status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED) {
+        stop_server(call);
+    }
+    if (call->set != NULL && !wbi_lease_set_withdraw(call->set)) {
+        atomic_store_explicit(&call->state, WBI_CALL_ENDING, memory_order_relaxed);
+        return;
+    }
+    wbi_call_announce(call);
+}
+
+void wbi_call_set_gone(struct wb_call *call)
+{
+    call->set = NULL;
+    if (atomic_load_explicit(&call->state, memory_order_relaxed) == WBI_CALL_ENDING) {
+        wbi_call_announce(call);
+    }
+}
+
+/* ---- the reply ---- */
+
+static void end_with_error(struct wb_call *call, const struct wbi_header *header,
+                           const uint8_t *text, size_t len)
+{
+    char words[sizeof call->text];
+    size_t used = len < sizeof words - 1 ? len : sizeof words - 1;
+    memcpy(words, text, used);
+    words[used] = '\0';
+    for (size_t i = 0; i < used; i++) {
+        if ((unsigned char)words[i] < ' ') {
+            words[i] = ' '; /* a peer's text goes to terminals and logs */
+        }
+    }
+    if (call->error != NULL && header->status == WB_ERR_REMOTE) {
+        call->error->code = header->code;
+        memcpy(call->error->text, words, used + 1);
+    }
+    wbi_call_end(call, header->status == WB_AGAIN ? WB_ERR_REMOTE : header->status, words);
+}
+
+/* The lease of this call has been released if the peer is honest: the reply's message says so
+ * before its result. */
+static bool take_result(struct wb_call *call, uint8_t *slot, size_t len, size_t archive_at)
+{
+    call->slot = slot;
+    call->archive = slot + archive_at;
+    call->archive_len = len - archive_at;
+    wbi_call_end(call, WB_OK, NULL);
+    return true;
+}
+
+bool wbi_call_reply(struct wb_peer *peer, uint8_t *slot, size_t len,
+                    const struct wbi_header *header)
+{
+    struct wb_call *call = wbi_call_find(&peer->lane->calls, header->call_id);
+    if (call != NULL && (call->peer != peer || !call->sent || call->reply != NULL)) {
+        call = NULL;
+    }
+    bool leased = (header->flags & WBI_FLAG_LEASED) != 0;
+    if (call == NULL) {
+        wbi_count(&peer->lane->counters.late_replies, 1);
+        if (leased) {
+            wbi_control_release(peer, wbi_id_decode(slot + WBI_REPLY_BYTES));
+        }
+        return false;
+    }
+    if (leased) {
+        wbi_inbound_start(peer, slot, len, header, call);
+        return true;
+    }
+    size_t archive_at = WBI_REPLY_BYTES + (size_t)header->release_count * WBI_ID_BYTES;
+    if (header->status != WB_OK) {
+        end_with_error(call, header, slot + archive_at, len - archive_at);
+        return false;
+    }
+    return take_result(call, slot, len, archive_at);
+}
+
+void wbi_call_reply_fetched(struct wb_call *call, struct wbi_inbound *inbound, int status)
+{
+    inbound->call = NULL;
+    call->reply = NULL;
+    if (status == WB_OK) {
+        call->reply = inbound;
+        call->archive = inbound->archive;
+        call->archive_len = inbound->archive_len;
+    }
+    wbi_call_end(call, status, status == WB_OK ? NULL : "the reply could not be fetched");
+}
+
+void wbi_call_forget(struct wb_call *call)
+{
+    if (call->slot != NULL) {
+        wbi_slots_return(&call->lane->slots, call->slot);
+        call->slot = NULL;
+    }
+    wbi_inbound_free(call->reply);
+    call->reply = NULL;
+    if (call->room != NULL) {
+        wbi_rma_block_unref(call->room);
+        call->room = NULL;
+    }
+}

@@ -1,0 +1,99 @@
+/*
+ * Calls as their caller sees them: a table of max_calls, addressed by index and generation, so that
+ * a late reply never meets a new call. States: FREE -> WRITING (begin) -> OPEN (commit) -> [ENDING]
+ * -> ENDED -> FREE (close). Only the lane thread moves a call out of OPEN and ENDING; `status` and
+ * the result are written before ENDED is.
+ */
+#ifndef WBI_ENGINE_CALL_H
+#define WBI_ENGINE_CALL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <waybill/engine.h>
+
+#include "engine/parcel.h"
+
+struct wbi_inbound;
+struct wbi_lane;
+
+enum wbi_call_state {
+    WBI_CALL_FREE,
+    WBI_CALL_WRITING,
+    WBI_CALL_OPEN,
+    WBI_CALL_ENDING, /* the end is known, and a lease is not yet back */
+    WBI_CALL_ENDED
+};
+
+struct wb_call {
+    _Atomic uint32_t state;
+    uint32_t index, generation;
+    _Atomic uint32_t next_free; /* index + 1 */
+    struct wbi_lane *lane;
+    struct wb_peer *peer;
+    const char *action;          /* its name, for errors */
+    struct wb_call *prev, *next; /* open calls of the peer */
+    uint64_t timeout_us;
+    uint64_t deadline; /* 0 until the lane has looked at its clock */
+    bool sent;
+    bool stopped; /* a CANCEL has been asked for */
+    int status;
+
+    /* the request */
+    struct wbi_outgoing out; /* between begin and commit; afterwards its parcel, while that waits */
+    struct wbi_lease_set *set; /* chunks that the peer may be reading */
+
+    /* the result */
+    uint8_t *slot; /* that holds the reply's message, or NULL */
+    const uint8_t *archive;
+    uint64_t archive_len;
+    struct wbi_inbound *reply; /* with the landings of a reply that had chunks, or NULL */
+    struct wb_rma_block *room; /* reserved for the fetched parts of the reply, or NULL */
+    uint64_t room_bytes;
+    struct wb_error *error; /* the caller's */
+    char text[120];         /* why it failed, "" if the status says it all */
+};
+
+struct wbi_calls {
+    struct wb_call *table;
+    uint32_t count;
+    _Atomic uint64_t
+        free; /* index + 1 of the first free call, and a count that makes each value new (ABA) */
+};
+
+int wbi_calls_open(struct wbi_calls *calls, struct wbi_lane *lane, uint32_t count);
+void wbi_calls_close(struct wbi_calls *calls);
+
+/* Any thread: a free call, or NULL; and back. */
+struct wb_call *wbi_call_take(struct wbi_calls *calls);
+void wbi_call_give(struct wbi_calls *calls, struct wb_call *call);
+
+/* Gives back what an ended call holds: slot, landings, room. Whoever owns the call. */
+void wbi_call_forget(struct wb_call *call);
+
+/* The call that an id names, if it is OPEN and of that generation; NULL otherwise. Lane thread. */
+struct wb_call *wbi_call_find(struct wbi_calls *calls, uint64_t id);
+uint64_t wbi_call_id(const struct wb_call *call);
+
+/* Lane thread: the call is under way: lists it at its peer. */
+void wbi_call_enter(struct wb_call *call);
+
+/* Lane thread: ends an open call, once. The set is withdrawn, a parcel that still waits is
+ * disowned, the peer is told to stop where the end came from here (timed out). `text` may be NULL.
+ */
+void wbi_call_end(struct wb_call *call, int status, const char *text);
+
+/* Lane thread: the set that an ending call waited for is back. */
+void wbi_call_set_gone(struct wb_call *call);
+
+/* Lane thread: tells the caller: nothing more will change. */
+void wbi_call_announce(struct wb_call *call);
+
+/* Lane thread: a reply has come. Returns whether the slot was kept. */
+bool wbi_call_reply(struct wb_peer *peer, uint8_t *slot, size_t len,
+                    const struct wbi_header *header);
+
+/* Lane thread: the fetched reply of `call` is complete (inbound is taken), or failed with a status.
+ */
+void wbi_call_reply_fetched(struct wb_call *call, struct wbi_inbound *inbound, int status);
+
+#endif

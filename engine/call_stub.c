@@ -1,0 +1,269 @@
+/* A call as its caller makes it: the steps behind NAME_async, NAME_finish and NAME_call. Any
+ * thread. */
+#include <string.h>
+#include <waybill/action.h>
+
+#include "engine/clock.h"
+#include "engine/engine.h"
+#include "engine/inbound.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
+#include "engine/serve.h"
+
+static const struct wb_call_options no_options;
+
+enum {
+    WBI_ROOM_SLACK = 4096
+}; /* so that the rounding of several landings fits in what the caller reserved */
+
+void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
+                  const struct wb_call_options *options)
+{
+    const struct wb_engine_config *config = &peer->lane->engine->config;
+    struct wb_thresholds thresholds = {.pointer = config->pointer_threshold,
+                                       .rma = config->rma_threshold};
+    if (options != NULL && (options->flags & WB_CALL_COPY) != 0) {
+        thresholds = (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX};
+    }
+    wb_sizer_start(sizer, thresholds);
+}
+
+/* Room for the fetched parts of the reply is there before the call goes, so that a reply can always
+ * land. */
+static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_grow)
+{
+    if (reply_bytes == 0) {
+        return WB_OK;
+    }
+    struct wb_engine *engine = call->lane->engine;
+    if (reply_bytes > engine->config.budget_bytes) {
+        return wbi_error(WB_ERR_BUDGET, "reply_bytes %llu is more than the budget of %llu bytes",
+                         (unsigned long long)reply_bytes,
+                         (unsigned long long)engine->config.budget_bytes);
+    }
+    int status = wbi_rma_alloc(engine->allocator, (size_t)reply_bytes + WBI_ROOM_SLACK, may_grow,
+                               &call->room);
+    call->room_bytes = status == WB_OK ? reply_bytes + WBI_ROOM_SLACK : 0;
+    return status;
+}
+
+static uint32_t deadline_on_wire(uint64_t timeout_us)
+{
+    return timeout_us < UINT32_MAX ? (uint32_t)timeout_us : UINT32_MAX;
+}
+
+/* A call in state WRITING for this peer; nothing is held yet. */
+static int take_call(struct wb_peer *peer, struct wb_action *action,
+                     const struct wb_call_options *options, struct wb_call **taken)
+{
+    struct wbi_lane *lane = peer->lane;
+    if (atomic_load_explicit(&peer->state, memory_order_acquire) == WB_PEER_LOST) {
+        return wbi_error(WB_ERR_NOT_SENT, "%s: the peer is lost; connect anew", peer->url);
+    }
+    struct wb_call *call = wbi_call_take(&lane->calls);
+    if (call == NULL) {
+        return wbi_error(WB_AGAIN, "%s: %u calls are open already (max_calls)", peer->url,
+                         lane->calls.count);
+    }
+    atomic_store_explicit(&call->state, WBI_CALL_WRITING, memory_order_relaxed);
+    call->peer = peer;
+    call->action = action->name;
+    call->timeout_us =
+        options->timeout_us != 0 ? options->timeout_us : lane->engine->config.call_timeout_us;
+    call->deadline = 0;
+    call->sent = call->stopped = false;
+    call->status = WB_OK;
+    call->set = NULL;
+    call->error = options->error;
+    call->text[0] = '\0';
+    call->out.peer = peer;
+    call->out.call = call;
+    call->out.message = NULL;
+    call->out.parcel = NULL;
+    call->out.set = NULL;
+    call->out.long_block = NULL;
+    if (atomic_load_explicit(&action->id, memory_order_acquire) == 0) {
+        wb_action_prepare(action);
+    }
+    call->out.header = (struct wbi_header){
+        .kind = WBI_REQUEST,
+        .flags = (options->flags & WB_CALL_COPY) != 0 ? WBI_FLAG_COPY : 0,
+        .call_id = wbi_call_id(call),
+        .action = atomic_load_explicit(&action->id, memory_order_relaxed),
+        .signature = atomic_load_explicit(&action->signature, memory_order_relaxed),
+        .deadline_us = deadline_on_wire(call->timeout_us)};
+    *taken = call;
+    return WB_OK;
+}
+
+static void give_call(struct wb_call *call)
+{
+    wbi_call_forget(call);
+    wbi_call_give(&call->lane->calls, call);
+}
+
+int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct wb_sizer *sizer,
+                  const struct wb_call_options *options, struct wb_writer *writer)
+{
+    struct wb_call *call = NULL;
+    options = options != NULL ? options : &no_options;
+    int status = take_call(peer, action, options, &call);
+    if (status != WB_OK) {
+        return status;
+    }
+    struct wbi_lane *lane = peer->lane;
+    bool inside = wbi_lane_is_mine(lane);
+    status = reserve_room(call, options->reply_bytes, !inside);
+    status = status == WB_OK ? wbi_outgoing_prepare(&call->out, sizer, !inside) : status;
+    if (status == WB_OK) {
+        call->out.header.reply_room = call->room_bytes;
+        enum wbi_entry_kind entry = wbi_lane_enter(lane);
+        status = wbi_outgoing_place(&call->out, sizer, entry != WBI_LANE_BUSY, writer);
+        if (entry == WBI_LANE_ENTERED && (status != WB_OK || call->out.parcel != NULL)) {
+            wbi_lane_leave(
+                lane); /* only a message in the fabric's slot needs the lane until commit */
+        }
+    }
+    if (status != WB_OK) {
+        give_call(call);
+        return status;
+    }
+    writer->owner = call;
+    return WB_OK;
+}
+
+/* The message stands in the fabric's slot, and this thread has held the lane since begin. */
+static void commit_in_lane(struct wb_call *call)
+{
+    struct wbi_lane *lane = call->lane;
+    wbi_call_enter(call);
+    wbi_outgoing_send(&call->out);
+    if (!lane->inside) {
+        wbi_lane_leave(lane);
+    }
+}
+
+int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
+{
+    struct wb_call *call = writer->owner;
+    struct wbi_lane *lane = call->lane;
+    bool in_slot = call->out.parcel == NULL;
+    int status = wbi_outgoing_written(&call->out, writer);
+    if (status != WB_OK) {
+        wbi_outgoing_abandon(&call->out);
+        if (in_slot && !lane->inside) {
+            wbi_lane_leave(lane);
+        }
+        give_call(call);
+        return status;
+    }
+    *out = call;
+    if (in_slot) {
+        commit_in_lane(call);
+    } else {
+        call->out.parcel->out = call->out;
+        wbi_lane_submit(lane, call->out.parcel);
+    }
+    return WB_OK;
+}
+
+/* ---- waiting and the result ---- */
+
+/* A result is decoded once: what another thread may free later is no help to it. */
+static int make_result_vector(void *lane, struct wb_rma_block *block, const void *data,
+                              uint64_t bytes, uint32_t elem_size, wb_rma_vector *out)
+{
+    int status = wbi_make_vector(lane, block, data, bytes, elem_size, out);
+    return status == WB_AGAIN ? WB_ERR_BUDGET : status;
+}
+
+static bool call_ended(void *call)
+{
+    return wb_call_done(call);
+}
+
+bool wb_call_done(const struct wb_call *call)
+{
+    return atomic_load_explicit(&call->state, memory_order_acquire) == WBI_CALL_ENDED;
+}
+
+int wb_call_wait(struct wb_call *call, uint64_t timeout_us)
+{
+    return wb_call_done(call) ? WB_OK : wbi_await(call->lane->engine, call_ended, call, timeout_us);
+}
+
+int wb_call_open(struct wb_call *call, struct wb_reader *reader)
+{
+    /* the lane ends the call at its deadline at the latest */
+    int status = wb_call_wait(call, UINT64_MAX);
+    if (status != WB_OK) {
+        return status;
+    }
+    if (call->status != WB_OK) {
+        return wbi_error(call->status, "%s: %s%s%s", call->action, wb_status_text(call->status),
+                         call->text[0] != '\0' ? ": " : "", call->text);
+    }
+    const struct wbi_inbound *reply = call->reply;
+    *reader = (struct wb_reader){.begin = call->archive,
+                                 .at = call->archive,
+                                 .end = call->archive + call->archive_len,
+                                 .make_vector = make_result_vector,
+                                 .context = call->lane};
+    if (reply != NULL) {
+        reader->landings = reply->landings;
+        reader->landing_count = reply->chunk_count;
+        reader->backing = reply->archive_part.block;
+    }
+    return WB_OK;
+}
+
+void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)
+{
+    if (!wb_call_done(call)) {
+        return; /* finish was refused inside a handler: the handle stays the caller's */
+    }
+    if (keep) {
+        hold->call = call;
+    } else {
+        give_call(call);
+    }
+}
+
+void wb_hold_release(struct wb_hold *hold)
+{
+    if (hold->call != NULL) {
+        give_call(hold->call);
+        hold->call = NULL;
+    }
+}
+
+static bool call_is_free(void *context)
+{
+    struct wb_peer *peer = context;
+    struct wbi_lane *lane = peer->lane;
+    return atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_LOST ||
+           (uint32_t)atomic_load_explicit(&lane->calls.free, memory_order_relaxed) != 0;
+}
+
+int wb_call_await_room(struct wb_peer *peer, const struct wb_call_options *options,
+                       uint64_t *started_us)
+{
+    static const uint64_t look_again_us =
+        1000; /* memory that another thread frees is announced by nobody */
+    struct wb_engine *engine = peer->lane->engine;
+    uint64_t timeout = options != NULL && options->timeout_us != 0 ? options->timeout_us
+                                                                   : engine->config.call_timeout_us;
+    uint64_t now = wbi_now();
+    *started_us = *started_us != 0 ? *started_us : now;
+    if (now - *started_us >= timeout) {
+        return wbi_error(WB_ERR_TIMED_OUT, "%s: no room for the call in %llu us", peer->url,
+                         (unsigned long long)timeout);
+    }
+    if (wbi_engine_inside(engine)) {
+        return wbi_error(WB_ERR_DEADLOCK, "%s: a waiting call inside a handler; use async",
+                         peer->url);
+    }
+    int status = call_is_free(peer) ? wb_wait(engine, look_again_us)
+                                    : wbi_await(engine, call_is_free, peer, look_again_us);
+    return status == WB_ERR_DEADLOCK ? status : WB_OK;
+}

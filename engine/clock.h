@@ -1,0 +1,37 @@
+/*
+ * The one door to time, chance, sleeping and waiting on descriptors. Nothing in engine reads the
+ * clock past it, so a test that links its own clock.c owns all of them.
+ */
+#ifndef WBI_ENGINE_CLOCK_H
+#define WBI_ENGINE_CLOCK_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* CLOCK_MONOTONIC in microseconds; never 0. */
+uint64_t wbi_now(void);
+
+/* Fills bytes that nobody else can guess. Returns WB_OK or WB_ERR_SYSTEM. */
+int wbi_random(void *bytes, size_t len);
+
+/* Waits until descriptor `fd` (an epoll or event descriptor) is readable, timeout_us at most
+ * (rounded up to the clock's grain; 0 looks and returns). Returns 1 readable, 0 not (time passed,
+ * or a signal came), WB_ERR_SYSTEM. */
+int wbi_wait(int fd, uint64_t timeout_us);
+
+/* Sleeps while *word == expected, until wbi_unpark or timeout_us at most; may wake early. */
+void wbi_park(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_us);
+void wbi_unpark(_Atomic uint32_t *word);
+
+/* Tells the processor that this thread is polling. */
+static inline void wbi_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#endif

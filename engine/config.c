@@ -1,0 +1,83 @@
+/* The configuration: its defaults, its bounds, its text. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "engine/engine.h"
+#include "engine/wire.h"
+
+static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 30,
+                                                 .slab_bytes = 8 << 20,
+                                                 .eager_bytes = 8192,
+                                                 .pointer_threshold = 4096,
+                                                 .rma_threshold = 1024,
+                                                 .max_calls = 1024,
+                                                 .credits = 256,
+                                                 .max_peers = 256,
+                                                 .call_timeout_us = 30000000,
+                                                 .connect_timeout_us = 5000000,
+                                                 .spin_us = 50};
+
+void wb_engine_config_default(struct wb_engine_config *config)
+{
+    *config = defaults;
+}
+
+int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t size)
+{
+    return snprintf(text, size,
+                    "budget_bytes %" PRIu64 " bytes\nslab_bytes %" PRIu64
+                    " bytes\neager_bytes %" PRIu32 " bytes\npointer_threshold %" PRIu32
+                    " bytes\nrma_threshold %" PRIu32 " bytes\nmax_calls %" PRIu32
+                    " calls\ncredits %" PRIu32 " requests\nmax_peers %" PRIu32
+                    " peers\ncall_timeout_us %" PRIu64 " us\nconnect_timeout_us %" PRIu64
+                    " us\nspin_us %" PRIu64 " us\n",
+                    c->budget_bytes, c->slab_bytes, c->eager_bytes, c->pointer_threshold,
+                    c->rma_threshold, c->max_calls, c->credits, c->max_peers, c->call_timeout_us,
+                    c->connect_timeout_us, c->spin_us);
+}
+
+static int check_range(const char *name, uint64_t value, uint64_t low, uint64_t high)
+{
+    if (value >= low && value <= high) {
+        return WB_OK;
+    }
+    return wbi_error(WB_ERR_INVALID,
+                     "config.%s is %" PRIu64 "; it goes from %" PRIu64 " to %" PRIu64, name, value,
+                     low, high);
+}
+
+int wbi_config_check(const struct wb_engine_config *c)
+{
+    const struct {
+        const char *name;
+        uint64_t value, low, high;
+    } ranges[] = {
+        {"eager_bytes", c->eager_bytes, WBI_EAGER_MIN, 65536},
+        {"slab_bytes", c->slab_bytes, 2 << 20, 1 << 30},
+        {"pointer_threshold", c->pointer_threshold, 1, UINT32_MAX},
+        {"rma_threshold", c->rma_threshold, 1, UINT32_MAX},
+        {"max_calls", c->max_calls, 1, 65536},
+        {"credits", c->credits, 1, 4096},
+        {"max_peers", c->max_peers, 1, 1024},
+        {"call_timeout_us", c->call_timeout_us, 1, UINT64_MAX},
+        {"connect_timeout_us", c->connect_timeout_us, 1, UINT64_MAX / 2},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        int status = check_range(ranges[i].name, ranges[i].value, ranges[i].low, ranges[i].high);
+        if (status != WB_OK) {
+            return status;
+        }
+    }
+    if ((c->slab_bytes & (c->slab_bytes - 1)) != 0) {
+        return wbi_error(WB_ERR_INVALID,
+                         "config.slab_bytes is %" PRIu64 "; it must be a power of two",
+                         c->slab_bytes);
+    }
+    if (c->budget_bytes < c->slab_bytes) {
+        return wbi_error(WB_ERR_BUDGET,
+                         "config.budget_bytes is %" PRIu64 ", less than one slab of %" PRIu64
+                         " bytes; raise it or lower slab_bytes",
+                         c->budget_bytes, c->slab_bytes);
+    }
+    return WB_OK;
+}

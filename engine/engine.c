@@ -1,0 +1,218 @@
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "engine/clock.h"
+
+/* ---- fabrics ---- */
+
+static const struct wbi_fabric *const fabrics[] = {&wbi_shm_fabric};
+enum { FABRIC_COUNT = sizeof fabrics / sizeof fabrics[0] };
+_Static_assert((int)FABRIC_COUNT <= (int)WBI_MAX_LANES, "an engine has one lane a fabric");
+
+const struct wbi_fabric *wbi_fabric_at(unsigned index)
+{
+    return index < FABRIC_COUNT ? fabrics[index] : NULL;
+}
+
+int wbi_engine_route(struct wb_engine *engine, const char *url, struct wbi_lane **lane,
+                     const char **address)
+{
+    const char *mark = url != NULL ? strstr(url, "://") : NULL;
+    if (mark == NULL) {
+        return wbi_error(WB_ERR_BAD_URL, "%s: an address looks like shm://NAME",
+                         url != NULL ? url : "(null)");
+    }
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        const char *scheme = engine->lanes[i]->fabric->scheme;
+        if (strlen(scheme) == (size_t)(mark - url) && strncmp(url, scheme, strlen(scheme)) == 0) {
+            *lane = engine->lanes[i];
+            *address = mark + 3;
+            return engine->lanes[i]->fabric->check_address(*address);
+        }
+    }
+    return wbi_error(WB_ERR_NO_FABRIC,
+                     "%s: no fabric of that scheme can be used here; wb_info says why", url);
+}
+
+int wb_listen(struct wb_engine *engine, const char *url)
+{
+    struct wbi_lane *lane;
+    const char *address;
+    int status = wbi_engine_route(engine, url, &lane, &address);
+    if (status != WB_OK) {
+        return status;
+    }
+    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    status = lane->fabric->listen(lane->port, address);
+    if (entry == WBI_LANE_ENTERED) {
+        wbi_lane_leave(lane);
+    }
+    return status;
+}
+
+/* ---- life ---- */
+
+static void on_growth(void *context)
+{
+    struct wb_engine *engine = context;
+    pthread_mutex_lock(&engine->waking);
+    for (unsigned i = 0; i < engine->lane_count && engine->open; i++) {
+        engine->lanes[i]->fabric->wake(engine->lanes[i]->port);
+    }
+    pthread_mutex_unlock(&engine->waking);
+}
+
+static void set_open(struct wb_engine *engine, bool open)
+{
+    pthread_mutex_lock(&engine->waking);
+    engine->open = open;
+    pthread_mutex_unlock(&engine->waking);
+}
+
+struct opening {
+    struct wbi_domain *domains[FABRIC_COUNT];
+    const struct wbi_fabric *fabrics[FABRIC_COUNT];
+    struct wbi_registrar registrars[FABRIC_COUNT];
+    unsigned count;
+};
+
+/* Every fabric that works here; none at all is an error, with the words of the last. */
+static int open_domains(struct opening *opening)
+{
+    int status = WB_ERR_NO_FABRIC;
+    for (unsigned i = 0; i < FABRIC_COUNT; i++) {
+        unsigned n = opening->count;
+        int opened = fabrics[i]->domain_open(&opening->domains[n]);
+        if (opened == WB_OK) {
+            opening->fabrics[n] = fabrics[i];
+            opening->registrars[n] = fabrics[i]->registrar(opening->domains[n]);
+            opening->count++;
+            status = WB_OK;
+        } else if (opening->count == 0) {
+            status = opened;
+        }
+    }
+    return status;
+}
+
+static int open_pool(struct wb_engine *engine, const struct opening *opening)
+{
+    struct wbi_rma_config config = {.budget_bytes = engine->config.budget_bytes,
+                                    .slab_bytes = engine->config.slab_bytes,
+                                    .registrars = opening->registrars,
+                                    .registrar_count = opening->count,
+                                    .numa_node = -1,
+                                    .on_growth = on_growth,
+                                    .on_growth_context = engine};
+    int status = wbi_rma_allocator_create(&config, &engine->allocator);
+    return status == WB_OK
+               ? WB_OK
+               : wbi_error(status,
+                           "the pool's first slab of %llu bytes cannot be had: %s; lower "
+                           "slab_bytes, or see `df /dev/shm` and `ulimit -v`",
+                           (unsigned long long)engine->config.slab_bytes, wb_status_text(status));
+}
+
+static int open_lane(struct wb_engine *engine, const struct opening *opening, unsigned i)
+{
+    struct wbi_lane *lane = calloc(1, sizeof *lane);
+    if (lane == NULL) {
+        return wbi_error(WB_ERR_NO_MEMORY, "no memory for a lane");
+    }
+    engine->lanes[engine->lane_count++] = lane;
+    int status = wbi_lane_open(lane, engine, opening->fabrics[i], opening->domains[i], i);
+    if (status != WB_OK) {
+        return status;
+    }
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
+    if (epoll_ctl(engine->epoll, EPOLL_CTL_ADD, lane->fabric->fd(lane->port), &event) != 0) {
+        return wbi_error(WB_ERR_SYSTEM, "epoll_ctl: %s", strerror(errno));
+    }
+    return WB_OK;
+}
+
+static int open_parts(struct wb_engine *engine, const struct opening *opening)
+{
+    engine->epoll = epoll_create1(EPOLL_CLOEXEC);
+    int status =
+        engine->epoll >= 0 ? WB_OK : wbi_error(WB_ERR_SYSTEM, "epoll_create1: %s", strerror(errno));
+    status = status == WB_OK ? wbi_random(&engine->id, sizeof engine->id) : status;
+    for (unsigned i = 0; i < opening->count && status == WB_OK; i++) {
+        status = open_lane(engine, opening, i);
+    }
+    return status == WB_OK ? open_pool(engine, opening) : status;
+}
+
+/* Accepts an engine that is open in part. */
+static void close_parts(struct wb_engine *engine, struct opening *opening)
+{
+    set_open(engine, false);
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        wbi_lane_close(engine->lanes[i]);
+    }
+    wbi_rma_allocator_destroy(engine->allocator);
+    for (unsigned i = 0; i < opening->count; i++) {
+        opening->fabrics[i]->domain_close(opening->domains[i]);
+    }
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        free(engine->lanes[i]);
+    }
+    if (engine->epoll >= 0) {
+        close(engine->epoll);
+    }
+    wbi_registry_close(&engine->registry);
+    pthread_mutex_destroy(&engine->waking);
+    free(engine);
+}
+
+int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **out)
+{
+    struct wb_engine_config chosen;
+    wb_engine_config_default(&chosen);
+    chosen = config != NULL ? *config : chosen;
+    int status = wbi_config_check(&chosen);
+    if (status != WB_OK) {
+        return status;
+    }
+    struct wb_engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL) {
+        return wbi_error(WB_ERR_NO_MEMORY, "no memory for an engine");
+    }
+    struct opening opening = {0};
+    engine->config = chosen;
+    engine->epoll = -1;
+    wbi_registry_open(&engine->registry);
+    pthread_mutex_init(&engine->waking, NULL);
+    status = open_domains(&opening);
+    status = status == WB_OK ? open_parts(engine, &opening) : status;
+    if (status != WB_OK) {
+        close_parts(engine, &opening);
+        return status;
+    }
+    set_open(engine, true);
+    *out = engine;
+    return WB_OK;
+}
+
+void wb_engine_destroy(struct wb_engine *engine)
+{
+    if (engine == NULL) {
+        return;
+    }
+    struct opening opening = {.count = engine->lane_count};
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        opening.fabrics[i] = engine->lanes[i]->fabric;
+        opening.domains[i] = engine->lanes[i]->domain;
+    }
+    close_parts(engine, &opening);
+}
+
+struct wb_rma_allocator *wb_engine_allocator(struct wb_engine *engine)
+{
+    return engine->allocator;
+}

@@ -1,0 +1,53 @@
+/* The engine: configuration, pool, registered actions, lanes. */
+#ifndef WBI_ENGINE_ENGINE_H
+#define WBI_ENGINE_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <waybill/engine.h>
+
+#include "engine/lane.h"
+#include "engine/registry.h"
+#include "mr_cache/allocator.h"
+
+enum { WBI_MAX_LANES = 2 }; /* one a fabric */
+
+struct wb_engine {
+    struct wb_engine_config config;
+    struct wb_rma_allocator *allocator;
+    struct wbi_registry registry;
+    struct wbi_lane *lanes[WBI_MAX_LANES];
+    unsigned lane_count;
+    pthread_mutex_t waking; /* guards `open` against the pool's growing thread */
+    bool open;              /* the lanes can be woken */
+    int epoll;              /* of the lanes' descriptors */
+    uint64_t id;
+    _Atomic uint32_t sleeper; /* 1: a thread sleeps on epoll */
+    _Atomic uint32_t events;  /* what the other waiting threads sleep on */
+    _Atomic uint32_t parked;  /* how many do */
+};
+
+/* WB_OK, or WB_ERR_INVALID or WB_ERR_BUDGET with words. */
+int wbi_config_check(const struct wb_engine_config *config);
+
+/* Fabric number `index` of those that were built in, or NULL. */
+const struct wbi_fabric *wbi_fabric_at(unsigned index);
+
+/* The lane for a URL, and the address behind its scheme. WB_ERR_BAD_URL, WB_ERR_NO_FABRIC with
+ * words. */
+int wbi_engine_route(struct wb_engine *engine, const char *url, struct wbi_lane **lane,
+                     const char **address);
+
+/* Wakes threads that wait for something other than the descriptor. Any thread. */
+void wbi_engine_notify(struct wb_engine *engine);
+
+/* Waits for a condition while making progress: the one waiting loop. WB_OK, WB_ERR_TIMED_OUT,
+ * WB_ERR_DEADLOCK. */
+int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
+              uint64_t timeout_us);
+
+/* Whether the calling thread is inside a handler or callback of this engine. */
+bool wbi_engine_inside(struct wb_engine *engine);
+
+#endif

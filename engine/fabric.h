@@ -1,0 +1,223 @@
+/*
+ * The contract between the engine and a kind of network. A fabric knows this header, engine/clock.h
+ * and the registrar of mr_cache; it knows no wire format, no call and no other fabric. One
+ * conformance suite runs against every fabric.
+ *
+ *   fabric ── domain (one an engine: memory, listeners) ── lane (one unit of progress) ── channel
+ * (one peer)
+ *
+ * Threads: "lane thread" is whoever holds the lane; the engine sees to it that only one does at a
+ * time. Functions on lanes and channels are called by the lane thread only, and events are called
+ * by it from inside poll only. Functions of the registrar are called on any thread. Unless stated
+ * otherwise nothing here blocks, and on the path of messages and READs (reserve, send, cancel,
+ * offer, retire, revoke, read, poll when nothing connects) nothing allocates. All returned statuses
+ * are negative wb_status or WB_OK; a function that fails leaves its outputs untouched. The first
+ * function that knows an error's words stores them with wbi_error (engine/error.h has it; declared
+ * here).
+ */
+#ifndef WBI_ENGINE_FABRIC_H
+#define WBI_ENGINE_FABRIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <waybill/engine.h>
+
+#include "mr_cache/registrar.h"
+
+struct wbi_domain;
+struct wbi_fabric_lane;
+struct wbi_channel;
+struct wbi_request; /* a connection that asks to be accepted; valid inside on_request only */
+
+enum {
+    WBI_HELLO_MAX =
+        56, /* bytes that a handshake can carry each way on every fabric (rdma_cm's private data) */
+    WBI_REMOTE_KEY_MAX = 32
+};
+
+/* What a fabric can do here; constant for a domain. */
+struct wbi_fabric_caps {
+    uint32_t max_eager_bytes; /* largest message */
+    uint32_t read_depth;      /* READs in flight a channel; read() answers WB_AGAIN beyond */
+    uint64_t max_read_bytes;  /* largest single READ */
+    uint32_t read_align;      /* address and length granule of a READ; 1 is none */
+    uint32_t key_bytes;   /* length of every key that offer() makes, at most WBI_REMOTE_KEY_MAX */
+    uint32_t max_offers;  /* chunks that can be offered on a channel at once */
+    uint32_t max_regions; /* registrations at once; 0 is no limit that matters */
+    uint64_t max_region_bytes; /* largest registration; 0 is no limit that matters */
+    bool revokes_at_once;      /* revoke() makes a chunk unreadable by itself, without closing the
+                                  channel */
+};
+
+/* Receive slots: one arena that the engine owns for the life of the lane; slot i is base + i *
+ * stride. */
+struct wbi_slot_arena {
+    uint8_t *base;
+    size_t stride; /* at least the engine's eager_bytes, and no multiple of 4096 (cache sets) */
+    uint32_t count;
+};
+
+struct wbi_lane_config {
+    struct wbi_slot_arena slots;
+    uint32_t eager_bytes;  /* largest message sent or received on this lane */
+    uint32_t max_channels; /* 1 to 1024 */
+};
+
+/* What a fabric tells the engine; `owner` is what the engine gave for the lane or channel. */
+struct wbi_fabric_events {
+    /* Somebody asks to connect. The engine answers inside with accept() or reject(). hello is
+     * borrowed. */
+    void (*on_request)(void *lane_owner, struct wbi_request *request, const void *hello,
+                       size_t hello_len);
+
+    /* The other side accepted. Comes before any message of the channel. hello is borrowed. */
+    void (*on_connected)(void *channel_owner, const void *hello, size_t hello_len);
+
+    /*
+     * The channel is dead: refused (hello is what the peer's reject() gave, hello_len 0 if
+     * nothing), timed out, peer gone, or it broke the fabric's own protocol. Comes once, after the
+     * last message that was received, and no event of the channel follows but those that close()
+     * gives. The engine calls close() later, not from inside.
+     */
+    void (*on_lost)(void *channel_owner, int status, const char *reason, const void *hello,
+                    size_t hello_len);
+
+    /* Gives a free slot to receive into (the fabric owns it until on_message or return_slot), or
+     * NULL: receive no more for now. */
+    uint8_t *(*take_slot)(void *lane_owner);
+    void (*return_slot)(void *lane_owner, uint8_t *slot);
+
+    /* A message of `len` bytes is in `slot`, which is the engine's again. The peer can change it no
+     * more. */
+    void (*on_message)(void *channel_owner, uint8_t *slot, size_t len);
+};
+
+/* One READ. The engine fills the first part and owns the struct; the fabric uses it from read() to
+ * done(). */
+struct wbi_read {
+    const uint8_t *key; /* as offered by the peer; borrowed until done */
+    uint32_t key_len;
+    uint64_t address; /* as offered, plus the offset into the chunk */
+    uint64_t offset;  /* of this READ in its chunk: bytes */
+    uint64_t len;     /* at least 1 */
+    void *into;
+    struct wbi_mr *into_mr; /* the landing's registration with this domain */
+
+    /* Called exactly once for each read() that returned WB_OK, by the lane thread from inside poll
+     * or close: WB_OK, or WB_ERR_REVOKED, WB_ERR_PEER_LOST, WB_ERR_PROTOCOL. The landing is touched
+     * no more. */
+    void (*done)(struct wbi_read *read, int status);
+
+    /* the fabric's own */
+    struct wbi_read *next;
+    uint64_t progress;
+    void *private[3];
+};
+
+/* A chunk to be offered: user memory (mr == NULL), or part of a registered region. Lives until
+ * retired or revoked. */
+struct wbi_offer {
+    const void *data;
+    uint64_t len;
+    struct wbi_mr *mr;
+    const void *region_base;
+
+    /* filled by offer(): what the peer needs to READ it */
+    uint8_t key[WBI_REMOTE_KEY_MAX];
+    uint32_t key_len;
+    uint64_t address;
+
+    /* the fabric's own */
+    uint64_t lease;
+};
+
+struct wbi_fabric {
+    const char *scheme;
+
+    /* Says whether this machine can use the fabric, and its limits in words. Any thread. May block.
+     */
+    void (*describe)(struct wb_fabric_info *info);
+
+    /* Opens and closes the fabric for one engine. close comes after all its lanes are closed and
+     * all registrations are gone. Accepts NULL. May block. */
+    int (*domain_open)(struct wbi_domain **out);
+    void (*domain_close)(struct wbi_domain *domain);
+    const struct wbi_fabric_caps *(*caps)(const struct wbi_domain *domain);
+    struct wbi_registrar (*registrar)(struct wbi_domain *domain);
+
+    /* Opens a lane. config and events are copied; the slot arena is borrowed until close, which
+     * also closes the lane's channels and listeners that are still there, with no event but done()
+     * of their READs. Accepts NULL. May block. */
+    int (*lane_open)(struct wbi_domain *domain, const struct wbi_lane_config *config,
+                     const struct wbi_fabric_events *events, void *lane_owner,
+                     struct wbi_fabric_lane **out);
+    void (*lane_close)(struct wbi_fabric_lane *lane);
+
+    /* Checks an address (what follows "scheme://"): WB_OK or WB_ERR_BAD_URL with words. Any thread.
+     */
+    int (*check_address)(const char *address);
+
+    /* Listens until the lane is closed. WB_ERR_IN_USE, WB_ERR_SYSTEM, WB_ERR_NO_MEMORY. */
+    int (*listen)(struct wbi_fabric_lane *lane, const char *address);
+
+    /* Begins to connect; ends with on_connected or on_lost. The engine limits the time.
+     * WB_ERR_REFUSED if that is known at once, WB_AGAIN if the lane has max_channels,
+     * WB_ERR_SYSTEM, WB_ERR_NO_MEMORY. */
+    int (*connect)(struct wbi_fabric_lane *lane, const char *address, const void *hello,
+                   size_t hello_len, void *channel_owner, struct wbi_channel **out);
+    int (*accept)(struct wbi_request *request, const void *hello, size_t hello_len,
+                  void *channel_owner, struct wbi_channel **out);
+    void (*reject)(struct wbi_request *request, const void *hello, size_t hello_len);
+
+    /* Takes the channel. Ends its READs (done with WB_ERR_PEER_LOST) and makes every chunk that was
+     * offered on it unreadable before it returns; offers that were not retired are forgotten. Tells
+     * the peer. Accepts NULL. */
+    void (*close)(struct wbi_channel *channel);
+
+    /*
+     * One eager message: reserve room for `bytes`, write them at *slot, then send() at most that
+     * many, or cancel(). One reservation a lane at a time. WB_AGAIN: no room now (after poll there
+     * may be). Messages arrive in order, whole, once. `control` may use the room kept back for
+     * control messages (two of 64 bytes at least).
+     */
+    int (*reserve)(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot);
+    void (*send)(struct wbi_channel *channel, size_t bytes);
+    void (*cancel)(struct wbi_channel *channel);
+
+    /* Makes a chunk readable for the channel's peer. The offer must stay where it is until it is
+     * retired, revoked, or the channel is closed. WB_AGAIN: no lease free now, or the peer does not
+     * know the region yet. */
+    int (*offer)(struct wbi_channel *channel, struct wbi_offer *offer);
+
+    /* Ends an offer that the peer has released: never fails. */
+    void (*retire)(struct wbi_channel *channel, struct wbi_offer *offer);
+
+    /* Withdraws an offer that the peer has not released. WB_OK: the chunk is unreadable, the offer
+     * has ended. WB_AGAIN: only close() can do that here; the offer stands. */
+    int (*revoke)(struct wbi_channel *channel, struct wbi_offer *offer);
+
+    /* Fetches a range of a peer's chunk into a landing; ends with read->done. WB_AGAIN: read_depth
+     * are in flight. WB_ERR_PROTOCOL: the key is none of this fabric's. */
+    int (*read)(struct wbi_channel *channel, struct wbi_read *read);
+
+    /* Receives, moves READs on, accepts, notices deaths. Returns the number of things done (0:
+     * idle). */
+    int (*poll)(struct wbi_fabric_lane *lane);
+
+    /* Prepares to sleep: after WB_OK, fd() becomes readable when there is something to poll.
+     * WB_AGAIN: there is something now, poll first. The next poll disarms. */
+    int (*arm)(struct wbi_fabric_lane *lane);
+    int (*fd)(const struct wbi_fabric_lane *lane);
+
+    /* Makes fd() readable, to wake a thread that sleeps on it. Any thread. */
+    void (*wake)(struct wbi_fabric_lane *lane);
+};
+
+extern const struct wbi_fabric wbi_shm_fabric;
+
+/* Stores the words of an error for wb_last_error on this thread, and returns `status`: `return
+ * wbi_error(…);` */
+int wbi_error(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

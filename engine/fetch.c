@@ -1,0 +1,114 @@
+/* Fetching: the READs of a stage's parts, a bounded number in flight a peer, parcels in the order
+ * of their admission. */
+#include "engine/inbound.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
+#include "mr_cache/allocator.h"
+
+static void enqueue(struct wbi_inbound *inbound)
+{
+    struct wb_peer *peer = inbound->peer;
+    inbound->queue_next = NULL;
+    inbound->fetching = true;
+    *peer->fetching_tail = inbound;
+    peer->fetching_tail = &inbound->queue_next;
+}
+
+static void dequeue(struct wb_peer *peer)
+{
+    struct wbi_inbound *inbound = peer->fetching;
+    inbound->fetching = false;
+    peer->fetching = inbound->queue_next;
+    if (peer->fetching == NULL) {
+        peer->fetching_tail = &peer->fetching;
+    }
+}
+
+static bool all_issued(const struct wbi_inbound *inbound)
+{
+    return inbound->status != WB_OK || inbound->part_next == inbound->part_count;
+}
+
+static void on_read_done(struct wbi_read *read, int status)
+{
+    struct wbi_read_op *op = (struct wbi_read_op *)(void *)read; /* its first member */
+    struct wbi_inbound *inbound = op->inbound;
+    struct wb_peer *peer = op->peer;
+    op->next_free = peer->free_ops;
+    peer->free_ops = op;
+    inbound->in_flight--;
+    if (status != WB_OK && inbound->status == WB_OK) {
+        inbound->status = status;
+    }
+    if (status == WB_ERR_PROTOCOL) {
+        wbi_peer_fail(peer, status, "a chunk's key or range is none that this peer may offer");
+    }
+    if (inbound->in_flight == 0 && !inbound->fetching && all_issued(inbound)) {
+        wbi_inbound_fetched(inbound);
+    }
+    wbi_inbound_fetch(peer);
+}
+
+/* Issues the READ of the next range of the head parcel. */
+static int issue(struct wb_peer *peer, struct wbi_inbound *inbound)
+{
+    struct wbi_lane *lane = peer->lane;
+    const struct wbi_part *part = &inbound->parts[inbound->part_next];
+    uint64_t left = part->record.len - inbound->part_offset;
+    uint64_t len = left < lane->caps->max_read_bytes ? left : lane->caps->max_read_bytes;
+    struct wbi_read_op *op = peer->free_ops;
+    op->inbound = inbound;
+    op->read = (struct wbi_read){.key = part->record.key,
+                                 .key_len = part->record.key_len,
+                                 .address = part->record.address + inbound->part_offset,
+                                 .offset = inbound->part_offset,
+                                 .len = len,
+                                 .into = part->into + inbound->part_offset,
+                                 .into_mr = wbi_rma_block_mr(part->block, lane->registrar),
+                                 .done = on_read_done};
+    int status = lane->fabric->read(peer->channel, &op->read);
+    if (status == WB_OK) {
+        peer->free_ops = op->next_free;
+        inbound->in_flight++;
+        inbound->part_offset += len;
+        if (inbound->part_offset == part->record.len) {
+            inbound->part_next++;
+            inbound->part_offset = 0;
+        }
+        wbi_count(&lane->counters.reads, 1);
+        wbi_count(&lane->counters.read_bytes, len);
+    }
+    return status;
+}
+
+void wbi_inbound_fetch(struct wb_peer *peer)
+{
+    while (peer->fetching != NULL && peer->channel != NULL && !peer->dying) {
+        struct wbi_inbound *inbound = peer->fetching;
+        while (!all_issued(inbound) && peer->free_ops != NULL) {
+            int status = issue(peer, inbound);
+            if (status == WB_AGAIN) {
+                return;
+            }
+            if (status != WB_OK) {
+                inbound->status = status;
+                wbi_peer_fail(peer, status, "a chunk's key is none of this fabric's");
+            }
+        }
+        if (!all_issued(inbound)) {
+            return;
+        }
+        dequeue(peer);
+        if (inbound->in_flight == 0) {
+            wbi_inbound_fetched(inbound);
+        }
+    }
+}
+
+void wbi_fetch_begin(struct wbi_inbound *inbound)
+{
+    inbound->part_next = 0;
+    inbound->part_offset = 0;
+    enqueue(inbound);
+    wbi_inbound_fetch(inbound->peer);
+}

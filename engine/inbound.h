@@ -1,0 +1,128 @@
+/*
+ * Inbound parcels: those that do not end in the turn in which they arrive, because parts of them
+ * must be fetched, or because there is no memory yet (parked). An eager request that is handled at
+ * once never becomes one.
+ *
+ * The way of one:  parse -> [admit and fetch the long archive and list] -> [admit and fetch the
+ * chunks] -> release -> deliver Admission is all or nothing: every landing of a stage is there
+ * before its first READ is issued. Invariant: in_flight READs use the landings; the struct is freed
+ * only when in_flight == 0.
+ */
+#ifndef WBI_ENGINE_INBOUND_H
+#define WBI_ENGINE_INBOUND_H
+
+#include <stdbool.h>
+#include <waybill/serial.h>
+
+#include "engine/fabric.h"
+#include "engine/wire.h"
+#include "serial/chunk_list.h"
+
+struct wb_peer;
+struct wb_call;
+struct wbi_lane;
+
+enum {
+    WBI_MAX_CHUNKS = 65536
+}; /* of one parcel: bounds what a list can make us allocate outside the pool */
+
+/* One range to fetch: a whole chunk, or the long archive or list. */
+struct wbi_part {
+    struct wbi_chunk_record record;
+    uint8_t *into;
+    struct wb_rma_block *block; /* one reference */
+};
+
+enum wbi_stage {
+    WBI_STAGE_LONG,   /* the long archive and list */
+    WBI_STAGE_CHUNKS, /* the chunks */
+    WBI_STAGE_READY   /* all here; a request may still wait for the handler's memory */
+};
+
+struct wbi_inbound {
+    struct wbi_lane *lane;
+    struct wb_peer *peer;            /* while it is in the peer's lists */
+    struct wbi_inbound *prev, *next; /* all of the peer */
+    struct wbi_inbound *queue_next;  /* in the peer's fetch queue, or the lane's parked queue */
+    uint8_t *slot;                   /* the message; kept until the end */
+    size_t len;
+    struct wbi_header header;
+    uint64_t lease_id;               /* to be released; 0 once it was queued, or if there is none */
+    struct wb_call *call;            /* REPLY: for which; NULL when that has ended meanwhile */
+    uint64_t deadline;               /* 0 none or not yet known */
+    int status;                      /* the first failure; READs are no more issued */
+    bool parked, fetching, credited; /* in which queue it is; whether its credit went back */
+    enum wbi_stage stage;
+    struct wbi_part archive_part, list_part;
+    const uint8_t *archive, *list;
+    uint64_t archive_len;
+    size_t list_len;
+    struct wb_landing *landings;
+    struct wbi_part *parts;         /* of the stage under way */
+    uint32_t part_count, part_next; /* next to issue from */
+    uint64_t part_offset;           /* issued of part_next */
+    uint32_t in_flight;
+    uint32_t chunk_count;             /* landings; offered chunks */
+    uint64_t room_used;               /* REPLY: of the call's room */
+    struct wb_rma_block *reply_block; /* REQUEST with COPY: room for a long reply, reserved before
+                                         the handler runs */
+};
+
+/* Lane thread: takes the message (its slot too). Ends with delivery or failure on its own. */
+void wbi_inbound_start(struct wb_peer *peer, uint8_t *slot, size_t len,
+                       const struct wbi_header *header, struct wb_call *call);
+
+/* Lane thread: parks a request that was complete at once, whose handler asked to be run again;
+ * credited: its credit has gone back already. WB_ERR_NO_MEMORY: the slot is still the caller's. */
+int wbi_inbound_park_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
+                           const struct wbi_header *header, size_t archive_at, bool credited);
+
+/* Lane thread: the peer may send another request in place of this one. Once. */
+void wbi_inbound_return_credit(struct wbi_inbound *inbound);
+
+/* Lane thread: tries the parked ones again, each once. Returns how many moved on. */
+int wbi_inbound_retry(struct wbi_lane *lane);
+
+/* Lane thread: puts READs of this peer on their way as far as there are free ones. */
+void wbi_inbound_fetch(struct wb_peer *peer);
+
+/* Lane thread: a stage's parts are all set up: their READs may be issued. */
+void wbi_fetch_begin(struct wbi_inbound *inbound);
+
+/* Lane thread: the last READ of a stage has ended, or it failed. fetch.c calls it. */
+void wbi_inbound_fetched(struct wbi_inbound *inbound);
+
+/* Lane thread: the parcel has failed: no more READs; it ends when those in flight have. */
+void wbi_inbound_fail(struct wbi_inbound *inbound, int status);
+
+/* Lane thread: waits in the lane's queue for memory. */
+void wbi_inbound_park(struct wbi_inbound *inbound);
+
+/* Lane thread: out of the lane's queue, if it is there. */
+void wbi_inbound_unpark(struct wbi_inbound *inbound);
+
+/* Lane thread: takes the next step that its stage allows; parks, fetches, delivers or ends it. */
+void wbi_inbound_step(struct wbi_inbound *inbound);
+
+/* Lane thread: out of all queues and lists, and freed: the channel is gone. */
+void wbi_inbound_bury(struct wbi_inbound *inbound);
+
+/* Lane thread: stops a request that its caller has given up. */
+void wbi_inbound_cancel(struct wb_peer *peer, uint64_t call_id);
+
+/* Lane thread: looks at the deadlines of this peer's parcels. */
+void wbi_inbound_expire(struct wb_peer *peer, uint64_t now);
+
+/* Ends the struct and what it holds; in_flight must be 0. Accepts NULL. Any thread once it is in no
+ * list. */
+void wbi_inbound_free(struct wbi_inbound *inbound);
+
+/* Where the parts of a message lie, by its header (already decoded from it). WB_ERR_PROTOCOL. */
+int wbi_inbound_parse(struct wbi_inbound *inbound);
+
+/* make_vector of readers: shares `block`, or copies into a fresh block of the pool. context: the
+ * lane. */
+int wbi_make_vector(void *lane, struct wb_rma_block *block, const void *data, uint64_t bytes,
+                    uint32_t elem_size, wb_rma_vector *out);
+
+#endif

@@ -1,0 +1,55 @@
+/* What is here, in figures and words: statistics, fabrics, machine. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "mr_cache/topology.h"
+
+void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats)
+{
+    *stats = (struct wb_engine_stats){0};
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        struct wbi_counters *c = &engine->lanes[i]->counters;
+        stats->calls_begun += wbi_counted(&c->calls_begun);
+        stats->calls_ended += wbi_counted(&c->calls_ended);
+        stats->calls_served += wbi_counted(&c->calls_served);
+        stats->parcels_sent += wbi_counted(&c->parcels_sent);
+        stats->parcels_received += wbi_counted(&c->parcels_received);
+        stats->parcels_waited += wbi_counted(&c->parcels_waited);
+        stats->reads += wbi_counted(&c->reads);
+        stats->read_bytes += wbi_counted(&c->read_bytes);
+        stats->leases_open += wbi_counted(&c->leases_open);
+        stats->leases_quarantined += wbi_counted(&c->leases_quarantined);
+        stats->releases_received += wbi_counted(&c->releases_received);
+        stats->late_replies += wbi_counted(&c->late_replies);
+        stats->protocol_errors += wbi_counted(&c->protocol_errors);
+        stats->peers_lost += wbi_counted(&c->peers_lost);
+        stats->sleeps += wbi_counted(&c->sleeps);
+    }
+}
+
+int wb_fabric_info(unsigned index, struct wb_fabric_info *info)
+{
+    const struct wbi_fabric *fabric = wbi_fabric_at(index);
+    if (fabric == NULL) {
+        return WB_ERR_INVALID;
+    }
+    *info = (struct wb_fabric_info){.scheme = fabric->scheme};
+    fabric->describe(info);
+    return WB_OK;
+}
+
+int wb_machine_text(char *text, size_t size)
+{
+    struct wbi_topology topology;
+    int status = wbi_topology_read(&topology);
+    if (status != WB_OK) {
+        return wbi_error(status, "hwloc cannot read this machine's topology");
+    }
+    return snprintf(
+        text, size,
+        "numa_nodes %u\npackages %u\ncores %u\ncpus %u\npage_bytes %zu\nhuge_page_bytes %zu\n",
+        topology.numa_nodes, topology.packages, topology.cores, topology.cpus, topology.page_bytes,
+        topology.huge_page_bytes);
+}

@@ -1,0 +1,251 @@
+#include "engine/lane.h"
+
+#include "engine/clock.h"
+#include "engine/engine.h"
+#include "engine/peer.h"
+
+enum {
+    TURNS_A_LOOK = 256, /* the clock is read once in so many turns */
+    TURNS_A_RETRY = 64, /* parked parcels are tried again once in so many turns */
+    SHARED_GRANTS = 16  /* full grants of credits that the shared ones make */
+};
+
+static const uint64_t housekeeping_us = 1000;
+
+/* ---- who holds the lane ---- */
+
+static const void *this_thread(void)
+{
+    static _Thread_local char token;
+    return &token;
+}
+
+bool wbi_lane_is_mine(struct wbi_lane *lane)
+{
+    return atomic_load_explicit(&lane->holder, memory_order_relaxed) == this_thread();
+}
+
+enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane)
+{
+    const void *nobody = NULL;
+    if (wbi_lane_is_mine(lane)) {
+        return WBI_LANE_NESTED;
+    }
+    return atomic_compare_exchange_strong_explicit(&lane->holder, &nobody, this_thread(),
+                                                   memory_order_acquire, memory_order_relaxed)
+               ? WBI_LANE_ENTERED
+               : WBI_LANE_BUSY;
+}
+
+enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane)
+{
+    static _Atomic uint32_t never;
+    for (unsigned tries = 0;; tries++) {
+        enum wbi_entry_kind entry = wbi_lane_enter(lane);
+        if (entry != WBI_LANE_BUSY) {
+            return entry;
+        }
+        if (tries < 1000) {
+            wbi_relax();
+        } else {
+            wbi_park(&never, 0, 100); /* the holder may be in a long handler */
+        }
+    }
+}
+
+/* The inbox, oldest first. */
+static struct wbi_parcel *take_inbox(struct wbi_lane *lane)
+{
+    struct wbi_parcel *newest = atomic_exchange_explicit(&lane->inbox, NULL, memory_order_acquire);
+    struct wbi_parcel *oldest = NULL;
+    while (newest != NULL) {
+        struct wbi_parcel *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+static void drain_inbox(struct wbi_lane *lane)
+{
+    struct wbi_parcel *parcel = take_inbox(lane);
+    while (parcel != NULL) {
+        struct wbi_parcel *next = parcel->next;
+        struct wbi_outgoing out = parcel->out;
+        wbi_call_enter(out.call);
+        wbi_outgoing_send(&out);
+        parcel = next;
+    }
+}
+
+static bool inbox_waits(struct wbi_lane *lane)
+{
+    return atomic_load_explicit(&lane->inbox, memory_order_relaxed) != NULL;
+}
+
+void wbi_lane_leave(struct wbi_lane *lane)
+{
+    do {
+        if (inbox_waits(lane)) {
+            drain_inbox(lane);
+        }
+        /* a full fence: whoever submits after our last look sees the lane free, or we see his
+         * parcel below */
+        atomic_exchange_explicit(&lane->holder, NULL, memory_order_seq_cst);
+    } while (atomic_load_explicit(&lane->inbox, memory_order_seq_cst) != NULL &&
+             wbi_lane_enter(lane) == WBI_LANE_ENTERED);
+}
+
+void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel)
+{
+    parcel->next = atomic_load_explicit(&lane->inbox, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&lane->inbox, &parcel->next, parcel,
+                                                  memory_order_seq_cst, memory_order_relaxed)) {
+    }
+    enum wbi_entry_kind entry = wbi_lane_enter(lane);
+    if (entry == WBI_LANE_ENTERED) {
+        wbi_lane_leave(lane);
+    } else if (entry == WBI_LANE_NESTED) {
+        drain_inbox(lane);
+    }
+}
+
+/* ---- a turn ---- */
+
+/* Peers with something to send, or that may have: those for whom there is still no room stay in the
+ * list. */
+static int flush_busy(struct wbi_lane *lane)
+{
+    int done = 0;
+    struct wb_peer *peer = lane->busy;
+    lane->busy = NULL;
+    while (peer != NULL) {
+        struct wb_peer *next = peer->busy_next;
+        peer->busy = false;
+        if (atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED) {
+            bool clear = wbi_control_flush(peer);
+            done += wbi_parcels_flush(peer);
+            if (!clear || peer->waiting != NULL) {
+                wbi_peer_busy(peer);
+            }
+        }
+        peer = next;
+    }
+    return done;
+}
+
+static void keep_house(struct wbi_lane *lane)
+{
+    uint64_t now = wbi_now();
+    if (now - lane->now < housekeeping_us) {
+        return;
+    }
+    lane->now = now;
+    struct wb_peer *next;
+    for (struct wb_peer *peer = lane->peers; peer != NULL; peer = next) {
+        next = peer->next;
+        if (!peer->dying) {
+            wbi_peer_expire(peer, now);
+        }
+    }
+}
+
+bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer)
+{
+    for (const struct wb_peer *dying = lane->dying; dying != NULL; dying = dying->dying_next) {
+        if (dying == peer) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void wbi_lane_bury(struct wbi_lane *lane)
+{
+    while (lane->dying != NULL) {
+        struct wb_peer *peer = lane->dying;
+        lane->dying = peer->dying_next;
+        wbi_peer_bury(peer);
+    }
+}
+
+int wbi_lane_turn(struct wbi_lane *lane)
+{
+    lane->inside = true;
+    if (inbox_waits(lane)) {
+        drain_inbox(lane);
+    }
+    int done = lane->fabric->poll(lane->port);
+    if (lane->busy != NULL) {
+        done += flush_busy(lane);
+    }
+    lane->turns++;
+    if (lane->parked != NULL && lane->turns % TURNS_A_RETRY == 0) {
+        done += wbi_inbound_retry(lane);
+    }
+    if (lane->turns % TURNS_A_LOOK == 0) {
+        keep_house(lane);
+    }
+    if (lane->dying != NULL) {
+        wbi_lane_bury(lane);
+    }
+    lane->inside = false;
+    return done;
+}
+
+/* ---- life ---- */
+
+int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct wbi_fabric *fabric,
+                  struct wbi_domain *domain, unsigned registrar)
+{
+    const struct wb_engine_config *config = &engine->config;
+    *lane = (struct wbi_lane){.engine = engine,
+                              .fabric = fabric,
+                              .domain = domain,
+                              .caps = fabric->caps(domain),
+                              .registrar = registrar,
+                              .shared_credits = config->credits * SHARED_GRANTS,
+                              .now = wbi_now()};
+    lane->parked_tail = &lane->parked;
+    wbi_parcels_open(&lane->parcels, config->eager_bytes, config->max_calls);
+    int status = wbi_calls_open(&lane->calls, lane, config->max_calls);
+    if (status == WB_OK) {
+        /* one for the reply of each call, one for each credit, and two for the control messages of
+         * each peer */
+        uint32_t slots = config->max_calls + lane->shared_credits + 6 * config->max_peers;
+        status = wbi_slots_open(&lane->slots, config->eager_bytes, slots);
+    }
+    if (status == WB_OK) {
+        struct wbi_lane_config lane_config = {.slots = lane->slots.arena,
+                                              .eager_bytes = config->eager_bytes,
+                                              .max_channels = config->max_peers};
+        status = fabric->lane_open(domain, &lane_config, &wbi_engine_events, lane, &lane->port);
+    }
+    return status;
+}
+
+void wbi_lane_close(struct wbi_lane *lane)
+{
+    if (lane->fabric == NULL) {
+        return;
+    }
+    wbi_lane_enter_waiting(lane);
+    drain_inbox(lane);
+    while (lane->peers != NULL) {
+        struct wb_peer *peer = lane->peers;
+        bool buried = peer->dying && !wbi_lane_is_dying(lane, peer);
+        peer->handles = 0;
+        wbi_peer_fail(peer, WB_ERR_CLOSED, "the engine was destroyed");
+        wbi_lane_bury(lane);
+        if (buried) {
+            wbi_peer_forget(peer);
+        }
+    }
+    lane->fabric->lane_close(lane->port);
+    wbi_calls_close(&lane->calls);
+    wbi_slots_close(&lane->slots);
+    wbi_parcels_close(&lane->parcels);
+    wbi_lease_table_close(&lane->leases);
+    lane->fabric = NULL;
+}

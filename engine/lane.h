@@ -1,0 +1,81 @@
+/*
+ * Lanes: one unit of progress each: a fabric's lane, the channels on it, their calls and slots.
+ * Threads on different lanes share nothing hot. Whoever holds the lane is the lane thread; nobody
+ * waits for a lane on the hot path: a parcel that comes while another thread holds the lane goes
+ * into the inbox, and the holder sends it before it leaves.
+ */
+#ifndef WBI_ENGINE_LANE_H
+#define WBI_ENGINE_LANE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "engine/call.h"
+#include "engine/count.h"
+#include "engine/fabric.h"
+#include "engine/lease.h"
+#include "engine/peer.h"
+#include "engine/slots.h"
+
+struct wb_engine;
+
+struct wbi_lane {
+    _Atomic(const void *) holder;       /* a thread's token, or NULL */
+    _Atomic(struct wbi_parcel *) inbox; /* newest first */
+
+    struct wb_engine *engine;
+    const struct wbi_fabric *fabric;
+    struct wbi_domain *domain;
+    const struct wbi_fabric_caps *caps;
+    struct wbi_fabric_lane *port;
+    unsigned registrar; /* the domain's number in the pool */
+
+    struct wbi_slots slots;
+    struct wbi_calls calls;
+    struct wbi_parcels parcels;
+    struct wbi_lease_table leases;
+    struct wb_peer *peers, *busy, *dying;
+    uint32_t peer_count;
+    uint32_t shared_credits; /* not granted to anybody */
+    struct wbi_inbound *parked, **parked_tail;
+    uint64_t now; /* when the lane last looked at the clock */
+    uint32_t turns;
+    bool inside; /* a turn is under way: handlers may run */
+    struct wbi_counters counters;
+};
+
+enum wbi_entry_kind {
+    WBI_LANE_BUSY,    /* another thread holds it */
+    WBI_LANE_ENTERED, /* leave it afterwards */
+    WBI_LANE_NESTED   /* this thread holds it already: inside a handler or callback */
+};
+
+/* Opens a lane on an open domain. */
+int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct wbi_fabric *fabric,
+                  struct wbi_domain *domain, unsigned registrar);
+/* Buries all peers and closes the fabric's lane. Accepts a zeroed or half-open lane. */
+void wbi_lane_close(struct wbi_lane *lane);
+
+/* Any thread: never waits. */
+enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane);
+/* Any thread, cold paths only: waits until the lane is this thread's (or was already). */
+enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane);
+/* Sends what came into the inbox, and lets the lane go. */
+void wbi_lane_leave(struct wbi_lane *lane);
+
+/* Whether the calling thread holds the lane. */
+bool wbi_lane_is_mine(struct wbi_lane *lane);
+
+/* Any thread: hands a parcel to whoever holds the lane. */
+void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel);
+
+/* Lane thread, not nested: one turn. Returns the number of things done. */
+int wbi_lane_turn(struct wbi_lane *lane);
+
+/* Lane thread: whether the peer waits to be buried. */
+bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer);
+
+/* Lane thread, not nested: buries the peers that failed. */
+void wbi_lane_bury(struct wbi_lane *lane);
+
+#endif

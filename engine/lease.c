@@ -1,0 +1,214 @@
+#include "engine/lease.h"
+
+#include <stdlib.h>
+
+#include "engine/engine.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
+
+static const uint64_t grace_us =
+    1000000; /* how long a peer may take to release what it was told to stop reading */
+
+void wbi_lease_table_close(struct wbi_lease_table *table)
+{
+    free(table->rows);
+    *table = (struct wbi_lease_table){0};
+}
+
+static int table_grow(struct wbi_lease_table *table)
+{
+    uint32_t count = table->count == 0 ? 64 : table->count * 2;
+    struct wbi_lease_row *rows = realloc(table->rows, count * sizeof *rows);
+    if (rows == NULL) {
+        return wbi_error(WB_ERR_NO_MEMORY, "no memory for %u leases", count);
+    }
+    for (uint32_t i = table->count; i < count; i++) {
+        rows[i] = (struct wbi_lease_row){.generation = 1, .next_free = i + 1 < count ? i + 2 : 0};
+    }
+    table->free = table->count + 1;
+    table->rows = rows;
+    table->count = count;
+    return WB_OK;
+}
+
+static int table_enter(struct wbi_lease_table *table, struct wbi_lease_set *set)
+{
+    if (table->free == 0) {
+        int status = table_grow(table);
+        if (status != WB_OK) {
+            return status;
+        }
+    }
+    uint32_t index = table->free - 1;
+    struct wbi_lease_row *row = &table->rows[index];
+    table->free = row->next_free;
+    row->set = set;
+    set->id = (uint64_t)row->generation << 32 | index;
+    return WB_OK;
+}
+
+static void table_leave(struct wbi_lease_table *table, struct wbi_lease_set *set)
+{
+    uint32_t index = (uint32_t)set->id;
+    struct wbi_lease_row *row = &table->rows[index];
+    row->set = NULL;
+    row->generation++;
+    row->next_free = table->free;
+    table->free = index + 1;
+    set->id = 0;
+}
+
+static struct wbi_lease_set *table_find(struct wbi_lease_table *table, uint64_t id)
+{
+    uint32_t index = (uint32_t)id;
+    return index < table->count && table->rows[index].generation == id >> 32
+               ? table->rows[index].set
+               : NULL;
+}
+
+struct wbi_lease_set *wbi_lease_set_new(uint32_t chunks)
+{
+    uint32_t capacity = chunks + 2;
+    struct wbi_lease_set *set =
+        calloc(1, sizeof *set + capacity * (sizeof(struct wbi_offer) + sizeof(struct wb_chunk)));
+    if (set != NULL) {
+        set->capacity = capacity;
+        set->offers = (struct wbi_offer *)(set + 1);
+        set->chunks = (struct wb_chunk *)(set->offers + capacity);
+    }
+    return set;
+}
+
+void wbi_lease_set_hold(struct wbi_lease_set *set)
+{
+    for (; set->held < set->chunk_count; set->held++) {
+        if (set->chunks[set->held].block != NULL) {
+            wbi_rma_block_lease(set->chunks[set->held].block);
+        }
+    }
+}
+
+void wbi_lease_set_add_own(struct wbi_lease_set *set, struct wb_rma_block *block, size_t bytes)
+{
+    set->chunks[set->chunk_count++] = (struct wb_chunk){
+        .kind = WB_CHUNK_RMA, .data = wbi_rma_block_data(block), .len = bytes, .block = block};
+    wbi_lease_set_hold(set);
+    wbi_rma_block_unref(block); /* the lease is the reference from here on */
+}
+
+static int enter(struct wbi_lease_set *set, struct wb_peer *peer)
+{
+    int status = table_enter(&peer->lane->leases, set);
+    if (status == WB_OK) {
+        set->peer = peer;
+        set->next = peer->sets;
+        if (peer->sets != NULL) {
+            peer->sets->prev = set;
+        }
+        peer->sets = set;
+    }
+    return status;
+}
+
+static int offer_one(struct wbi_lease_set *set, struct wbi_lane *lane, uint32_t i)
+{
+    const struct wb_chunk *chunk = &set->chunks[i];
+    struct wbi_offer *offer = &set->offers[i];
+    *offer = (struct wbi_offer){.data = chunk->data, .len = chunk->len};
+    if (chunk->block != NULL) {
+        offer->mr = wbi_rma_block_mr(chunk->block, lane->registrar);
+        offer->region_base = wbi_rma_block_region_base(chunk->block);
+    }
+    int status = lane->fabric->offer(set->peer->channel, offer);
+    if (status == WB_OK) {
+        wbi_count(&lane->counters.leases_open, 1);
+    }
+    return status;
+}
+
+int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer)
+{
+    int status = set->peer == NULL ? enter(set, peer) : WB_OK;
+    while (status == WB_OK && set->offered < set->chunk_count) {
+        if (set->chunks[set->offered].kind != WB_CHUNK_INDEX) {
+            status = offer_one(set, peer->lane, set->offered);
+        }
+        set->offered += status == WB_OK;
+    }
+    return status;
+}
+
+static void leave(struct wbi_lease_set *set)
+{
+    struct wb_peer *peer = set->peer;
+    if (set->next != NULL) {
+        set->next->prev = set->prev;
+    }
+    if (set->prev != NULL) {
+        set->prev->next = set->next;
+    } else {
+        peer->sets = set->next;
+    }
+    table_leave(&peer->lane->leases, set);
+}
+
+void wbi_lease_set_drop(struct wbi_lease_set *set)
+{
+    if (set == NULL) {
+        return;
+    }
+    if (set->peer != NULL) {
+        uint32_t open = 0;
+        for (uint32_t i = 0; i < set->offered; i++) {
+            open += set->chunks[i].kind != WB_CHUNK_INDEX;
+        }
+        struct wbi_counters *counters = &set->peer->lane->counters;
+        wbi_count(&counters->leases_open, -(uint64_t)open);
+        wbi_count(&counters->leases_quarantined, set->quarantined_until != 0 ? -(uint64_t)open : 0);
+        leave(set);
+    }
+    for (uint32_t i = 0; i < set->held; i++) {
+        if (set->chunks[i].block != NULL) {
+            wbi_rma_block_unlease(set->chunks[i].block);
+        }
+    }
+    if (set->call != NULL) {
+        wbi_call_set_gone(set->call);
+    }
+    free(set);
+}
+
+void wbi_lease_release(struct wb_peer *peer, uint64_t id)
+{
+    struct wbi_lane *lane = peer->lane;
+    struct wbi_lease_set *set = table_find(&lane->leases, id);
+    if (set == NULL || set->peer != peer || !set->sent) {
+        return;
+    }
+    for (uint32_t i = 0; i < set->offered; i++) {
+        if (set->chunks[i].kind != WB_CHUNK_INDEX) {
+            lane->fabric->retire(peer->channel, &set->offers[i]);
+        }
+    }
+    wbi_count(&lane->counters.releases_received, 1);
+    wbi_lease_set_drop(set);
+}
+
+bool wbi_lease_set_withdraw(struct wbi_lease_set *set)
+{
+    struct wb_peer *peer = set->peer;
+    uint32_t standing = 0;
+    for (uint32_t i = 0; i < set->offered && peer != NULL && peer->channel != NULL; i++) {
+        if (set->chunks[i].kind != WB_CHUNK_INDEX &&
+            peer->lane->fabric->revoke(peer->channel, &set->offers[i]) != WB_OK) {
+            standing++;
+        }
+    }
+    if (standing > 0) {
+        wbi_count(&peer->lane->counters.leases_quarantined, standing);
+        set->quarantined_until = peer->lane->now + grace_us;
+        return false;
+    }
+    wbi_lease_set_drop(set);
+    return true;
+}

@@ -1,0 +1,72 @@
+/*
+ * Leases: the chunks that one parcel offers, as one set with one id. A chunk's owner gets it back
+ * when the peer has released the set, when the fabric has revoked it, or when the channel is gone;
+ * never before. Invariant: for each i < offered the fabric holds offers[i]; for each i < held
+ * chunks[i].block (if any) is leased.
+ */
+#ifndef WBI_ENGINE_LEASE_H
+#define WBI_ENGINE_LEASE_H
+
+#include <stdbool.h>
+#include <waybill/serial.h>
+
+#include "engine/fabric.h"
+
+struct wb_peer;
+struct wb_call;
+struct wbi_lane;
+
+struct wbi_lease_set {
+    bool sent;   /* the peer knows of it: its release counts */
+    uint64_t id; /* slot in the lane's table and generation; 0 until the set is entered there */
+    struct wb_peer *peer; /* NULL until entered */
+    struct wb_call *call; /* whose request it belongs to, while that is open or ending; or NULL */
+    struct wbi_lease_set *prev, *next; /* of the peer */
+    uint64_t
+        quarantined_until; /* 0, or when the channel is closed if the set is still not released */
+    uint32_t chunk_count,
+        capacity; /* chunks: index, pointer and rma, and two for a long archive and list */
+    uint32_t held, offered; /* how far holding and offering got */
+    struct wbi_offer *offers;
+    struct wb_chunk *chunks;
+};
+
+/* id slot -> set. A free slot's set is NULL and its generation is that of its next tenant. */
+struct wbi_lease_table {
+    struct wbi_lease_row {
+        struct wbi_lease_set *set;
+        uint32_t generation, next_free;
+    } * rows;
+    uint32_t count, free; /* free: index + 1 of the first free row */
+};
+
+void wbi_lease_table_close(struct wbi_lease_table *table);
+
+/* A set with room for `chunks` chunks and two more. NULL: no memory. Any thread. */
+struct wbi_lease_set *wbi_lease_set_new(uint32_t chunks);
+
+/* Leases the blocks of the chunks written so far, so that they outlive the program's own handles.
+ * Any thread. */
+void wbi_lease_set_hold(struct wbi_lease_set *set);
+
+/* Adds a block of the engine's own (a long archive or list) as the last chunk. Takes the reference.
+ */
+void wbi_lease_set_add_own(struct wbi_lease_set *set, struct wb_rma_block *block, size_t bytes);
+
+/* Lane thread: enters the set in the table and at the peer (once), and offers what is not yet
+ * offered. WB_AGAIN: the fabric has no lease free now, call again. */
+int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer);
+
+/* Lane thread: the peer has released `id`; unknown ids are old news and mean nothing. */
+void wbi_lease_release(struct wb_peer *peer, uint64_t id);
+
+/* Lane thread: takes the set back without the peer's word. True: nothing of it can be read any
+ * more, the set is gone. False: it stays in quarantine until the peer releases it, at most until
+ * the grace period is over. */
+bool wbi_lease_set_withdraw(struct wbi_lease_set *set);
+
+/* Ends a set of which the fabric holds nothing (never offered, or the channel is closed). Accepts
+ * NULL. */
+void wbi_lease_set_drop(struct wbi_lease_set *set);
+
+#endif

@@ -1,0 +1,459 @@
+#include "engine/parcel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
+#include "serial/chunk_list.h"
+
+enum { WBI_RELEASES_ON_BOARD = 4 }; /* that ride along with a parcel */
+
+uint64_t wbi_landing_bytes(uint64_t len)
+{
+    uint64_t align = WBI_RMA_ALIGN;
+    return len > UINT64_MAX - align ? UINT64_MAX : (len + align - 1) / align * align;
+}
+
+/* ---- the free parcels ---- */
+
+void wbi_parcels_open(struct wbi_parcels *parcels, uint32_t message_bytes, uint32_t limit)
+{
+    *parcels = (struct wbi_parcels){.limit = limit, .message_bytes = message_bytes};
+    pthread_mutex_init(&parcels->lock, NULL);
+}
+
+void wbi_parcels_close(struct wbi_parcels *parcels)
+{
+    if (parcels->message_bytes == 0) {
+        return;
+    }
+    while (parcels->free != NULL) {
+        struct wbi_parcel *next = parcels->free->next;
+        free(parcels->free);
+        parcels->free = next;
+    }
+    pthread_mutex_destroy(&parcels->lock);
+    parcels->message_bytes = 0;
+}
+
+struct wbi_parcel *wbi_parcel_take(struct wbi_parcels *parcels, bool limited)
+{
+    pthread_mutex_lock(&parcels->lock);
+    struct wbi_parcel *parcel = parcels->free;
+    bool make = parcel == NULL && (!limited || parcels->made < parcels->limit);
+    if (parcel != NULL) {
+        parcels->free = parcel->next;
+    }
+    parcels->made += make;
+    pthread_mutex_unlock(&parcels->lock);
+    if (make) {
+        parcel = malloc(sizeof *parcel + parcels->message_bytes);
+        if (parcel == NULL) {
+            pthread_mutex_lock(&parcels->lock);
+            parcels->made--;
+            pthread_mutex_unlock(&parcels->lock);
+        }
+    }
+    return parcel;
+}
+
+void wbi_parcel_give(struct wbi_parcels *parcels, struct wbi_parcel *parcel)
+{
+    pthread_mutex_lock(&parcels->lock);
+    parcel->next = parcels->free;
+    parcels->free = parcel;
+    pthread_mutex_unlock(&parcels->lock);
+}
+
+/* ---- layout, chunk room, place ---- */
+
+static int lay_out(struct wbi_outgoing *out, const struct wb_sizer *sizer, uint32_t releases)
+{
+    if (sizer->bytes == SIZE_MAX || sizer->records > WBI_MAX_CHUNKS) {
+        return wbi_error(
+            WB_ERR_INVALID,
+            "the arguments have more than %u chunks or more bytes than memory can hold",
+            (unsigned)WBI_MAX_CHUNKS);
+    }
+    uint32_t most = out->peer->lane->caps->max_offers;
+    if (sizer->offered + 2 > most) {
+        return wbi_error(WB_ERR_INVALID,
+                         "%s: %u chunks in one parcel; this fabric offers %u at once",
+                         out->peer->url, sizer->offered, most - 2);
+    }
+    struct wbi_plan_input input = {
+        .kind = out->header.kind,
+        .index_chunks = sizer->records - sizer->offered,
+        .offered = sizer->offered,
+        .key_bytes = out->peer->lane->caps->key_bytes,
+        .releases = releases,
+        .archive_bytes = sizer->bytes,
+        .eager_bytes = atomic_load_explicit(&out->peer->eager_bytes, memory_order_relaxed)};
+    return wbi_plan(&input, &out->plan);
+}
+
+/* In the fabric's slot, which only works where nothing has to wait. */
+static bool place_in_slot(struct wbi_outgoing *out)
+{
+    struct wb_peer *peer = out->peer;
+    bool ready = atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED &&
+                 !peer->dying && peer->waiting == NULL &&
+                 (out->header.kind != WBI_REQUEST || peer->credits > 0);
+    return ready && peer->lane->fabric->reserve(peer->channel, out->plan.bytes, false,
+                                                &out->message) == WB_OK;
+}
+
+static int place_in_parcel(struct wbi_outgoing *out)
+{
+    struct wbi_parcels *parcels = &out->peer->lane->parcels;
+    out->message = NULL;
+    out->parcel = wbi_parcel_take(parcels, out->header.kind == WBI_REQUEST);
+    if (out->parcel == NULL) {
+        return wbi_error(WB_AGAIN, "%s: too many parcels wait for room", out->peer->url);
+    }
+    out->message = out->parcel->message;
+    return WB_OK;
+}
+
+static int chunk_room(struct wbi_outgoing *out, const struct wb_sizer *sizer, bool may_grow)
+{
+    if (!out->plan.leased) {
+        return WB_OK;
+    }
+    out->set = wbi_lease_set_new(sizer->records);
+    if (out->set == NULL) {
+        return wbi_error(WB_ERR_NO_MEMORY, "no memory for the list of %u chunks", sizer->records);
+    }
+    if (!out->plan.long_archive || out->long_block != NULL) {
+        return WB_OK;
+    }
+    struct wb_rma_allocator *pool = out->peer->lane->engine->allocator;
+    return wbi_rma_alloc(pool, out->plan.archive_bytes, may_grow, &out->long_block);
+}
+
+int wbi_outgoing_prepare(struct wbi_outgoing *out, const struct wb_sizer *sizer, bool may_grow)
+{
+    int status = lay_out(out, sizer, 0);
+    status = status == WB_OK ? chunk_room(out, sizer, may_grow) : status;
+    if (status != WB_OK) {
+        wbi_outgoing_abandon(out);
+    }
+    return status;
+}
+
+/* In the fabric's slot, with the releases that wait on board. A parcel with chunks takes none: it
+ * may have to move to a queue after its layout is fixed, and releases do not wait. */
+static bool try_in_slot(struct wbi_outgoing *out, const struct wb_sizer *sizer)
+{
+    uint32_t waiting = out->peer->releases.count;
+    bool boards = waiting > 0 && out->set == NULL;
+    if (boards) {
+        lay_out(out, sizer, waiting < WBI_RELEASES_ON_BOARD ? waiting : WBI_RELEASES_ON_BOARD);
+    }
+    bool placed = place_in_slot(out);
+    if (!placed && boards) {
+        lay_out(out, sizer, 0);
+    }
+    return placed;
+}
+
+int wbi_outgoing_place(struct wbi_outgoing *out, const struct wb_sizer *sizer, bool in_lane,
+                       struct wb_writer *writer)
+{
+    int status = in_lane && try_in_slot(out, sizer) ? WB_OK : place_in_parcel(out);
+    if (status != WB_OK) {
+        wbi_outgoing_abandon(out);
+        return status;
+    }
+    uint8_t *archive = out->plan.long_archive ? wbi_rma_block_data(out->long_block)
+                                              : out->message + out->plan.archive_at;
+    wb_writer_start(writer, sizer->thresholds, archive, out->plan.archive_bytes,
+                    out->set ? out->set->chunks : NULL, sizer->records);
+    return WB_OK;
+}
+
+/* ---- written ---- */
+
+int wbi_outgoing_written(struct wbi_outgoing *out, struct wb_writer *writer)
+{
+    int status = wb_writer_finish(writer);
+    if (status == WB_OK && writer->chunk_count != out->plan.chunk_count) {
+        status = WB_ERR_INVALID;
+    }
+    if (status != WB_OK) {
+        return wbi_error(status, "%s: an argument changed while it was being packed",
+                         out->peer->url);
+    }
+    if (out->set != NULL) {
+        out->set->chunk_count = writer->chunk_count;
+        wbi_lease_set_hold(out->set);
+        if (out->plan.long_archive) {
+            wbi_lease_set_add_own(out->set, out->long_block, out->plan.archive_bytes);
+            out->long_block = NULL;
+        }
+    }
+    return WB_OK;
+}
+
+/* ---- seal: offers, records, header ---- */
+
+static size_t encode_record(const struct wbi_lease_set *set, uint32_t i, uint8_t *at)
+{
+    const struct wb_chunk *chunk = &set->chunks[i];
+    struct wbi_chunk_record record = {
+        .kind = (uint8_t)chunk->kind, .len = chunk->len, .address = chunk->offset};
+    if (chunk->kind != WB_CHUNK_INDEX) {
+        const struct wbi_offer *offer = &set->offers[i];
+        record.address = offer->address;
+        record.key_len = (uint8_t)offer->key_len;
+        memcpy(record.key, offer->key, offer->key_len);
+    }
+    return wbi_chunk_record_encode(&record, at);
+}
+
+static void encode_list(struct wbi_outgoing *out, uint8_t *at)
+{
+    for (uint32_t i = 0; i < out->plan.chunk_count; i++) {
+        at += encode_record(out->set, i, at);
+    }
+}
+
+/* A long list is written once its chunks have keys, and then offered itself. */
+static int seal_long_list(struct wbi_outgoing *out)
+{
+    struct wbi_lease_set *set = out->set;
+    uint32_t list_chunk = out->plan.chunk_count + out->plan.long_archive;
+    if (set->chunk_count == list_chunk) {
+        struct wb_rma_block *block;
+        int status =
+            wbi_rma_alloc(out->peer->lane->engine->allocator, out->plan.list_bytes, false, &block);
+        if (status != WB_OK) {
+            return status;
+        }
+        encode_list(out, wbi_rma_block_data(block));
+        wbi_lease_set_add_own(set, block, out->plan.list_bytes);
+    }
+    int status = wbi_lease_set_offer(set, out->peer);
+    if (status == WB_OK) {
+        encode_record(set, list_chunk, out->message + out->plan.list_record_at);
+    }
+    return status;
+}
+
+static int seal_chunks(struct wbi_outgoing *out)
+{
+    if (out->set == NULL) {
+        return WB_OK;
+    }
+    int status = wbi_lease_set_offer(out->set, out->peer);
+    if (status == WB_OK && out->plan.long_list) {
+        status = seal_long_list(out);
+    } else if (status == WB_OK) {
+        encode_list(out, out->message + out->plan.list_at);
+    }
+    if (status == WB_OK && out->plan.long_archive) {
+        encode_record(out->set, out->plan.chunk_count, out->message + out->plan.archive_record_at);
+    }
+    if (status == WB_OK) {
+        wbi_id_encode(out->set->id, out->message + out->plan.lease_at);
+    }
+    return status;
+}
+
+/* WB_AGAIN: a lease or memory is missing for now; seal again later. */
+static int seal(struct wbi_outgoing *out)
+{
+    int status = seal_chunks(out);
+    if (status != WB_OK) {
+        return status;
+    }
+    const struct wbi_plan *plan = &out->plan;
+    struct wbi_header *header = &out->header;
+    header->flags =
+        (uint8_t)((header->flags & WBI_FLAG_COPY) | (plan->leased ? WBI_FLAG_LEASED : 0) |
+                  (plan->long_archive ? WBI_FLAG_LONG_ARCHIVE : 0) |
+                  (plan->long_list ? WBI_FLAG_LONG_LIST : 0));
+    header->chunk_count = plan->chunk_count;
+    header->release_count = plan->releases;
+    wbi_control_board(out->peer, out->message + plan->releases_at, plan->releases);
+    header->credits = 0;
+    wbi_header_encode(header, out->message);
+    return WB_OK;
+}
+
+/* ---- send ---- */
+
+static void sent(struct wbi_outgoing *out)
+{
+    struct wb_peer *peer = out->peer;
+    if (out->set != NULL) {
+        out->set->sent = true;
+    }
+    if (out->header.kind == WBI_REQUEST) {
+        peer->credits--;
+        out->call->sent = true;
+        out->call->set = out->set;
+        if (out->set != NULL) {
+            out->set->call = out->call;
+        }
+    }
+    wbi_count(&peer->lane->counters.parcels_sent, 1);
+}
+
+/* From a parcel into the fabric's slot, if all that is needed is there. */
+static int send_parcel(struct wbi_outgoing *out)
+{
+    struct wb_peer *peer = out->peer;
+    const struct wbi_fabric *fabric = peer->lane->fabric;
+    if (out->header.kind == WBI_REQUEST && peer->credits == 0) {
+        return WB_AGAIN;
+    }
+    int status = seal(out);
+    uint8_t *slot;
+    if (status == WB_OK) {
+        status = fabric->reserve(peer->channel, out->plan.bytes, false, &slot);
+    }
+    if (status == WB_OK) {
+        wbi_header_set_credits(out->message, wbi_control_credits(peer));
+        memcpy(slot, out->message, out->plan.bytes);
+        fabric->send(peer->channel, out->plan.bytes);
+        sent(out);
+    }
+    return status;
+}
+
+static void enqueue(struct wbi_outgoing *out)
+{
+    struct wb_peer *peer = out->peer;
+    struct wbi_parcel *parcel = out->parcel;
+    parcel->out = *out;
+    parcel->next = NULL;
+    *peer->waiting_tail = parcel;
+    peer->waiting_tail = &parcel->next;
+    if (out->call != NULL) {
+        out->call->out.parcel = parcel;
+    }
+    wbi_count(&peer->lane->counters.parcels_waited, 1);
+    wbi_peer_busy(peer);
+}
+
+/* The message was written in the slot and cannot go: it moves into a parcel. */
+static int move_to_parcel(struct wbi_outgoing *out)
+{
+    struct wb_peer *peer = out->peer;
+    struct wbi_parcel *parcel = wbi_parcel_take(&peer->lane->parcels, false);
+    if (parcel != NULL) {
+        memcpy(parcel->message, out->message, out->plan.bytes);
+    }
+    peer->lane->fabric->cancel(peer->channel);
+    out->message = parcel != NULL ? parcel->message : NULL;
+    out->parcel = parcel;
+    return parcel != NULL ? WB_OK : WB_ERR_NO_MEMORY;
+}
+
+/* A parcel that will never go: its call, or its channel, ends. */
+static void lose(struct wbi_outgoing *out, int status)
+{
+    struct wb_call *call = out->call;
+    out->call = NULL;
+    if (call != NULL) {
+        call->out.parcel = NULL;
+    }
+    wbi_outgoing_abandon(out);
+    if (call != NULL) {
+        wbi_call_end(call, status, NULL);
+    }
+}
+
+static bool send_in_place(struct wbi_outgoing *out)
+{
+    struct wb_peer *peer = out->peer;
+    int status = seal(out);
+    if (status == WB_OK) {
+        wbi_header_set_credits(out->message, wbi_control_credits(peer));
+        peer->lane->fabric->send(peer->channel, out->plan.bytes);
+        sent(out);
+        return true;
+    }
+    int moved = move_to_parcel(out);
+    if (moved != WB_OK || status != WB_AGAIN) {
+        lose(out, moved != WB_OK ? moved : status);
+        return false;
+    }
+    enqueue(out);
+    return false;
+}
+
+bool wbi_outgoing_send(struct wbi_outgoing *out)
+{
+    if (out->parcel == NULL) {
+        return send_in_place(out);
+    }
+    struct wb_peer *peer = out->peer;
+    if (atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_LOST) {
+        lose(out, WB_ERR_NOT_SENT);
+        return false;
+    }
+    enqueue(out);
+    wbi_parcels_flush(peer);
+    return peer->waiting == NULL;
+}
+
+void wbi_outgoing_abandon(struct wbi_outgoing *out)
+{
+    struct wbi_lane *lane = out->peer->lane;
+    if (out->set != NULL && !wbi_lease_set_withdraw(out->set)) {
+        out->set->call = NULL;
+    }
+    out->set = NULL;
+    if (out->long_block != NULL) {
+        wbi_rma_block_unref(out->long_block);
+        out->long_block = NULL;
+    }
+    if (out->parcel != NULL) {
+        wbi_parcel_give(&lane->parcels, out->parcel);
+    } else if (out->message != NULL) {
+        lane->fabric->cancel(out->peer->channel);
+    }
+    out->parcel = NULL;
+    out->message = NULL;
+}
+
+/* The first waiting parcel leaves the queue. */
+static struct wbi_parcel *dequeue(struct wb_peer *peer)
+{
+    struct wbi_parcel *parcel = peer->waiting;
+    peer->waiting = parcel->next;
+    if (peer->waiting == NULL) {
+        peer->waiting_tail = &peer->waiting;
+    }
+    return parcel;
+}
+
+int wbi_parcels_flush(struct wb_peer *peer)
+{
+    int moved = 0;
+    bool lost = atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_LOST;
+    while (peer->waiting != NULL) {
+        struct wbi_parcel *parcel = peer->waiting;
+        bool disowned = parcel->out.header.kind == WBI_REQUEST && parcel->out.call == NULL;
+        int status = lost || disowned ? WB_ERR_NOT_SENT : send_parcel(&parcel->out);
+        if (status == WB_AGAIN) {
+            break;
+        }
+        dequeue(peer);
+        moved++;
+        struct wbi_outgoing out = parcel->out;
+        if (status == WB_OK) {
+            if (out.call != NULL) {
+                out.call->out.parcel = NULL;
+            }
+            wbi_parcel_give(&peer->lane->parcels, parcel);
+        } else {
+            lose(&out, status);
+        }
+    }
+    return moved;
+}

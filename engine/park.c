@@ -1,0 +1,92 @@
+/* Parcels that wait for memory, in the order in which they came; and those that their caller or the
+ * clock gives up. */
+#include "engine/inbound.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
+
+void wbi_inbound_park(struct wbi_inbound *inbound)
+{
+    struct wbi_lane *lane = inbound->lane;
+    inbound->parked = true;
+    inbound->queue_next = NULL;
+    *lane->parked_tail = inbound;
+    lane->parked_tail = &inbound->queue_next;
+}
+
+void wbi_inbound_unpark(struct wbi_inbound *inbound)
+{
+    struct wbi_lane *lane = inbound->lane;
+    struct wbi_inbound **at = &lane->parked;
+    while (inbound->parked && *at != NULL && *at != inbound) {
+        at = &(*at)->queue_next;
+    }
+    if (inbound->parked && *at == inbound) {
+        *at = inbound->queue_next;
+        if (*at == NULL) {
+            lane->parked_tail = at;
+        }
+    }
+    inbound->parked = false;
+}
+
+int wbi_inbound_retry(struct wbi_lane *lane)
+{
+    /* those that park again go to a new queue, so that each is tried once and the order stays */
+    struct wbi_inbound *old = lane->parked;
+    lane->parked = NULL;
+    lane->parked_tail = &lane->parked;
+    int moved = 0;
+    while (old != NULL) {
+        struct wbi_inbound *next = old->queue_next;
+        old->parked = false;
+        struct wbi_inbound **tail = lane->parked_tail;
+        wbi_inbound_step(old);
+        moved += lane->parked_tail == tail;
+        old = next;
+    }
+    return moved;
+}
+
+static void give_up(struct wbi_inbound *inbound, int status)
+{
+    if (inbound->parked) {
+        inbound->status = status; /* the next retry ends it */
+    } else {
+        wbi_inbound_fail(inbound, status);
+    }
+}
+
+void wbi_inbound_cancel(struct wb_peer *peer, uint64_t call_id)
+{
+    for (struct wbi_inbound *in = peer->inbounds; in != NULL; in = in->next) {
+        if (in->header.kind == WBI_REQUEST && in->header.call_id == call_id) {
+            give_up(in, WB_ERR_CANCELLED);
+            return;
+        }
+    }
+}
+
+/* Stamps a request that is new, and says whether one has outlived its deadline. */
+static bool expired(struct wbi_inbound *in, uint64_t now)
+{
+    if (in->header.kind != WBI_REQUEST || in->header.deadline_us == 0 || in->status != WB_OK) {
+        return false;
+    }
+    if (in->deadline == 0) {
+        in->deadline = now + in->header.deadline_us;
+    }
+    return now >= in->deadline;
+}
+
+void wbi_inbound_expire(struct wb_peer *peer, uint64_t now)
+{
+    struct wbi_inbound *in = peer->inbounds;
+    while (in != NULL && !peer->dying) {
+        if (expired(in, now)) {
+            give_up(in, WB_ERR_TIMED_OUT);
+            in = peer->inbounds; /* giving one up may have ended others */
+        } else {
+            in = in->next;
+        }
+    }
+}

@@ -1,0 +1,274 @@
+#include "engine/peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "engine/lane.h"
+
+enum { WBI_CREDITS_KEPT = 4 }; /* that every peer gets, whatever the others have */
+
+/* Credits for a new peer: what every peer gets, and a fair part of what is shared. */
+static uint32_t grant_credits(struct wbi_lane *lane)
+{
+    uint32_t wanted = lane->engine->config.credits;
+    uint32_t kept = wanted < WBI_CREDITS_KEPT ? wanted : WBI_CREDITS_KEPT;
+    uint32_t part = lane->shared_credits / 4;
+    uint32_t more = wanted - kept < part ? wanted - kept : part;
+    lane->shared_credits -= more;
+    return kept + more;
+}
+
+static void free_ops(struct wb_peer *peer)
+{
+    uint32_t depth = peer->lane->caps->read_depth;
+    uint32_t count = depth < WBI_READ_OPS ? depth : WBI_READ_OPS;
+    for (uint32_t i = 0; i < count; i++) {
+        peer->ops[i].peer = peer;
+        peer->ops[i].next_free = peer->free_ops;
+        peer->free_ops = &peer->ops[i];
+    }
+}
+
+struct wb_peer *wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted)
+{
+    struct wb_peer *peer = NULL;
+    if (lane->peer_count < lane->engine->config.max_peers) {
+        peer = calloc(1, sizeof *peer);
+    }
+    if (peer == NULL) {
+        return NULL;
+    }
+    peer->lane = lane;
+    peer->accepted = accepted;
+    peer->handles = accepted ? 0 : 1;
+    atomic_init(&peer->state, WB_PEER_CONNECTING);
+    atomic_init(&peer->eager_bytes, WBI_EAGER_MIN);
+    peer->granted = grant_credits(lane);
+    peer->waiting_tail = &peer->waiting;
+    peer->fetching_tail = &peer->fetching;
+    free_ops(peer);
+    snprintf(peer->url, sizeof peer->url, "%s", url);
+    peer->next = lane->peers;
+    if (lane->peers != NULL) {
+        lane->peers->prev = peer;
+    }
+    lane->peers = peer;
+    lane->peer_count++;
+    return peer;
+}
+
+void wbi_peer_busy(struct wb_peer *peer)
+{
+    if (!peer->busy) {
+        peer->busy = true;
+        peer->busy_next = peer->lane->busy;
+        peer->lane->busy = peer;
+    }
+}
+
+void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
+{
+    if (peer->dying) {
+        return;
+    }
+    struct wbi_lane *lane = peer->lane;
+    peer->dying = true;
+    peer->dying_next = lane->dying;
+    lane->dying = peer;
+    peer->status = status;
+    snprintf(peer->reason, sizeof peer->reason, "%s: %s", peer->url, reason);
+    atomic_store_explicit(&peer->state, WB_PEER_LOST, memory_order_release);
+    wbi_count(&lane->counters.protocol_errors, status == WB_ERR_PROTOCOL);
+    wbi_count(&lane->counters.peers_lost, 1);
+    wbi_engine_notify(lane->engine);
+}
+
+/* How a call ends whose peer is gone. */
+static int end_of(const struct wb_call *call)
+{
+    int why = call->peer->status;
+    if (why == WB_ERR_CLOSED) {
+        return WB_ERR_CLOSED;
+    }
+    return call->sent ? WB_ERR_PEER_LOST : WB_ERR_NOT_SENT;
+}
+
+/* Gives back what a peer takes of the lane while it lives. */
+static void retire(struct wb_peer *peer)
+{
+    struct wbi_lane *lane = peer->lane;
+    uint32_t wanted = lane->engine->config.credits;
+    uint32_t kept = wanted < WBI_CREDITS_KEPT ? wanted : WBI_CREDITS_KEPT;
+    lane->shared_credits += peer->granted - kept;
+    lane->peer_count--;
+    for (struct wb_peer **at = &lane->busy; peer->busy && *at != NULL; at = &(*at)->busy_next) {
+        if (*at == peer) {
+            *at = peer->busy_next;
+            break;
+        }
+    }
+    peer->busy = false;
+}
+
+void wbi_peer_bury(struct wb_peer *peer)
+{
+    peer->lane->fabric->close(peer->channel);
+    peer->channel = NULL;
+    while (peer->calls != NULL) {
+        wbi_call_end(peer->calls, end_of(peer->calls), peer->reason);
+    }
+    wbi_parcels_flush(peer); /* drops them */
+    while (peer->sets != NULL) {
+        wbi_lease_set_drop(peer->sets);
+    }
+    while (peer->inbounds != NULL) {
+        wbi_inbound_unpark(peer->inbounds);
+        wbi_inbound_bury(peer->inbounds);
+    }
+    retire(peer);
+    wbi_engine_notify(peer->lane->engine);
+    wbi_peer_forget(peer);
+}
+
+static void unlist(struct wb_peer *peer)
+{
+    if (peer->next != NULL) {
+        peer->next->prev = peer->prev;
+    }
+    if (peer->prev != NULL) {
+        peer->prev->next = peer->next;
+    } else {
+        peer->lane->peers = peer->next;
+    }
+}
+
+void wbi_peer_forget(struct wb_peer *peer)
+{
+    if (peer->handles == 0 && peer->dying && peer->channel == NULL) {
+        unlist(peer);
+        free(peer->releases.ids);
+        free(peer->cancels.ids);
+        free(peer);
+    }
+}
+
+static void expire_calls(struct wb_peer *peer, uint64_t now)
+{
+    struct wb_call *next;
+    for (struct wb_call *call = peer->calls; call != NULL; call = next) {
+        next = call->next;
+        if (call->deadline == 0) {
+            /* begun since the lane last looked at its clock: so a call may live that little longer,
+             * never shorter */
+            call->deadline =
+                call->timeout_us > UINT64_MAX - now ? UINT64_MAX : now + call->timeout_us;
+        } else if (now >= call->deadline) {
+            wbi_call_end(call, WB_ERR_TIMED_OUT, peer->url);
+        }
+    }
+}
+
+void wbi_peer_expire(struct wb_peer *peer, uint64_t now)
+{
+    if (atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTING) {
+        if (peer->connect_deadline == 0) {
+            peer->connect_deadline = now + peer->lane->engine->config.connect_timeout_us;
+        } else if (now >= peer->connect_deadline) {
+            wbi_peer_fail(peer, WB_ERR_TIMED_OUT, "no answer to the connection request");
+            return;
+        }
+    }
+    expire_calls(peer, now);
+    wbi_inbound_expire(peer, now);
+    for (struct wbi_lease_set *set = peer->sets; set != NULL; set = set->next) {
+        if (set->quarantined_until != 0 && now >= set->quarantined_until) {
+            wbi_peer_fail(peer, WB_ERR_PEER_LOST,
+                          "did not release a chunk within the grace period");
+            return;
+        }
+    }
+}
+
+/* ---- public ---- */
+
+enum wb_peer_state wb_peer_state(const struct wb_peer *peer)
+{
+    return (enum wb_peer_state)atomic_load_explicit(&peer->state, memory_order_acquire);
+}
+
+const char *wb_peer_reason(const struct wb_peer *peer)
+{
+    return wb_peer_state(peer) == WB_PEER_LOST ? peer->reason : "";
+}
+
+int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **out)
+{
+    struct wbi_lane *lane;
+    const char *address;
+    int status = wbi_engine_route(engine, url, &lane, &address);
+    if (status != WB_OK) {
+        return status;
+    }
+    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    struct wb_peer *peer = wbi_peer_new(lane, url, false);
+    if (peer == NULL) {
+        status = wbi_error(WB_AGAIN, "%s: %u peers are connected already (max_peers)", url,
+                           lane->peer_count);
+    } else {
+        status = wbi_handshake_connect(peer, address);
+    }
+    if (status == WB_OK) {
+        *out = peer;
+    } else if (peer != NULL) {
+        peer->dying = true;
+        peer->handles = 0;
+        retire(peer);
+        wbi_peer_forget(peer);
+    }
+    if (entry == WBI_LANE_ENTERED) {
+        wbi_lane_leave(lane);
+    }
+    return status;
+}
+
+static bool peer_settled(void *peer)
+{
+    return wb_peer_state(peer) != WB_PEER_CONNECTING;
+}
+
+int wb_peer_wait(struct wb_peer *peer, uint64_t timeout_us)
+{
+    int status = wbi_await(peer->lane->engine, peer_settled, peer, timeout_us);
+    if (status == WB_OK && wb_peer_state(peer) == WB_PEER_LOST) {
+        status = wbi_error(peer->status, "%s", peer->reason);
+    }
+    return status;
+}
+
+struct wb_peer *wb_peer_keep(struct wb_peer *peer)
+{
+    peer->handles++;
+    return peer;
+}
+
+void wb_peer_close(struct wb_peer *peer)
+{
+    if (peer == NULL) {
+        return;
+    }
+    struct wbi_lane *lane = peer->lane;
+    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    peer->handles--;
+    if (!peer->accepted) {
+        wbi_peer_fail(peer, WB_ERR_CLOSED, "closed by its owner");
+    }
+    if (peer->channel == NULL && peer->dying && !wbi_lane_is_dying(lane, peer)) {
+        wbi_peer_forget(peer);
+    }
+    if (entry == WBI_LANE_ENTERED) {
+        wbi_lane_bury(lane);
+        wbi_lane_leave(lane);
+    }
+}

@@ -1,0 +1,91 @@
+/*
+ * Peers: the remote end as the engine knows it, one channel each. Written by the lane thread; other
+ * threads read `state` and `eager_bytes` only. Lifetime: until the channel is buried and the
+ * program has closed its handles (an accepted peer has none unless wb_peer_keep made one). Calls
+ * and inbound parcels need none, since burial ends them all.
+ */
+#ifndef WBI_ENGINE_PEER_H
+#define WBI_ENGINE_PEER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <waybill/engine.h>
+
+#include "engine/call.h"
+#include "engine/control.h"
+#include "engine/inbound.h"
+#include "engine/parcel.h"
+
+struct wbi_lane;
+
+/* A READ of the peer's budget of them. */
+struct wbi_read_op {
+    struct wbi_read read;
+    struct wb_peer *peer;
+    struct wbi_inbound *inbound;
+    struct wbi_read_op *next_free;
+};
+
+enum { WBI_READ_OPS = 16 }; /* READs in flight a peer, at most; the fabric's depth may be less */
+
+struct wb_peer {
+    struct wbi_lane *lane;
+    struct wbi_channel *channel;  /* NULL once it is closed */
+    _Atomic int state;            /* enum wb_peer_state */
+    _Atomic uint32_t eager_bytes; /* largest message that both sides take */
+    bool accepted, dying, busy;
+    uint32_t handles;          /* that the program holds */
+    int status;                /* why it was lost */
+    uint64_t connect_deadline; /* 0 until the lane has looked at its clock */
+    uint64_t token;
+    struct wb_peer *prev, *next; /* all of the lane */
+    struct wb_peer *busy_next, *dying_next;
+
+    /* flow: requests that may be sent; requests received whose credit has not gone back; to go back
+     */
+    uint32_t credits, credits_max;
+    uint32_t granted, unreturned, owed;
+
+    struct wbi_parcel *waiting, **waiting_tail; /* in order */
+    struct wbi_ids releases, cancels;
+    struct wb_call *calls;                         /* open ones */
+    struct wbi_lease_set *sets;                    /* offered ones */
+    struct wbi_inbound *inbounds;                  /* all */
+    struct wbi_inbound *fetching, **fetching_tail; /* with READs to issue, in order */
+    struct wbi_read_op ops[WBI_READ_OPS], *free_ops;
+
+    char url[112];
+    char reason[200];
+};
+
+/* Lane thread. A peer with all of its lists empty, in the lane's list; NULL: max_peers or no
+ * memory. */
+struct wb_peer *wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted);
+
+/* Lane thread: the channel has to go: closes nothing yet, the lane buries it at the end of the
+ * turn. The first call decides status and reason. */
+void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason);
+
+/* Lane thread, outside of poll: closes the channel, ends all calls, drops all parcels. */
+void wbi_peer_bury(struct wb_peer *peer);
+
+/* Lane thread: frees the struct if nothing needs it any more. */
+void wbi_peer_forget(struct wb_peer *peer);
+
+/* Lane thread: there is something to send when there is room. */
+void wbi_peer_busy(struct wb_peer *peer);
+
+/* Lane thread: deadlines of everything that hangs on this peer. */
+void wbi_peer_expire(struct wb_peer *peer, uint64_t now);
+
+/* What fabrics call: handshake.c and receive.c. */
+extern const struct wbi_fabric_events wbi_engine_events;
+void wbi_receive(void *peer, uint8_t *slot, size_t len);
+
+/* Lane thread: what this engine says of itself to a peer. */
+void wbi_handshake_hello(struct wb_peer *peer, int status, struct wbi_hello *hello);
+
+/* Lane thread: begins to connect peer's channel. */
+int wbi_handshake_connect(struct wb_peer *peer, const char *address);
+
+#endif

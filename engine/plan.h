@@ -1,0 +1,37 @@
+/*
+ * The planner: decides, from sizes alone, what of a parcel travels on board of its eager message
+ * and what is itself offered for READ, and where everything stands in the message. A pure function.
+ */
+#ifndef WBI_ENGINE_PLAN_H
+#define WBI_ENGINE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct wbi_plan_input {
+    uint8_t kind;          /* WBI_REQUEST or WBI_REPLY */
+    uint32_t index_chunks; /* records without a key */
+    uint32_t offered;      /* records with a key of key_bytes */
+    uint32_t key_bytes;
+    uint32_t releases; /* ids that would like to ride along */
+    size_t archive_bytes;
+    size_t eager_bytes; /* the largest message */
+};
+
+/* Where things stand, as offsets in the message; bytes is its length. What is not on board has no
+ * place (0). */
+struct wbi_plan {
+    bool leased, long_archive, long_list;
+    uint32_t chunk_count, releases;
+    size_t record_bytes; /* of an offered chunk's record */
+    size_t list_bytes, archive_bytes;
+    size_t lease_at, releases_at, archive_record_at, list_record_at, list_at, archive_at;
+    size_t bytes;
+};
+
+/* WB_OK, or WB_ERR_INVALID: the message cannot be made that small (cannot happen from WBI_EAGER_MIN
+ * on). */
+int wbi_plan(const struct wbi_plan_input *input, struct wbi_plan *plan);
+
+#endif

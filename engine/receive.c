@@ -1,0 +1,63 @@
+/* Receiving: from a message in a slot to what it means. Everything a peer sent is checked before it
+ * is used. */
+#include "engine/lane.h"
+#include "engine/peer.h"
+#include "engine/serve.h"
+
+/* Ids behind a header: releases, and cancels. A lease id stands before them. */
+static const uint8_t *ids_of(const uint8_t *slot, const struct wbi_header *header)
+{
+    return slot + wbi_header_bytes(header->kind) +
+           ((header->flags & WBI_FLAG_LEASED) != 0 ? WBI_ID_BYTES : 0);
+}
+
+static bool request(struct wb_peer *peer, uint8_t *slot, size_t len,
+                    const struct wbi_header *header)
+{
+    if (peer->unreturned == peer->granted) {
+        wbi_peer_fail(peer, WB_ERR_PROTOCOL, "sent a request without a credit");
+        return false;
+    }
+    peer->unreturned++;
+    if ((header->flags & WBI_FLAG_LEASED) != 0) {
+        wbi_inbound_start(peer, slot, len, header, NULL);
+        return true;
+    }
+    return wbi_serve_eager(peer, slot, len, header);
+}
+
+/* Returns whether the slot was kept. */
+static bool dispatch(struct wb_peer *peer, uint8_t *slot, size_t len,
+                     const struct wbi_header *header)
+{
+    switch (header->kind) {
+    case WBI_REQUEST:
+        return request(peer, slot, len, header);
+    case WBI_REPLY:
+        return wbi_call_reply(peer, slot, len, header);
+    default:
+        return false; /* a control message has done its work */
+    }
+}
+
+void wbi_receive(void *channel_owner, uint8_t *slot, size_t len)
+{
+    struct wb_peer *peer = channel_owner;
+    struct wbi_lane *lane = peer->lane;
+    struct wbi_header header;
+    const char *what;
+    bool kept = false;
+    int status = wbi_header_decode(slot, len, &header, &what);
+    if (status == WB_OK) {
+        status = wbi_control_receive(peer, &header, ids_of(slot, &header), &what);
+    }
+    if (status != WB_OK) {
+        wbi_peer_fail(peer, status, what);
+    } else if (!peer->dying) {
+        wbi_count(&lane->counters.parcels_received, header.kind != WBI_CONTROL);
+        kept = dispatch(peer, slot, len, &header);
+    }
+    if (!kept) {
+        wbi_slots_give(&lane->slots, slot);
+    }
+}

@@ -1,0 +1,178 @@
+#include "engine/serve.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
+
+int wbi_make_vector(void *context, struct wb_rma_block *block, const void *data, uint64_t bytes,
+                    uint32_t elem_size, wb_rma_vector *out)
+{
+    struct wbi_lane *lane = context;
+    size_t count = (size_t)(bytes / elem_size);
+    if (block != NULL) {
+        size_t offset =
+            (size_t)((const uint8_t *)data - (const uint8_t *)wbi_rma_block_data(block));
+        *out = wbi_rma_vector_slice(block, offset, elem_size, count);
+        return WB_OK;
+    }
+    int status = wb_rma_vector_create(lane->engine->allocator, elem_size, count, out);
+    if (status == WB_OK && bytes > 0) {
+        memcpy(out->data, data, (size_t)bytes);
+    }
+    return status;
+}
+
+void wbi_serve_error(struct wb_peer *peer, uint64_t call_id, int status, int code, const char *text)
+{
+    struct wbi_outgoing out = {
+        .peer = peer,
+        .header = {.kind = WBI_REPLY, .call_id = call_id, .status = status, .code = code}};
+    struct wb_sizer sizer = {.bytes = text != NULL ? strnlen(text, 119) : 0};
+    struct wb_writer writer;
+    if (atomic_load_explicit(&peer->state, memory_order_relaxed) != WB_PEER_CONNECTED) {
+        return;
+    }
+    if (wbi_outgoing_prepare(&out, &sizer, false) != WB_OK ||
+        wbi_outgoing_place(&out, &sizer, true, &writer) != WB_OK) {
+        wbi_peer_fail(peer, WB_ERR_NO_MEMORY, "no memory to answer a call");
+        return;
+    }
+    wb_put_raw(&writer, text, sizer.bytes);
+    wbi_outgoing_send(&out);
+}
+
+/* What a handler, or the decoding before it, has to say when there is no reply. */
+static void serve_failure(struct wb_context *context, const struct wb_reader *reader, int status)
+{
+    const char *text = context->text[0] != '\0' ? context->text : reader->what;
+    if (status > 0) {
+        wbi_serve_error(context->peer, context->header->call_id, WB_ERR_REMOTE, status, text);
+    } else {
+        wbi_serve_error(context->peer, context->header->call_id,
+                        status == WB_AGAIN ? WB_ERR_BUDGET : status, 0, text);
+    }
+}
+
+/* A caller that wants no chunks in its reply gets one long archive: room for it is made sure of
+ * before the handler runs, since afterwards it could not be run again. WB_AGAIN: not yet. */
+static int reserve_reply(struct wb_context *context)
+{
+    const struct wbi_header *header = context->header;
+    bool wanted = (header->flags & WBI_FLAG_COPY) != 0 && header->reply_room > 0 &&
+                  *context->reply_block == NULL;
+    if (!wanted || header->reply_room > SIZE_MAX) {
+        return WB_OK;
+    }
+    struct wb_rma_allocator *pool = context->peer->lane->engine->allocator;
+    int status = wbi_rma_alloc(pool, (size_t)header->reply_room, false, context->reply_block);
+    return status == WB_AGAIN ? WB_AGAIN
+                              : WB_OK; /* what can never be had is missed only if it is needed */
+}
+
+static int run(struct wb_context *context, struct wb_reader *reader)
+{
+    struct wb_peer *peer = context->peer;
+    const struct wbi_header *header = context->header;
+    const struct wbi_entry *entry =
+        wbi_registry_find(&peer->lane->engine->registry, header->action);
+    if (entry == NULL) {
+        wbi_serve_error(peer, header->call_id, WB_ERR_UNKNOWN_ACTION, 0, NULL);
+        return WB_OK;
+    }
+    if (entry->signature != header->signature) {
+        wbi_serve_error(peer, header->call_id, WB_ERR_SIGNATURE, 0, NULL);
+        return WB_OK;
+    }
+    int status = reserve_reply(context);
+    if (status == WB_OK) {
+        status = entry->serve(context, reader, entry->handler, entry->user);
+    }
+    if (status == WB_AGAIN && !context->replied) {
+        return WB_AGAIN;
+    }
+    wbi_count(&peer->lane->counters.calls_served, 1);
+    if (!context->replied) {
+        serve_failure(context, reader, status);
+    }
+    return WB_OK;
+}
+
+/* Takes back a credit that was to go with the reply; true: it is too late, it has gone. */
+static bool credit_gone(struct wb_peer *peer)
+{
+    bool gone = peer->owed == 0;
+    peer->owed -= !gone;
+    return gone;
+}
+
+bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
+                     const struct wbi_header *header)
+{
+    struct wb_rma_block *reply_block = NULL;
+    struct wb_context context = {.peer = peer, .header = header, .reply_block = &reply_block};
+    size_t archive_at = WBI_REQUEST_BYTES + (size_t)header->release_count * WBI_ID_BYTES;
+    struct wb_reader reader = {.begin = slot + archive_at,
+                               .at = slot + archive_at,
+                               .end = slot + len,
+                               .make_vector = wbi_make_vector,
+                               .context = peer->lane};
+    peer->owed++; /* the slot is free again when the handler has returned; the reply says so */
+    int status = run(&context, &reader);
+    if (reply_block != NULL) {
+        wbi_rma_block_unref(reply_block);
+    }
+    if (status == WB_OK) {
+        return false;
+    }
+    bool gone = credit_gone(peer);
+    status = wbi_inbound_park_eager(peer, slot, len, header, archive_at, gone);
+    if (status != WB_OK) {
+        peer->owed += !gone;
+        wbi_serve_error(peer, header->call_id, status, 0, NULL);
+    }
+    return status == WB_OK;
+}
+
+int wbi_serve_inbound(struct wbi_inbound *in)
+{
+    struct wb_context context = {
+        .peer = in->peer, .header = &in->header, .reply_block = &in->reply_block};
+    struct wb_reader reader = {.begin = in->archive,
+                               .at = in->archive,
+                               .end = in->archive + in->archive_len,
+                               .landings = in->landings,
+                               .landing_count = in->chunk_count,
+                               .backing = in->archive_part.block,
+                               .make_vector = wbi_make_vector,
+                               .context = in->lane};
+    wbi_inbound_return_credit(in);
+    int status = run(&context, &reader);
+    if (status == WB_AGAIN) {
+        in->credited = credit_gone(in->peer);
+    }
+    return status;
+}
+
+/* ---- what handlers can ask and say ---- */
+
+int wb_context_fail(struct wb_context *context, int code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(context->text, sizeof context->text, format, arguments);
+    va_end(arguments);
+    return code > 0 ? code : 1;
+}
+
+struct wb_engine *wb_context_engine(const struct wb_context *context)
+{
+    return context->peer->lane->engine;
+}
+struct wb_peer *wb_context_peer(const struct wb_context *context)
+{
+    return context->peer;
+}

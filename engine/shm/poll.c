@@ -1,0 +1,373 @@
+/*
+ * Progress. A hot channel's ring is looked at in every poll; a cold one's when its doorbell rings.
+ * The doorbells lie where any peer can spoil them, so every few milliseconds everything is looked
+ * at.
+ *
+ * No wake-up is lost: who publishes does so with sequential consistency and then loads attention
+ * and armed; who goes to sleep stores attention and armed with sequential consistency and then
+ * loads what may have been published.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/clock.h"
+#include "engine/shm/lane.h"
+
+enum {
+    MESSAGES_A_TURN = 64,    /* of one channel, before the next has its turn */
+    POLLS_A_LOOK = 64,       /* how often the clock is read */
+    LOOK_US = 5000,          /* housekeeping, when nothing is in a hurry */
+    HURRY_US = 100,          /* while a connection or a mapping is being made */
+    COLD_AFTER_POLLS = 4096, /* empty ones, before a hot place can be lost to another channel */
+};
+
+/* ---- attention ---- */
+
+static void set_attention(struct wbi_channel *channel, enum wbi_shm_attention attention)
+{
+    atomic_store(&channel->mine.head->attention.word, attention);
+}
+
+/* Whether anything has come for the channel, or become possible on it. Sequentially consistent. */
+static bool has_work(struct wbi_channel *channel)
+{
+    if (channel->state != WBI_SHM_OPEN) {
+        return false;
+    }
+    return (!channel->lane->slotless && wbi_shm_ring_ready(&channel->in)) ||
+           (channel->starved && wbi_shm_ring_moved(&channel->out)) || wbi_shm_stage_ready(channel);
+}
+
+void wbi_shm_cool(struct wbi_channel *channel)
+{
+    struct wbi_fabric_lane *lane = channel->lane;
+    if (channel->hot_place < 0) {
+        return;
+    }
+    struct wbi_channel *moved = lane->hot[--lane->hot_count];
+    lane->hot[channel->hot_place] = moved;
+    moved->hot_place = channel->hot_place;
+    channel->hot_place = -1;
+    set_attention(channel, WBI_SHM_COLD);
+    if (has_work(channel)) {
+        lane->sweep = true;
+    }
+}
+
+static void make_room(struct wbi_fabric_lane *lane)
+{
+    for (unsigned i = 0; i < lane->hot_count; i++) {
+        if (lane->polls - lane->hot[i]->last_active > COLD_AFTER_POLLS) {
+            wbi_shm_cool(lane->hot[i]);
+            return;
+        }
+    }
+}
+
+void wbi_shm_warm(struct wbi_channel *channel)
+{
+    struct wbi_fabric_lane *lane = channel->lane;
+    if (channel->hot_place >= 0) {
+        return;
+    }
+    if (lane->hot_count == WBI_SHM_HOT_CHANNELS) {
+        make_room(lane);
+    }
+    if (lane->hot_count < WBI_SHM_HOT_CHANNELS) {
+        channel->hot_place = (int)lane->hot_count;
+        lane->hot[lane->hot_count++] = channel;
+        channel->last_active = lane->polls;
+        set_attention(channel, WBI_SHM_HOT);
+    }
+}
+
+/* ---- messages ---- */
+
+static void free_room(struct wbi_channel *channel, uint32_t len)
+{
+    if (wbi_shm_ring_consume(&channel->in, len) &&
+        atomic_load(&channel->theirs.head->starved.word) != 0) {
+        wbi_shm_notify(channel);
+    }
+}
+
+static bool deliver_data(struct wbi_channel *channel, const struct wbi_shm_message *message)
+{
+    struct wbi_fabric_lane *lane = channel->lane;
+    uint8_t *slot = lane->events.take_slot(lane->owner);
+    if (!slot) {
+        lane->slotless = true;
+        return false;
+    }
+    memcpy(slot, message->payload, message->len);
+    free_room(channel, message->len);
+    lane->events.on_message(channel->owner, slot, message->len);
+    return true;
+}
+
+static bool deliver_request(struct wbi_channel *channel, const struct wbi_shm_message *message)
+{
+    const char *why;
+    int status = wbi_shm_stage_wish(&channel->server, message->payload, message->len, &why);
+    if (status != WB_OK) {
+        wbi_shm_doom(channel, status, false, "the peer %s", why);
+        return false;
+    }
+    free_room(channel, message->len);
+    wbi_shm_stage_begin(channel);
+    return true;
+}
+
+/* Whether messages are still delivered: the channel may end in any callback. */
+static bool delivers(const struct wbi_channel *channel)
+{
+    return channel->state == WBI_SHM_OPEN && (channel->doom == WB_OK || channel->doom_drains);
+}
+
+/* Delivers what is in the ring. Returns the number of messages. */
+static int receive(struct wbi_channel *channel)
+{
+    int done = 0;
+    while (done < MESSAGES_A_TURN && delivers(channel)) {
+        struct wbi_shm_message message;
+        int there = wbi_shm_ring_peek(&channel->in, channel->lane->eager_bytes, &message);
+        if (there < 0) {
+            wbi_shm_doom(channel, there, false, "the peer wrote rubbish into its message ring");
+            channel->doom_drains = false;
+            break;
+        }
+        if (there == 0) {
+            wbi_shm_ring_settle(&channel->in);
+            break;
+        }
+        bool taken = message.kind == WBI_SHM_DATA ? deliver_data(channel, &message)
+                                                  : deliver_request(channel, &message);
+        if (!taken) {
+            break;
+        }
+        done++;
+    }
+    if (done > 0) {
+        channel->last_active = channel->lane->polls;
+    }
+    return done;
+}
+
+static int poll_hot(struct wbi_fabric_lane *lane)
+{
+    int done = 0;
+    /* Downwards: a channel that leaves is replaced by the last one, which had its turn. */
+    for (unsigned i = lane->hot_count; i-- > 0;) {
+        if (i < lane->hot_count) {
+            done += receive(lane->hot[i]);
+        }
+    }
+    return done;
+}
+
+/* A channel that is not polled directly may have something. */
+static int visit(struct wbi_channel *channel)
+{
+    if (channel->state != WBI_SHM_OPEN) {
+        return 0;
+    }
+    int done = receive(channel);
+    if (channel->state == WBI_SHM_OPEN && channel->hot_place < 0 &&
+        wbi_shm_ring_ready(&channel->in)) {
+        channel->lane->sweep = true;
+    }
+    return done;
+}
+
+static int answer_doorbells(struct wbi_fabric_lane *lane)
+{
+    int done = 0;
+    for (uint32_t word = 0; word * 64 < lane->index_end; word++) {
+        if (atomic_load_explicit(&lane->page->doorbells[word], memory_order_relaxed) == 0) {
+            continue;
+        }
+        uint64_t bits = atomic_exchange(&lane->page->doorbells[word], 0);
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            struct wbi_channel *channel = index < lane->max_channels ? lane->channels[index] : NULL;
+            if (channel && channel->state == WBI_SHM_OPEN) {
+                wbi_shm_warm(channel);
+                done += 1 + visit(channel);
+            }
+        }
+    }
+    return done;
+}
+
+static int sweep(struct wbi_fabric_lane *lane)
+{
+    int done = 0;
+    lane->sweep = false;
+    for (uint32_t i = 0; i < lane->index_end; i++) {
+        if (lane->channels[i] && lane->channels[i]->hot_place < 0) {
+            done += visit(lane->channels[i]);
+        }
+    }
+    return done;
+}
+
+static int move_staged(struct wbi_fabric_lane *lane)
+{
+    int done = 0;
+    uint64_t taken = WBI_SHM_SLICE;
+    uint64_t served = WBI_SHM_SLICE;
+    struct wbi_shm_list *last = lane->staging.prev;
+    for (struct wbi_shm_list *node = NULL; node != last;) {
+        node = wbi_shm_list_pop(&lane->staging);
+        if (!node) {
+            break;
+        }
+        struct wbi_channel *channel = WBI_SHM_OF(node, struct wbi_channel, staging);
+        if (channel->doom == WB_OK) {
+            done += wbi_shm_stage_serve(channel, &served);
+            done += wbi_shm_stage_receive(channel, &taken);
+        }
+        if (channel->state == WBI_SHM_OPEN && wbi_shm_stage_busy(channel)) {
+            wbi_shm_stage_begin(channel);
+        }
+    }
+    return done;
+}
+
+/* ---- now and then ---- */
+
+/* Reads the clock and does what is due. */
+static int look(struct wbi_fabric_lane *lane)
+{
+    uint64_t now = wbi_now();
+    lane->now = now;
+    struct wbi_shm_list *at = lane->staging.next;
+    for (; at != &lane->staging; at = at->next) {
+        wbi_shm_stage_check_stall(WBI_SHM_OF(at, struct wbi_channel, staging), now);
+    }
+    int done = 0;
+    if (now - lane->swept >= LOOK_US) {
+        lane->swept = now;
+        done += sweep(lane);
+    }
+    if (lane->woken || now - lane->looked >= (lane->hurry ? HURRY_US : LOOK_US)) {
+        lane->woken = false;
+        done += wbi_shm_keep_house(lane);
+    }
+    return done;
+}
+
+/* Tells the owners of doomed channels. Returns the number of things done. */
+static int tell_doomed(struct wbi_fabric_lane *lane)
+{
+    int done = 0;
+    for (uint32_t i = 0; i < lane->index_end && lane->doomed > 0; i++) {
+        struct wbi_channel *channel = lane->channels[i];
+        if (!channel || channel->doom == WB_OK || channel->state > WBI_SHM_OPEN) {
+            continue;
+        }
+        if (channel->doom_drains) {
+            done += receive(channel);
+            if (channel->state == WBI_SHM_OPEN && channel->doom_drains &&
+                wbi_shm_ring_ready(&channel->in)) {
+                continue;
+            }
+        }
+        if (channel->state <= WBI_SHM_OPEN) {
+            wbi_shm_lose(channel);
+            done++;
+        }
+    }
+    return done;
+}
+
+static void free_graves(struct wbi_fabric_lane *lane)
+{
+    while (lane->graves) {
+        void *memory = lane->graves->grave;
+        lane->graves = lane->graves->next_grave;
+        free(memory);
+    }
+}
+
+/* ---- polling and sleeping ---- */
+
+static void set_hot_attention(struct wbi_fabric_lane *lane, enum wbi_shm_attention attention)
+{
+    for (unsigned i = 0; i < lane->hot_count; i++) {
+        set_attention(lane->hot[i], attention);
+    }
+}
+
+static void disarm(struct wbi_fabric_lane *lane)
+{
+    atomic_store(&lane->page->armed.word, 0);
+    set_hot_attention(lane, WBI_SHM_HOT);
+    lane->armed = false;
+}
+
+int wbi_shm_lane_poll(struct wbi_fabric_lane *lane)
+{
+    lane->polling = true;
+    lane->slotless = false;
+    if (lane->armed) {
+        disarm(lane);
+        lane->woken = true; /* what woke us must not be readable for ever */
+    }
+    int done = poll_hot(lane);
+    done += answer_doorbells(lane);
+    if (lane->sweep) {
+        done += sweep(lane);
+    }
+    if (++lane->polls % POLLS_A_LOOK == 0 || lane->woken) {
+        done += look(lane);
+    }
+    if (!wbi_shm_list_empty(&lane->staging)) {
+        done += move_staged(lane);
+    }
+    if (lane->reads.first) {
+        done += wbi_shm_reads_move(lane);
+    }
+    if (lane->doomed > 0) {
+        done += tell_doomed(lane);
+    }
+    lane->polling = false;
+    if (lane->graves) {
+        free_graves(lane);
+    }
+    return done;
+}
+
+/* Whether a poll would do something now. */
+static bool has_anything(struct wbi_fabric_lane *lane)
+{
+    for (uint32_t word = 0; word * 64 < lane->index_end; word++) {
+        if (atomic_load(&lane->page->doorbells[word]) != 0) {
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < lane->hot_count; i++) {
+        if (has_work(lane->hot[i])) {
+            return true;
+        }
+    }
+    for (struct wbi_shm_list *at = lane->staging.next; at != &lane->staging; at = at->next) {
+        if (wbi_shm_stage_ready(WBI_SHM_OF(at, struct wbi_channel, staging))) {
+            return true;
+        }
+    }
+    /* What waits for a slot alone is the engine's to wake us for. */
+    return ((lane->sweep || lane->doomed > 0) && !lane->slotless) || wbi_shm_reads_ready(lane);
+}
+
+int wbi_shm_lane_arm(struct wbi_fabric_lane *lane)
+{
+    set_hot_attention(lane, WBI_SHM_COLD);
+    atomic_store(&lane->page->armed.word, 1);
+    if (has_anything(lane)) {
+        disarm(lane);
+        return WB_AGAIN;
+    }
+    lane->armed = true;
+    return WB_OK;
+}

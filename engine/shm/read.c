@@ -1,0 +1,208 @@
+#include "engine/shm/read.h"
+
+#include <string.h>
+
+#include "engine/shm/lane.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#endif
+#endif
+
+#ifdef UNDER_TSAN
+/* A revoked chunk may be written while it is read: that is what the lease word is for, and what
+ * TSan must not see. */
+__attribute__((no_sanitize("thread"))) static void peek(volatile uint8_t *into,
+                                                        const volatile uint8_t *from, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        into[i] = from[i];
+    }
+}
+
+void wbi_shm_copy(void *into, const uint8_t *from, size_t len)
+{
+    uint8_t part[4096];
+    for (size_t at = 0; at < len;) {
+        size_t bytes = len - at < sizeof part ? len - at : sizeof part;
+        peek(part, from + at, bytes);
+        memcpy((uint8_t *)into + at, part, bytes);
+        at += bytes;
+    }
+}
+#else
+void wbi_shm_copy(void *into, const uint8_t *from, size_t len)
+{
+    memcpy(into, from, len);
+}
+#endif
+
+static struct wbi_channel *channel_of(const struct wbi_read *read)
+{
+    return read->private[0];
+}
+
+static struct wbi_shm_import *import_of(const struct wbi_read *read)
+{
+    return read->private[1];
+}
+
+static void push(struct wbi_shm_reads *reads, struct wbi_read *read)
+{
+    read->next = NULL;
+    if (reads->last) {
+        reads->last->next = read;
+    } else {
+        reads->first = read;
+    }
+    reads->last = read;
+}
+
+static struct wbi_read *pop(struct wbi_shm_reads *reads)
+{
+    struct wbi_read *read = reads->first;
+    if (read) {
+        reads->first = read->next;
+        if (!reads->first) {
+            reads->last = NULL;
+        }
+    }
+    return read;
+}
+
+/* The READ is in no queue any more. */
+static void finish(struct wbi_read *read, int status)
+{
+    channel_of(read)->slab_reads--;
+    if (import_of(read)) {
+        import_of(read)->reads--;
+    }
+    read->done(read, status);
+}
+
+static int begin(struct wbi_channel *channel, struct wbi_read *read, struct wbi_shm_import *import)
+{
+    read->progress = 0;
+    read->private[0] = channel;
+    read->private[1] = import;
+    channel->slab_reads++;
+    if (import) {
+        import->reads++;
+    }
+    push(&channel->lane->reads, read);
+    return WB_OK;
+}
+
+int wbi_shm_read(struct wbi_channel *channel, struct wbi_read *read)
+{
+    struct wbi_shm_key key;
+    if (channel->slab_reads + channel->staged_reads >= WBI_SHM_READ_DEPTH) {
+        return WB_AGAIN;
+    }
+    if (!wbi_shm_key_decode(read->key, read->key_len, &key) || read->len == 0) {
+        return wbi_error(WB_ERR_PROTOCOL, "the peer offered a chunk under a key that is none");
+    }
+    if (channel->state != WBI_SHM_OPEN || channel->doom != WB_OK) {
+        return begin(channel, read, NULL); /* close() ends it */
+    }
+    if (key.segment == WBI_SHM_USER_MEMORY) {
+        return wbi_shm_stage_read(channel, read, &key);
+    }
+    struct wbi_shm_import *import = wbi_shm_imports_find(&channel->imports, key.segment);
+    if (!import) {
+        /* Its announcement was sent before the message that names it: it is in the socket, or there
+         * is none. */
+        wbi_shm_channel_drain(channel);
+        if (channel->doom != WB_OK) {
+            return begin(channel, read, NULL);
+        }
+        import = wbi_shm_imports_find(&channel->imports, key.segment);
+    }
+    if (!import) {
+        return wbi_error(WB_ERR_PROTOCOL, "the peer offered a chunk of slab %u, which it has not",
+                         key.segment);
+    }
+    if (read->address > import->bytes || read->len > import->bytes - read->address) {
+        return wbi_error(WB_ERR_PROTOCOL, "the peer offered a chunk beyond the end of its slab");
+    }
+    return begin(channel, read, import);
+}
+
+static bool can_move(const struct wbi_read *read)
+{
+    return channel_of(read)->state == WBI_SHM_OPEN && import_of(read) &&
+           wbi_shm_import_state(import_of(read)) == WBI_SHM_MAPPED;
+}
+
+/* Copies one slice. Returns WB_AGAIN if the READ goes on, else how it ends. */
+static int copy_slice(struct wbi_read *read, uint64_t *budget)
+{
+    struct wbi_shm_import *import = import_of(read);
+    struct wbi_shm_key key;
+    wbi_shm_key_decode(read->key, read->key_len, &key);
+    _Atomic uint64_t *lease = &channel_of(read)->theirs.head->leases[key.lease];
+    uint64_t rest = read->len - read->progress;
+    uint64_t bytes = rest < *budget ? rest : *budget;
+    if (!wbi_shm_lease_stands(lease, key.value) || !wbi_shm_mapping_enter(import->mapping)) {
+        return WB_ERR_REVOKED;
+    }
+    wbi_shm_copy((uint8_t *)read->into + read->progress,
+                 import->mapping->base + read->address + read->progress, bytes);
+    wbi_shm_mapping_leave(import->mapping);
+    if (!wbi_shm_lease_stood(lease, key.value)) {
+        return WB_ERR_REVOKED;
+    }
+    *budget -= bytes;
+    read->progress += bytes;
+    return read->progress == read->len ? WB_OK : WB_AGAIN;
+}
+
+int wbi_shm_reads_move(struct wbi_fabric_lane *lane)
+{
+    int slices = 0;
+    uint64_t budget = WBI_SHM_SLICE;
+    struct wbi_read *last = lane->reads.last; /* once round, and no further */
+    struct wbi_read *read;
+    bool more = last != NULL;
+    while (more && budget > 0 && (read = pop(&lane->reads)) != NULL) {
+        more = read != last;
+        int status = WB_AGAIN;
+        if (can_move(read)) {
+            status = copy_slice(read, &budget);
+            slices++;
+        }
+        if (status == WB_AGAIN) {
+            push(&lane->reads, read);
+        } else {
+            finish(read, status);
+        }
+    }
+    return slices;
+}
+
+bool wbi_shm_reads_ready(const struct wbi_fabric_lane *lane)
+{
+    for (const struct wbi_read *read = lane->reads.first; read; read = read->next) {
+        if (can_move(read)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void wbi_shm_reads_end(struct wbi_channel *channel, int status)
+{
+    struct wbi_shm_reads kept = {0};
+    struct wbi_shm_reads ended = {0};
+    struct wbi_read *read;
+    while ((read = pop(&channel->lane->reads)) != NULL) {
+        push(channel_of(read) == channel ? &ended : &kept, read);
+    }
+    channel->lane->reads = kept;
+    while ((read = pop(&ended)) != NULL) {
+        finish(read, status);
+    }
+}

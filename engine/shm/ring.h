@@ -1,0 +1,127 @@
+/*
+ * The message ring: one producer, one consumer, messages of any length in granules of one cache
+ * line.
+ *
+ *   | word | payload ... | word | payload ... | 0 |          word = length << 32 | kind
+ *   ^ consumer's position                     ^ producer's head
+ *
+ * Invariant: the word at the head is 0 until a message begins there. So the consumer polls exactly
+ * the word of the next message: for a small one a single line moves. A message lies in one piece;
+ * where it does not fit before the end, a pad fills the rest. head - consumed + one granule <=
+ * bytes, always.
+ *
+ * The consumer publishes how far it is when a quarter is consumed and when it finds the ring empty;
+ * the producer reads that only when it believes the ring full. (The polled word instead of a tail:
+ * FastForward, Giacomoni 2008.)
+ */
+#ifndef WBI_SHM_RING_H
+#define WBI_SHM_RING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <waybill/status.h>
+
+enum {
+    WBI_SHM_GRANULE = 64,
+    WBI_SHM_CONTROL_BYTES = 256, /* largest control message */
+    /* Kept back for control messages: two of the largest, and a pad before one of them. */
+    WBI_SHM_CONTROL_ROOM = 3 * (WBI_SHM_CONTROL_BYTES + WBI_SHM_GRANULE)
+};
+
+enum wbi_shm_kind { WBI_SHM_DATA = 1, WBI_SHM_PAD = 2, WBI_SHM_STAGE_REQUEST = 3 };
+
+/* The producer's side. Private memory of one thread. */
+struct wbi_shm_ring_out {
+    uint8_t *base;
+    uint32_t bytes;             /* a power of two */
+    uint64_t head;              /* bytes published, pads included */
+    uint64_t tail;              /* what we know of the consumer's position */
+    _Atomic uint64_t *consumed; /* the consumer's word */
+    uint64_t at;                /* where the reserved message begins: head, or past a pad */
+    uint32_t reserved;
+};
+
+/* The consumer's side. Private memory of one thread. */
+struct wbi_shm_ring_in {
+    uint8_t *base;
+    uint32_t bytes;
+    uint64_t position;
+    uint64_t published;         /* the position that the producer has been told */
+    _Atomic uint64_t *consumed; /* our word */
+};
+
+struct wbi_shm_message {
+    uint32_t kind;
+    uint32_t len;
+    const uint8_t *payload; /* in the ring: the producer can still change it */
+};
+
+static inline uint64_t wbi_shm_ring_size(uint32_t len)
+{
+    return ((uint64_t)len + sizeof(uint64_t) + WBI_SHM_GRANULE - 1) &
+           ~(uint64_t)(WBI_SHM_GRANULE - 1);
+}
+
+static inline uint8_t *wbi_shm_ring_place(uint8_t *base, uint32_t bytes, uint64_t at)
+{
+    return base + (at & (bytes - 1));
+}
+
+static inline _Atomic uint64_t *wbi_shm_ring_word(uint8_t *base, uint32_t bytes, uint64_t at)
+{
+    return (_Atomic uint64_t *)(void *)wbi_shm_ring_place(base, bytes, at);
+}
+
+/*
+ * Reserves room for `len` bytes and sets *payload; a later reservation replaces it. Without
+ * `control`, WBI_SHM_CONTROL_ROOM stays free. WB_AGAIN: no room. WB_ERR_PROTOCOL: the consumer's
+ * position is impossible.
+ */
+int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool control,
+                         uint8_t **payload);
+
+/* Publishes the reserved message, `len` at most what was reserved. Sequentially consistent, so that
+ * a load of the consumer's attention after it cannot come too early. */
+void wbi_shm_ring_publish(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t len);
+
+/* Whether the consumer has freed room since reserve() last looked. */
+static inline bool wbi_shm_ring_moved(const struct wbi_shm_ring_out *ring)
+{
+    return atomic_load(ring->consumed) != ring->tail;
+}
+
+/* Whether a message (or rubbish) is there. Sequentially consistent. */
+static inline bool wbi_shm_ring_ready(const struct wbi_shm_ring_in *ring)
+{
+    return atomic_load(wbi_shm_ring_word(ring->base, ring->bytes, ring->position)) != 0;
+}
+
+/* Looks at the next message, past a pad: 1 and *message, 0 nothing there, WB_ERR_PROTOCOL rubbish.
+ */
+int wbi_shm_ring_peek(struct wbi_shm_ring_in *ring, uint32_t max_len,
+                      struct wbi_shm_message *message);
+
+/* Frees the room of the message that peek gave. Returns whether the position was published with a
+ * full fence: then a producer that had starved before is to be told. */
+static inline bool wbi_shm_ring_consume(struct wbi_shm_ring_in *ring, uint32_t len)
+{
+    ring->position += wbi_shm_ring_size(len);
+    if (ring->position - ring->published < ring->bytes / 4) {
+        return false;
+    }
+    ring->published = ring->position;
+    atomic_store(ring->consumed, ring->position);
+    return true;
+}
+
+/* Publishes the position if it is not, for a ring that was found empty. */
+static inline void wbi_shm_ring_settle(struct wbi_shm_ring_in *ring)
+{
+    if (ring->published != ring->position) {
+        ring->published = ring->position;
+        atomic_store_explicit(ring->consumed, ring->position, memory_order_release);
+    }
+}
+
+#endif

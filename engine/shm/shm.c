@@ -1,0 +1,30 @@
+/* The shared-memory fabric as the engine sees it. */
+#include "engine/shm/lane.h"
+
+const struct wbi_fabric wbi_shm_fabric = {
+    .scheme = "shm",
+    .describe = wbi_shm_describe,
+    .domain_open = wbi_shm_domain_open,
+    .domain_close = wbi_shm_domain_close,
+    .caps = wbi_shm_domain_caps,
+    .registrar = wbi_shm_registrar,
+    .lane_open = wbi_shm_lane_open,
+    .lane_close = wbi_shm_lane_close,
+    .check_address = wbi_shm_check_address,
+    .listen = wbi_shm_listen,
+    .connect = wbi_shm_connect,
+    .accept = wbi_shm_accept,
+    .reject = wbi_shm_reject,
+    .close = wbi_shm_channel_close,
+    .reserve = wbi_shm_reserve,
+    .send = wbi_shm_send,
+    .cancel = wbi_shm_cancel,
+    .offer = wbi_shm_offer,
+    .retire = wbi_shm_retire,
+    .revoke = wbi_shm_revoke,
+    .read = wbi_shm_read,
+    .poll = wbi_shm_lane_poll,
+    .arm = wbi_shm_lane_arm,
+    .fd = wbi_shm_lane_fd,
+    .wake = wbi_shm_lane_wake,
+};

@@ -1,0 +1,39 @@
+/*
+ * Receive slots: blocks of eager size that a lane receives into. A slot that someone keeps is
+ * replaced by another at the next message, so that nothing that waits can stop the receiving.
+ * Invariant: count == free + returned + fresh + held by the fabric + kept by calls and inbound
+ * parcels.
+ */
+#ifndef WBI_ENGINE_SLOTS_H
+#define WBI_ENGINE_SLOTS_H
+
+#include <stdatomic.h>
+
+#include "engine/fabric.h"
+
+/* What a free slot's first bytes are. */
+struct wbi_free_slot {
+    struct wbi_free_slot *next;
+};
+
+struct wbi_slots {
+    struct wbi_slot_arena arena;
+    size_t mapped_bytes;
+    uint32_t fresh;             /* slots from here on were never used: their pages are untouched */
+    struct wbi_free_slot *free; /* the lane thread's */
+    _Atomic(struct wbi_free_slot *)
+        returned; /* any thread's; taken all at once, so there is no ABA */
+};
+
+/* Maps `count` slots for messages of eager_bytes. WB_ERR_NO_MEMORY. */
+int wbi_slots_open(struct wbi_slots *slots, uint32_t eager_bytes, uint32_t count);
+void wbi_slots_close(struct wbi_slots *slots); /* accepts a zeroed struct */
+
+/* Lane thread: a slot, or NULL. */
+uint8_t *wbi_slots_take(struct wbi_slots *slots);
+void wbi_slots_give(struct wbi_slots *slots, uint8_t *slot);
+
+/* Any thread. */
+void wbi_slots_return(struct wbi_slots *slots, uint8_t *slot);
+
+#endif

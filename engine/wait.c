@@ -1,0 +1,178 @@
+/*
+ * Waiting while making progress. There is one loop, wbi_await; everything that waits goes through
+ * it.
+ *
+ * A waiting thread takes turns on the lanes. When nothing has happened for config.spin_us it
+ * sleeps: the first such thread on the engine's descriptor, so that the network wakes it (arm, then
+ * sleep: a lane that has something refuses to be armed); the others on engine->events, which is
+ * stirred whenever a call ends, a peer changes or the first sleeper wakes. A stir can be missed by
+ * a thread that is just about to park; so nobody parks for longer than park_us.
+ */
+#include "engine/clock.h"
+#include "engine/engine.h"
+#include "mr_cache/allocator.h"
+
+static const uint64_t park_us = 2000;
+static const uint64_t sleep_us = 100000; /* a sleeper looks around that often whatever happens */
+static const uint64_t sleep_waiting_us =
+    1000; /* and that often while something waits for memory or room */
+
+enum { POLLS_A_LOOK = 32 }; /* the clock is read once in so many polls */
+
+bool wbi_engine_inside(struct wb_engine *engine)
+{
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        if (wbi_lane_is_mine(engine->lanes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void wbi_engine_notify(struct wb_engine *engine)
+{
+    atomic_fetch_add_explicit(&engine->events, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&engine->parked, memory_order_seq_cst) > 0) {
+        wbi_unpark(&engine->events);
+    }
+}
+
+static int turn_all(struct wb_engine *engine)
+{
+    int done = 0;
+    bool may_grow = wbi_rma_thread_may_grow(false);
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        struct wbi_lane *lane = engine->lanes[i];
+        if (wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
+            done += wbi_lane_turn(lane);
+            wbi_lane_leave(lane);
+        }
+    }
+    wbi_rma_thread_may_grow(may_grow);
+    return done;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Arms every lane; false where one has something to do, or another thread is at it. */
+static bool arm_all(struct wb_engine *engine, uint64_t *limit)
+{
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        struct wbi_lane *lane = engine->lanes[i];
+        if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
+            return false;
+        }
+        bool armed = lane->fabric->arm(lane->port) == WB_OK;
+        if (lane->parked != NULL || lane->busy != NULL) {
+            *limit = least(*limit, sleep_waiting_us);
+        } else if (lane->peers != NULL) {
+            *limit = least(*limit, sleep_us);
+        }
+        lane->turns |= 255; /* the first turn after a sleep looks at the clock */
+        wbi_count(&lane->counters.sleeps, armed);
+        wbi_lane_leave(lane);
+        if (!armed) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void park(struct wb_engine *engine, bool (*met)(void *context), void *context,
+                 uint64_t limit)
+{
+    atomic_fetch_add_explicit(&engine->parked, 1, memory_order_seq_cst);
+    uint32_t seen = atomic_load_explicit(&engine->events, memory_order_seq_cst);
+    if (!met(context)) {
+        wbi_park(&engine->events, seen, least(limit, park_us));
+    }
+    atomic_fetch_sub_explicit(&engine->parked, 1, memory_order_seq_cst);
+}
+
+/* Sleeps until something may have happened, `limit` at most. */
+static void rest(struct wb_engine *engine, bool (*met)(void *context), void *context,
+                 uint64_t limit)
+{
+    uint32_t nobody = 0;
+    if (!atomic_compare_exchange_strong(&engine->sleeper, &nobody, 1)) {
+        park(engine, met, context, limit);
+        return;
+    }
+    uint64_t bound = least(limit, sleep_us);
+    if (arm_all(engine, &bound) && !met(context)) {
+        wbi_wait(engine->epoll, bound);
+    }
+    atomic_store(&engine->sleeper, 0);
+    wbi_engine_notify(engine); /* somebody else may have to take over */
+}
+
+/* The loop: until met, or with `any` until something was done. Returns WB_OK, the number of things
+ * done, or an error. */
+static int await(struct wb_engine *engine, bool (*met)(void *context), void *context, bool any,
+                 uint64_t timeout_us)
+{
+    uint64_t start = 0, useful = 0;
+    for (unsigned polls = 1; !met(context); polls++) {
+        int done = turn_all(engine);
+        if (done > 0 && any) {
+            return done;
+        }
+        useful = done > 0 ? 0 : useful;
+        if (polls % POLLS_A_LOOK != 0) {
+            if (done == 0) {
+                wbi_relax();
+            }
+            continue;
+        }
+        uint64_t now = wbi_now();
+        start = start != 0 ? start : now;
+        useful = useful != 0 ? useful : now;
+        if (now - start >= timeout_us) {
+            return WB_ERR_TIMED_OUT;
+        }
+        if (now - useful >= engine->config.spin_us) {
+            rest(engine, met, context, timeout_us - (now - start));
+        }
+    }
+    return WB_OK;
+}
+
+static int refuse_inside(struct wb_engine *engine)
+{
+    return wbi_engine_inside(engine)
+               ? wbi_error(WB_ERR_DEADLOCK, "waiting inside a handler or callback would stop the "
+                                            "progress that is waited for")
+               : WB_OK;
+}
+
+int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
+              uint64_t timeout_us)
+{
+    int status = refuse_inside(engine);
+    status = status == WB_OK ? await(engine, met, context, false, timeout_us) : status;
+    return status == WB_ERR_TIMED_OUT
+               ? wbi_error(status, "not within %llu us", (unsigned long long)timeout_us)
+               : status;
+}
+
+int wb_progress(struct wb_engine *engine)
+{
+    int status = refuse_inside(engine);
+    return status == WB_OK ? turn_all(engine) : status;
+}
+
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+int wb_wait(struct wb_engine *engine, uint64_t timeout_us)
+{
+    int status = refuse_inside(engine);
+    status = status == WB_OK ? await(engine, never, NULL, true, timeout_us) : status;
+    return status == WB_ERR_TIMED_OUT ? 0 : status;
+}

@@ -1,0 +1,210 @@
+#include "engine/wire.h"
+
+#include <string.h>
+#include <waybill/status.h>
+#include <waybill/version.h>
+
+#include "serial/chunk_list.h"
+
+static const uint32_t hello_magic = 0x4c594257; /* "WBYL" */
+
+static void put16(uint8_t *out, uint16_t v)
+{
+    memcpy(out, &v, sizeof v);
+}
+static void put32(uint8_t *out, uint32_t v)
+{
+    memcpy(out, &v, sizeof v);
+}
+static void put64(uint8_t *out, uint64_t v)
+{
+    memcpy(out, &v, sizeof v);
+}
+
+static uint16_t get16(const uint8_t *in)
+{
+    uint16_t v;
+    memcpy(&v, in, sizeof v);
+    return v;
+}
+
+static uint32_t get32(const uint8_t *in)
+{
+    uint32_t v;
+    memcpy(&v, in, sizeof v);
+    return v;
+}
+
+static uint64_t get64(const uint8_t *in)
+{
+    uint64_t v;
+    memcpy(&v, in, sizeof v);
+    return v;
+}
+
+size_t wbi_header_bytes(uint8_t kind)
+{
+    switch (kind) {
+    case WBI_REQUEST:
+        return WBI_REQUEST_BYTES;
+    case WBI_REPLY:
+        return WBI_REPLY_BYTES;
+    case WBI_CONTROL:
+        return WBI_CONTROL_BYTES;
+    default:
+        return 0;
+    }
+}
+
+size_t wbi_header_encode(const struct wbi_header *h, uint8_t *out)
+{
+    out[0] = h->kind;
+    out[1] = h->flags;
+    put16(out + 2, h->credits);
+    if (h->kind == WBI_CONTROL) {
+        put32(out + 4, h->release_count);
+        put32(out + 8, h->cancel_count);
+        put32(out + 12, 0);
+        return WBI_CONTROL_BYTES;
+    }
+    put32(out + 4, h->chunk_count);
+    put64(out + 8, h->call_id);
+    if (h->kind == WBI_REPLY) {
+        put32(out + 16, (uint32_t)h->status);
+        put32(out + 20, (uint32_t)h->code);
+        put32(out + 24, h->release_count);
+        put32(out + 28, 0);
+        return WBI_REPLY_BYTES;
+    }
+    put64(out + 16, h->action);
+    put64(out + 24, h->signature);
+    put32(out + 32, h->deadline_us);
+    put32(out + 36, h->release_count);
+    put64(out + 40, h->reply_room);
+    return WBI_REQUEST_BYTES;
+}
+
+void wbi_header_set_credits(uint8_t *message, uint16_t credits)
+{
+    put16(message + 2, credits);
+}
+void wbi_id_encode(uint64_t id, uint8_t *out)
+{
+    put64(out, id);
+}
+uint64_t wbi_id_decode(const uint8_t *bytes)
+{
+    return get64(bytes);
+}
+
+static void decode_fields(const uint8_t *m, struct wbi_header *h)
+{
+    *h = (struct wbi_header){.kind = m[0], .flags = m[1], .credits = get16(m + 2)};
+    if (h->kind == WBI_CONTROL) {
+        h->release_count = get32(m + 4);
+        h->cancel_count = get32(m + 8);
+        return;
+    }
+    h->chunk_count = get32(m + 4);
+    h->call_id = get64(m + 8);
+    if (h->kind == WBI_REPLY) {
+        h->status = (int32_t)get32(m + 16);
+        h->code = (int32_t)get32(m + 20);
+        h->release_count = get32(m + 24);
+        return;
+    }
+    h->action = get64(m + 16);
+    h->signature = get64(m + 24);
+    h->deadline_us = get32(m + 32);
+    h->release_count = get32(m + 36);
+    h->reply_room = get64(m + 40);
+}
+
+/* Bytes that must be on board behind the header, going by the header alone. */
+static uint64_t on_board_min(const struct wbi_header *h)
+{
+    uint64_t ids =
+        (uint64_t)h->release_count + h->cancel_count + ((h->flags & WBI_FLAG_LEASED) ? 1u : 0u);
+    uint64_t records = ((h->flags & WBI_FLAG_LONG_ARCHIVE) ? 1u : 0u) +
+                       ((h->flags & WBI_FLAG_LONG_LIST) ? 1u : 0u);
+    if ((h->flags & WBI_FLAG_LONG_LIST) == 0) {
+        records += h->chunk_count;
+    }
+    return ids * WBI_ID_BYTES + records * WBI_CHUNK_RECORD_MIN;
+}
+
+static const char *fault_of(const struct wbi_header *h, const uint8_t *message, size_t len)
+{
+    uint8_t leased = WBI_FLAG_LEASED;
+    uint8_t needs_lease = WBI_FLAG_LONG_ARCHIVE | WBI_FLAG_LONG_LIST;
+    if ((h->flags & (uint8_t)~WBI_FLAGS_KNOWN) != 0) {
+        return "an unknown flag is set";
+    }
+    if (h->kind == WBI_CONTROL && (h->flags != 0 || get32(message + 12) != 0)) {
+        return "a control message with flags or a reserved field set";
+    }
+    if (h->kind == WBI_REPLY && (get32(message + 28) != 0 || (h->flags & WBI_FLAG_COPY) != 0)) {
+        return "a reply with a request's flag or a reserved field set";
+    }
+    if (((h->flags & needs_lease) != 0 || h->chunk_count > 0) != ((h->flags & leased) != 0)) {
+        return "chunks without a lease, or a lease without chunks";
+    }
+    if ((h->flags & WBI_FLAG_LONG_LIST) != 0 && h->chunk_count == 0) {
+        return "a long chunk list without chunks";
+    }
+    if (on_board_min(h) > len - wbi_header_bytes(h->kind)) {
+        return "more ids or records are stated than the message holds";
+    }
+    if (h->kind == WBI_REPLY && (h->status > 0 || (h->status != 0 && (h->flags & leased) != 0))) {
+        return "a reply with a status that no reply has";
+    }
+    return NULL;
+}
+
+int wbi_header_decode(const uint8_t *message, size_t len, struct wbi_header *header,
+                      const char **what)
+{
+    size_t bytes = len > 0 ? wbi_header_bytes(message[0]) : 0;
+    if (bytes == 0 || len < bytes) {
+        *what = bytes == 0 ? "a message of unknown kind" : "a message shorter than its header";
+        return WB_ERR_PROTOCOL;
+    }
+    decode_fields(message, header);
+    *what = fault_of(header, message, len);
+    return *what == NULL ? WB_OK : WB_ERR_PROTOCOL;
+}
+
+void wbi_hello_encode(const struct wbi_hello *hello, uint8_t out[WBI_HELLO_BYTES])
+{
+    memset(out, 0, WBI_HELLO_BYTES);
+    put32(out, hello_magic);
+    out[4] = hello->version_min;
+    out[5] = hello->version_max;
+    out[6] = (uint8_t)hello->status;
+    put32(out + 8, hello->eager_bytes);
+    put32(out + 12, hello->credits);
+    put32(out + 16, hello->read_depth);
+    put64(out + 24, hello->features);
+    put64(out + 32, hello->engine_id);
+    put64(out + 40, hello->token);
+}
+
+int wbi_hello_decode(const uint8_t *bytes, size_t len, struct wbi_hello *hello)
+{
+    if (len < WBI_HELLO_BYTES || get32(bytes) != hello_magic) {
+        return WB_ERR_PROTOCOL;
+    }
+    *hello = (struct wbi_hello){.version_min = bytes[4],
+                                .version_max = bytes[5],
+                                .status = (int8_t)bytes[6],
+                                .eager_bytes = get32(bytes + 8),
+                                .credits = get32(bytes + 12),
+                                .read_depth = get32(bytes + 16),
+                                .features = get64(bytes + 24),
+                                .engine_id = get64(bytes + 32),
+                                .token = get64(bytes + 40)};
+    if (hello->version_min > WB_WIRE_VERSION_MAX || hello->version_max < WB_WIRE_VERSION_MIN) {
+        return WB_ERR_VERSION;
+    }
+    return hello->eager_bytes >= WBI_EAGER_MIN ? WB_OK : WB_ERR_PROTOCOL;
+}

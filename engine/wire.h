@@ -1,0 +1,90 @@
+/*
+ * Wire version 1: what stands at the head of each eager message and in the handshake, as values;
+ * the bytes are in docs/wire-format.md. Encoding cannot fail; decoding checks everything that can
+ * be checked without knowing any state.
+ *
+ * A message:  header · [lease id] · [release ids] · [record of a long archive] · [record of a long
+ * list] · [chunk list] · [archive]
+ */
+#ifndef WBI_ENGINE_WIRE_H
+#define WBI_ENGINE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum wbi_kind { WBI_REQUEST = 1, WBI_REPLY = 2, WBI_CONTROL = 3 };
+
+enum wbi_flag {
+    WBI_FLAG_LEASED =
+        1, /* a lease id follows the header: chunks are offered, and to be released by it */
+    WBI_FLAG_LONG_ARCHIVE = 2, /* the archive is not on board: its record is, to be READ */
+    WBI_FLAG_LONG_LIST = 4,    /* the chunk list is not on board: its record is, to be READ */
+    WBI_FLAG_COPY = 8,         /* REQUEST: the caller wants no chunks, in the reply neither */
+    WBI_FLAGS_KNOWN = 15
+};
+
+enum {
+    WBI_REQUEST_BYTES = 48,
+    WBI_REPLY_BYTES = 32,
+    WBI_CONTROL_BYTES = 16,
+    WBI_HELLO_BYTES = 56,
+    WBI_ID_BYTES = 8,
+    WBI_EAGER_MIN = 512 /* every peer takes messages of that size; what is sent before the handshake
+                           has ended keeps to it */
+};
+
+/* The head of any message. Fields that a kind does not have are zero. */
+struct wbi_header {
+    uint8_t kind;
+    uint8_t flags;
+    uint16_t
+        credits; /* requests that the receiver of this message may send beyond those it could */
+    uint32_t chunk_count; /* records in the chunk list */
+    uint32_t
+        release_count; /* ids of leases whose chunks the sender of this message will read no more */
+    uint32_t cancel_count; /* CONTROL: ids of calls to stop, behind the releases */
+    uint64_t call_id;      /* slot index in the low, generation in the high half: the caller's */
+    uint64_t action, signature; /* REQUEST */
+    uint32_t deadline_us;       /* REQUEST: time left when it was sent, 0 none */
+    uint64_t reply_room;  /* REQUEST: bytes reserved at the caller for fetched parts of the reply */
+    int32_t status, code; /* REPLY: enum wb_status, and the handler's own code */
+};
+
+/* Bytes of the header of a kind; 0 for an unknown kind. */
+size_t wbi_header_bytes(uint8_t kind);
+
+/* Writes the header; returns its bytes. */
+size_t wbi_header_encode(const struct wbi_header *header, uint8_t *out);
+
+/* Reads the header of a message of `len` bytes, checks that the lengths it states fit in the
+ * message as far as they are on board. Returns WB_OK, or WB_ERR_PROTOCOL with *what set to static
+ * words. */
+int wbi_header_decode(const uint8_t *message, size_t len, struct wbi_header *header,
+                      const char **what);
+
+/* Rewrites the credits of an encoded header. */
+void wbi_header_set_credits(uint8_t *message, uint16_t credits);
+
+void wbi_id_encode(uint64_t id, uint8_t *out);
+uint64_t wbi_id_decode(const uint8_t *bytes);
+
+/* What both sides say of themselves when they connect. */
+struct wbi_hello {
+    uint8_t version_min, version_max;
+    int8_t status;        /* in an answer: WB_OK, or why it is a refusal */
+    uint32_t eager_bytes; /* largest message it receives */
+    uint32_t credits;     /* requests that it may be sent at once */
+    uint32_t read_depth;  /* READs that it serves at once */
+    uint64_t features;    /* none yet: zero */
+    uint64_t engine_id;   /* random, of the engine */
+    uint64_t token;       /* random, of the connection; an answer repeats it */
+};
+
+void wbi_hello_encode(const struct wbi_hello *hello, uint8_t out[WBI_HELLO_BYTES]);
+
+/* WB_OK; WB_ERR_PROTOCOL (no Waybill, too short); WB_ERR_VERSION (no version in common; *hello is
+ * set all the same). */
+int wbi_hello_decode(const uint8_t *bytes, size_t len, struct wbi_hello *hello);
+
+#endif

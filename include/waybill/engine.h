@@ -1,0 +1,224 @@
+/*
+ * The engine: one instance of the library in a process, its peers, its calls, its progress.
+ *
+ * Threads: every function here may be called from any thread at any time, unless its comment says
+ * otherwise. Progress: nothing happens behind the program's back. Calls, replies and connections
+ * move while some thread is inside wb_progress, wb_wait, or a call that waits. Handlers and
+ * callbacks run on such a thread, and are never re-entered.
+ */
+#ifndef WAYBILL_ENGINE_H
+#define WAYBILL_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <waybill/memory.h>
+#include <waybill/status.h>
+
+struct wb_engine;  /* fabrics, lanes, memory and actions */
+struct wb_peer;    /* the remote end */
+struct wb_call;    /* a call that has begun and not been finished */
+struct wb_context; /* the call that a handler is serving; valid until the handler returns */
+
+/* What a received struct's views hold on to; the library's own business. All zero holds nothing. */
+struct wb_hold {
+    struct wb_call *call;
+};
+
+/* All there is to configure. Start from wb_engine_config_default. Bytes and microseconds
+ * throughout. */
+struct wb_engine_config {
+    uint64_t budget_bytes;      /* bound on registered memory; default 1 GiB */
+    uint64_t slab_bytes;        /* an ordinary slab of the pool, a power of two; default 8 MiB */
+    uint32_t eager_bytes;       /* largest eager message, 512 to 65536; default 8192 */
+    uint32_t pointer_threshold; /* strings and byte ranges from here on travel as pointer chunks;
+                                   default 4096 */
+    uint32_t rma_threshold;     /* rma_vectors from here on travel as rma chunks; default 1024 */
+    uint32_t max_calls;         /* calls open at once, 1 to 65536; default 1024 */
+    uint32_t credits;   /* requests that a peer may have unanswered here, 1 to 4096; default 256 */
+    uint32_t max_peers; /* channels at once, 1 to 1024; default 256 */
+    uint64_t call_timeout_us;    /* deadline of a call that states none; default 30 s */
+    uint64_t connect_timeout_us; /* default 5 s */
+    uint64_t spin_us;            /* how long a waiting thread polls before it sleeps; default 50 */
+};
+
+WB_API void wb_engine_config_default(struct wb_engine_config *config);
+
+/* Writes the configuration as "name value unit" lines; returns the bytes needed without the final
+ * 0, as snprintf. */
+WB_API int wb_engine_config_text(const struct wb_engine_config *config, char *text, size_t size);
+
+/*
+ * Creates an engine with every fabric that this machine can use. config NULL means the defaults; it
+ * is copied. Sets *engine on success only; the caller ends it with wb_engine_destroy. Errors:
+ * WB_ERR_INVALID (a field out of range), WB_ERR_BUDGET (budget below one slab), WB_ERR_NO_MEMORY,
+ * WB_ERR_SYSTEM; wb_last_error() names the field or the system call.
+ */
+WB_API int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **engine);
+
+/*
+ * Closes all peers (open calls end with WB_ERR_CLOSED) and gives back everything. Accepts NULL. No
+ * other thread may be inside the engine. wb_call handles that were not finished become invalid;
+ * rma_vectors stay valid until they are dropped.
+ */
+WB_API void wb_engine_destroy(struct wb_engine *engine);
+
+/* What the last failing function on this thread has to say: one line that names the thing and what
+ * to do. Never NULL; overwritten by the next failure on this thread. */
+WB_API const char *wb_last_error(void);
+
+/* The engine's pool. Borrowed: it ends with the engine. */
+WB_API struct wb_rma_allocator *wb_engine_allocator(struct wb_engine *engine);
+
+/* The registered actions, listeners and peers need progress: */
+
+/*
+ * Makes progress once, without waiting: receives, fetches, runs handlers, sends what waited.
+ * Returns the number of things done, 0 when there was nothing, or WB_ERR_DEADLOCK from inside a
+ * handler or callback.
+ */
+WB_API int wb_progress(struct wb_engine *engine);
+
+/*
+ * Makes progress until something was done or timeout_us have passed; polls for config.spin_us, then
+ * sleeps. Returns as wb_progress.
+ */
+WB_API int wb_wait(struct wb_engine *engine, uint64_t timeout_us);
+
+/*
+ * Listens at "shm://NAME" (NAME: 1 to 64 of A-Z a-z 0-9 . _ -). The engine serves its registered
+ * actions there until it is destroyed. Errors: WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_IN_USE,
+ * WB_ERR_NO_MEMORY, WB_ERR_SYSTEM.
+ */
+WB_API int wb_listen(struct wb_engine *engine, const char *url);
+
+/*
+ * Begins to connect and returns at once with a peer in state WB_PEER_CONNECTING; calls may be made,
+ * they wait for the connection. The caller ends *peer with wb_peer_close. Sets *peer on success
+ * only. Errors: WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_REFUSED (already known that nobody
+ * listens), WB_AGAIN (max_peers), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM.
+ */
+WB_API int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **peer);
+
+enum wb_peer_state {
+    WB_PEER_CONNECTING,
+    WB_PEER_CONNECTED,
+    WB_PEER_LOST /* for good; connect anew for a new peer */
+};
+
+WB_API enum wb_peer_state wb_peer_state(const struct wb_peer *peer);
+
+/* Makes progress until the peer is connected or lost, timeout_us at most. Returns WB_OK,
+ * WB_ERR_TIMED_OUT, WB_ERR_DEADLOCK, or why the connection failed (WB_ERR_REFUSED, WB_ERR_VERSION,
+ * WB_ERR_PEER_LOST …). */
+WB_API int wb_peer_wait(struct wb_peer *peer, uint64_t timeout_us);
+
+/* Why a peer was lost, in one line; "" while it is not. Valid until the peer is closed. */
+WB_API const char *wb_peer_reason(const struct wb_peer *peer);
+
+/* Ends the handle, and closes the channel if it is one of wb_connect (open calls end with
+ * WB_ERR_CLOSED). Accepts NULL. */
+WB_API void wb_peer_close(struct wb_peer *peer);
+
+/* Inside a handler: makes the caller's peer (wb_context_peer) a handle that stays valid after the
+ * handler, to call back later; the caller ends it with wb_peer_close, which leaves that channel
+ * open. Returns its argument. */
+WB_API struct wb_peer *wb_peer_keep(struct wb_peer *peer);
+
+/* ---- calls ---- */
+
+/* What a handler says when it fails, as its caller sees it. */
+struct wb_error {
+    int code;       /* the handler's own, or 0 */
+    char text[120]; /* terminated; "" if it gave none */
+};
+
+enum wb_call_flags {
+    WB_CALL_COPY = 1 /* no chunks: every argument is copied into the archive, whatever its size */
+};
+
+struct wb_call_options {
+    uint64_t timeout_us;  /* from the call's begin to its end; 0: config.call_timeout_us */
+    uint64_t reply_bytes; /* room for a result beyond one eager message, reserved in this engine's
+                             pool; 0: none */
+    uint32_t flags;       /* of wb_call_flags */
+    struct wb_error
+        *error; /* filled when the call ends with WB_ERR_REMOTE; borrowed until it ends; or NULL */
+};
+
+/*
+ * NAME_call and NAME_async (see action.h) return
+ *   WB_OK, or at once: WB_AGAIN (async only: no credit, no slot, no open call to have; make
+ * progress and try again), WB_ERR_BUDGET (reply_bytes or the archive can never fit the pool),
+ * WB_ERR_INVALID, WB_ERR_NO_MEMORY, WB_ERR_NOT_SENT (the peer is lost), WB_ERR_DEADLOCK (a waiting
+ * call inside a handler), and NAME_call and NAME_finish how the call ended: WB_OK, WB_ERR_REMOTE,
+ * WB_ERR_TIMED_OUT, WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED, WB_ERR_UNKNOWN_ACTION,
+ * WB_ERR_SIGNATURE, WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET (the receiver's pool
+ * can never hold the arguments), WB_ERR_REVOKED. When finish has returned, whatever it returned,
+ * nobody reads the call's pointer chunks any more. Strings and byte ranges that are passed to async
+ * are borrowed until finish; rma_vectors are referenced by the call.
+ */
+
+/* Whether the call has ended (finish will not wait). */
+WB_API bool wb_call_done(const struct wb_call *call);
+
+/* Makes progress until the call has ended, timeout_us at most; does not end the handle. Returns
+ * WB_OK, WB_ERR_TIMED_OUT (the call goes on), WB_ERR_DEADLOCK. */
+WB_API int wb_call_wait(struct wb_call *call, uint64_t timeout_us);
+
+/* ---- handlers ---- */
+
+/*
+ * A handler gets its arguments decoded and a zeroed result to fill; it returns WB_OK, or a positive
+ * code of its own (its caller gets WB_ERR_REMOTE with it), or WB_AGAIN: run me again when the pool
+ * has room, nothing has happened. Arguments' views end with the handler; to keep a vector,
+ * wb_rma_vector_take it. Vectors in the result are the engine's afterwards. Strings and byte ranges
+ * in the result are copied before the handler's stub returns.
+ */
+
+/* Fails the call with a text for the caller; returns `code` (positive), for `return
+ * wb_context_fail(…)`. */
+WB_API int wb_context_fail(struct wb_context *context, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The engine that serves; the caller as a peer, borrowed until the handler ends, on which async
+ * calls back may be made. */
+WB_API struct wb_engine *wb_context_engine(const struct wb_context *context);
+WB_API struct wb_peer *wb_context_peer(const struct wb_context *context);
+
+/* ---- figures ---- */
+
+struct wb_engine_stats {
+    uint64_t calls_begun, calls_ended; /* as caller */
+    uint64_t calls_served;             /* handlers that have returned */
+    uint64_t parcels_sent, parcels_received;
+    uint64_t parcels_waited;     /* that found no room at once and went through a queue */
+    uint64_t reads, read_bytes;  /* fetched by this engine */
+    uint64_t leases_open;        /* chunks that a peer may read now */
+    uint64_t leases_quarantined; /* of those, of calls that have ended for their caller */
+    uint64_t releases_received;
+    uint64_t late_replies; /* for calls that had ended */
+    uint64_t protocol_errors, peers_lost;
+    uint64_t sleeps;
+};
+
+WB_API void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats);
+
+/* ---- what is here ---- */
+
+struct wb_fabric_info {
+    const char *scheme;
+    bool usable;
+    char why_not[200]; /* what is missing and what to do about it, when it is not usable */
+    char details[400]; /* "name value" lines: limits and capabilities that matter */
+};
+
+/* Describes fabric number `index`; returns WB_OK, or WB_ERR_INVALID past the last. Needs no engine.
+ */
+WB_API int wb_fabric_info(unsigned index, struct wb_fabric_info *info);
+
+/* The machine as hwloc sees it, as "name value" lines; returns bytes needed as snprintf, or a
+ * negative status. */
+WB_API int wb_machine_text(char *text, size_t size);
+
+#endif

@@ -1,0 +1,12 @@
+/* All of Waybill's public API. */
+#ifndef WAYBILL_WAYBILL_H
+#define WAYBILL_WAYBILL_H
+
+#include <waybill/action.h>
+#include <waybill/engine.h>
+#include <waybill/memory.h>
+#include <waybill/serial.h>
+#include <waybill/status.h>
+#include <waybill/version.h>
+
+#endif

@@ -1,0 +1,240 @@
+#include "mr_cache/allocator.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mr_cache/blocks.h"
+#include "mr_cache/growth.h"
+#include "mr_cache/pool.h"
+#include "mr_cache/region.h"
+#include "mr_cache/runs.h"
+#include "mr_cache/slab.h"
+#include "mr_cache/worker.h"
+
+enum { SLAB_MAX_BYTES = 1 << 30 };
+
+static void set_need(struct wbi_need *need, unsigned class_index)
+{
+    need->class_index = class_index;
+    need->block_bytes = wbi_class_bytes(class_index);
+    need->run_bytes = (uint64_t)wbi_class_pages(class_index) << WBI_PAGE_SHIFT;
+    need->capacity = (uint32_t)(need->run_bytes / need->block_bytes);
+}
+
+static uint64_t round_up(uint64_t bytes, uint64_t unit)
+{
+    return (bytes + unit - 1) / unit * unit;
+}
+
+/* Sets *need to what a block of `bytes` takes; false where that is more than the budget. */
+static bool find_need(const struct wb_rma_allocator *pool, size_t bytes, struct wbi_need *need)
+{
+    if (bytes <= WBI_CLASS_MAX_BYTES) {
+        *need = pool->classes[wbi_class_of(bytes)];
+        return true;
+    }
+    if (bytes > pool->budget_bytes)
+        return false;
+    uint64_t unit = bytes <= pool->slab_bytes ? (uint64_t)WBI_PAGE_BYTES : WBI_REGION_ALIGN;
+    *need = (struct wbi_need){
+        .run_bytes = round_up(bytes, unit), .capacity = 1, .class_index = WBI_NO_CLASS};
+    need->block_bytes = need->run_bytes;
+    return need->run_bytes <= pool->budget_bytes;
+}
+
+bool wbi_pool_can_ever_fit(const struct wb_rma_allocator *pool, size_t bytes)
+{
+    struct wbi_need need;
+
+    return find_need(pool, bytes, &need);
+}
+
+static bool is_valid(const struct wbi_rma_config *config)
+{
+    uint64_t slab = config->slab_bytes;
+
+    if (slab < WBI_REGION_ALIGN || slab > SLAB_MAX_BYTES || (slab & (slab - 1)))
+        return false;
+    if (config->budget_bytes > PTRDIFF_MAX || config->registrar_count > WBI_RMA_MAX_REGISTRARS ||
+        (config->registrar_count && !config->registrars))
+        return false;
+    for (unsigned i = 0; i < config->registrar_count; i++)
+        if (!config->registrars[i].reg || !config->registrars[i].dereg)
+            return false;
+    return true;
+}
+
+/* An open pool without a slab, or NULL. */
+static struct wb_rma_allocator *make_shell(const struct wbi_rma_config *config)
+{
+    struct wb_rma_allocator *pool = calloc(1, sizeof(*pool));
+
+    if (!pool)
+        return NULL;
+    pool->budget_bytes = config->budget_bytes;
+    pool->slab_bytes = config->slab_bytes;
+    pool->registrar_count = config->registrar_count;
+    for (unsigned i = 0; i < config->registrar_count; i++)
+        pool->registrars[i] = config->registrars[i];
+    pool->numa_node = config->numa_node;
+    pool->on_growth = config->on_growth;
+    pool->on_growth_context = config->on_growth_context;
+    for (unsigned i = 0; i < WBI_CLASSES; i++)
+        set_need(&pool->classes[i], i);
+    pool->holders = 1;
+    atomic_init(&pool->leased_bytes, 0);
+    /* With default attributes these cannot fail on Linux. */
+    pthread_mutex_init(&pool->grow_mutex, NULL);
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->worker_wake, NULL);
+    return pool;
+}
+
+int wbi_rma_allocator_create(const struct wbi_rma_config *config, struct wb_rma_allocator **out)
+{
+    if (!is_valid(config))
+        return WB_ERR_INVALID;
+    if (config->budget_bytes < config->slab_bytes)
+        return WB_ERR_BUDGET;
+    struct wb_rma_allocator *pool = make_shell(config);
+    if (!pool)
+        return WB_ERR_NO_MEMORY;
+
+    struct wbi_run *run;
+    pthread_mutex_lock(&pool->grow_mutex);
+    pthread_mutex_lock(&pool->mutex);
+    int rc = wbi_growth_make_room(pool, pool->slab_bytes, &run);
+    if (rc == WB_OK)
+        wbi_runs_give(pool, run);
+    pthread_mutex_unlock(&pool->mutex);
+    pthread_mutex_unlock(&pool->grow_mutex);
+    if (rc) {
+        wbi_rma_allocator_destroy(pool);
+        return rc;
+    }
+    *out = pool;
+    return WB_OK;
+}
+
+/* Closes the pool: nothing is taken or grown from here on. Returns its slabs, marked as leaving,
+ * linked by next. */
+static struct wbi_slab *close_pool(struct wb_rma_allocator *pool)
+{
+    struct wbi_slab *doomed = NULL;
+
+    pthread_mutex_lock(&pool->grow_mutex); /* lets a growth on a user's thread end first */
+    pthread_mutex_lock(&pool->mutex);
+    wbi_demand_clear(pool);
+    (void)wbi_blocks_retire_empty_runs(pool);
+    pool->closed = true;
+    for (unsigned kind = 0; kind < 2; kind++) {
+        while (pool->slabs[kind]) {
+            struct wbi_slab *slab = pool->slabs[kind];
+            wbi_slab_mark_leaving(slab);
+            slab->next = doomed;
+            doomed = slab;
+        }
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    pthread_mutex_unlock(&pool->grow_mutex);
+    return doomed;
+}
+
+void wbi_rma_allocator_destroy(struct wb_rma_allocator *pool)
+{
+    if (!pool)
+        return;
+    wbi_worker_stop(pool);
+    struct wbi_slab *doomed = close_pool(pool);
+    while (doomed) {
+        struct wbi_slab *slab = doomed;
+        doomed = slab->next;
+        wbi_slab_leave(slab);
+    }
+    wbi_growth_reap(pool);
+    wbi_pool_drop_holder(pool);
+}
+
+/* Carves `run` for the need and returns its first block. The mutex is held. */
+static int take_from_room(struct wb_rma_allocator *pool, const struct wbi_need *need,
+                          struct wb_rma_block **out)
+{
+    struct wb_rma_block *block = wbi_blocks_take_carved(pool, need);
+
+    if (block) {
+        *out = block;
+        return WB_OK;
+    }
+    struct wbi_run *run = wbi_demand_collect(pool, need->run_bytes);
+    if (!run) {
+        run = wbi_growth_take(pool, need->run_bytes);
+        if (!run)
+            return WB_AGAIN;
+        wbi_demand_withdraw(pool, need->run_bytes);
+    }
+    return wbi_blocks_carve(pool, need, run, out);
+}
+
+/* Room by growth on this thread. The mutex is held at entry and exit. */
+static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *need,
+                          struct wb_rma_block **out)
+{
+    struct wbi_run *run;
+
+    pthread_mutex_unlock(&pool->mutex);
+    pthread_mutex_lock(&pool->grow_mutex);
+    pthread_mutex_lock(&pool->mutex);
+    /* Another thread may have grown the pool while this one waited for its turn. */
+    int rc = pool->closed ? WB_ERR_CLOSED : take_from_room(pool, need, out);
+    if (rc == WB_AGAIN) {
+        rc = wbi_growth_make_room(pool, need->run_bytes, &run);
+        if (rc == WB_OK)
+            rc = wbi_blocks_carve(pool, need, run, out);
+    }
+    pthread_mutex_unlock(&pool->grow_mutex);
+    return rc;
+}
+
+int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
+                   struct wb_rma_block **out)
+{
+    struct wbi_need need;
+
+    if (!find_need(pool, bytes, &need))
+        return WB_ERR_BUDGET;
+    pthread_mutex_lock(&pool->mutex);
+    int rc = pool->closed ? WB_ERR_CLOSED : take_from_room(pool, &need, out);
+    if (rc == WB_AGAIN && growth == WBI_GROWTH_HERE)
+        rc = take_by_growth(pool, &need, out);
+    if (rc == WB_AGAIN && growth != WBI_GROWTH_NONE) {
+        if (wbi_growth_is_worthwhile(pool, need.run_bytes))
+            rc = wbi_demand_post(pool, need.run_bytes);
+        pool->waits += rc == WB_AGAIN;
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return rc;
+}
+
+int wbi_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, bool may_grow,
+                  struct wb_rma_block **out)
+{
+    return wbi_pool_alloc(pool, bytes, may_grow ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND, out);
+}
+
+void wb_rma_allocator_stats(struct wb_rma_allocator *pool, struct wb_rma_stats *stats)
+{
+    pthread_mutex_lock(&pool->mutex);
+    *stats = (struct wb_rma_stats){
+        .budget_bytes = pool->budget_bytes,
+        .slab_bytes = pool->charged - pool->growing,
+        .used_bytes = pool->used_bytes,
+        .leased_bytes = atomic_load_explicit(&pool->leased_bytes, memory_order_relaxed),
+        .peak_used_bytes = pool->peak_used_bytes,
+        .slabs = pool->slab_count,
+        .registrations = pool->registrations,
+        .blocks = pool->blocks,
+        .waits = pool->waits,
+        .huge_page_bytes = pool->huge_bytes,
+    };
+    pthread_mutex_unlock(&pool->mutex);
+}

@@ -1,0 +1,140 @@
+#include "mr_cache/demand.h"
+
+#include "mr_cache/pool.h"
+#include "mr_cache/runs.h"
+#include "mr_cache/worker.h"
+
+static struct wbi_demand *find(struct wbi_demands *demands, uint64_t run_bytes)
+{
+    for (unsigned i = 0; i < WBI_DEMANDS; i++) {
+        struct wbi_demand *demand = &demands->entries[i];
+        if (demand->state != WBI_DEMAND_NONE && demand->run_bytes == run_bytes)
+            return demand;
+    }
+    return NULL;
+}
+
+static bool holds_something(const struct wbi_demand *demand)
+{
+    return demand->state == WBI_DEMAND_PARKED || demand->state == WBI_DEMAND_CLAIMING;
+}
+
+/* An entry for a new demand: an empty one, or that of the oldest failure which nobody asked about;
+ * or NULL. */
+static struct wbi_demand *vacate(struct wbi_demands *demands)
+{
+    struct wbi_demand *oldest = NULL;
+
+    for (unsigned i = 0; i < WBI_DEMANDS; i++) {
+        struct wbi_demand *demand = &demands->entries[i];
+        if (demand->state == WBI_DEMAND_NONE)
+            return demand;
+        if (demand->state == WBI_DEMAND_FAILED && (!oldest || demand->ticket < oldest->ticket))
+            oldest = demand;
+    }
+    return oldest;
+}
+
+int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    struct wbi_demands *demands = &pool->demands;
+    struct wbi_demand *demand = find(demands, run_bytes);
+
+    if (demand && demand->state == WBI_DEMAND_FAILED) {
+        demand->state = WBI_DEMAND_NONE;
+        return demand->failure;
+    }
+    if (demand)
+        return WB_AGAIN;
+    int rc = wbi_worker_start(pool);
+    if (rc)
+        return rc;
+    demand = vacate(demands);
+    if (demand)
+        *demand = (struct wbi_demand){
+            .state = WBI_DEMAND_ASKED, .run_bytes = run_bytes, .ticket = ++demands->last_ticket};
+    else
+        demands->crowded = true;
+    wbi_worker_wake(pool);
+    return WB_AGAIN;
+}
+
+struct wbi_run *wbi_demand_collect(struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    struct wbi_demand *demand = find(&pool->demands, run_bytes);
+
+    if (!demand || demand->state != WBI_DEMAND_PARKED)
+        return NULL;
+    demand->state = WBI_DEMAND_NONE;
+    return demand->run;
+}
+
+void wbi_demand_withdraw(struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    struct wbi_demand *demand = find(&pool->demands, run_bytes);
+
+    if (demand && demand->state != WBI_DEMAND_SERVING && demand->state != WBI_DEMAND_PARKED)
+        demand->state = WBI_DEMAND_NONE;
+}
+
+struct wbi_demand *wbi_demand_next(struct wb_rma_allocator *pool, uint64_t ticket)
+{
+    struct wbi_demand *next = NULL;
+
+    for (unsigned i = 0; i < WBI_DEMANDS; i++) {
+        struct wbi_demand *demand = &pool->demands.entries[i];
+        bool waits = demand->state == WBI_DEMAND_ASKED || demand->state == WBI_DEMAND_CLAIMING;
+        if (waits && demand->ticket > ticket && (!next || demand->ticket < next->ticket))
+            next = demand;
+    }
+    return next;
+}
+
+uint64_t wbi_demand_claims(const struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    uint64_t claims = 0;
+
+    for (unsigned i = 0; i < WBI_DEMANDS; i++) {
+        const struct wbi_demand *demand = &pool->demands.entries[i];
+        if (demand->state == WBI_DEMAND_CLAIMING && demand->run_bytes != run_bytes)
+            claims += wbi_pool_slab_for(pool, demand->run_bytes);
+    }
+    return claims;
+}
+
+bool wbi_demand_others_hold(const struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    for (unsigned i = 0; i < WBI_DEMANDS; i++) {
+        const struct wbi_demand *demand = &pool->demands.entries[i];
+        if (holds_something(demand) && demand->run_bytes != run_bytes)
+            return true;
+    }
+    return false;
+}
+
+static void end(struct wb_rma_allocator *pool, struct wbi_demand *demand)
+{
+    if (demand->state == WBI_DEMAND_PARKED)
+        wbi_runs_give(pool, demand->run);
+    demand->state = WBI_DEMAND_NONE;
+}
+
+bool wbi_demand_count_round(struct wb_rma_allocator *pool)
+{
+    bool lapsed = false;
+
+    for (unsigned i = 0; i < WBI_DEMANDS; i++) {
+        struct wbi_demand *demand = &pool->demands.entries[i];
+        if (holds_something(demand) && ++demand->rounds >= WBI_DEMAND_ROUNDS) {
+            end(pool, demand);
+            lapsed = true;
+        }
+    }
+    return lapsed;
+}
+
+void wbi_demand_clear(struct wb_rma_allocator *pool)
+{
+    for (unsigned i = 0; i < WBI_DEMANDS; i++)
+        end(pool, &pool->demands.entries[i]);
+}

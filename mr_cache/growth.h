@@ -1,0 +1,34 @@
+/* Room for a run within the budget: growing, and letting idle slabs go to make way. */
+#ifndef WBI_MR_CACHE_GROWTH_H
+#define WBI_MR_CACHE_GROWTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wb_rma_allocator;
+struct wbi_run;
+
+/* A run from the room that there is, or NULL. The pool's mutex is held. */
+struct wbi_run *wbi_growth_take(struct wb_rma_allocator *pool, uint64_t run_bytes);
+
+/*
+ * A run, growing the pool where there is no room, and letting idle slabs go where there is no
+ * budget. Not on a progress thread; the mutex is held at entry and exit, and dropped in between;
+ * the grow_mutex is held. Errors: WB_AGAIN (blocks, parked runs, claims, or peers that have not let
+ * go hold the room); WB_ERR_CLOSED; WB_ERR_NO_MEMORY, or a registrar's.
+ */
+int wbi_growth_make_room(struct wb_rma_allocator *pool, uint64_t run_bytes, struct wbi_run **out);
+
+/* Whether the budget suffices for a run once every slab that is on its way out is gone, claims of
+ * other demands aside. The pool's mutex is held. */
+bool wbi_growth_is_pending(const struct wb_rma_allocator *pool, uint64_t run_bytes);
+
+/* Whether trying to grow for a run has a chance: there is budget, counting idle slabs, or a demand
+ * of another size holds some that it may lose. The pool's mutex is held. */
+bool wbi_growth_is_worthwhile(const struct wb_rma_allocator *pool, uint64_t run_bytes);
+
+/* Frees the slabs that every registrar has confirmed. Not on a progress thread; no mutex but the
+ * grow_mutex. */
+void wbi_growth_reap(struct wb_rma_allocator *pool);
+
+#endif

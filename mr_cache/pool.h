@@ -1,0 +1,170 @@
+/*
+ * The insides of an rma_allocator ("the pool").
+ *
+ *     slab   one region, known to every registrar of the pool: a row of 64 KiB pages
+ *            [ run ][ run             ][ run    ][ run                      ]
+ *     run    pages that are free, carved into blocks of one size, or parked for a demand
+ *            [ block | block | block |..]
+ *     block  what the user gets; its descriptor is in private memory, never in the region
+ *
+ * A block above slab_bytes has a dedicated slab: one page of its own size, one run, one block.
+ */
+#ifndef WBI_MR_CACHE_POOL_H
+#define WBI_MR_CACHE_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mr_cache/allocator.h"
+#include "mr_cache/demand.h"
+#include "mr_cache/registrar.h"
+#include "mr_cache/size_class.h"
+
+#define WBI_NO_BLOCK UINT32_MAX
+
+enum { WBI_RUN_BINS = 128, WBI_NO_CLASS = WBI_CLASSES };
+
+/* Held while refs > 0. data = run->base + index * run->block_bytes. A lease is one of the refs. */
+struct wb_rma_block {
+    struct wbi_run *run;
+    atomic_uint refs;
+    atomic_uint leases;
+    uint32_t index;     /* of this block in its run */
+    uint32_t next_free; /* index of the next block in the run's free list */
+};
+
+enum wbi_run_state {
+    WBI_RUN_NONE, /* this page begins no run */
+    WBI_RUN_FREE,
+    WBI_RUN_CARVED,
+    WBI_RUN_PARKED
+};
+
+/*
+ * One per page of a slab, valid at the first page of a run.
+ * While a block of the run is held, only prev, next, used, fresh, free_head and the blocks change;
+ * the rest is then read without the mutex.
+ * Invariant when carved: used + (length of the free list) + (capacity - fresh) == capacity.
+ */
+struct wbi_run {
+    struct wbi_slab *slab;
+    struct wbi_run *prev, *next; /* in its bin if free; in its class's list if carved with room */
+    unsigned char *base;
+    struct wb_rma_block *blocks; /* `capacity` of them: an array of its own, or &only */
+    size_t block_bytes;
+    uint32_t first, pages;
+    uint32_t capacity;  /* blocks */
+    uint32_t used;      /* blocks that are held */
+    uint32_t fresh;     /* blocks that were ever handed out: the others are in no free list */
+    uint32_t free_head; /* index, or WBI_NO_BLOCK */
+    uint32_t class_index;
+    enum wbi_run_state state;
+    struct wb_rma_block only;
+};
+
+enum wbi_slab_state {
+    WBI_SLAB_ACTIVE,   /* in its pool's list; its free runs can be taken */
+    WBI_SLAB_LEAVING,  /* in no list; being deregistered, until every registrar has confirmed */
+    WBI_SLAB_CONFIRMED /* nobody but holders of its blocks can read it any more */
+};
+
+/*
+ * Invariant of an active slab: free_pages + pages of its carved and parked runs == page_count;
+ * two free runs are never neighbours; first_of[p] is the first page of the run that holds p, for
+ * every page of a run in use and for the last page of a free one.
+ */
+struct wbi_slab {
+    struct wbi_region region;
+    struct wb_rma_allocator *pool;
+    struct wbi_slab *prev, *next; /* in pool->slabs; next also in pool->gone, and in destroy */
+    struct wbi_mr *mrs[WBI_RMA_MAX_REGISTRARS];
+    unsigned registered; /* of mrs */
+    unsigned awaiting;   /* confirmations, plus one for the thread that asks for them */
+    unsigned page_shift;
+    uint32_t page_count;
+    uint32_t free_pages;
+    enum wbi_slab_state state;
+    bool dedicated;
+    bool huge;
+    struct wbi_run *runs;            /* page_count of them, */
+    atomic_uint_least32_t *first_of; /* and of these, which wbi_rma_find reads without the mutex */
+};
+
+/* What a request needs: one block of block_bytes, carved `capacity` to a run of run_bytes. */
+struct wbi_need {
+    uint64_t run_bytes;
+    size_t block_bytes;
+    uint32_t capacity;
+    uint32_t class_index; /* or WBI_NO_CLASS: a run with a single block */
+};
+
+/*
+ * Lock order: grow_mutex, mutex. The mutex is held for short, bounded work; never while a slab is
+ * mapped, registered or unmapped, and never in a call of the user's.
+ * Invariant: charged == bytes of the slabs in `slabs` + leaving + growing <= budget_bytes, where
+ * leaving counts slabs that are not active and not unmapped yet, and growing the slab that is being
+ * made; idle == bytes of active slabs with every page free.
+ */
+struct wb_rma_allocator {
+    /* constant */
+    uint64_t budget_bytes;
+    uint64_t slab_bytes;
+    struct wbi_registrar registrars[WBI_RMA_MAX_REGISTRARS];
+    unsigned registrar_count;
+    int numa_node;
+    void (*on_growth)(void *context);
+    void *on_growth_context;
+    struct wbi_need classes[WBI_CLASSES];
+
+    pthread_mutex_t grow_mutex; /* one growth at a time */
+    pthread_mutex_t mutex;      /* guards what follows */
+
+    struct wbi_run *class_runs[WBI_CLASSES];  /* carved and with room, at most one empty each */
+    unsigned empty_runs;                      /* how many of these are empty */
+    struct wbi_run *bins[WBI_RUN_BINS];       /* free runs of ordinary slabs by length */
+    uint64_t bin_bits[WBI_RUN_BINS / 64];     /* which bins are not empty */
+    struct wbi_slab *slabs[2];                /* ordinary, dedicated */
+    struct wbi_slab *gone;                    /* confirmed by every registrar, to be unmapped */
+    uint64_t charged, growing, leaving, idle; /* bytes */
+
+    uint64_t used_bytes, peak_used_bytes, blocks, slab_count, registrations, waits, huge_bytes;
+    atomic_uint_fast64_t leased_bytes; /* not under the mutex */
+
+    struct wbi_demands demands;
+    pthread_t worker;
+    pthread_cond_t worker_wake;
+    bool worker_started, worker_stop, worker_work;
+
+    bool closed;      /* destroyed; what is left waits for its last holders */
+    uint64_t holders; /* slabs + 1 until destroyed; the shell is freed at 0 */
+};
+
+/* What to do for a request that finds no room. */
+enum wbi_growth {
+    WBI_GROWTH_NONE,       /* answer WB_AGAIN */
+    WBI_GROWTH_BACKGROUND, /* ask the worker to grow, and answer WB_AGAIN */
+    WBI_GROWTH_HERE        /* grow on this thread; not on a progress thread */
+};
+
+/* What wbi_rma_alloc does, for all three kinds of growth. Any thread. Errors: as wbi_rma_alloc. */
+int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
+                   struct wb_rma_block **out);
+
+/* Whether a block of `bytes` fits into the budget of an otherwise empty pool. Any thread. */
+bool wbi_pool_can_ever_fit(const struct wb_rma_allocator *pool, size_t bytes);
+
+/* Bytes of the slab that is made for a run of `run_bytes`. */
+static inline uint64_t wbi_pool_slab_for(const struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    return run_bytes > pool->slab_bytes ? run_bytes : pool->slab_bytes;
+}
+
+static inline bool wbi_slab_idle(const struct wbi_slab *slab)
+{
+    return slab->free_pages == slab->page_count;
+}
+
+#endif

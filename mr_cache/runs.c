@@ -1,0 +1,202 @@
+#include "mr_cache/runs.h"
+
+#include "mr_cache/pool.h"
+
+enum {
+    EXACT_BINS = 63, /* runs of 1 to 63 pages have a bin for each length */
+    EXACT_LOG = 6,   /* from 2^6 pages on, */
+    BINS_SHIFT = 3   /* 2^3 bins per doubling */
+};
+_Static_assert(EXACT_BINS + ((14 - EXACT_LOG) << BINS_SHIFT) < WBI_RUN_BINS,
+               "the longest run, 2^14 pages in a slab of 1 GiB, has a bin");
+
+unsigned wbi_runs_bin(uint32_t pages)
+{
+    if (pages <= EXACT_BINS)
+        return pages - 1;
+    unsigned log = 31 - (unsigned)__builtin_clz(pages);
+    unsigned part = (pages >> (log - BINS_SHIFT)) & ((1u << BINS_SHIFT) - 1);
+    return EXACT_BINS + ((log - EXACT_LOG) << BINS_SHIFT) + part;
+}
+
+void wbi_run_link(struct wbi_run **head, struct wbi_run *run)
+{
+    run->prev = NULL;
+    run->next = *head;
+    if (run->next)
+        run->next->prev = run;
+    *head = run;
+}
+
+void wbi_run_unlink(struct wbi_run **head, struct wbi_run *run)
+{
+    if (run->prev)
+        run->prev->next = run->next;
+    else
+        *head = run->next;
+    if (run->next)
+        run->next->prev = run->prev;
+    run->prev = run->next = NULL;
+}
+
+static void bin_link(struct wb_rma_allocator *pool, struct wbi_run *run)
+{
+    unsigned bin = wbi_runs_bin(run->pages);
+
+    wbi_run_link(&pool->bins[bin], run);
+    pool->bin_bits[bin / 64] |= UINT64_C(1) << (bin % 64);
+}
+
+static void bin_unlink(struct wb_rma_allocator *pool, struct wbi_run *run)
+{
+    unsigned bin = wbi_runs_bin(run->pages);
+
+    wbi_run_unlink(&pool->bins[bin], run);
+    if (!pool->bins[bin])
+        pool->bin_bits[bin / 64] &= ~(UINT64_C(1) << (bin % 64));
+}
+
+/* The first bin from `bin` on that has a run, or WBI_RUN_BINS. */
+static unsigned next_bin(const struct wb_rma_allocator *pool, unsigned bin)
+{
+    for (; bin < WBI_RUN_BINS; bin = (bin / 64 + 1) * 64) {
+        uint64_t bits = pool->bin_bits[bin / 64] >> (bin % 64);
+        if (bits)
+            return bin + (unsigned)__builtin_ctzll(bits);
+    }
+    return WBI_RUN_BINS;
+}
+
+static void set_first(struct wbi_slab *slab, uint32_t page, uint32_t first)
+{
+    atomic_store_explicit(&slab->first_of[page], first, memory_order_relaxed);
+}
+
+static uint32_t first_of(const struct wbi_slab *slab, uint32_t page)
+{
+    return atomic_load_explicit(&slab->first_of[page], memory_order_relaxed);
+}
+
+/* Writes the descriptor of a free run; dedicated slabs, which are found by their own list, are in
+ * no bin. */
+static void make_free(struct wb_rma_allocator *pool, struct wbi_slab *slab, uint32_t first,
+                      uint32_t pages)
+{
+    struct wbi_run *run = &slab->runs[first];
+
+    *run = (struct wbi_run){.slab = slab,
+                            .base = (unsigned char *)slab->region.base +
+                                    ((size_t)first << slab->page_shift),
+                            .first = first,
+                            .pages = pages,
+                            .class_index = WBI_NO_CLASS,
+                            .state = WBI_RUN_FREE};
+    set_first(slab, first, first);
+    set_first(slab, first + pages - 1, first);
+    if (!slab->dedicated)
+        bin_link(pool, run);
+}
+
+/* Takes a free run out of its bin; its pages are the caller's. */
+static void unmake_free(struct wb_rma_allocator *pool, struct wbi_run *run)
+{
+    if (!run->slab->dedicated)
+        bin_unlink(pool, run);
+    run->state = WBI_RUN_NONE;
+}
+
+void wbi_runs_add(struct wb_rma_allocator *pool, struct wbi_slab *slab)
+{
+    slab->free_pages = slab->page_count;
+    pool->idle += slab->region.bytes;
+    make_free(pool, slab, 0, slab->page_count);
+}
+
+void wbi_runs_remove(struct wb_rma_allocator *pool, struct wbi_slab *slab)
+{
+    pool->idle -= slab->region.bytes;
+    unmake_free(pool, &slab->runs[0]);
+}
+
+/* The smallest idle dedicated slab that fits without wasting half of it. */
+static struct wbi_run *find_dedicated(const struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    struct wbi_slab *best = NULL;
+
+    for (struct wbi_slab *slab = pool->slabs[true]; slab; slab = slab->next) {
+        uint64_t bytes = slab->region.bytes;
+        if (slab->state == WBI_SLAB_ACTIVE && wbi_slab_idle(slab) && bytes >= run_bytes &&
+            bytes / 2 < run_bytes && (!best || bytes < best->region.bytes))
+            best = slab;
+    }
+    return best ? &best->runs[0] : NULL;
+}
+
+/*
+ * A free run of at least `pages`. A bin of several lengths is searched for the best fit, so that a
+ * run that fits is never missed; the runs in it are all of 64 pages or more, so there are few.
+ */
+static struct wbi_run *find_pages(const struct wb_rma_allocator *pool, uint32_t pages)
+{
+    unsigned bin = wbi_runs_bin(pages);
+    struct wbi_run *best = NULL;
+
+    for (struct wbi_run *run = pool->bins[bin]; run; run = run->next) {
+        if (run->pages == pages)
+            return run;
+        if (run->pages > pages && (!best || run->pages < best->pages))
+            best = run;
+    }
+    if (best)
+        return best;
+    bin = next_bin(pool, bin + 1);
+    return bin < WBI_RUN_BINS ? pool->bins[bin] : NULL;
+}
+
+struct wbi_run *wbi_runs_take(struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    bool dedicated = run_bytes > pool->slab_bytes;
+    uint32_t pages = dedicated ? 1 : (uint32_t)(run_bytes >> WBI_PAGE_SHIFT);
+    struct wbi_run *run = dedicated ? find_dedicated(pool, run_bytes) : find_pages(pool, pages);
+
+    if (!run)
+        return NULL;
+    struct wbi_slab *slab = run->slab;
+    uint32_t rest = run->pages - pages;
+    if (wbi_slab_idle(slab))
+        pool->idle -= slab->region.bytes;
+    unmake_free(pool, run);
+    if (rest)
+        make_free(pool, slab, run->first + pages, rest);
+    run->pages = pages;
+    run->state = WBI_RUN_PARKED;
+    for (uint32_t page = run->first; page < run->first + pages; page++)
+        set_first(slab, page, run->first);
+    slab->free_pages -= pages;
+    return run;
+}
+
+void wbi_runs_give(struct wb_rma_allocator *pool, struct wbi_run *run)
+{
+    struct wbi_slab *slab = run->slab;
+    uint32_t first = run->first, pages = run->pages, end = first + pages;
+
+    slab->free_pages += pages;
+    run->state = WBI_RUN_NONE;
+    if (slab->state != WBI_SLAB_ACTIVE) /* the pool is closed: nothing is taken any more */
+        return;
+    if (wbi_slab_idle(slab))
+        pool->idle += slab->region.bytes;
+    if (first > 0) {
+        struct wbi_run *before = &slab->runs[first_of(slab, first - 1)];
+        if (before->state == WBI_RUN_FREE) {
+            unmake_free(pool, before);
+            first = before->first;
+        }
+    }
+    if (end < slab->page_count && slab->runs[end].state == WBI_RUN_FREE) {
+        unmake_free(pool, &slab->runs[end]);
+        end += slab->runs[end].pages;
+    }
+    make_free(pool, slab, first, end - first);
+}

@@ -1,0 +1,192 @@
+#include <string.h>
+#include <waybill/memory.h>
+
+#include "mr_cache/allocator.h"
+#include "mr_cache/pool.h"
+
+static _Thread_local bool may_grow_here = true;
+
+bool wbi_rma_thread_may_grow(bool allowed)
+{
+    bool former = may_grow_here;
+
+    may_grow_here = allowed;
+    return former;
+}
+
+static enum wbi_growth growth_of_this_thread(void)
+{
+    return may_grow_here ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND;
+}
+
+/* A vector over all of a block, whose reference it takes. */
+static wb_rma_vector over_block(struct wb_rma_block *block, uint32_t elem_size, size_t count)
+{
+    return (wb_rma_vector){.data = wbi_rma_block_data(block),
+                           .count = count,
+                           .capacity = wbi_rma_block_bytes(block),
+                           .elem_size = elem_size,
+                           .block = block};
+}
+
+int wb_rma_vector_create(struct wb_rma_allocator *allocator, size_t elem_size, size_t count,
+                         wb_rma_vector *out)
+{
+    struct wb_rma_block *block;
+    size_t bytes;
+
+    *out = (wb_rma_vector){0};
+    if (elem_size == 0 || elem_size > UINT32_MAX ||
+        __builtin_mul_overflow(elem_size, count, &bytes))
+        return WB_ERR_INVALID;
+    int rc = wbi_pool_alloc(allocator, bytes, growth_of_this_thread(), &block);
+    if (rc)
+        return rc;
+    *out = over_block(block, (uint32_t)elem_size, count);
+    return WB_OK;
+}
+
+void wb_rma_vector_drop(wb_rma_vector *vector)
+{
+    wb_rma_vector dropped = wb_rma_vector_take(vector);
+
+    if (dropped.block)
+        wbi_rma_block_unref(dropped.block);
+}
+
+wb_rma_vector wb_rma_vector_share(const wb_rma_vector *vector)
+{
+    if (vector->block)
+        (void)wbi_rma_block_ref(vector->block);
+    return *vector;
+}
+
+bool wb_rma_vector_is_exclusive(const wb_rma_vector *vector)
+{
+    /* Acquire: what the former holders did comes before what the sole owner does next. */
+    return !vector->block || atomic_load_explicit(&vector->block->refs, memory_order_acquire) == 1;
+}
+
+wb_rma_vector wbi_rma_vector_slice(struct wb_rma_block *block, size_t offset, uint32_t elem_size,
+                                   size_t count)
+{
+    size_t bytes, end;
+
+    if (elem_size == 0 || __builtin_mul_overflow(count, elem_size, &bytes) ||
+        __builtin_add_overflow(offset, bytes, &end) || end > wbi_rma_block_bytes(block))
+        return (wb_rma_vector){0};
+    /* What follows the slice in the block belongs to others: the capacity ends with the elements.
+     */
+    return (wb_rma_vector){.data = (unsigned char *)wbi_rma_block_data(block) + offset,
+                           .count = count,
+                           .capacity = bytes,
+                           .elem_size = elem_size,
+                           .block = wbi_rma_block_ref(block)};
+}
+
+/*
+ * A block for `bytes`, with as much slack up to `wished` as can be had. Slack is never worth a
+ * refusal, nor growth that was asked of the worker.
+ */
+static int alloc_with_slack(struct wb_rma_allocator *allocator, size_t bytes, size_t wished,
+                            struct wb_rma_block **out)
+{
+    enum wbi_growth growth = growth_of_this_thread();
+
+    if (wished > bytes && wbi_pool_can_ever_fit(allocator, wished)) {
+        enum wbi_growth quietly = growth == WBI_GROWTH_HERE ? growth : WBI_GROWTH_NONE;
+        if (wbi_pool_alloc(allocator, wished, quietly, out) == WB_OK)
+            return WB_OK;
+    }
+    return wbi_pool_alloc(allocator, bytes, growth, out);
+}
+
+/*
+ * Makes room for `bytes`, in a new block if the present one is too small; the elements are copied
+ * and *former is the old block, which the caller drops when it needs the old elements no more.
+ * *former is NULL if nothing moved.
+ */
+static int make_room(wb_rma_vector *vector, size_t bytes, size_t wished,
+                     struct wb_rma_block **former)
+{
+    struct wb_rma_block *block;
+
+    *former = NULL;
+    if (bytes <= vector->capacity)
+        return WB_OK;
+    int rc = alloc_with_slack(wbi_rma_block_allocator(vector->block), bytes, wished, &block);
+    if (rc)
+        return rc;
+    wb_rma_vector grown = over_block(block, vector->elem_size, vector->count);
+    memcpy(grown.data, vector->data, wb_rma_vector_bytes(vector));
+    *former = vector->block;
+    *vector = grown;
+    return WB_OK;
+}
+
+/* Sets *bytes to the bytes of `count` elements, if the vector's size may be changed to that. */
+static int check_change(const wb_rma_vector *vector, size_t count, size_t *bytes)
+{
+    if (!vector->block || __builtin_mul_overflow(count, vector->elem_size, bytes))
+        return WB_ERR_INVALID;
+    return wb_rma_vector_is_exclusive(vector) ? WB_OK : WB_ERR_SHARED;
+}
+
+/* A capacity from which repeated growth costs amortised O(1) copies an element. */
+static size_t next_capacity(const wb_rma_vector *vector, size_t bytes)
+{
+    size_t wished = vector->capacity + vector->capacity / 2;
+
+    return wished > bytes ? wished : bytes;
+}
+
+int wb_rma_vector_reserve(wb_rma_vector *vector, size_t count)
+{
+    struct wb_rma_block *former;
+    size_t bytes;
+    int rc = check_change(vector, count, &bytes);
+
+    if (!rc)
+        rc = make_room(vector, bytes, bytes, &former);
+    if (!rc && former)
+        wbi_rma_block_unref(former);
+    return rc;
+}
+
+int wb_rma_vector_resize(wb_rma_vector *vector, size_t count)
+{
+    struct wb_rma_block *former;
+    size_t bytes, present = wb_rma_vector_bytes(vector);
+    int rc = check_change(vector, count, &bytes);
+
+    if (!rc)
+        rc = make_room(vector, bytes, next_capacity(vector, bytes), &former);
+    if (rc)
+        return rc;
+    if (former)
+        wbi_rma_block_unref(former);
+    if (bytes > present)
+        memset((unsigned char *)vector->data + present, 0, bytes - present);
+    vector->count = count;
+    return WB_OK;
+}
+
+int wb_rma_vector_push(wb_rma_vector *vector, const void *element)
+{
+    struct wb_rma_block *former;
+    size_t bytes, present = wb_rma_vector_bytes(vector);
+
+    if (vector->count == SIZE_MAX)
+        return WB_ERR_INVALID;
+    int rc = check_change(vector, vector->count + 1, &bytes);
+    if (!rc)
+        rc = make_room(vector, bytes, next_capacity(vector, bytes), &former);
+    if (rc)
+        return rc;
+    /* The element may lie in the vector itself, so the old block is dropped after the copy. */
+    memmove((unsigned char *)vector->data + present, element, vector->elem_size);
+    vector->count++;
+    if (former)
+        wbi_rma_block_unref(former);
+    return WB_OK;
+}

@@ -1,0 +1,36 @@
+/* The actions of wb_perf, which both sides know. */
+#ifndef WAYBILL_PERF_ACTIONS_H
+#define WAYBILL_PERF_ACTIONS_H
+
+#include <waybill/waybill.h>
+
+/* One word there and answer_to(word) back: 8 bytes each way, on the eager path. */
+#define PERF_WORD_IN(F) F(VALUE, u64, word)
+#define PERF_WORD_OUT(F) F(VALUE, u64, answer)
+WB_ACTION(perf_word, PERF_WORD_IN, PERF_WORD_OUT)
+
+/*
+ * A payload there, two words back: answer_to(stamp + length), and how long the receiver took to
+ * check the bytes. A stamp that is not 0 says that data holds its pattern (payload.h) and is to be
+ * checked.
+ */
+#define PERF_BYTES_IN(F) F(VALUE, u64, stamp) F(BYTES, wb_bytes, data)
+#define PERF_RMA_IN(F) F(VALUE, u64, stamp) F(RMA, wb_rma_vector, data)
+#define PERF_TAKEN_OUT(F) F(VALUE, u64, answer) F(VALUE, u64, check_ns)
+WB_ACTION(perf_bytes, PERF_BYTES_IN, PERF_TAKEN_OUT)
+WB_ACTION(perf_rma, PERF_RMA_IN, PERF_TAKEN_OUT)
+
+/* Has the server call back, for bibw: the steps of mirror.h. */
+#define PERF_MIRROR_IN(F)                                                                          \
+    F(VALUE, u32, step)                                                                            \
+    F(VALUE, u32, path)                                                                            \
+    F(VALUE, u64, size) F(VALUE, u32, calls) F(VALUE, u32, window) F(VALUE, u8, verify)
+#define PERF_MIRROR_OUT(F) F(VALUE, u8, ready)
+WB_ACTION(perf_mirror, PERF_MIRROR_IN, PERF_MIRROR_OUT)
+
+static inline uint64_t answer_to(uint64_t word)
+{
+    return word * 0x9e3779b97f4a7c15U + 1;
+}
+
+#endif

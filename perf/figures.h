@@ -1,0 +1,43 @@
+/* What was measured: sums over timed bursts, from which every number of a report follows. */
+#ifndef WAYBILL_PERF_FIGURES_H
+#define WAYBILL_PERF_FIGURES_H
+
+#include <stdint.h>
+
+#include "perf/histogram.h"
+#include "perf/ticks.h"
+
+/* All zero is nothing. */
+struct figures {
+    struct histogram rtt; /* ticks */
+    uint64_t calls;       /* or round trips, or copies */
+    uint64_t bytes;       /* of payload */
+    uint64_t ticks;       /* that they took */
+};
+
+static inline void figures_merge(struct figures *into, const struct figures *from)
+{
+    histogram_merge(&into->rtt, &from->rtt);
+    into->calls += from->calls;
+    into->bytes += from->bytes;
+    into->ticks += from->ticks;
+}
+
+/* 10^6 bytes a second; 0 where nothing was measured. */
+static inline double figures_mb_per_s(const struct figures *f)
+{
+    return f->ticks == 0 ? 0.0 : (double)f->bytes / ticks_to_us((double)f->ticks);
+}
+
+static inline double figures_calls_per_s(const struct figures *f)
+{
+    return f->ticks == 0 ? 0.0 : (double)f->calls * 1e6 / ticks_to_us((double)f->ticks);
+}
+
+/* Microseconds. */
+static inline double figures_rtt(const struct figures *f, double fraction)
+{
+    return ticks_to_us(histogram_quantile(&f->rtt, fraction));
+}
+
+#endif

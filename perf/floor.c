@@ -1,0 +1,249 @@
+#include "perf/floor.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf/common_say.h"
+#include "perf/payload.h"
+#include "perf/relax.h"
+
+enum { PROBE_TRIPS = 300, INTERRUPTION_NS = 1000 };
+enum { PATIENCE_TURNS = 1 << 16 };
+
+static const uint64_t copies_bytes = (uint64_t)64 << 20;
+
+uint64_t floor_copies(size_t size, uint32_t calls)
+{
+    uint64_t fits = copies_bytes / size;
+    return fits == 0 ? 1 : fits < calls ? fits : calls;
+}
+
+void floor_close(struct floor *floor)
+{
+    area_close(&floor->area);
+    free(floor->copied);
+    *floor = FLOOR_NONE;
+}
+
+/* Waits until *word is no longer `old`, without a pause: that is the limit which we measure.
+ * Returns the new value, or `old` if the other side does not answer. */
+static uint32_t await_change(const _Atomic uint32_t *word, uint32_t old, const struct child *other)
+{
+    uint64_t since = 0;
+    for (uint32_t turn = 1;; turn++) {
+        uint32_t value = atomic_load_explicit(word, memory_order_acquire);
+        if (value != old) {
+            return value;
+        }
+        if (turn % PATIENCE_TURNS == 0) {
+            if (!area_patience(&since, other)) {
+                return old;
+            }
+            sched_yield();
+        }
+    }
+}
+
+/* ---- the client ---- */
+
+static int no_answer(const struct floor *floor)
+{
+    if (floor->server != NULL && child_is_gone(floor->server)) {
+        return say(EXIT_FAILURE, "the server ended while measuring the floor");
+    }
+    return say(EXIT_FAILURE, "the server did not answer for %d s while measuring the floor",
+               AREA_PATIENCE_S);
+}
+
+static uint32_t give_order(struct floor *floor, enum area_order order)
+{
+    uint32_t word = ++floor->serial << 2 | (uint32_t)order;
+    atomic_store_explicit(&floor->area.head->order, word, memory_order_release);
+    return word;
+}
+
+/* Waits until the server has set done to `word`. */
+static int await_obedience(struct floor *floor, uint32_t word)
+{
+    const _Atomic uint32_t *done = &floor->area.head->done;
+    uint64_t since = 0;
+    for (uint32_t turn = 1; atomic_load_explicit(done, memory_order_acquire) != word; turn++) {
+        if (relax(turn) && !area_patience(&since, floor->server)) {
+            return no_answer(floor);
+        }
+    }
+    return 0;
+}
+
+static int echo_begin(struct floor *floor)
+{
+    struct area_head *head = floor->area.head;
+    uint32_t last = atomic_load_explicit(&head->pong, memory_order_relaxed);
+    atomic_store_explicit(&head->ping, last, memory_order_relaxed);
+    return await_obedience(floor, give_order(floor, ORDER_ECHO));
+}
+
+/* Waits until the server has left the echo, so that the line is ours again. */
+static int echo_end(struct floor *floor)
+{
+    atomic_store_explicit(&floor->area.head->ping, ECHO_END, memory_order_release);
+    return await_obedience(floor, ~(floor->serial << 2 | (uint32_t)ORDER_ECHO));
+}
+
+/*
+ * Makes `trips` round trips and adds them to the histogram. The next ping leaves before the last
+ * one is counted, so that counting costs no time: it happens while the line travels. If something
+ * else runs just then, the trip's start is stamped late; so a short trip that follows an
+ * interruption is not counted.
+ */
+static int make_trips(struct floor *floor, uint32_t trips, struct histogram *histogram)
+{
+    struct area_head *head = floor->area.head;
+    const uint64_t interruption = ticks_from_ns(INTERRUPTION_NS);
+    uint32_t value = atomic_load_explicit(&head->pong, memory_order_relaxed);
+    uint64_t sent = 0, last = 0;
+    for (uint32_t trip = 0; trip <= trips; trip++) {
+        uint32_t next = value + 1 == ECHO_END ? 0 : value + 1;
+        atomic_store_explicit(&head->ping, next, memory_order_release);
+        uint64_t now = ticks_now(), took = now - sent;
+        if (trip > 0 && (last < interruption || took >= interruption)) {
+            histogram_add(histogram, took, 1);
+        }
+        last = trip > 0 ? took : 0;
+        sent = now;
+        if (await_change(&head->pong, value, floor->server) == value) {
+            return no_answer(floor);
+        }
+        value = next;
+    }
+    return 0;
+}
+
+int floor_probe(struct floor *floor, double *median_us)
+{
+    floor->probe = (struct histogram){0};
+    int wrong = echo_begin(floor);
+    if (wrong == 0) {
+        wrong = make_trips(floor, PROBE_TRIPS, &floor->probe);
+    }
+    if (wrong == 0) {
+        wrong = echo_end(floor);
+    }
+    *median_us = ticks_to_us(histogram_quantile(&floor->probe, 0.5));
+    return wrong;
+}
+
+int floor_ping(struct floor *floor, uint64_t ticks, struct figures *figures)
+{
+    int wrong = echo_begin(floor);
+    if (wrong != 0) {
+        return wrong;
+    }
+    uint64_t start = ticks_now(), end = start, trips = 0;
+    while (wrong == 0 && end - start < ticks) {
+        wrong = make_trips(floor, PROBE_TRIPS, &figures->rtt);
+        trips += PROBE_TRIPS + 1; /* the first of them is not in the histogram */
+        end = ticks_now();
+    }
+    figures->calls += trips;
+    figures->bytes += trips * sizeof(uint64_t);
+    figures->ticks += end - start;
+    return wrong == 0 ? echo_end(floor) : wrong;
+}
+
+/* Copies `count` buffers of one part, one after the other, to the private buffer; says when.
+ * Returns 0 or says why not. */
+static int copy_part(struct floor *floor, int side, size_t size, uint64_t count, uint64_t *start,
+                     uint64_t *end)
+{
+    if (floor->copied_bytes != size) {
+        free(floor->copied);
+        floor->copied = malloc(size);
+        floor->copied_bytes = floor->copied != NULL ? size : 0;
+        if (floor->copied == NULL) {
+            return say(EXIT_FAILURE, "no memory for a buffer of %zu bytes", size);
+        }
+        memset(floor->copied, 1, size);
+    }
+    const uint8_t *from = area_part(&floor->area, side);
+    *start = ticks_now();
+    for (uint64_t i = 0; i < count; i++) {
+        memcpy(floor->copied, from + i * size, size);
+        /* The compiler may not see that nobody reads what it copies. */
+        __asm__ volatile("" : : "r"(floor->copied) : "memory");
+    }
+    *end = ticks_now();
+    return 0;
+}
+
+int floor_copy(struct floor *floor, size_t size, uint64_t count, bool both, struct figures *figures)
+{
+    struct area_head *head = floor->area.head;
+    head->size = size;
+    head->count = count;
+    uint32_t word = both ? give_order(floor, ORDER_WRITE) : 0;
+    pattern_fill(area_part(&floor->area, 0), size * count, floor->serial);
+    if (both && await_obedience(floor, word) != 0) {
+        return EXIT_FAILURE;
+    }
+    uint64_t start = UINT64_MAX, end = 0;
+    word = give_order(floor, ORDER_COPY);
+    if (both && copy_part(floor, 1, size, count, &start, &end) != 0) {
+        return EXIT_FAILURE;
+    }
+    if (await_obedience(floor, word) != 0) {
+        return EXIT_FAILURE;
+    }
+    start = head->copy_start < start ? head->copy_start : start;
+    end = head->copy_end > end ? head->copy_end : end;
+    histogram_add(&figures->rtt, (end - start) / count, count);
+    figures->calls += both ? 2 * count : count;
+    figures->bytes += (both ? 2 : 1) * size * count;
+    figures->ticks += end - start;
+    return 0;
+}
+
+/* ---- the server ---- */
+
+static void echo(struct area_head *head, uint32_t order)
+{
+    uint32_t last = atomic_load_explicit(&head->pong, memory_order_relaxed);
+    atomic_store_explicit(&head->done, order, memory_order_release);
+    for (;;) {
+        uint32_t value = await_change(&head->ping, last, NULL);
+        if (value == ECHO_END || value == last) {
+            break;
+        }
+        atomic_store_explicit(&head->pong, value, memory_order_release);
+        last = value;
+    }
+    atomic_store_explicit(&head->done, ~order, memory_order_release);
+}
+
+void floor_serve(struct floor *floor)
+{
+    struct area_head *head = floor->area.head;
+    uint32_t order = atomic_load_explicit(&head->order, memory_order_acquire);
+    if (order == floor->obeyed) {
+        return;
+    }
+    floor->obeyed = order;
+    uint64_t start = 0, end = 0;
+    switch (order & 3U) {
+    case ORDER_ECHO:
+        echo(head, order);
+        return;
+    case ORDER_WRITE:
+        pattern_fill(area_part(&floor->area, 1), head->size * head->count, order);
+        break;
+    default:
+        if (copy_part(floor, 0, head->size, head->count, &start, &end) != 0) {
+            return; /* the client will miss our answer */
+        }
+        head->copy_start = start;
+        head->copy_end = end;
+        break;
+    }
+    atomic_store_explicit(&head->done, order, memory_order_release);
+}

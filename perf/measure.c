@@ -1,0 +1,200 @@
+#include "perf/measure.h"
+
+#include <stdlib.h>
+
+#include "perf/both.h"
+#include "perf/common_say.h"
+#include "perf/slices.h"
+#include "perf/team.h"
+
+enum { SLICE_NS = 5000000, WARM_UP_NS = 50000000 };
+
+/* One measurement under way. */
+struct run {
+    const struct session *session;
+    struct result *result;
+    struct team *team;
+    struct slices slices;
+    uint32_t burst;          /* calls a thread in a burst */
+    uint64_t calls_left;     /* of --iters; else UINT64_MAX */
+    struct figures *scratch; /* of the slice under way */
+};
+
+double measure_of(enum test test, const struct figures *figures)
+{
+    switch (test) {
+    case TEST_LAT:
+        return figures_rtt(figures, 0.5);
+    case TEST_RATE:
+        return figures->calls == 0 ? 0.0
+                                   : ticks_to_us((double)figures->ticks) / (double)figures->calls;
+    default:
+        return figures_mb_per_s(figures);
+    }
+}
+
+/* The calls that the next burst makes on each thread. */
+static uint32_t next_burst(const struct run *run)
+{
+    uint64_t each = run->calls_left / run->session->options->threads;
+    each = each == 0 ? 1 : each;
+    return each < run->burst ? (uint32_t)each : run->burst;
+}
+
+/* One burst of the test, added to *figures. */
+static int burst(struct run *run, uint32_t calls, struct figures *figures)
+{
+    const struct session *session = run->session;
+    const char *words = "";
+    int status = session->options->test == TEST_BIBW
+                     ? both_burst(team_caller(run->team), session->service, calls, figures, &words)
+                     : team_burst(run->team, calls, figures, &words);
+    if (status != WB_OK) {
+        return say(EXIT_FAILURE, "a call with %zu bytes failed: %s (%s)", run->result->size, words,
+                   wb_status_name(status));
+    }
+    return 0;
+}
+
+/* Bursts for at least `ns`, or until no calls are left. */
+static int burst_for(struct run *run, uint64_t ns, struct figures *figures)
+{
+    uint64_t start = clock_ns();
+    do {
+        uint32_t calls = next_burst(run);
+        uint64_t all = (uint64_t)calls * run->session->options->threads;
+        if (burst(run, calls, figures) != 0) {
+            return EXIT_FAILURE;
+        }
+        run->calls_left -= run->calls_left < all ? run->calls_left : all;
+    } while (run->calls_left > 0 && clock_ns() - start < ns);
+    return 0;
+}
+
+/* The first calls connect, map and register; they are nobody's measure. */
+static int warm_up(struct run *run)
+{
+    uint64_t start = clock_ns();
+    uint64_t limit = WARM_UP_NS;
+    do {
+        if (burst(run, next_burst(run), run->scratch) != 0) {
+            return EXIT_FAILURE;
+        }
+    } while (run->session->options->iters == 0 && clock_ns() - start < limit);
+    *run->scratch = (struct figures){0};
+    return 0;
+}
+
+/* One slice of the baseline. */
+static int baseline_slice(struct run *run, struct figures *figures)
+{
+    const struct session *session = run->session;
+    enum test test = session->options->test;
+    if (test == TEST_LAT || test == TEST_RATE) {
+        return floor_ping(session->floor, ticks_from_ns(SLICE_NS), figures);
+    }
+    size_t size = run->result->size;
+    uint64_t start = clock_ns();
+    do {
+        if (floor_copy(session->floor, size, floor_copies(size, run->burst), test == TEST_BIBW,
+                       figures) != 0) {
+            return EXIT_FAILURE;
+        }
+    } while (clock_ns() - start < SLICE_NS);
+    return 0;
+}
+
+static struct side *side_of(struct run *run, bool near)
+{
+    return near ? &run->result->near : &run->result->far;
+}
+
+/* One slice with the probe behind it; *before_us is the probe before it, and becomes the one
+ * behind. */
+static int slice(struct run *run, bool ours, double *before_us)
+{
+    double after_us = 0.0;
+    int wrong = ours ? burst_for(run, SLICE_NS, run->scratch) : baseline_slice(run, run->scratch);
+    if (wrong == 0) {
+        wrong = floor_probe(run->session->floor, &after_us);
+    }
+    if (wrong != 0) {
+        return wrong;
+    }
+    bool near = *before_us <= FLOOR_FAR_US && after_us <= FLOOR_FAR_US;
+    struct side *side = side_of(run, near);
+    double value =
+        ours ? measure_of(run->session->options->test, run->scratch)
+             : measure_of(run->session->options->test == TEST_RATE ? TEST_LAT
+                                                                   : run->session->options->test,
+                          run->scratch);
+    figures_merge(ours ? &side->ours : &side->baseline, run->scratch);
+    side->slices += ours;
+    *before_us = after_us;
+    *run->scratch = (struct figures){0};
+    return slices_add(&run->slices, value, near);
+}
+
+/* Alternates slices until time or calls are used up; begins and ends with one of the baseline. */
+static int compare(struct run *run, double seconds)
+{
+    double probe_us = 0.0;
+    double spent_ns = 0.0;
+    int wrong = floor_probe(run->session->floor, &probe_us); /* warms the lines */
+    if (wrong == 0) {
+        wrong = floor_probe(run->session->floor, &probe_us);
+    }
+    if (wrong == 0) {
+        wrong = slice(run, false, &probe_us);
+    }
+    while (wrong == 0 && run->calls_left > 0 && spent_ns < seconds * 1e9) {
+        uint64_t start = clock_ns();
+        wrong = slice(run, true, &probe_us);
+        spent_ns += (double)(clock_ns() - start);
+        if (wrong == 0) {
+            wrong = slice(run, false, &probe_us);
+        }
+    }
+    if (wrong == 0) {
+        run->result->near.ratio = slices_ratio(&run->slices, true);
+        run->result->far.ratio = slices_ratio(&run->slices, false);
+    }
+    return wrong;
+}
+
+/* Everything after the team stands. */
+static int run_all(struct run *run)
+{
+    const struct options *o = run->session->options;
+    run->calls_left = o->iters > 0 ? o->iters : UINT64_MAX;
+    double seconds = o->iters > 0 ? 1e9 : o->seconds;
+    int wrong = warm_up(run);
+    if (wrong == 0) {
+        wrong = o->vs_floor ? compare(run, seconds)
+                            : burst_for(run, (uint64_t)(seconds * 1e9), &run->result->near.ours);
+    }
+    return wrong;
+}
+
+int measure(const struct session *session, size_t size, struct result *result)
+{
+    const struct options *o = session->options;
+    struct calls_wanted wanted = {.path = o->path,
+                                  .size = size,
+                                  .window = o->window > 0 ? o->window : default_window(size),
+                                  .verify = o->verify};
+    struct run run = {
+        .session = session, .result = result, .burst = burst_calls(size, wanted.window)};
+    *result = (struct result){.size = size, .window = wanted.window};
+    run.scratch = calloc(1, sizeof *run.scratch);
+    int status = run.scratch == NULL ? WB_ERR_NO_MEMORY
+                                     : team_open(&run.team, session->engine, session->peer, &wanted,
+                                                 run.burst, o->threads);
+    int wrong = status == WB_OK ? run_all(&run)
+                                : say(EXIT_FAILURE, "cannot set up calls of %zu bytes: %s", size,
+                                      status_words(status));
+    team_close(run.team);
+    slices_drop(&run.slices);
+    free(run.scratch);
+    return wrong;
+}

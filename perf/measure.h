@@ -1,0 +1,57 @@
+/*
+ * Measures one size: bursts until the time or the calls are used up, and with --vs floor in slices
+ * that alternate with the baseline's:
+ *
+ *   probe | baseline | probe | ours | probe | baseline | probe | ours | … | baseline | probe
+ *
+ * A slice is near if the probes right before and after it are; the CPUs may move at any time, so
+ * slices are short.
+ */
+#ifndef WAYBILL_PERF_MEASURE_H
+#define WAYBILL_PERF_MEASURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "perf/figures.h"
+#include "perf/floor.h"
+#include "perf/options.h"
+#include "perf/service.h"
+
+/* What the client has, borrowed from its main. */
+struct session {
+    const struct options *options;
+    struct wb_engine *engine;
+    struct wb_peer *peer;
+    struct service *service;
+    struct floor *floor; /* NULL without --vs */
+};
+
+struct ratio {
+    double p50, min, max; /* 0 where there is none */
+};
+
+/* What slices of one kind have given. */
+struct side {
+    struct figures ours, baseline;
+    struct ratio
+        ratio; /* of ours to the baseline's neighbouring slices; see report.h for what is divided */
+    uint64_t slices; /* of ours */
+};
+
+/* Without --vs all is in `near`. Large: not for the stack. */
+struct result {
+    size_t size;
+    uint32_t window;
+    struct side near, far;
+};
+
+/* Fills *result. Returns 0, or EXIT_FAILURE with a line said; then *result is of no use. */
+int measure(const struct session *session, size_t size, struct result *result);
+
+/* What the figures of a test are compared by: lat the median round trip and rate the time of a
+ * call, in microseconds; bw and bibw MB/s. The baseline of lat and rate is the median round trip of
+ * two cache lines. */
+double measure_of(enum test test, const struct figures *figures);
+
+#endif

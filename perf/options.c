@@ -1,0 +1,386 @@
+#include "perf/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <waybill/engine.h>
+
+#include "perf/common_say.h"
+
+enum {
+    HEADERS_BYTES = 512
+}; /* of an eager message: more than any header, so that a payload surely fits */
+
+static const char *const test_names[] = {"?", "lat", "bw", "bibw", "rate"};
+static const char *const path_names[] = {"?", "eager", "copy", "pointer", "rma"};
+static const char *const format_names[] = {"text", "csv", "json"};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+const char *test_name(enum test test)
+{
+    return test_names[test];
+}
+
+const char *path_name(enum path path)
+{
+    return path_names[path];
+}
+
+size_t eager_limit(void)
+{
+    struct wb_engine_config config;
+    wb_engine_config_default(&config);
+    return config.eager_bytes - HEADERS_BYTES;
+}
+
+/* Finds `word` among names; returns its index, or -1. */
+static int index_of(const char *word, const char *const names[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(word, names[i]) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* Reads a whole number that ends at *end; 0 on success. */
+static int read_number(const char *text, uint64_t max, uint64_t *number, const char **end)
+{
+    char *after = NULL;
+    if (text[0] < '0' || text[0] > '9') {
+        return -1;
+    }
+    errno = 0;
+    unsigned long long value = strtoull(text, &after, 10);
+    if (errno != 0 || value > max) {
+        return -1;
+    }
+    *number = value;
+    *end = after;
+    return 0;
+}
+
+/* Reads bytes with a suffix K, M or G (powers of 1024) that end at *end; 0 on success. */
+static int read_bytes(const char *text, size_t *bytes, const char **end)
+{
+    const uint64_t largest = (uint64_t)1 << 40;
+    uint64_t number = 0;
+    if (read_number(text, largest, &number, end) != 0) {
+        return -1;
+    }
+    const char *const suffixes = "KMG";
+    const char *suffix = **end != '\0' ? strchr(suffixes, **end) : NULL;
+    unsigned shift = suffix != NULL ? 10U * (unsigned)(suffix - suffixes + 1) : 0;
+    if (number > largest >> shift) {
+        return -1;
+    }
+    *bytes = (size_t)(number << shift);
+    *end += suffix != NULL;
+    return 0;
+}
+
+static int set_count(const char *option, const char *text, uint64_t max, uint64_t *count)
+{
+    const char *end = text;
+    if (read_number(text, max, count, &end) != 0 || *end != '\0' || *count == 0) {
+        return say(EXIT_USAGE, "--%s %s: not a whole number from 1 to %llu", option, text,
+                   (unsigned long long)max);
+    }
+    return 0;
+}
+
+static int set_sizes(struct options *o, const char *text)
+{
+    const char *end = text;
+    int wrong = read_bytes(text, &o->size_min, &end);
+    o->size_max = o->size_min;
+    if (wrong == 0 && *end == ':') {
+        wrong = read_bytes(end + 1, &o->size_max, &end);
+    }
+    if (wrong != 0 || *end != '\0' || o->size_max < o->size_min || o->size_min == 0) {
+        return say(EXIT_USAGE,
+                   "--size %s: not N or N:M bytes with 1 <= N <= M <= 1024G (suffixes K, M, G)",
+                   text);
+    }
+    return 0;
+}
+
+static int set_cpus(struct options *o, const char *text)
+{
+    uint64_t first = 0, second = 0;
+    const char *end = text;
+    int wrong = read_number(text, 4095, &first, &end);
+    second = first;
+    if (wrong == 0 && *end == ',') {
+        wrong = read_number(end + 1, 4095, &second, &end);
+    }
+    if (wrong != 0 || *end != '\0') {
+        return say(EXIT_USAGE, "--cpu %s: not A,B with the numbers of two CPUs", text);
+    }
+    o->cpu[0] = (int)first;
+    o->cpu[1] = (int)second;
+    return 0;
+}
+
+static int set_seconds(struct options *o, const char *text)
+{
+    char *end = NULL;
+    o->seconds = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(o->seconds) || o->seconds <= 0 ||
+        o->seconds > 86400) {
+        return say(EXIT_USAGE, "--time %s: not a number of seconds above 0 (and at most 86400)",
+                   text);
+    }
+    return 0;
+}
+
+static int set_choice(const char *option, const char *text, const char *const names[], size_t count,
+                      size_t first, int *choice)
+{
+    char list[80] = "";
+    *choice = index_of(text, names, count);
+    if (*choice >= (int)first) {
+        return 0;
+    }
+    for (size_t i = first; i < count; i++) {
+        strcat(strcat(list, i > first ? ", " : ""), names[i]);
+    }
+    return say(EXIT_USAGE, "--%s %s: not one of %s", option, text, list);
+}
+
+static int set_role(struct options *o, enum role role, const char *url)
+{
+    if (o->role != ROLE_NONE) {
+        return say(EXIT_USAGE, "give one of --local, --listen and --connect");
+    }
+    o->role = role;
+    o->url = url;
+    return 0;
+}
+
+static int set_fd(const char *option, const char *text, int *fd)
+{
+    uint64_t number = 0;
+    const char *end = text;
+    if (read_number(text, 1 << 20, &number, &end) != 0 || *end != '\0') {
+        return say(EXIT_USAGE, "--%s %s: not a descriptor; --local uses this option itself", option,
+                   text);
+    }
+    *fd = (int)number;
+    return 0;
+}
+
+enum {
+    OPT_LOCAL = 256,
+    OPT_LISTEN,
+    OPT_CONNECT,
+    OPT_FABRIC,
+    OPT_PATH,
+    OPT_SIZE,
+    OPT_WINDOW,
+    OPT_THREADS,
+    OPT_ITERS,
+    OPT_TIME,
+    OPT_CPU,
+    OPT_VERIFY,
+    OPT_VS,
+    OPT_FORMAT,
+    OPT_PARENT,
+    OPT_AREA,
+    OPT_HELP
+};
+
+static const struct option long_options[] = {
+    {"local", no_argument, NULL, OPT_LOCAL},
+    {"listen", required_argument, NULL, OPT_LISTEN},
+    {"connect", required_argument, NULL, OPT_CONNECT},
+    {"fabric", required_argument, NULL, OPT_FABRIC},
+    {"path", required_argument, NULL, OPT_PATH},
+    {"size", required_argument, NULL, OPT_SIZE},
+    {"window", required_argument, NULL, OPT_WINDOW},
+    {"threads", required_argument, NULL, OPT_THREADS},
+    {"iters", required_argument, NULL, OPT_ITERS},
+    {"time", required_argument, NULL, OPT_TIME},
+    {"cpu", required_argument, NULL, OPT_CPU},
+    {"verify", no_argument, NULL, OPT_VERIFY},
+    {"vs", required_argument, NULL, OPT_VS},
+    {"format", required_argument, NULL, OPT_FORMAT},
+    {"parent", required_argument, NULL, OPT_PARENT},
+    {"area", required_argument, NULL, OPT_AREA},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+/* Takes one option that has a value; 0, or EXIT_USAGE with a line said. */
+static int take_value(struct options *o, int option, const char *text)
+{
+    uint64_t count = 0;
+    int choice = 0;
+    int wrong = 0;
+    switch (option) {
+    case OPT_PATH:
+        wrong = set_choice("path", text, path_names, COUNT_OF(path_names), 1, &choice);
+        o->path = wrong == 0 ? (enum path)choice : o->path;
+        return wrong;
+    case OPT_FORMAT:
+        wrong = set_choice("format", text, format_names, COUNT_OF(format_names), 0, &choice);
+        o->format = wrong == 0 ? (enum format)choice : o->format;
+        return wrong;
+    case OPT_VS:
+        o->vs_floor = strcmp(text, "floor") == 0;
+        return o->vs_floor
+                   ? 0
+                   : say(EXIT_USAGE, "--vs %s: floor is all there is to compare with", text);
+    case OPT_WINDOW:
+        wrong = set_count("window", text, WINDOW_MAX, &count);
+        o->window = (uint32_t)count;
+        return wrong;
+    case OPT_THREADS:
+        wrong = set_count("threads", text, THREADS_MAX, &count);
+        o->threads = (uint32_t)count;
+        return wrong;
+    case OPT_ITERS:
+        return set_count("iters", text, UINT64_MAX / 2, &o->iters);
+    case OPT_TIME:
+        return set_seconds(o, text);
+    case OPT_SIZE:
+        return set_sizes(o, text);
+    case OPT_CPU:
+        return set_cpus(o, text);
+    case OPT_PARENT:
+        return set_fd("parent", text, &o->parent_fd);
+    default:
+        return set_fd("area", text, &o->area_fd);
+    }
+}
+
+/* Takes any option. */
+static int take(struct options *o, int option, const char *text)
+{
+    switch (option) {
+    case OPT_LOCAL:
+        return set_role(o, ROLE_LOCAL, NULL);
+    case OPT_LISTEN:
+        return set_role(o, ROLE_LISTEN, text);
+    case OPT_CONNECT:
+        return set_role(o, ROLE_CONNECT, text);
+    case OPT_FABRIC:
+        o->fabric = text;
+        return 0;
+    case OPT_VERIFY:
+        o->verify = true;
+        return 0;
+    case '?':
+        return EXIT_USAGE; /* getopt has said it */
+    default:
+        return take_value(o, option, text);
+    }
+}
+
+/* Fills what was not given, by test. */
+static void complete(struct options *o)
+{
+    bool streams = o->test == TEST_BW || o->test == TEST_BIBW;
+    if (o->path == PATH_DEFAULT) {
+        o->path = streams ? PATH_RMA : PATH_EAGER;
+    }
+    if (o->size_max == 0) {
+        o->size_min = o->size_max = streams ? (size_t)1 << 20 : 8;
+    }
+    if (o->test == TEST_LAT && o->window == 0) {
+        o->window = 1;
+    }
+    if (o->seconds <= 0) {
+        o->seconds = 1.0;
+    }
+}
+
+/* What no single option can know. */
+static int check(const struct options *o, bool time_given)
+{
+    if (o->role == ROLE_NONE) {
+        return say(EXIT_USAGE,
+                   "where is the other side? Give --local, --listen URL or --connect URL");
+    }
+    if (o->test == TEST_NONE && o->role != ROLE_LISTEN) {
+        return say(EXIT_USAGE, "which test? Give lat, bw, bibw or rate");
+    }
+    if (o->iters > 0 && time_given) {
+        return say(EXIT_USAGE, "give --iters or --time, not both");
+    }
+    if (o->test == TEST_LAT && o->window != 1) {
+        return say(EXIT_USAGE, "lat has one call in flight; --window is for bw, bibw and rate");
+    }
+    if (o->test == TEST_BIBW && o->threads > 1) {
+        return say(EXIT_USAGE, "bibw has one thread a side; --threads is for lat, bw and rate");
+    }
+    if (o->vs_floor && o->role != ROLE_LOCAL && o->area_fd == NO_FD) {
+        return say(EXIT_USAGE,
+                   "--vs floor shares memory between the two sides, which only --local has");
+    }
+    if (o->path == PATH_EAGER && o->size_max > eager_limit() && o->role != ROLE_LISTEN) {
+        return say(EXIT_USAGE,
+                   "%zu bytes do not fit one eager message (at most %zu); "
+                   "take --path copy, pointer or rma",
+                   o->size_max, eager_limit());
+    }
+    return 0;
+}
+
+/* Takes the words that are no options: the test. */
+static int take_words(struct options *o, int count, char **words)
+{
+    int test = count > 0 ? index_of(words[0], test_names, COUNT_OF(test_names)) : 0;
+    if (count > 0 && test < 1) {
+        return say(EXIT_USAGE, "%s: not a test; the tests are lat, bw, bibw and rate", words[0]);
+    }
+    if (count > 1) {
+        return say(EXIT_USAGE, "%s: one test at a time, and options begin with --", words[1]);
+    }
+    o->test = (enum test)test;
+    return 0;
+}
+
+enum parsed options_parse(struct options *options, int argc, char **argv)
+{
+    struct options o = {.fabric = "shm",
+                        .threads = 1,
+                        .cpu = {NO_CPU, NO_CPU},
+                        .parent_fd = NO_FD,
+                        .area_fd = NO_FD};
+    int option;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (option == OPT_HELP) {
+            return PARSED_HELP;
+        }
+        if (take(&o, option, optarg) != 0) {
+            return PARSED_WRONG;
+        }
+    }
+    bool time_given = o.seconds > 0;
+    if (take_words(&o, argc - optind, argv + optind) != 0) {
+        return PARSED_WRONG;
+    }
+    complete(&o);
+    if (check(&o, time_given) != 0) {
+        return PARSED_WRONG;
+    }
+    *options = o;
+    return PARSED_RUN;
+}
+
+size_t options_next_size(const struct options *options, size_t size)
+{
+    if (size >= options->size_max) {
+        return 0;
+    }
+    size_t power = 1;
+    while (power <= size) {
+        power <<= 1;
+    }
+    return power < options->size_max ? power : options->size_max;
+}

@@ -1,0 +1,54 @@
+/* What the command line of wb_perf says. */
+#ifndef WAYBILL_PERF_OPTIONS_H
+#define WAYBILL_PERF_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum test { TEST_NONE, TEST_LAT, TEST_BW, TEST_BIBW, TEST_RATE };
+enum path { PATH_DEFAULT, PATH_EAGER, PATH_COPY, PATH_POINTER, PATH_RMA };
+enum role { ROLE_NONE, ROLE_LOCAL, ROLE_LISTEN, ROLE_CONNECT };
+enum format { FORMAT_TEXT, FORMAT_CSV, FORMAT_JSON };
+
+enum { WINDOW_MAX = 4096, THREADS_MAX = 64, NO_CPU = -1, NO_FD = -1 };
+
+struct options {
+    enum test test;
+    enum role role;
+    const char *url; /* for listen and connect; borrowed from the command line */
+    const char *fabric;
+    enum path path;            /* never PATH_DEFAULT once parsed */
+    size_t size_min, size_max; /* bytes */
+    uint32_t window;           /* calls in flight a thread; 0: chosen by size, see payload.h */
+    uint32_t threads;
+    uint64_t iters; /* calls to measure, or 0: by time */
+    double seconds; /* to measure, where iters is 0 */
+    int cpu[2];     /* of the caller and of the server, or NO_CPU */
+    bool verify;
+    bool vs_floor;
+    enum format format;
+    int parent_fd, area_fd; /* of a process that --local has started, or NO_FD */
+};
+
+enum parsed { PARSED_RUN, PARSED_HELP, PARSED_WRONG };
+
+/* Reads the command line into *options. PARSED_HELP: --help was asked for; PARSED_WRONG: a line was
+ * said on stderr. */
+enum parsed options_parse(struct options *options, int argc, char **argv);
+
+/* The next size of the sweep after `size`: the next power of two, at last size_max itself; 0 after
+ * that. */
+size_t options_next_size(const struct options *options, size_t size);
+
+const char *test_name(enum test test);
+const char *path_name(enum path path);
+
+/* The largest payload of --path eager: what an eager message of the default engine holds beside its
+ * headers. */
+size_t eager_limit(void);
+
+/* The text of --help. */
+extern const char options_help[];
+
+#endif

@@ -1,0 +1,20 @@
+/* What both sides of wb_perf do before they begin. */
+#ifndef WAYBILL_PERF_SETUP_H
+#define WAYBILL_PERF_SETUP_H
+
+#include <waybill/engine.h>
+
+#include "perf/options.h"
+
+/* Bytes that one side needs at most for the sizes and windows asked for: payloads, archives and
+ * landings. */
+uint64_t memory_needed(const struct options *options);
+
+/*
+ * Binds this side (0 the caller, 1 the server) as --cpu says, or the sides of --local to the first
+ * two CPUs, if there are two and the caller has one thread; then creates an engine whose budget and
+ * limits fit the options. Returns 0, or EXIT_FAILURE with a line said.
+ */
+int setup_side(const struct options *options, int side, struct wb_engine **engine);
+
+#endif

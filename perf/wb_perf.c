@@ -1,0 +1,178 @@
+/* wb_perf: what calls cost. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "perf/common_child.h"
+#include "perf/common_resources.h"
+#include "perf/common_say.h"
+#include "perf/measure.h"
+#include "perf/mirror.h"
+#include "perf/report.h"
+#include "perf/server.h"
+#include "perf/setup.h"
+
+enum { READY_MS = 20000, CONNECT_US = 5000000, NUMBER_ROOM = 48, URL_ROOM = 96 };
+
+/* What the client has besides the session's parts; zeroed parts are fine to close. */
+struct client {
+    struct child child;
+    struct floor floor;
+    struct service service;
+    struct session session;
+    struct result result;
+    char url[URL_ROOM];
+};
+
+/* The shared area holds the largest burst of the baseline, once for each side. */
+static size_t area_bytes(const struct options *o)
+{
+    size_t most = 0;
+    for (size_t size = o->size_min; size > 0; size = options_next_size(o, size)) {
+        uint32_t window = o->window > 0 ? o->window : default_window(size);
+        size_t bytes = size * floor_copies(size, burst_calls(size, window));
+        most = bytes > most ? bytes : most;
+    }
+    return o->test == TEST_BW || o->test == TEST_BIBW ? most : 1;
+}
+
+/* Says so if the sizes do not fit the machine, which would otherwise end in the dark. */
+static int check_memory(const struct options *o)
+{
+    uint64_t sides = o->role == ROLE_LOCAL ? 2 : 1;
+    uint64_t needed =
+        sides * memory_needed(o) + (o->vs_floor ? 2 * area_bytes(o) + sides * o->size_max : 0);
+    if (needed <= memory_available()) {
+        return 0;
+    }
+    return say(EXIT_FAILURE,
+               "payloads of up to %zu bytes need %" PRIu64 " MiB here and %" PRIu64
+               " MiB are available; choose a smaller --size, --window or --threads",
+               o->size_max, needed >> 20, memory_available() >> 20);
+}
+
+/* Starts this program as the other side, and waits until it listens at client->url. */
+static int start_server(const struct options *o, struct client *client)
+{
+    char sizes[NUMBER_ROOM], window[NUMBER_ROOM], threads[NUMBER_ROOM], cpus[NUMBER_ROOM],
+        area[NUMBER_ROOM];
+    snprintf(sizes, sizeof sizes, "--size=%zu:%zu", o->size_min, o->size_max);
+    snprintf(window, sizeof window, "--window=%u", o->window);
+    snprintf(threads, sizeof threads, "--threads=%u", o->threads);
+    snprintf(cpus, sizeof cpus, "--cpu=%d,%d", o->cpu[0], o->cpu[1]);
+    snprintf(area, sizeof area, "--area=%d", client->floor.area.fd);
+    const char *words[12] = {"wb_perf", test_name(o->test), "--listen", client->url, sizes,
+                             threads};
+    size_t count = 6;
+    if (o->window > 0) {
+        words[count++] = window;
+    }
+    if (o->cpu[0] != NO_CPU) {
+        words[count++] = cpus;
+    }
+    if (o->vs_floor) {
+        words[count++] = area;
+    }
+    int status = child_start(&client->child, words, client->floor.area.fd);
+    return status == 0 ? child_await_ready(&client->child, READY_MS) : status;
+}
+
+/* Connects; says why not. */
+static int connect_client(struct client *client, const char *url)
+{
+    struct session *session = &client->session;
+    int status = wb_connect(session->engine, url, &session->peer);
+    if (status != WB_OK) {
+        return say(EXIT_FAILURE, "cannot connect: %s", status_words(status));
+    }
+    status = wb_peer_wait(session->peer, CONNECT_US);
+    if (status != WB_OK) {
+        const char *reason = wb_peer_reason(session->peer);
+        return say(EXIT_FAILURE, "cannot connect: %s",
+                   reason[0] != '\0' ? reason : status_words(status));
+    }
+    return 0;
+}
+
+static int open_client(const struct options *o, struct client *client)
+{
+    const char *url = o->url;
+    if (o->vs_floor) {
+        if (area_create(&client->floor.area, area_bytes(o)) != 0) {
+            return EXIT_FAILURE;
+        }
+        client->floor.server = &client->child;
+        client->session.floor = &client->floor;
+    }
+    if (o->role == ROLE_LOCAL) {
+        snprintf(client->url, sizeof client->url, "%s://wb_perf.%ld", o->fabric, (long)getpid());
+        url = client->url;
+        int wrong = start_server(o, client);
+        if (wrong != 0) {
+            return wrong;
+        }
+    }
+    if (setup_side(o, 0, &client->session.engine) != 0) {
+        return EXIT_FAILURE;
+    }
+    int status = service_register(&client->service, client->session.engine);
+    if (status != WB_OK) {
+        return say(EXIT_FAILURE, "cannot register the actions: %s", status_words(status));
+    }
+    return connect_client(client, url);
+}
+
+/* Returns the server's exit status: 0 where there is none. */
+static int close_client(struct client *client)
+{
+    wb_peer_close(client->session.peer);
+    wb_engine_destroy(client->session.engine);
+    floor_close(&client->floor);
+    return child_stop(&client->child);
+}
+
+static int run_client(const struct options *o)
+{
+    struct client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        return say(EXIT_FAILURE, "no memory");
+    }
+    client->child = CHILD_NONE;
+    client->floor = FLOOR_NONE;
+    client->session.options = o;
+    client->session.service = &client->service;
+    int wrong = open_client(o, client);
+    if (wrong == 0) {
+        report_head(o);
+    }
+    for (size_t size = o->size_min; wrong == 0 && size > 0; size = options_next_size(o, size)) {
+        wrong = measure(&client->session, size, &client->result);
+        if (wrong == 0) {
+            report_result(o, &client->result);
+        }
+    }
+    int server_wrong = close_client(client);
+    free(client);
+    return finish_output(wrong != 0 ? wrong : server_wrong);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    switch (options_parse(&options, argc, argv)) {
+    case PARSED_HELP:
+        fputs(options_help, stdout);
+        return finish_output(EXIT_SUCCESS);
+    case PARSED_WRONG:
+        return EXIT_USAGE;
+    default:
+        break;
+    }
+    ticks_start();
+    if (options.role == ROLE_LISTEN) {
+        return finish_output(server_run(&options));
+    }
+    return check_memory(&options) != 0 ? EXIT_FAILURE : run_client(&options);
+}

@@ -1,0 +1,26 @@
+/* What the sizing, writing and reading passes must agree on beyond <waybill/serial.h>. */
+#ifndef WBI_SERIAL_ARCHIVE_H
+#define WBI_SERIAL_ARCHIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <waybill/serial.h>
+
+_Static_assert(SIZE_MAX == UINT64_MAX,
+               "lengths of the archive are 64 bits, and sizes of memory too");
+
+/* Whether a vector of `bytes` bytes becomes a chunk: only one that lies in a block does. */
+static inline bool wbi_is_rma_chunk(struct wb_thresholds thresholds, const wb_rma_vector *v,
+                                    size_t bytes)
+{
+    return bytes >= thresholds.rma && bytes > 0 && v->block != NULL;
+}
+
+/* Zeros between the archive's byte `position` and `bytes` bytes of packed rma data. */
+static inline size_t wbi_inline_rma_gap(size_t position, uint64_t bytes)
+{
+    return bytes < WB_INLINE_RMA_ALIGNED ? 0 : -position % WB_INLINE_RMA_ALIGN;
+}
+
+#endif

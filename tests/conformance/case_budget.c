@@ -1,0 +1,176 @@
+/* Memory that is not there: refused with a status, and nothing is lost or leaked by it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/conformance/world.h"
+
+static const uint64_t mib = 1 << 20;
+
+START_TEST(test_larger_than_the_senders_budget)
+{
+    test_world.client_config.budget_bytes = 16 * mib;
+    test_world_open(1);
+    wb_rma_vector vector;
+    test_assert_status(wb_rma_vector_create(test_world.pool, 1, 32 * mib, &vector), WB_ERR_BUDGET);
+    ck_assert_ptr_null(vector.block);
+
+    /* an archive that the pool can never hold; by pointer the same bytes go */
+    struct digest_in in = {.seed = 1, .raw = {.data = malloc(32 * mib), .len = 32 * mib}};
+    struct digest_out out;
+    struct wb_call_options copy = {.flags = WB_CALL_COPY};
+    ck_assert_ptr_nonnull(in.raw.data);
+    test_pattern_fill((void *)(uintptr_t)in.raw.data, in.raw.len, 1);
+    test_assert_status(digest_call(test_world.peer, &in, &out, &copy), WB_ERR_BUDGET);
+    test_world_assert_quiet(0);
+    test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_OK);
+    ck_assert_uint_eq(out.raw_right, in.raw.len);
+    free((void *)(uintptr_t)in.raw.data);
+
+    /* room for a result that the pool can never hold */
+    struct produce_in wish = {.seed = 1, .count = 100, .elem_size = 1};
+    struct produce_out made;
+    struct wb_call_options roomy = {.reply_bytes = 32 * mib};
+    test_assert_status(produce_call(test_world.peer, &wish, &made, &roomy), WB_ERR_BUDGET);
+    roomy.reply_bytes = UINT64_MAX;
+    test_assert_status(produce_call(test_world.peer, &wish, &made, &roomy), WB_ERR_BUDGET);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
+START_TEST(test_larger_than_the_receivers_budget)
+{
+    test_world.server_config.budget_bytes = 16 * mib;
+    test_world_open(1);
+    struct digest_in in = {.seed = 1, .data = test_world_vector(8, 4 * mib, 2)};
+    struct digest_out out;
+    for (unsigned i = 0; i < 3; i++) {
+        test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_ERR_BUDGET);
+        test_world_assert_works(test_world.peer);
+    }
+    ck_assert_uint_eq(test_pattern_check(in.data.data, 32 * mib, 2), 32 * mib);
+    ck_assert(wb_rma_vector_is_exclusive(&in.data));
+    digest_in_drop(&in);
+
+    /* in several chunks, none of which is too large by itself */
+    struct digest_in both = {.seed = 1,
+                             .raw = {.data = malloc(12 * mib), .len = 12 * mib},
+                             .data = test_world_vector(1, 12 * mib, 2)};
+    ck_assert_ptr_nonnull(both.raw.data);
+    memset((void *)(uintptr_t)both.raw.data, 0, both.raw.len);
+    test_assert_status(digest_call(test_world.peer, &both, &out, NULL), WB_ERR_BUDGET);
+    free((void *)(uintptr_t)both.raw.data);
+    both.raw = (wb_bytes){0};
+    test_assert_status(digest_call(test_world.peer, &both, &out, NULL), WB_OK);
+    ck_assert_uint_eq(out.data_right, 12 * mib);
+    digest_in_drop(&both);
+    test_world_close();
+}
+END_TEST
+
+START_TEST(test_a_result_that_its_maker_cannot_hold)
+{
+    test_world.server_config.budget_bytes = 16 * mib;
+    test_world_open(1);
+    struct produce_in in = {.seed = 1, .count = 32 * mib, .elem_size = 1};
+    struct wb_call_options options = {.reply_bytes = 40 * mib};
+    struct produce_out out;
+    test_assert_status(produce_call(test_world.peer, &in, &out, &options), WB_ERR_BUDGET);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
+/* Together they are more than the receiver has; each by itself is not. They wait for one another.
+ */
+START_TEST(test_parcels_wait_for_memory)
+{
+    enum { CALLS = 6 };
+    struct wb_call *calls[CALLS];
+    struct digest_out out;
+    test_world.server_config.budget_bytes = 24 * mib;
+    test_world_open(1);
+    struct digest_in in = {.seed = 1, .data = test_world_vector(1, 12 * mib, 2)};
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(digest_async(test_world.peer, &in, NULL, &calls[i]), WB_OK);
+    }
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(digest_finish(calls[i], &out), WB_OK);
+        ck_assert_uint_eq(out.data_right, 12 * mib);
+    }
+    digest_in_drop(&in);
+    test_world_close();
+}
+END_TEST
+
+START_TEST(test_results_larger_than_their_room)
+{
+    test_world_open(1);
+    struct produce_out out;
+    for (unsigned i = 0; i < 3; i++) {
+        /* by rma, in a message, and as a long archive */
+        struct produce_in by_rma = {.count = mib, .elem_size = 1};
+        struct produce_in by_bytes = {.raw_bytes = mib};
+        struct wb_call_options none = {0}, some = {.reply_bytes = mib / 2},
+                               copy = {.reply_bytes = mib / 2, .flags = WB_CALL_COPY};
+        const struct wb_call_options *rooms[] = {&none, &some, &copy};
+        test_assert_status(produce_call(test_world.peer, &by_rma, &out, rooms[i]),
+                           WB_ERR_REPLY_TOO_LARGE);
+        test_assert_status(produce_call(test_world.peer, &by_bytes, &out, rooms[i]),
+                           WB_ERR_REPLY_TOO_LARGE);
+        test_world_assert_works(test_world.peer);
+    }
+    /* with room for it the same goes */
+    struct produce_in in = {.seed = 5, .count = mib, .elem_size = 1};
+    struct wb_call_options enough = {.reply_bytes = mib};
+    test_assert_status(produce_call(test_world.peer, &in, &out, &enough), WB_OK);
+    ck_assert_uint_eq(test_pattern_check(out.data.data, mib, 6), mib);
+    produce_out_drop(&out);
+    test_world_close();
+}
+END_TEST
+
+/* A full pool at the caller: the result, or a status that says so. */
+START_TEST(test_results_with_a_full_pool)
+{
+    enum { BLOCKS = 64 };
+    wb_rma_vector blocks[BLOCKS];
+    unsigned held = 0;
+    test_world.client_config.budget_bytes = 8 * mib;
+    test_world_open(1);
+    int status = WB_OK;
+    for (size_t bytes = 4 * mib; bytes >= 64; bytes /= 2) {
+        while (held < BLOCKS && status == WB_OK) {
+            status = wb_rma_vector_create(test_world.pool, 1, bytes, &blocks[held]);
+            held += status == WB_OK;
+        }
+        test_assert_status(status, WB_AGAIN);
+        status = WB_OK;
+    }
+    ck_assert_uint_lt(held, BLOCKS);
+    struct produce_in in = {.seed = 1, .count = 300, .elem_size = 1};
+    struct produce_out out;
+    struct wb_call *call;
+    test_assert_status(produce_async(test_world.peer, &in, NULL, &call), WB_OK);
+    status = produce_finish(call, &out);
+    ck_assert_msg(status == WB_OK || status == WB_ERR_BUDGET, "%s", wb_status_name(status));
+    while (held > 0) {
+        wb_rma_vector_drop(&blocks[--held]);
+    }
+    if (status == WB_OK) {
+        ck_assert_uint_eq(test_pattern_check(out.data.data, 300, 2), 300);
+    }
+    produce_out_drop(&out);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
+TCase *test_budget_case(void)
+{
+    const TTest *const tests[] = {
+        test_larger_than_the_senders_budget,      test_larger_than_the_receivers_budget,
+        test_a_result_that_its_maker_cannot_hold, test_parcels_wait_for_memory,
+        test_results_larger_than_their_room,      test_results_with_a_full_pool};
+    return test_world_case("budget", tests, sizeof tests / sizeof tests[0]);
+}

@@ -1,0 +1,47 @@
+/*
+ * Where servers run: in this process, each driven by a thread of its own, or in processes of their
+ * own. Those are forked by a nursery, a process that was itself forked before this one had
+ * any engine or thread; so a server inherits nothing, and nothing is exec'ed.
+ */
+#ifndef WAYBILL_TESTS_CONFORMANCE_HOST_H
+#define WAYBILL_TESTS_CONFORMANCE_HOST_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "tests/conformance/service.h"
+
+enum { TEST_URL_BYTES = 128 };
+
+struct test_host {
+    int nursery; /* a socket, or -1: servers run in this process */
+    pid_t pid;   /* of the nursery */
+};
+
+struct test_server {
+    char url[TEST_URL_BYTES];
+    struct test_service *local; /* in this process; or NULL */
+    int control;                /* a socket to the process; or -1 */
+    pid_t pid;
+};
+
+/* Before any engine and any thread. */
+void test_host_open(struct test_host *host, bool processes);
+
+/* Ends the nursery and whatever servers are left. */
+void test_host_close(struct test_host *host);
+
+/* Starts a server at server->url. WB_OK or what its engine said; then nothing was started. */
+int test_server_start(struct test_host *host, struct test_server *server,
+                      const struct wb_engine_config *config);
+
+/* Ends it in order. Fails unless everything went well in it (no leak, no sanitizer's complaint).
+ * One that does not run is fine. */
+void test_server_stop(struct test_host *host, struct test_server *server);
+
+/* Ends a process with SIGKILL and waits for its end. */
+void test_server_kill(struct test_host *host, struct test_server *server);
+
+void test_server_figures(struct test_server *server, struct test_figures *figures);
+
+#endif

@@ -1,0 +1,44 @@
+/* What is read of the machine is plausible, and a placement that cannot be is no error. */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "mr_cache/topology.h"
+#include "tests/mr_cache/rma.h"
+
+START_TEST(test_the_machine_adds_up)
+{
+    struct wbi_topology machine = {0};
+
+    ck_assert_int_eq(wbi_topology_read(&machine), WB_OK);
+    ck_assert_uint_ge(machine.numa_nodes, 1);
+    ck_assert_uint_ge(machine.packages, 1);
+    ck_assert_uint_ge(machine.cores, machine.packages);
+    ck_assert_uint_ge(machine.cpus, machine.cores);
+    ck_assert_uint_eq(machine.page_bytes, (size_t)sysconf(_SC_PAGESIZE));
+    if (access("/sys/kernel/mm/hugepages/hugepages-2048kB", F_OK) == 0)
+        ck_assert_uint_gt(machine.huge_page_bytes, machine.page_bytes);
+}
+END_TEST
+
+START_TEST(test_binding_is_a_hint)
+{
+    size_t bytes = 1 << 20;
+    unsigned char *base =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    ck_assert_ptr_ne(base, MAP_FAILED);
+    wbi_topology_bind(base, bytes, -1);
+    wbi_topology_bind(base, bytes, 0);
+    wbi_topology_bind(base, bytes, 100000);
+    base[0] = base[bytes - 1] = 1;
+    ck_assert_int_eq(munmap(base, bytes), 0);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {test_the_machine_adds_up, test_binding_is_a_hint};
+
+    return test_run(test_suite("rma topology", tests, sizeof(tests) / sizeof(*tests), 60));
+}

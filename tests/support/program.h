@@ -1,0 +1,20 @@
+/* What test programs share: their main, and time. */
+#ifndef WAYBILL_TESTS_SUPPORT_PROGRAM_H
+#define WAYBILL_TESTS_SUPPORT_PROGRAM_H
+
+#include <check.h>
+#include <stdint.h>
+
+/* Runs the suite (takes it) and returns main's result. With the name of a case or of a test in
+ * argv[1] only that runs. */
+int test_program_run(Suite *suite, int argc, char **argv);
+
+/* Microseconds of a clock that only goes forward. */
+uint64_t test_clock_us(void);
+
+void test_sleep_us(uint64_t us);
+
+/* What no test waits longer for, whatever the machine does meanwhile: microseconds. */
+static const uint64_t test_patience_us = 60000000;
+
+#endif
