@@ -91,7 +91,10 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
     }
     disown_parcel(call);
     call->status = status;
-    set_text(call, text);
+    if (status != WB_OK) {
+        memcpy(call->where, call->peer->url, sizeof call->where);
+        set_text(call, text);
+    }
     if (status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED) {
         stop_server(call);
     }
@@ -120,7 +123,7 @@ static void end_with_error(struct wb_call *call, const struct wbi_header *header
     memcpy(words, text, used);
     words[used] = '\0';
     for (size_t i = 0; i < used; i++) {
-        if ((unsigned char)words[i] < ' ') {
+        if ((unsigned char)words[i] < ' ' || words[i] == 0x7f) {
             words[i] = ' '; /* a peer's text goes to terminals and logs */
         }
     }

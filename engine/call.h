@@ -50,6 +50,7 @@ struct wb_call {
     struct wb_rma_block *room; /* reserved for the fetched parts of the reply, or NULL */
     uint64_t room_bytes;
     struct wb_error *error; /* the caller's */
+    char where[112];          /* the peer, of a call that failed */
     char text[120];         /* why it failed, "" if the status says it all */
 };
 

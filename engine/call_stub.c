@@ -200,8 +200,8 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
         return status;
     }
     if (call->status != WB_OK) {
-        return wbi_error(call->status, "%s: %s%s%s", call->action, wb_status_text(call->status),
-                         call->text[0] != '\0' ? ": " : "", call->text);
+        return wbi_error(call->status, "%s: %s: %s%s%s", call->where, call->action,
+                         wb_status_text(call->status), call->text[0] != '\0' ? ": " : "", call->text);
     }
     const struct wbi_inbound *reply = call->reply;
     *reader = (struct wb_reader){.begin = call->archive,

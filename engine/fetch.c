@@ -88,6 +88,7 @@ void wbi_inbound_fetch(struct wb_peer *peer)
         while (!all_issued(inbound) && peer->free_ops != NULL) {
             int status = issue(peer, inbound);
             if (status == WB_AGAIN) {
+                wbi_peer_busy(peer); /* the next turn tries again */
                 return;
             }
             if (status != WB_OK) {

@@ -126,6 +126,7 @@ static int flush_busy(struct wbi_lane *lane)
         if (atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED) {
             bool clear = wbi_control_flush(peer);
             done += wbi_parcels_flush(peer);
+            wbi_inbound_fetch(peer);
             if (!clear || peer->waiting != NULL) {
                 wbi_peer_busy(peer);
             }

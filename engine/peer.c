@@ -165,7 +165,7 @@ static void expire_calls(struct wb_peer *peer, uint64_t now)
             call->deadline =
                 call->timeout_us > UINT64_MAX - now ? UINT64_MAX : now + call->timeout_us;
         } else if (now >= call->deadline) {
-            wbi_call_end(call, WB_ERR_TIMED_OUT, peer->url);
+            wbi_call_end(call, WB_ERR_TIMED_OUT, NULL);
         }
     }
 }

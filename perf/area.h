@@ -42,6 +42,7 @@ struct area_head {
     /* set with order, read after done */
     AREA_LINE uint64_t size;
     uint64_t count;
+    bool pauses;
     uint64_t copy_start, copy_end; /* of ORDER_COPY, in ticks */
 };
 

@@ -1,5 +1,7 @@
 #include "perf/floor.h"
 
+#include <float.h>
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +10,7 @@
 #include "perf/payload.h"
 #include "perf/relax.h"
 
-enum { PROBE_TRIPS = 300, INTERRUPTION_NS = 1000 };
+enum { PROBE_TRIPS = 300, INTERRUPTION_NS = 1000, CHOICE_TURNS = 10 };
 enum { PATIENCE_TURNS = 1 << 16 };
 
 static const uint64_t copies_bytes = (uint64_t)64 << 20;
@@ -26,15 +28,22 @@ void floor_close(struct floor *floor)
     *floor = FLOOR_NONE;
 }
 
-/* Waits until *word is no longer `old`, without a pause: that is the limit which we measure.
- * Returns the new value, or `old` if the other side does not answer. */
-static uint32_t await_change(const _Atomic uint32_t *word, uint32_t old, const struct child *other)
+/*
+ * Waits until *word is no longer `old`. Whether a pause between two looks makes the line travel
+ * faster (fewer looks disturb the writer) or slower depends on the processor. Returns the new
+ * value, or `old` if nobody answers.
+ */
+static inline uint32_t await_change(const _Atomic uint32_t *word, uint32_t old, bool pauses,
+                                    const struct child *other)
 {
     uint64_t since = 0;
     for (uint32_t turn = 1;; turn++) {
         uint32_t value = atomic_load_explicit(word, memory_order_acquire);
         if (value != old) {
             return value;
+        }
+        if (pauses) {
+            relax_pause();
         }
         if (turn % PATIENCE_TURNS == 0) {
             if (!area_patience(&since, other)) {
@@ -76,11 +85,12 @@ static int await_obedience(struct floor *floor, uint32_t word)
     return 0;
 }
 
-static int echo_begin(struct floor *floor)
+static int echo_begin(struct floor *floor, bool pauses)
 {
     struct area_head *head = floor->area.head;
     uint32_t last = atomic_load_explicit(&head->pong, memory_order_relaxed);
     atomic_store_explicit(&head->ping, last, memory_order_relaxed);
+    head->pauses = pauses;
     return await_obedience(floor, give_order(floor, ORDER_ECHO));
 }
 
@@ -101,6 +111,7 @@ static int make_trips(struct floor *floor, uint32_t trips, struct histogram *his
 {
     struct area_head *head = floor->area.head;
     const uint64_t interruption = ticks_from_ns(INTERRUPTION_NS);
+    const bool pauses = head->pauses;
     uint32_t value = atomic_load_explicit(&head->pong, memory_order_relaxed);
     uint64_t sent = 0, last = 0;
     for (uint32_t trip = 0; trip <= trips; trip++) {
@@ -112,7 +123,7 @@ static int make_trips(struct floor *floor, uint32_t trips, struct histogram *his
         }
         last = trip > 0 ? took : 0;
         sent = now;
-        if (await_change(&head->pong, value, floor->server) == value) {
+        if (await_change(&head->pong, value, pauses, floor->server) == value) {
             return no_answer(floor);
         }
         value = next;
@@ -120,10 +131,11 @@ static int make_trips(struct floor *floor, uint32_t trips, struct histogram *his
     return 0;
 }
 
-int floor_probe(struct floor *floor, double *median_us)
+/* The median of PROBE_TRIPS round trips. */
+static int median_trip(struct floor *floor, bool pauses, double *median_us)
 {
     floor->probe = (struct histogram){0};
-    int wrong = echo_begin(floor);
+    int wrong = echo_begin(floor, pauses);
     if (wrong == 0) {
         wrong = make_trips(floor, PROBE_TRIPS, &floor->probe);
     }
@@ -134,9 +146,28 @@ int floor_probe(struct floor *floor, double *median_us)
     return wrong;
 }
 
+int floor_probe(struct floor *floor, double *median_us)
+{
+    return median_trip(floor, false, median_us);
+}
+
+int floor_choose(struct floor *floor)
+{
+    double best_us[2] = {DBL_MAX, DBL_MAX};
+    for (int turn = 0; turn < CHOICE_TURNS; turn++) {
+        double median_us;
+        if (median_trip(floor, turn % 2 != 0, &median_us) != 0) {
+            return EXIT_FAILURE;
+        }
+        best_us[turn % 2] = fmin(best_us[turn % 2], median_us);
+    }
+    floor->pauses = best_us[1] < best_us[0];
+    return 0;
+}
+
 int floor_ping(struct floor *floor, uint64_t ticks, struct figures *figures)
 {
-    int wrong = echo_begin(floor);
+    int wrong = echo_begin(floor, floor->pauses);
     if (wrong != 0) {
         return wrong;
     }
@@ -208,10 +239,11 @@ int floor_copy(struct floor *floor, size_t size, uint64_t count, bool both, stru
 
 static void echo(struct area_head *head, uint32_t order)
 {
+    const bool pauses = head->pauses;
     uint32_t last = atomic_load_explicit(&head->pong, memory_order_relaxed);
     atomic_store_explicit(&head->done, order, memory_order_release);
     for (;;) {
-        uint32_t value = await_change(&head->ping, last, NULL);
+        uint32_t value = await_change(&head->ping, last, pauses, NULL);
         if (value == ECHO_END || value == last) {
             break;
         }

@@ -12,7 +12,7 @@
 #include "perf/area.h"
 #include "perf/figures.h"
 
-/* A round trip above this, in microseconds, is one between far cores. */
+/* A probe's round trip above this, in microseconds, is one between far cores. */
 #define FLOOR_FAR_US 0.25
 
 /* One side's; start from FLOOR_NONE. */
@@ -21,7 +21,8 @@ struct floor {
     const struct child *server; /* the client's, borrowed: not waited for once it has ended */
     uint32_t serial;            /* the client's: of the last order */
     uint32_t obeyed;            /* the server's: the last order word */
-    uint8_t *copied;            /* the private buffer, one payload long */
+    bool pauses;     /* whether round trips are faster with a pause between two looks at a line */
+    uint8_t *copied; /* the private buffer, one payload long */
     size_t copied_bytes;
     struct histogram probe;
 };
@@ -34,7 +35,11 @@ uint64_t floor_copies(size_t size, uint32_t calls);
 /* ---- the client's: each returns 0, or EXIT_FAILURE with a line said (the server did not answer)
  * ---- */
 
-/* The median round trip of some hundred, in microseconds. */
+/* Finds out which way of polling makes round trips fastest here; floor_ping then takes that. */
+int floor_choose(struct floor *floor);
+
+/* The median of some hundred round trips without pauses, in microseconds: whether the cores are
+ * near. */
 int floor_probe(struct floor *floor, double *median_us);
 
 /* Round trips for at least `ticks`, added to *figures. */

@@ -8,6 +8,16 @@
 
 enum { RELAX_TURNS = 4096 }; /* a power of two; some ten microseconds and more of polling */
 
+/* Tells the processor that this thread is polling. */
+static inline void relax_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* To be called after a fruitless look, with the number of such looks. Now and then it lets another
  * process run; then it returns true, and the caller may do what a loop does rarely. */
 static inline bool relax(uint32_t turn)
@@ -16,11 +26,7 @@ static inline bool relax(uint32_t turn)
         sched_yield();
         return true;
     }
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
+    relax_pause();
     return false;
 }
 

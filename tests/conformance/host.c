@@ -93,9 +93,7 @@ static void serve(const struct order *order, int control)
     answer.result = test_service_open(&service, &order->config, order->url);
     snprintf(answer.words, sizeof answer.words, "%s", wb_last_error());
     if (answer.result == WB_OK) {
-        service.driver = (struct test_driver){
-            .engine = service.engine, .tick = test_service_tick, .context = &service};
-        test_driver_start(&service.driver);
+        answer.result = test_service_drive(&service);
     }
     bool heard = say(control, &answer, sizeof answer) && answer.result == WB_OK;
     while (heard && hear(control, &next, sizeof next) && next.wish == WISH_FIGURES) {
@@ -218,9 +216,7 @@ static int start_local(struct test_server *server, const struct wb_engine_config
         server->local = NULL;
         return status;
     }
-    server->local->driver = (struct test_driver){
-        .engine = server->local->engine, .tick = test_service_tick, .context = server->local};
-    test_driver_start(&server->local->driver);
+    ck_assert_int_eq(test_service_drive(server->local), WB_OK);
     return WB_OK;
 }
 

@@ -141,6 +141,13 @@ int test_service_open(struct test_service *service, const struct wb_engine_confi
     return status;
 }
 
+int test_service_drive(struct test_service *service)
+{
+    service->driver = (struct test_driver){
+        .engine = service->engine, .tick = test_service_tick, .context = service};
+    return test_driver_start(&service->driver) ? WB_OK : WB_ERR_NO_MEMORY;
+}
+
 void test_service_close(struct test_service *service)
 {
     test_driver_stop(&service->driver);

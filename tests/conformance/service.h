@@ -45,6 +45,9 @@ int test_service_open(struct test_service *service, const struct wb_engine_confi
 /* service_odd.c: the second half of the actions. */
 int test_service_register_odd(struct test_service *service);
 
+/* Lets a thread of its own drive it. WB_ERR_NO_MEMORY. */
+int test_service_drive(struct test_service *service);
+
 /* Moves its calls back on: to be called between turns. */
 void test_service_tick(void *service);
 

@@ -125,13 +125,19 @@ void test_registrar_finish(struct test_registrar *registrar)
 
 struct wb_rma_allocator *test_pool(uint64_t budget_bytes, struct test_registrar *registrar)
 {
+    return test_pool_of(budget_bytes, TEST_SLAB_BYTES, registrar);
+}
+
+struct wb_rma_allocator *test_pool_of(uint64_t budget_bytes, uint64_t slab_bytes,
+                                      struct test_registrar *registrar)
+{
     struct wbi_registrar table = {0};
     struct wb_rma_allocator *pool = NULL;
 
     if (registrar)
         table = test_registrar_table(registrar);
     struct wbi_rma_config config = {.budget_bytes = budget_bytes,
-                                    .slab_bytes = TEST_SLAB_BYTES,
+                                    .slab_bytes = slab_bytes,
                                     .registrars = &table,
                                     .registrar_count = registrar ? 1 : 0,
                                     .numa_node = -1};

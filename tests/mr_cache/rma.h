@@ -64,6 +64,10 @@ void test_registrar_finish(struct test_registrar *registrar);
 /* A pool of slabs of 2 MiB on one registrar, which may be NULL. */
 struct wb_rma_allocator *test_pool(uint64_t budget_bytes, struct test_registrar *registrar);
 
+/* The same with slabs of that size. */
+struct wb_rma_allocator *test_pool_of(uint64_t budget_bytes, uint64_t slab_bytes,
+                                      struct test_registrar *registrar);
+
 /* Allocates with growth here, which must succeed. */
 struct wb_rma_block *test_alloc(struct wb_rma_allocator *pool, size_t bytes);
 

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "mr_cache/poison.h"
+#include "mr_cache/pool.h"
+#include "mr_cache/runs.h"
 #include "mr_cache/size_class.h"
 #include "tests/mr_cache/rma.h"
 
@@ -30,6 +32,56 @@ START_TEST(test_classes_rise_by_quarters)
     }
     ck_assert_uint_eq(former, WBI_CLASS_MAX_BYTES);
     ck_assert_uint_eq(wbi_class_of(0), 0);
+}
+END_TEST
+
+START_TEST(test_bins_rise_with_length)
+{
+    unsigned former = 0;
+
+    ck_assert_uint_eq(wbi_runs_bin(1), 0);
+    for (uint32_t pages = 2; pages <= 1 << 14; pages++) { /* 1 GiB, the largest slab */
+        unsigned bin = wbi_runs_bin(pages);
+        if (bin < former || bin > former + 1)
+            ck_abort_msg("bin %u of %u pages follows bin %u", bin, pages, former);
+        former = bin;
+    }
+    ck_assert_uint_lt(former, WBI_RUN_BINS);
+}
+END_TEST
+
+/* Holes of several lengths that share a bin: the best fit is taken, and none is missed. */
+START_TEST(test_long_runs_fit_best)
+{
+    const size_t pages[] = {75, 1, 79, 1, 72, 1, 77, 1};
+    struct wb_rma_block *blocks[8];
+    struct wb_rma_allocator *pool = test_pool_of(32 * MIB, 32 * MIB, NULL);
+    unsigned char *places[4];
+
+    for (unsigned i = 0; i < 8; i++) /* the ones of a single page keep the holes apart */
+        blocks[i] = test_alloc(pool, pages[i] * WBI_PAGE_BYTES - 1);
+    struct wb_rma_block *rest = test_alloc(pool, (512 - 307) * (size_t)WBI_PAGE_BYTES);
+    ck_assert_uint_eq(wbi_runs_bin(72), wbi_runs_bin(79));
+    for (unsigned i = 0; i < 4; i++) {
+        places[i] = wbi_rma_block_data(blocks[2 * i]);
+        wbi_rma_block_unref(blocks[2 * i]);
+        test_assert_valid(pool);
+    }
+    const struct {
+        size_t pages;
+        unsigned place;
+    } wanted[] = {{76, 3}, {78, 1}, {75, 0}, {65, 2}};
+    for (unsigned i = 0; i < 4; i++) {
+        blocks[2 * i] = test_alloc(pool, wanted[i].pages * WBI_PAGE_BYTES);
+        ck_assert_ptr_eq(wbi_rma_block_data(blocks[2 * i]), places[wanted[i].place]);
+        test_assert_valid(pool);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        wbi_rma_block_unref(blocks[i]);
+    wbi_rma_block_unref(rest);
+    ck_assert_uint_eq(test_stats(pool).registrations, 1);
+    test_assert_valid(pool);
+    wbi_rma_allocator_destroy(pool);
 }
 END_TEST
 
@@ -311,7 +363,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        test_classes_rise_by_quarters, test_every_size_is_aligned_and_large_enough,
+        test_classes_rise_by_quarters, test_bins_rise_with_length,
+        test_long_runs_fit_best,       test_every_size_is_aligned_and_large_enough,
         test_blocks_do_not_overlap,    test_freed_runs_merge,
         test_kept_empty_runs_make_way, test_dedicated_slabs_are_used_again,
         test_find_by_interior_address, test_references_and_leases_are_counted,

@@ -209,6 +209,31 @@ START_TEST(test_a_failed_growth_is_told_once)
 }
 END_TEST
 
+START_TEST(test_old_failures_make_way)
+{
+    struct full_pool full;
+    struct wb_rma_block *block;
+
+    setup(&full, 1024 * MIB);
+    full.registrar.failures = WBI_DEMANDS;
+    full.registrar.failure = WB_ERR_SYSTEM;
+    for (unsigned i = 0; i < WBI_DEMANDS; i++) {
+        ck_assert_int_eq(ask(&full, (4 + 2 * i) * MIB, &block), WB_AGAIN);
+        sem_wait(&full.grown);
+    }
+    ck_assert_int_eq(ask(&full, 64, &block), WB_AGAIN);
+    sem_wait(&full.grown);
+    ck_assert_int_eq(ask(&full, 64, &block), WB_OK);
+    wbi_rma_block_unref(block);
+    ck_assert_int_eq(ask(&full, 6 * MIB, &block), WB_ERR_SYSTEM);
+    ck_assert_int_eq(ask(&full, 4 * MIB, &block), WB_AGAIN); /* its failure is forgotten */
+    sem_wait(&full.grown);
+    ck_assert_int_eq(ask(&full, 4 * MIB, &block), WB_OK);
+    wbi_rma_block_unref(block);
+    teardown(&full);
+}
+END_TEST
+
 START_TEST(test_what_is_grown_is_kept_for_its_asker)
 {
     struct full_pool full;
@@ -353,6 +378,7 @@ int main(void)
                                   test_large_and_small_are_served_together,
                                   test_more_sizes_than_the_table_has,
                                   test_a_failed_growth_is_told_once,
+                                  test_old_failures_make_way,
                                   test_what_is_grown_is_kept_for_its_asker,
                                   test_what_nobody_fetches_lapses,
                                   test_freed_budget_goes_to_who_asked_first,

@@ -98,12 +98,12 @@ static void check_found(struct model *model, const struct held *held)
     ck_assert_ptr_eq(wbi_rma_find(data + test_random(&model->random) % held->asked), held->block);
 }
 
-static void run_seed(unsigned seed, uint64_t budget)
+static void run_seed(unsigned seed, uint64_t budget, uint64_t slab)
 {
     struct test_registrar registrar;
     test_registrar_init(&registrar);
     struct model *model = calloc(1, sizeof(*model));
-    struct wb_rma_allocator *pool = test_pool(budget, &registrar);
+    struct wb_rma_allocator *pool = test_pool_of(budget, slab, &registrar);
 
     model->random = seed;
     model->budget = budget;
@@ -137,11 +137,13 @@ static void run_seed(unsigned seed, uint64_t budget)
 
 START_TEST(test_random_operations)
 {
-    /* A budget that is seldom full, one that often is, and one that nearly always is. */
-    const uint64_t budgets[] = {128 * MIB, 24 * MIB, 8 * MIB};
-    unsigned seed = (unsigned)_i + 1;
+    /* A budget that is seldom full, one that often is, one that nearly always is; a single slab. */
+    const struct {
+        uint64_t budget, slab;
+    } sizes[] = {
+        {128 * MIB, 16 * MIB}, {24 * MIB, 2 * MIB}, {8 * MIB, 2 * MIB}, {32 * MIB, 32 * MIB}};
 
-    run_seed(seed, budgets[_i % 3]);
+    run_seed((unsigned)_i + 1, sizes[_i % 4].budget, sizes[_i % 4].slab);
 }
 END_TEST
 
@@ -151,7 +153,7 @@ int main(void)
     TCase *tcase = tcase_create("by seed");
 
     tcase_set_timeout(tcase, 100);
-    tcase_add_loop_test(tcase, test_random_operations, 0, 9);
+    tcase_add_loop_test(tcase, test_random_operations, 0, 12);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
 }

@@ -19,6 +19,12 @@ static void check_invariant(const wb_rma_vector *vector)
                       (uintptr_t)begin + wbi_rma_block_bytes(vector->block));
 }
 
+static bool is_same(const wb_rma_vector *a, const wb_rma_vector *b)
+{
+    return a->data == b->data && a->count == b->count && a->capacity == b->capacity &&
+           a->elem_size == b->elem_size && a->block == b->block;
+}
+
 /* An element's bytes are all derived from its index. */
 static void make_element(unsigned char *element, size_t elem_size, size_t index)
 {
@@ -97,7 +103,7 @@ START_TEST(test_impossible_sizes_are_refused)
     ck_assert_int_eq(wb_rma_vector_reserve(&vector, SIZE_MAX), WB_ERR_INVALID);
     ck_assert_int_eq(wb_rma_vector_reserve(&vector, SIZE_MAX / 8), WB_ERR_BUDGET);
     ck_assert_int_eq(wb_rma_vector_resize(&vector, MIB), WB_ERR_BUDGET);
-    ck_assert_mem_eq(&vector, &before, sizeof(vector));
+    ck_assert(is_same(&vector, &before));
     wb_rma_vector_drop(&vector);
     wbi_rma_allocator_destroy(pool);
 }
@@ -222,12 +228,12 @@ START_TEST(test_shared_vectors_keep_their_size)
     wb_rma_vector second = wb_rma_vector_share(&vector);
     unsigned char element[24] = {0};
 
-    ck_assert_mem_eq(&vector, &second, sizeof(vector));
+    ck_assert(is_same(&vector, &second));
     ck_assert(!wb_rma_vector_is_exclusive(&vector));
     ck_assert_int_eq(wb_rma_vector_push(&vector, element), WB_ERR_SHARED);
     ck_assert_int_eq(wb_rma_vector_resize(&second, 1), WB_ERR_SHARED);
     ck_assert_int_eq(wb_rma_vector_reserve(&second, 1000), WB_ERR_SHARED);
-    ck_assert_mem_eq(&vector, &second, sizeof(vector));
+    ck_assert(is_same(&vector, &second));
 
     wb_rma_vector_drop(&vector);
     ck_assert(wb_rma_vector_is_exclusive(&second));

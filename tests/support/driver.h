@@ -17,9 +17,9 @@ struct test_driver {
     bool running;
 };
 
-/* Starts a thread that waits on the engine until it is stopped. engine, tick and context are set.
- */
-void test_driver_start(struct test_driver *driver);
+/* Starts a thread that waits on the engine until it is stopped; engine, tick and context are set.
+ * Returns whether there is one now. */
+bool test_driver_start(struct test_driver *driver);
 
 /* Stops the thread and waits for its end. One that does not run is fine. */
 void test_driver_stop(struct test_driver *driver);
