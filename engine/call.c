@@ -115,6 +115,21 @@ void wbi_call_set_gone(struct wb_call *call)
 
 /* ---- the reply ---- */
 
+/* Statuses that a server may end a call with; what else a peer sends is the peer's own business. */
+static bool is_servers(int status)
+{
+    static const int known[] = {WB_ERR_REMOTE,    WB_ERR_UNKNOWN_ACTION, WB_ERR_SIGNATURE,
+                                WB_ERR_MALFORMED, WB_ERR_BUDGET,         WB_ERR_REPLY_TOO_LARGE,
+                                WB_ERR_TIMED_OUT, WB_ERR_CANCELLED,      WB_ERR_NO_MEMORY,
+                                WB_ERR_REVOKED,   WB_ERR_INVALID};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (status == known[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void end_with_error(struct wb_call *call, const struct wbi_header *header,
                            const uint8_t *text, size_t len)
 {
@@ -127,11 +142,12 @@ static void end_with_error(struct wb_call *call, const struct wbi_header *header
             words[i] = ' '; /* a peer's text goes to terminals and logs */
         }
     }
-    if (call->error != NULL && header->status == WB_ERR_REMOTE) {
-        call->error->code = header->code;
+    int status = is_servers(header->status) ? header->status : WB_ERR_REMOTE;
+    if (call->error != NULL && status == WB_ERR_REMOTE) {
+        call->error->code = header->status == WB_ERR_REMOTE ? header->code : header->status;
         memcpy(call->error->text, words, used + 1);
     }
-    wbi_call_end(call, header->status == WB_AGAIN ? WB_ERR_REMOTE : header->status, words);
+    wbi_call_end(call, status, words);
 }
 
 /* The lease of this call has been released if the peer is honest: the reply's message says so

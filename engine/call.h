@@ -50,7 +50,7 @@ struct wb_call {
     struct wb_rma_block *room; /* reserved for the fetched parts of the reply, or NULL */
     uint64_t room_bytes;
     struct wb_error *error; /* the caller's */
-    char where[112];          /* the peer, of a call that failed */
+    char where[112];        /* the peer, of a call that failed */
     char text[120];         /* why it failed, "" if the status says it all */
 };
 
@@ -74,6 +74,9 @@ void wbi_call_forget(struct wb_call *call);
 /* The call that an id names, if it is OPEN and of that generation; NULL otherwise. Lane thread. */
 struct wb_call *wbi_call_find(struct wbi_calls *calls, uint64_t id);
 uint64_t wbi_call_id(const struct wb_call *call);
+
+/* The deadline field of a request with so much time left. */
+uint32_t wbi_deadline_on_wire(uint64_t left_us);
 
 /* Lane thread: the call is under way: lists it at its peer. */
 void wbi_call_enter(struct wb_call *call);

@@ -47,9 +47,11 @@ static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_gro
     return status;
 }
 
-static uint32_t deadline_on_wire(uint64_t timeout_us)
+/* What the wire cannot express (71 minutes and more) is no deadline for the server; the caller has
+ * its own. */
+uint32_t wbi_deadline_on_wire(uint64_t left_us)
 {
-    return timeout_us < UINT32_MAX ? (uint32_t)timeout_us : UINT32_MAX;
+    return left_us <= UINT32_MAX ? (uint32_t)left_us : 0;
 }
 
 /* A call in state WRITING for this peer; nothing is held yet. */
@@ -91,7 +93,7 @@ static int take_call(struct wb_peer *peer, struct wb_action *action,
         .call_id = wbi_call_id(call),
         .action = atomic_load_explicit(&action->id, memory_order_relaxed),
         .signature = atomic_load_explicit(&action->signature, memory_order_relaxed),
-        .deadline_us = deadline_on_wire(call->timeout_us)};
+        .deadline_us = wbi_deadline_on_wire(call->timeout_us)};
     *taken = call;
     return WB_OK;
 }
@@ -201,7 +203,8 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
     }
     if (call->status != WB_OK) {
         return wbi_error(call->status, "%s: %s: %s%s%s", call->where, call->action,
-                         wb_status_text(call->status), call->text[0] != '\0' ? ": " : "", call->text);
+                         wb_status_text(call->status), call->text[0] != '\0' ? ": " : "",
+                         call->text);
     }
     const struct wbi_inbound *reply = call->reply;
     *reader = (struct wb_reader){.begin = call->archive,
@@ -245,25 +248,32 @@ static bool call_is_free(void *context)
            (uint32_t)atomic_load_explicit(&lane->calls.free, memory_order_relaxed) != 0;
 }
 
+int wb_call_may_wait(struct wb_peer *peer)
+{
+    return wbi_engine_inside(peer->lane->engine)
+               ? wbi_error(WB_ERR_DEADLOCK, "%s: a waiting call inside a handler; use async",
+                           peer->url)
+               : WB_OK;
+}
+
 int wb_call_await_room(struct wb_peer *peer, const struct wb_call_options *options,
-                       uint64_t *started_us)
+                       struct wb_call_options *left)
 {
     static const uint64_t look_again_us =
         1000; /* memory that another thread frees is announced by nobody */
     struct wb_engine *engine = peer->lane->engine;
-    uint64_t timeout = options != NULL && options->timeout_us != 0 ? options->timeout_us
-                                                                   : engine->config.call_timeout_us;
-    uint64_t now = wbi_now();
-    *started_us = *started_us != 0 ? *started_us : now;
-    if (now - *started_us >= timeout) {
-        return wbi_error(WB_ERR_TIMED_OUT, "%s: no room for the call in %llu us", peer->url,
-                         (unsigned long long)timeout);
+    if (left->timeout_us == 0) {
+        *left = options != NULL ? *options : no_options;
+        left->timeout_us =
+            left->timeout_us != 0 ? left->timeout_us : engine->config.call_timeout_us;
     }
-    if (wbi_engine_inside(engine)) {
-        return wbi_error(WB_ERR_DEADLOCK, "%s: a waiting call inside a handler; use async",
-                         peer->url);
-    }
+    uint64_t start = wbi_now();
     int status = call_is_free(peer) ? wb_wait(engine, look_again_us)
                                     : wbi_await(engine, call_is_free, peer, look_again_us);
+    uint64_t waited = wbi_now() - start;
+    if (waited >= left->timeout_us) {
+        return wbi_error(WB_ERR_TIMED_OUT, "%s: no room for the call within its time", peer->url);
+    }
+    left->timeout_us -= waited;
     return status == WB_ERR_DEADLOCK ? status : WB_OK;
 }

@@ -32,6 +32,9 @@ void wbi_ids_push(struct wbi_ids *ids, uint64_t id)
 /* Moves the first `count` ids to `at`. */
 static void board(struct wbi_ids *ids, uint8_t *at, uint32_t count)
 {
+    if (count == 0) {
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         wbi_id_encode(ids->ids[i], at + (size_t)i * WBI_ID_BYTES);
     }
@@ -68,9 +71,7 @@ void wbi_control_cancel(struct wb_peer *peer, uint64_t call_id)
 uint32_t wbi_control_board(struct wb_peer *peer, uint8_t *at, uint32_t most)
 {
     uint32_t count = peer->releases.count < most ? peer->releases.count : most;
-    if (count > 0) {
-        board(&peer->releases, at, count);
-    }
+    board(&peer->releases, at, count);
     return count;
 }
 

@@ -101,23 +101,48 @@ static void drop_part(struct wbi_part *part)
     }
 }
 
-/* Whether a request's parts could ever be in the pool together. */
-static bool can_land(const struct wbi_inbound *in)
+/* Bytes of the stage's parts; more than the budget if they could never be in the pool together. */
+static uint64_t stage_bytes(const struct wbi_inbound *in)
 {
     uint64_t total = 0, budget = in->lane->engine->config.budget_bytes;
-    for (uint32_t i = 0; i < in->part_count; i++) {
-        total += in->parts[i].record.len < budget ? in->parts[i].record.len : budget + 1;
-        if (total > budget) {
-            return false;
-        }
+    for (uint32_t i = 0; i < in->part_count && total <= budget; i++) {
+        total += in->parts[i].record.len <= budget ? in->parts[i].record.len : budget + 1;
     }
-    return true;
+    return total;
+}
+
+/* Requests together land in half of the budget: what their handlers need to go on must not be what
+ * others wait with. One alone may have all of it. */
+static int admit(struct wbi_inbound *in)
+{
+    struct wbi_lane *lane = in->lane;
+    uint64_t budget = lane->engine->config.budget_bytes;
+    uint64_t bytes = stage_bytes(in);
+    uint64_t others = lane->landed_bytes - in->landed_bytes;
+    if (in->header.kind != WBI_REQUEST) {
+        return WB_OK;
+    }
+    if (bytes > budget) {
+        return WB_ERR_BUDGET;
+    }
+    /* those that wait already go first */
+    return lane->queueing == 0 &&
+                   (others == 0 ||
+                    bytes <= budget / 2 - (others < budget / 2 ? others : budget / 2))
+               ? WB_OK
+               : WB_AGAIN;
+}
+
+static void count_landed(struct wbi_inbound *in, uint64_t bytes)
+{
+    in->landed_bytes += bytes;
+    in->lane->landed_bytes += bytes;
 }
 
 /* All landings of the stage, or none. */
 static int land_all(struct wbi_inbound *in)
 {
-    int status = in->header.kind != WBI_REQUEST || can_land(in) ? WB_OK : WB_ERR_BUDGET;
+    int status = admit(in);
     uint32_t landed = 0;
     uint64_t room_before = in->room_used;
     while (status == WB_OK && landed < in->part_count) {
@@ -129,6 +154,8 @@ static int land_all(struct wbi_inbound *in)
             drop_part(&in->parts[--landed]);
         }
         in->room_used = room_before;
+    } else if (in->header.kind == WBI_REQUEST) {
+        count_landed(in, stage_bytes(in));
     }
     return status;
 }
@@ -224,6 +251,7 @@ static void unlist(struct wbi_inbound *in)
     }
     in->next = in->prev = NULL;
     in->peer = NULL;
+    count_landed(in, -in->landed_bytes);
 }
 
 void wbi_inbound_free(struct wbi_inbound *in)

@@ -64,6 +64,7 @@ struct wbi_inbound {
     uint32_t in_flight;
     uint32_t chunk_count;             /* landings; offered chunks */
     uint64_t room_used;               /* REPLY: of the call's room */
+    uint64_t landed_bytes;            /* REQUEST: counted in the lane's */
     struct wb_rma_block *reply_block; /* REQUEST with COPY: room for a long reply, reserved before
                                          the handler runs */
 };

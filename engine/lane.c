@@ -164,6 +164,7 @@ bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer)
 
 void wbi_lane_bury(struct wbi_lane *lane)
 {
+    drain_inbox(lane); /* a parcel there may name a peer that is about to go */
     while (lane->dying != NULL) {
         struct wb_peer *peer = lane->dying;
         lane->dying = peer->dying_next;
@@ -171,7 +172,7 @@ void wbi_lane_bury(struct wbi_lane *lane)
     }
 }
 
-int wbi_lane_turn(struct wbi_lane *lane)
+int wbi_lane_turn(struct wbi_lane *lane, bool look)
 {
     lane->inside = true;
     if (inbox_waits(lane)) {
@@ -182,10 +183,10 @@ int wbi_lane_turn(struct wbi_lane *lane)
         done += flush_busy(lane);
     }
     lane->turns++;
-    if (lane->parked != NULL && lane->turns % TURNS_A_RETRY == 0) {
+    if (lane->parked != NULL && (look || lane->turns % TURNS_A_RETRY == 0)) {
         done += wbi_inbound_retry(lane);
     }
-    if (lane->turns % TURNS_A_LOOK == 0) {
+    if (look || lane->turns % TURNS_A_LOOK == 0) {
         keep_house(lane);
     }
     if (lane->dying != NULL) {

@@ -38,8 +38,11 @@ struct wbi_lane {
     uint32_t peer_count;
     uint32_t shared_credits; /* not granted to anybody */
     struct wbi_inbound *parked, **parked_tail;
-    uint64_t now; /* when the lane last looked at the clock */
+    uint32_t queueing;     /* of the parked ones, those that wait for landings */
+    uint64_t landed_bytes; /* in landings of requests that are being fetched or served */
+    uint64_t now;          /* when the lane last looked at the clock */
     uint32_t turns;
+    bool armed;  /* the fabric's alarm is set */
     bool inside; /* a turn is under way: handlers may run */
     struct wbi_counters counters;
 };
@@ -69,8 +72,9 @@ bool wbi_lane_is_mine(struct wbi_lane *lane);
 /* Any thread: hands a parcel to whoever holds the lane. */
 void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel);
 
-/* Lane thread, not nested: one turn. Returns the number of things done. */
-int wbi_lane_turn(struct wbi_lane *lane);
+/* Lane thread, not nested: one turn; `look` at the clock and at what waits, whether or not it is
+ * time. Returns the number of things done. */
+int wbi_lane_turn(struct wbi_lane *lane, bool look);
 
 /* Lane thread: whether the peer waits to be buried. */
 bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer);

@@ -194,6 +194,15 @@ void wbi_lease_release(struct wb_peer *peer, uint64_t id)
     wbi_lease_set_drop(set);
 }
 
+bool wbi_lease_set_expired(struct wbi_lease_set *set, uint64_t now)
+{
+    if (set->lifetime_us == 0 || !set->sent || set->quarantined_until != 0) {
+        return false;
+    }
+    set->expires = set->expires != 0 ? set->expires : now + set->lifetime_us + grace_us;
+    return now >= set->expires;
+}
+
 bool wbi_lease_set_withdraw(struct wbi_lease_set *set)
 {
     struct wb_peer *peer = set->peer;

@@ -17,15 +17,16 @@ struct wb_call;
 struct wbi_lane;
 
 struct wbi_lease_set {
-    bool sent;   /* the peer knows of it: its release counts */
-    uint64_t id; /* slot in the lane's table and generation; 0 until the set is entered there */
+    uint64_t id;          /* slot in the lane's table and generation; 0 until it is entered there */
     struct wb_peer *peer; /* NULL until entered */
-    struct wb_call *call; /* whose request it belongs to, while that is open or ending; or NULL */
+    struct wb_call *call; /* whose request it is, while that is open or ending; or NULL */
     struct wbi_lease_set *prev, *next; /* of the peer */
-    uint64_t
-        quarantined_until; /* 0, or when the channel is closed if the set is still not released */
-    uint32_t chunk_count,
-        capacity; /* chunks: index, pointer and rma, and two for a long archive and list */
+    bool sent;                         /* the peer knows of it: its release counts */
+    uint64_t lifetime_us;              /* of a reply's set: when its caller gives up; 0 never */
+    uint64_t expires;                  /* by the lane's clock; 0 not yet known */
+    uint64_t quarantined_until; /* 0, or when the channel is closed if it is still not released */
+    uint32_t chunk_count;       /* index, pointer, rma; a long archive and list at the end */
+    uint32_t capacity;
     uint32_t held, offered; /* how far holding and offering got */
     struct wbi_offer *offers;
     struct wb_chunk *chunks;
@@ -64,6 +65,10 @@ void wbi_lease_release(struct wb_peer *peer, uint64_t id);
  * more, the set is gone. False: it stays in quarantine until the peer releases it, at most until
  * the grace period is over. */
 bool wbi_lease_set_withdraw(struct wbi_lease_set *set);
+
+/* Lane thread: whether a reply's set has outlived the caller that it was for; stamps it the first
+ * time. */
+bool wbi_lease_set_expired(struct wbi_lease_set *set, uint64_t now);
 
 /* Ends a set of which the fabric holds nothing (never offered, or the channel is closed). Accepts
  * NULL. */

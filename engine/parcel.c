@@ -71,7 +71,7 @@ void wbi_parcel_give(struct wbi_parcels *parcels, struct wbi_parcel *parcel)
 
 static int lay_out(struct wbi_outgoing *out, const struct wb_sizer *sizer, uint32_t releases)
 {
-    if (sizer->bytes == SIZE_MAX || sizer->records > WBI_MAX_CHUNKS) {
+    if (sizer->bytes > PTRDIFF_MAX || sizer->records > WBI_MAX_CHUNKS) {
         return wbi_error(
             WB_ERR_INVALID,
             "the arguments have more than %u chunks or more bytes than memory can hold",
@@ -126,8 +126,13 @@ static int chunk_room(struct wbi_outgoing *out, const struct wb_sizer *sizer, bo
     if (out->set == NULL) {
         return wbi_error(WB_ERR_NO_MEMORY, "no memory for the list of %u chunks", sizer->records);
     }
-    if (!out->plan.long_archive || out->long_block != NULL) {
+    if (!out->plan.long_archive) {
         return WB_OK;
+    }
+    if (out->long_block != NULL) {
+        return wbi_rma_block_bytes(out->long_block) >= out->plan.archive_bytes
+                   ? WB_OK
+                   : WB_ERR_REPLY_TOO_LARGE;
     }
     struct wb_rma_allocator *pool = out->peer->lane->engine->allocator;
     return wbi_rma_alloc(pool, out->plan.archive_bytes, may_grow, &out->long_block);
@@ -302,6 +307,16 @@ static void sent(struct wbi_outgoing *out)
     wbi_count(&peer->lane->counters.parcels_sent, 1);
 }
 
+/* The time in the queue is the call's. */
+static void set_deadline(struct wbi_outgoing *out)
+{
+    uint64_t now = out->peer->lane->now;
+    if (out->header.kind == WBI_REQUEST && out->call->deadline != 0) {
+        uint64_t left = out->call->deadline > now ? out->call->deadline - now : 1;
+        wbi_header_set_deadline(out->message, wbi_deadline_on_wire(left));
+    }
+}
+
 /* From a parcel into the fabric's slot, if all that is needed is there. */
 static int send_parcel(struct wbi_outgoing *out)
 {
@@ -316,6 +331,7 @@ static int send_parcel(struct wbi_outgoing *out)
         status = fabric->reserve(peer->channel, out->plan.bytes, false, &slot);
     }
     if (status == WB_OK) {
+        set_deadline(out);
         wbi_header_set_credits(out->message, wbi_control_credits(peer));
         memcpy(slot, out->message, out->plan.bytes);
         fabric->send(peer->channel, out->plan.bytes);

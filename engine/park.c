@@ -9,6 +9,7 @@ void wbi_inbound_park(struct wbi_inbound *inbound)
     struct wbi_lane *lane = inbound->lane;
     inbound->parked = true;
     inbound->queue_next = NULL;
+    lane->queueing += inbound->stage != WBI_STAGE_READY;
     *lane->parked_tail = inbound;
     lane->parked_tail = &inbound->queue_next;
 }
@@ -22,6 +23,7 @@ void wbi_inbound_unpark(struct wbi_inbound *inbound)
     }
     if (inbound->parked && *at == inbound) {
         *at = inbound->queue_next;
+        lane->queueing -= inbound->stage != WBI_STAGE_READY;
         if (*at == NULL) {
             lane->parked_tail = at;
         }
@@ -35,6 +37,7 @@ int wbi_inbound_retry(struct wbi_lane *lane)
     struct wbi_inbound *old = lane->parked;
     lane->parked = NULL;
     lane->parked_tail = &lane->parked;
+    lane->queueing = 0;
     int moved = 0;
     while (old != NULL) {
         struct wbi_inbound *next = old->queue_next;

@@ -154,18 +154,45 @@ void wbi_peer_forget(struct wb_peer *peer)
     }
 }
 
+/* Stamps a call that is new, and says whether one has outlived its deadline. */
+static bool expired(struct wb_call *call, uint64_t now)
+{
+    if (call->deadline == 0) {
+        /* begun since the lane last looked at its clock: a call may live that little longer, never
+         * shorter */
+        call->deadline = call->timeout_us > UINT64_MAX - now ? UINT64_MAX : now + call->timeout_us;
+    }
+    return now >= call->deadline;
+}
+
 static void expire_calls(struct wb_peer *peer, uint64_t now)
 {
-    struct wb_call *next;
-    for (struct wb_call *call = peer->calls; call != NULL; call = next) {
-        next = call->next;
-        if (call->deadline == 0) {
-            /* begun since the lane last looked at its clock: so a call may live that little longer,
-             * never shorter */
-            call->deadline =
-                call->timeout_us > UINT64_MAX - now ? UINT64_MAX : now + call->timeout_us;
-        } else if (now >= call->deadline) {
+    struct wb_call *call = peer->calls;
+    while (call != NULL && !peer->dying) {
+        if (expired(call, now)) {
             wbi_call_end(call, WB_ERR_TIMED_OUT, NULL);
+            call = peer->calls; /* ending one may have ended others */
+        } else {
+            call = call->next;
+        }
+    }
+}
+
+/* Sets that nobody needs any more, and those that were to be released by now. */
+static void expire_sets(struct wb_peer *peer, uint64_t now)
+{
+    struct wbi_lease_set *set = peer->sets;
+    while (set != NULL) {
+        if (set->quarantined_until != 0 && now >= set->quarantined_until) {
+            wbi_peer_fail(peer, WB_ERR_PEER_LOST,
+                          "did not release a chunk within the grace period");
+            return;
+        }
+        if (wbi_lease_set_expired(set, now)) {
+            wbi_lease_set_withdraw(set);
+            set = peer->sets;
+        } else {
+            set = set->next;
         }
     }
 }
@@ -182,13 +209,7 @@ void wbi_peer_expire(struct wb_peer *peer, uint64_t now)
     }
     expire_calls(peer, now);
     wbi_inbound_expire(peer, now);
-    for (struct wbi_lease_set *set = peer->sets; set != NULL; set = set->next) {
-        if (set->quarantined_until != 0 && now >= set->quarantined_until) {
-            wbi_peer_fail(peer, WB_ERR_PEER_LOST,
-                          "did not release a chunk within the grace period");
-            return;
-        }
-    }
+    expire_sets(peer, now);
 }
 
 /* ---- public ---- */

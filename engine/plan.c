@@ -34,6 +34,9 @@ static void choose(struct wbi_plan *p, uint8_t kind, bool long_archive, bool lon
 
 int wbi_plan(const struct wbi_plan_input *input, struct wbi_plan *plan)
 {
+    if (input->archive_bytes > PTRDIFF_MAX) {
+        return WB_ERR_INVALID;
+    }
     struct wbi_plan p = {.chunk_count = input->index_chunks + input->offered,
                          .releases = input->releases,
                          .record_bytes = wbi_chunk_record_size(input->key_bytes),

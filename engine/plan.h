@@ -30,8 +30,8 @@ struct wbi_plan {
     size_t bytes;
 };
 
-/* WB_OK, or WB_ERR_INVALID: the message cannot be made that small (cannot happen from WBI_EAGER_MIN
- * on). */
+/* WB_OK, or WB_ERR_INVALID: the archive is longer than memory can be, or the message cannot be made
+ * that small (cannot happen from WBI_EAGER_MIN on). */
 int wbi_plan(const struct wbi_plan_input *input, struct wbi_plan *plan);
 
 #endif

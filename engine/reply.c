@@ -69,6 +69,9 @@ int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         wbi_outgoing_abandon(out);
         return status;
     }
+    if (out->set != NULL) {
+        out->set->lifetime_us = context->header->deadline_us;
+    }
     context->replied = true;
     wbi_outgoing_send(out);
     return WB_OK;

@@ -17,7 +17,10 @@ static const uint64_t sleep_us = 100000; /* a sleeper looks around that often wh
 static const uint64_t sleep_waiting_us =
     1000; /* and that often while something waits for memory or room */
 
-enum { POLLS_A_LOOK = 32 }; /* the clock is read once in so many polls */
+enum {
+    POLLS_A_LOOK = 32,       /* the clock is read once in so many polls */
+    IDLE_PROGRESS_A_LOOK = 4 /* and once in so many wb_progress that find nothing to do */
+};
 
 bool wbi_engine_inside(struct wb_engine *engine)
 {
@@ -37,19 +40,36 @@ void wbi_engine_notify(struct wb_engine *engine)
     }
 }
 
-static int turn_all(struct wb_engine *engine)
+static int turn_all(struct wb_engine *engine, bool look)
 {
     int done = 0;
     bool may_grow = wbi_rma_thread_may_grow(false);
     for (unsigned i = 0; i < engine->lane_count; i++) {
         struct wbi_lane *lane = engine->lanes[i];
         if (wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
-            done += wbi_lane_turn(lane);
+            if (lane->armed) {
+                lane->armed = false;
+                atomic_store_explicit(&engine->disarmed, 1, memory_order_relaxed);
+            }
+            done += wbi_lane_turn(lane, look);
             wbi_lane_leave(lane);
         }
     }
     wbi_rma_thread_may_grow(may_grow);
     return done;
+}
+
+/* A thread that stops polling wakes the one that sleeps, if it took the lanes' alarm away: a turn
+ * disarms. */
+static void hand_over(struct wb_engine *engine)
+{
+    if (atomic_load_explicit(&engine->disarmed, memory_order_relaxed) == 0) {
+        return;
+    }
+    atomic_store_explicit(&engine->disarmed, 0, memory_order_relaxed);
+    for (unsigned i = 0; i < engine->lane_count && atomic_load(&engine->sleeper) != 0; i++) {
+        engine->lanes[i]->fabric->wake(engine->lanes[i]->port);
+    }
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -66,6 +86,7 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
             return false;
         }
         bool armed = lane->fabric->arm(lane->port) == WB_OK;
+        lane->armed = armed;
         if (lane->parked != NULL || lane->busy != NULL) {
             *limit = least(*limit, sleep_waiting_us);
         } else if (lane->peers != NULL) {
@@ -84,6 +105,7 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
 static void park(struct wb_engine *engine, bool (*met)(void *context), void *context,
                  uint64_t limit)
 {
+    hand_over(engine);
     atomic_fetch_add_explicit(&engine->parked, 1, memory_order_seq_cst);
     uint32_t seen = atomic_load_explicit(&engine->events, memory_order_seq_cst);
     if (!met(context)) {
@@ -116,7 +138,7 @@ static int await(struct wb_engine *engine, bool (*met)(void *context), void *con
 {
     uint64_t start = 0, useful = 0;
     for (unsigned polls = 1; !met(context); polls++) {
-        int done = turn_all(engine);
+        int done = turn_all(engine, false);
         if (done > 0 && any) {
             return done;
         }
@@ -153,6 +175,7 @@ int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *contex
 {
     int status = refuse_inside(engine);
     status = status == WB_OK ? await(engine, met, context, false, timeout_us) : status;
+    hand_over(engine);
     return status == WB_ERR_TIMED_OUT
                ? wbi_error(status, "not within %llu us", (unsigned long long)timeout_us)
                : status;
@@ -161,7 +184,18 @@ int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *contex
 int wb_progress(struct wb_engine *engine)
 {
     int status = refuse_inside(engine);
-    return status == WB_OK ? turn_all(engine) : status;
+    if (status != WB_OK) {
+        return status;
+    }
+    /* a program may call this seldom, from a loop of its own, and deadlines have to be kept all the
+     * same */
+    uint32_t idle = atomic_load_explicit(&engine->idle, memory_order_relaxed);
+    int done = turn_all(engine, idle % IDLE_PROGRESS_A_LOOK == IDLE_PROGRESS_A_LOOK - 1);
+    if (done == 0) {
+        atomic_store_explicit(&engine->idle, idle + 1, memory_order_relaxed);
+    }
+    hand_over(engine);
+    return done;
 }
 
 static bool never(void *context)
@@ -174,5 +208,6 @@ int wb_wait(struct wb_engine *engine, uint64_t timeout_us)
 {
     int status = refuse_inside(engine);
     status = status == WB_OK ? await(engine, never, NULL, true, timeout_us) : status;
+    hand_over(engine);
     return status == WB_ERR_TIMED_OUT ? 0 : status;
 }

@@ -88,6 +88,11 @@ void wbi_header_set_credits(uint8_t *message, uint16_t credits)
 {
     put16(message + 2, credits);
 }
+void wbi_header_set_deadline(uint8_t *message, uint32_t deadline_us)
+{
+    put32(message + 32, deadline_us);
+}
+
 void wbi_id_encode(uint64_t id, uint8_t *out)
 {
     put64(out, id);
@@ -154,6 +159,9 @@ static const char *fault_of(const struct wbi_header *h, const uint8_t *message, 
     }
     if (on_board_min(h) > len - wbi_header_bytes(h->kind)) {
         return "more ids or records are stated than the message holds";
+    }
+    if (h->kind == WBI_CONTROL && on_board_min(h) != len - WBI_CONTROL_BYTES) {
+        return "a control message with more than its ids";
     }
     if (h->kind == WBI_REPLY && (h->status > 0 || (h->status != 0 && (h->flags & leased) != 0))) {
         return "a reply with a status that no reply has";

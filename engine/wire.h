@@ -66,6 +66,9 @@ int wbi_header_decode(const uint8_t *message, size_t len, struct wbi_header *hea
 /* Rewrites the credits of an encoded header. */
 void wbi_header_set_credits(uint8_t *message, uint16_t credits);
 
+/* Rewrites the deadline of an encoded request. */
+void wbi_header_set_deadline(uint8_t *message, uint32_t deadline_us);
+
 void wbi_id_encode(uint64_t id, uint8_t *out);
 uint64_t wbi_id_decode(const uint8_t *bytes);
 

@@ -6,6 +6,8 @@
 
 static struct wbi_demand *find(struct wbi_demands *demands, uint64_t run_bytes)
 {
+    if (demands->count == 0)
+        return NULL;
     for (unsigned i = 0; i < WBI_DEMANDS; i++) {
         struct wbi_demand *demand = &demands->entries[i];
         if (demand->state != WBI_DEMAND_NONE && demand->run_bytes == run_bytes)
@@ -41,7 +43,7 @@ int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes)
     struct wbi_demand *demand = find(demands, run_bytes);
 
     if (demand && demand->state == WBI_DEMAND_FAILED) {
-        demand->state = WBI_DEMAND_NONE;
+        wbi_demand_end(pool, demand);
         return demand->failure;
     }
     if (demand)
@@ -50,13 +52,21 @@ int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes)
     if (rc)
         return rc;
     demand = vacate(demands);
-    if (demand)
+    if (demand) {
+        demands->count += demand->state == WBI_DEMAND_NONE;
         *demand = (struct wbi_demand){
             .state = WBI_DEMAND_ASKED, .run_bytes = run_bytes, .ticket = ++demands->last_ticket};
-    else
+    } else {
         demands->crowded = true;
+    }
     wbi_worker_wake(pool);
     return WB_AGAIN;
+}
+
+void wbi_demand_end(struct wb_rma_allocator *pool, struct wbi_demand *demand)
+{
+    demand->state = WBI_DEMAND_NONE;
+    pool->demands.count--;
 }
 
 struct wbi_run *wbi_demand_collect(struct wb_rma_allocator *pool, uint64_t run_bytes)
@@ -65,7 +75,7 @@ struct wbi_run *wbi_demand_collect(struct wb_rma_allocator *pool, uint64_t run_b
 
     if (!demand || demand->state != WBI_DEMAND_PARKED)
         return NULL;
-    demand->state = WBI_DEMAND_NONE;
+    wbi_demand_end(pool, demand);
     return demand->run;
 }
 
@@ -74,7 +84,7 @@ void wbi_demand_withdraw(struct wb_rma_allocator *pool, uint64_t run_bytes)
     struct wbi_demand *demand = find(&pool->demands, run_bytes);
 
     if (demand && demand->state != WBI_DEMAND_SERVING && demand->state != WBI_DEMAND_PARKED)
-        demand->state = WBI_DEMAND_NONE;
+        wbi_demand_end(pool, demand);
 }
 
 struct wbi_demand *wbi_demand_next(struct wb_rma_allocator *pool, uint64_t ticket)
@@ -112,11 +122,13 @@ bool wbi_demand_others_hold(const struct wb_rma_allocator *pool, uint64_t run_by
     return false;
 }
 
-static void end(struct wb_rma_allocator *pool, struct wbi_demand *demand)
+/* Ends a demand whose asker is not here: what is parked becomes free. */
+static void lapse(struct wb_rma_allocator *pool, struct wbi_demand *demand)
 {
     if (demand->state == WBI_DEMAND_PARKED)
         wbi_runs_give(pool, demand->run);
-    demand->state = WBI_DEMAND_NONE;
+    if (demand->state != WBI_DEMAND_NONE)
+        wbi_demand_end(pool, demand);
 }
 
 bool wbi_demand_count_round(struct wb_rma_allocator *pool)
@@ -126,7 +138,7 @@ bool wbi_demand_count_round(struct wb_rma_allocator *pool)
     for (unsigned i = 0; i < WBI_DEMANDS; i++) {
         struct wbi_demand *demand = &pool->demands.entries[i];
         if (holds_something(demand) && ++demand->rounds >= WBI_DEMAND_ROUNDS) {
-            end(pool, demand);
+            lapse(pool, demand);
             lapsed = true;
         }
     }
@@ -136,5 +148,5 @@ bool wbi_demand_count_round(struct wb_rma_allocator *pool)
 void wbi_demand_clear(struct wb_rma_allocator *pool)
 {
     for (unsigned i = 0; i < WBI_DEMANDS; i++)
-        end(pool, &pool->demands.entries[i]);
+        lapse(pool, &pool->demands.entries[i]);
 }

@@ -41,6 +41,7 @@ struct wbi_demand {
 
 struct wbi_demands {
     struct wbi_demand entries[WBI_DEMANDS];
+    unsigned count; /* entries that are not empty: mostly 0, which the allocating path looks at */
     uint64_t last_ticket;
     bool crowded; /* an ask found no free entry */
 };
@@ -59,6 +60,9 @@ struct wbi_run *wbi_demand_collect(struct wb_rma_allocator *pool, uint64_t run_b
 /* Ends the demand of that size, if there is one with nothing parked: its asker found room
  * elsewhere. */
 void wbi_demand_withdraw(struct wb_rma_allocator *pool, uint64_t run_bytes);
+
+/* Empties an entry. What is parked in it becomes the caller's. */
+void wbi_demand_end(struct wb_rma_allocator *pool, struct wbi_demand *demand);
 
 /* The longest waiting demand with a ticket after `ticket` that the worker can try, or NULL. */
 struct wbi_demand *wbi_demand_next(struct wb_rma_allocator *pool, uint64_t ticket);

@@ -145,10 +145,14 @@ static const char *check_lists(const struct wb_rma_allocator *pool, const struct
 
 static const char *check_figures(const struct wb_rma_allocator *pool, const struct sums *sums)
 {
-    uint64_t parked = 0;
+    unsigned parked = 0, demands = 0;
 
-    for (unsigned i = 0; i < WBI_DEMANDS; i++)
+    for (unsigned i = 0; i < WBI_DEMANDS; i++) {
         parked += pool->demands.entries[i].state == WBI_DEMAND_PARKED;
+        demands += pool->demands.entries[i].state != WBI_DEMAND_NONE;
+    }
+    if (demands != pool->demands.count)
+        return "the demands are counted";
     if (sums->slab_bytes + pool->leaving + pool->growing != pool->charged)
         return "the charged bytes are those of all slabs";
     if (pool->charged > pool->budget_bytes)

@@ -30,7 +30,7 @@ static enum outcome serve(struct wb_rma_allocator *pool, struct wbi_demand *dema
         demand->state = WBI_DEMAND_CLAIMING;
         return WAITS;
     }
-    demand->state = WBI_DEMAND_NONE;
+    wbi_demand_end(pool, demand);
     return REFUSED;
 }
 

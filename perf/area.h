@@ -1,10 +1,8 @@
 /*
  * The memory that the two processes of --local --vs floor share besides what the library shares:
  * two lines for the ping-pong, a word by which the client orders the server about, and buffers to
- * copy from.
- *
- *   client: write the order word          server: sees it in its main loop, obeys, sets done to the
- * same word
+ * copy from. The client writes the order word; the server sees it in its main loop, obeys, and sets
+ * done to the same word.
  *
  * Order words are serial numbers times 4 plus an enum area_order, so that each differs from the
  * last.
@@ -20,8 +18,7 @@
 #include "perf/common_child.h"
 
 enum area_order {
-    ORDER_ECHO = 1, /* answer the client's line until it says ECHO_END; done: begun, and the
-                       complement: ended */
+    ORDER_ECHO = 1, /* answer pings until ECHO_END; done says begun, its complement ended */
     ORDER_WRITE,    /* write the server's buffers */
     ORDER_COPY      /* copy the client's buffers one by one to a private buffer */
 };

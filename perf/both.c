@@ -56,8 +56,7 @@ int both_burst(struct caller *caller, struct service *service, uint32_t calls,
     uint64_t took = ticks_now() - start;
     uint64_t ours = service->check_ticks - checked;
     uint64_t checking = ours < caller->check_ticks ? ours : caller->check_ticks;
-    figures->calls += 2 * (uint64_t)calls;
-    figures->bytes += 2 * (uint64_t)calls * caller->wanted.size;
-    figures->ticks += took > checking ? took - checking : 0;
+    figures_add_burst(figures, 2 * (uint64_t)calls, 2 * (uint64_t)calls * caller->wanted.size,
+                      took > checking ? took - checking : 0);
     return status;
 }

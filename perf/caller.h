@@ -36,9 +36,8 @@ struct caller {
     uint64_t stamp;           /* of the burst that was written last */
     uint64_t start, end;      /* of the last burst, in ticks */
     uint64_t check_ticks;     /* of these, the peer's time for checking payloads */
-    struct histogram *rtt; /* borrowed, or NULL: gets the calls' round trips, in ticks, without the
-                              time of their own check */
-    struct wb_error error; /* words of a call that ended with WB_ERR_REMOTE */
+    struct histogram *rtt;    /* borrowed, or NULL: of calls, in ticks, without their own check */
+    struct wb_error error;    /* words of a call that ended with WB_ERR_REMOTE */
 };
 
 /* Sets up for bursts of up to `burst` calls. Returns WB_OK or as payloads_create; on failure

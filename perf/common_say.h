@@ -1,12 +1,10 @@
-/* How the programs speak when something is wrong: one line on stderr that begins with the program's
- * name. */
+/* How the programs speak when something is wrong: one line on stderr, after the program's name. */
 #ifndef WAYBILL_PERF_COMMON_SAY_H
 #define WAYBILL_PERF_COMMON_SAY_H
 
 enum { EXIT_USAGE = 2 }; /* wrong options; EXIT_FAILURE is for everything else */
 
-/* Prints the line and returns `exit_status`: `return say(EXIT_FAILURE, …);`. For EXIT_USAGE it adds
- * where help is. */
+/* Prints the line, for EXIT_USAGE with a hint at --help, and returns `exit_status`. */
 int say(int exit_status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What a failed library call of this thread has to say: wb_last_error, or the status' sentence

@@ -24,26 +24,23 @@ enum {
 enum { FIELD_CALLS = 5, RECORD_CALLS = 5000 };
 
 static const char help[] =
-    "wb_demo: a client sends a field of doubles and a record to a server in a second process, by "
-    "the copy, pointer and\n"
-    "rma paths over shared memory, checks every element of what comes back, and prints what each "
-    "path cost.\n"
+    "wb_demo: a client sends a field of doubles and a record to a server in a second process,\n"
+    "by the copy, pointer and rma paths over shared memory, checks every element of what comes\n"
+    "back, and prints what each path cost.\n"
     "\n"
     "  wb_demo [--record FILE] [--doubles N] [--calls N]\n"
     "\n"
-    "  --record FILE   the record: a JSON object with \"ids\" (64-bit integers), \"string\" and "
-    "\"string_count\" (100);\n"
-    "                  by default " WB_RECORD_FILE "\n"
-    "  --doubles N     elements of the field (16777216, which is 128 MiB)\n"
-    "  --calls N       calls with the field for each path, after a first one that maps memory (5); "
-    "a thousand times as\n"
-    "                  many with the record\n"
-    "  --help          this text\n"
+    "  --record FILE  the record: a JSON object with \"ids\" (64-bit integers), \"string\" and\n"
+    "                 \"string_count\" (100); by default\n"
+    "                 " WB_RECORD_FILE "\n"
+    "  --doubles N    elements of the field (16777216, which is 128 MiB)\n"
+    "  --calls N      calls with the field for each path, after a first one that maps memory\n"
+    "                 (5); a thousand times as many with the record\n"
+    "  --help         this text\n"
     "\n"
-    "copy: everything is copied into the archive. pointer: large arguments stay in the caller's "
-    "own memory, and are read\n"
-    "from there. rma: they are in the engine's pool, and are read from there straight into the "
-    "other side's.\n"
+    "copy: everything is copied into the archive. pointer: large arguments stay in the caller's\n"
+    "own memory, and are read from there. rma: they are in the engine's pool, and are read from\n"
+    "there straight into the other side's.\n"
     "Exit status: 0 if all results are right; 1 if something failed; 2 for wrong usage.\n"
     "(--serve and --parent are what the demo tells the process that it starts.)\n";
 
@@ -226,12 +223,11 @@ static int run_client(const struct arguments *arguments, struct demo *demo, stru
     if (wrong != 0) {
         return wrong;
     }
-    printf("server: process %ld at %s\nfield: %llu doubles (%llu MiB); record: %zu integers and "
+    printf("server: process %ld at %s\nfield: %llu doubles (%.1f MiB); record: %zu integers and "
            "%zu strings of %zu "
            "characters\n",
-           (long)child->pid, url, (unsigned long long)arguments->doubles,
-           (unsigned long long)(bytes >> 20), demo->record.id_count, demo->record.string_count,
-           demo->record.string_len);
+           (long)child->pid, url, (unsigned long long)arguments->doubles, (double)bytes / 1048576.0,
+           demo->record.id_count, demo->record.string_count, demo->record.string_len);
     fflush(stdout);
     demo->engine = demo_engine(budget_of(arguments->doubles));
     wrong = demo->engine != NULL ? connect_demo(demo, url) : EXIT_FAILURE;

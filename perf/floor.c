@@ -142,7 +142,7 @@ static int median_trip(struct floor *floor, bool pauses, double *median_us)
     if (wrong == 0) {
         wrong = echo_end(floor);
     }
-    *median_us = ticks_to_us(histogram_quantile(&floor->probe, 0.5));
+    *median_us = ticks_to_us(histogram_quantile(&floor->probe, 0.5, ticks_grain()));
     return wrong;
 }
 
@@ -177,9 +177,7 @@ int floor_ping(struct floor *floor, uint64_t ticks, struct figures *figures)
         trips += PROBE_TRIPS + 1; /* the first of them is not in the histogram */
         end = ticks_now();
     }
-    figures->calls += trips;
-    figures->bytes += trips * sizeof(uint64_t);
-    figures->ticks += end - start;
+    figures_add_burst(figures, trips, trips * sizeof(uint64_t), end - start);
     return wrong == 0 ? echo_end(floor) : wrong;
 }
 
@@ -229,9 +227,8 @@ int floor_copy(struct floor *floor, size_t size, uint64_t count, bool both, stru
     start = head->copy_start < start ? head->copy_start : start;
     end = head->copy_end > end ? head->copy_end : end;
     histogram_add(&figures->rtt, (end - start) / count, count);
-    figures->calls += both ? 2 * count : count;
-    figures->bytes += (both ? 2 : 1) * size * count;
-    figures->ticks += end - start;
+    uint64_t copies = both ? 2 * count : count;
+    figures_add_burst(figures, copies, copies * size, end - start);
     return 0;
 }
 

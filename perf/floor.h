@@ -1,8 +1,10 @@
 /*
  * The machine's own limit, measured between the same two processes as our calls.
- *   lat, rate  round trips of a word over two cache lines, one a side
- *   bw         memcpy by the server, out of shared memory that the client has just written, into a
- * private warm buffer bibw       the same by both sides at once
+ *
+ *   lat, rate   round trips of a word over two cache lines, one a side
+ *   bw          memcpy by the server, out of shared memory that the client has just written, into
+ *               a private warm buffer
+ *   bibw        the same by both sides at once
  */
 #ifndef WAYBILL_PERF_FLOOR_H
 #define WAYBILL_PERF_FLOOR_H
@@ -32,8 +34,7 @@ struct floor {
  * many, but not more than 64 MiB unless it is one. */
 uint64_t floor_copies(size_t size, uint32_t calls);
 
-/* ---- the client's: each returns 0, or EXIT_FAILURE with a line said (the server did not answer)
- * ---- */
+/* ---- the client's; each returns 0, or EXIT_FAILURE with a line said: no answer ---- */
 
 /* Finds out which way of polling makes round trips fastest here; floor_ping then takes that. */
 int floor_choose(struct floor *floor);

@@ -1,8 +1,9 @@
 /*
  * Counts of values in log-linear buckets: 128 to each power of two, so that a percentile is within
- * 0.8 % of the truth over the whole range of 64 bits. After Gil Tene's HdrHistogram. All zero is
- * the empty histogram. Invariant: total is the sum of counts; min and max are exact, and undefined
- * while total == 0.
+ * 0.8 % of the truth over the whole range of 64 bits. After Gil Tene's HdrHistogram.
+ *
+ * Invariant: total is the sum of counts; min and max are exact, and undefined while total == 0. All
+ * zero is the empty histogram.
  */
 #ifndef WAYBILL_PERF_HISTOGRAM_H
 #define WAYBILL_PERF_HISTOGRAM_H
@@ -35,8 +36,11 @@ static inline void histogram_add(struct histogram *histogram, uint64_t value, ui
 /* Adds all of `from` to `into`. */
 void histogram_merge(struct histogram *into, const struct histogram *from);
 
-/* Returns the smallest value that at least `fraction` (0 to 1) of all values do not exceed, to the
- * bucket's middle; 0 for the empty histogram. */
-double histogram_quantile(const struct histogram *histogram, double fraction);
+/*
+ * Returns the value that `fraction` (0 to 1) of all values do not exceed, interpolated within its
+ * bucket, whose width is at least `grain`: the step of the clock that the values were read from. 0
+ * for the empty histogram.
+ */
+double histogram_quantile(const struct histogram *histogram, double fraction, uint64_t grain);
 
 #endif

@@ -26,10 +26,11 @@ double measure_of(enum test test, const struct figures *figures)
     case TEST_LAT:
         return figures_rtt(figures, 0.5);
     case TEST_RATE:
-        return figures->calls == 0 ? 0.0
-                                   : ticks_to_us((double)figures->ticks) / (double)figures->calls;
+        return figures_pace(figures);
     default:
-        return figures_mb_per_s(figures);
+        return figures_pace(figures) > 0
+                   ? (double)figures->bytes / (double)figures->calls / figures_pace(figures)
+                   : 0.0;
     }
 }
 

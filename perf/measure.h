@@ -49,9 +49,9 @@ struct result {
 /* Fills *result. Returns 0, or EXIT_FAILURE with a line said; then *result is of no use. */
 int measure(const struct session *session, size_t size, struct result *result);
 
-/* What the figures of a test are compared by: lat the median round trip and rate the time of a
- * call, in microseconds; bw and bibw MB/s. The baseline of lat and rate is the median round trip of
- * two cache lines. */
+/* What a slice's figures are compared by: for lat the median round trip and for rate the time of a
+ * call, in microseconds; for bw and bibw MB/s, the latter three of the median burst. The baseline
+ * of lat and rate is the median round trip of two cache lines. */
 double measure_of(enum test test, const struct figures *figures);
 
 #endif

@@ -1,8 +1,12 @@
 /*
  * bibw's other half: the server calls back, on the peer that asked for it, in bursts that the
- * client paces by PREPARE  the client says what it wants; the server's main loop then writes the
- * payloads READY    says whether that is done GO       the server's main loop makes the burst A
- * waiting call is not allowed in a handler, so handlers only take notes; the main loop acts by
+ * client paces by three steps:
+ *
+ *   PREPARE   the client says what it wants; the server's main loop then writes the payloads
+ *   READY     says whether that is done
+ *   GO        the server's main loop makes the burst
+ *
+ * A waiting call is not allowed in a handler, so handlers only take notes; the main loop acts by
  * mirror_step.
  */
 #ifndef WAYBILL_PERF_MIRROR_H

@@ -84,7 +84,8 @@ static void text_side(const struct options *o, const struct result *result, cons
         printf("%12.3f", quantile_us(ours, i));
     }
     if (o->vs_floor) {
-        double floor = measure_of(is_stream(o) ? o->test : TEST_LAT, &side->baseline);
+        double floor =
+            is_stream(o) ? figures_mb_per_s(&side->baseline) : figures_rtt(&side->baseline, 0.5);
         printf("%14.3f%10.3f%8.3f%8.3f%7" PRIu64 "%7" PRIu64, floor, side->ratio.p50,
                side->ratio.min, side->ratio.max, result->near.slices, result->far.slices);
     }

@@ -1,10 +1,16 @@
 /*
- * Prints results: text in the way of the OSU benchmarks, CSV, or JSON, one object a line:
- *   test fabric path size threads window calls rtt_us{min,p50,p99,p999,max} mb_per_s calls_per_s
- * verified and with --vs floor besides vs baseline{rtt_us,mb_per_s,calls_per_s} ratio{p50,min,max}
- * slices{near,far} far where all figures are of the near slices, if there are any, and `far` has
- * those of the far ones (or null). ratio is ours to the baseline: lat median round trips; rate time
- * of a call to the median round trip; bw and bibw bandwidth.
+ * Prints results: text in the way of the OSU benchmarks, CSV, or JSON, one object a line with
+ *
+ *   test fabric path size threads window calls
+ *   rtt_us{min,p50,p99,p999,max} mb_per_s calls_per_s verified
+ *
+ * and with --vs floor besides
+ *
+ *   vs baseline{rtt_us,mb_per_s,calls_per_s} ratio{p50,min,max} slices{near,far} far
+ *
+ * where all figures are of the near slices, if there are any, and `far` has those of the far ones
+ * (or null). ratio is ours to the baseline: for lat of median round trips; for rate of the time of
+ * a call to the median round trip; for bw and bibw of bandwidths.
  */
 #ifndef WAYBILL_PERF_REPORT_H
 #define WAYBILL_PERF_REPORT_H

@@ -12,8 +12,7 @@ struct slice {
     bool near;
 };
 
-/* Invariant: used is even while the next slice is a baseline's (0, 2, 4, …), odd while it is one of
- * ours. All zero: none. */
+/* Invariant: slices of even index are the baseline's, those of odd index ours. All zero: none. */
 struct slices {
     struct slice *slice;
     size_t used, room;
@@ -25,7 +24,7 @@ void slices_drop(struct slices *slices);
 
 /* Over our slices that are near (or far): the median, least and largest of each one's value divided
  * by the mean of the neighbouring baseline slices of the same kind. A slice without such a
- * neighbour does not count. Sorts nothing in place. */
+ * neighbour does not count. */
 struct ratio slices_ratio(const struct slices *slices, bool near);
 
 #endif

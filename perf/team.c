@@ -132,9 +132,8 @@ static int sum_up(struct team *team, struct figures *figures, const char **words
         }
     }
     uint64_t calls = (uint64_t)team->size * team->calls;
-    figures->calls += calls;
-    figures->bytes += calls * team->members[0].caller.wanted.size;
-    figures->ticks += end - start > checking ? end - start - checking : 0;
+    figures_add_burst(figures, calls, calls * team->members[0].caller.wanted.size,
+                      end - start > checking ? end - start - checking : 0);
     return WB_OK;
 }
 

@@ -6,8 +6,9 @@
 
 bool ticks_from_counter;
 static double ns_per_tick = 1.0;
+static uint64_t grain = 1;
 
-enum { CALIBRATION_NS = 5 * 1000 * 1000 };
+enum { CALIBRATION_NS = 5 * 1000 * 1000, GRAIN_READINGS = 1000 };
 
 /* Whether the counter's rate is constant in every power state ("invariant TSC"). */
 static bool counter_is_even(void)
@@ -20,9 +21,26 @@ static bool counter_is_even(void)
 #endif
 }
 
+/* The greatest common divisor of the differences between readings. */
+static uint64_t find_grain(void)
+{
+    uint64_t divisor = 0, last = ticks_now();
+    for (int i = 0; i < GRAIN_READINGS; i++) {
+        uint64_t now = ticks_now(), rest = now - last;
+        last = now;
+        while (rest != 0) {
+            uint64_t next = divisor % rest;
+            divisor = rest;
+            rest = next;
+        }
+    }
+    return divisor == 0 ? 1 : divisor;
+}
+
 void ticks_start(void)
 {
     ticks_from_counter = counter_is_even();
+    grain = find_grain();
     if (!ticks_from_counter) {
         return;
     }
@@ -34,6 +52,11 @@ void ticks_start(void)
         end = ticks_now();
     } while (end_ns - start_ns < CALIBRATION_NS);
     ns_per_tick = (double)(end_ns - start_ns) / (double)(end - start);
+}
+
+uint64_t ticks_grain(void)
+{
+    return grain;
 }
 
 double ticks_to_us(double ticks)

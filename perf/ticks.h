@@ -30,6 +30,9 @@ static inline uint64_t ticks_now(void)
  * other threads. */
 void ticks_start(void);
 
+/* The step of the counter, in ticks: on some machines it is read in steps of 10 ns. */
+uint64_t ticks_grain(void);
+
 double ticks_to_us(double ticks);
 uint64_t ticks_to_ns(uint64_t ticks);
 uint64_t ticks_from_ns(uint64_t ns);

@@ -11,16 +11,16 @@
 #include "perf/wb_info_limits.h"
 #include "perf/wb_info_print.h"
 
-static const char help[] = "wb_info: what Waybill finds on this machine, and what is missing where "
-                           "a fabric cannot be used.\n"
-                           "\n"
-                           "  wb_info [--format text|json]\n"
-                           "\n"
-                           "Prints the versions of the library and of the wire, each fabric and "
-                           "its limits, the limits of this process that\n"
-                           "matter, the machine as hwloc sees it, and the configuration of an "
-                           "engine that is given none. JSON is one object.\n"
-                           "Exit status: 0; 1 if something failed; 2 for wrong usage.\n";
+static const char help[] =
+    "wb_info: what Waybill finds on this machine, and what is missing where a fabric cannot\n"
+    "be used.\n"
+    "\n"
+    "  wb_info [--format text|json]\n"
+    "\n"
+    "Prints the versions of the library and of the wire, each fabric and its limits, the\n"
+    "limits of this process that matter, the machine as hwloc sees it, and the configuration\n"
+    "of an engine that is given none. JSON is one object.\n"
+    "Exit status: 0; 1 if something failed; 2 for wrong usage.\n";
 
 /* Reads the command line. Returns 0 to go on, EXIT_USAGE with a line said, or -1 after --help. */
 static int parse(int argc, char **argv, bool *json)

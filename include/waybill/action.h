@@ -1,23 +1,28 @@
 /*
- * Actions: functions that can be called remotely, from one list of fields each. A field is F(kind, type, name):
+ * Actions: functions that can be called remotely, from one list of fields each. A field is F(kind,
+ * type, name):
  *
  *   F(VALUE, i8|i16|i32|i64|u8|u16|u32|u64|f32|f64, name)   member  wb_<type> name
- *   F(STRING, wb_str, name)                                 member  wb_str name          (borrowed, a view when received)
- *   F(BYTES, wb_bytes, name)                                member  wb_bytes name        (borrowed, a view when received)
- *   F(RMA, wb_rma_vector, name)                             member  wb_rma_vector name   (owned when received)
+ *   F(STRING, wb_str, name)                                 member  wb_str name          (borrowed,
+ * a view when received) F(BYTES, wb_bytes, name)                                member  wb_bytes
+ * name        (borrowed, a view when received) F(RMA, wb_rma_vector, name) member  wb_rma_vector
+ * name   (owned when received)
  *
- *   #define SCALE_IN(F)   F(VALUE, f64, factor) F(STRING, wb_str, label) F(RMA, wb_rma_vector, data)
- *   #define SCALE_OUT(F)  F(VALUE, f64, sum)    F(RMA, wb_rma_vector, scaled)
- *   WB_ACTION(scale, SCALE_IN, SCALE_OUT)
+ *   #define SCALE_IN(F)   F(VALUE, f64, factor) F(STRING, wb_str, label) F(RMA, wb_rma_vector,
+ * data) #define SCALE_OUT(F)  F(VALUE, f64, sum)    F(RMA, wb_rma_vector, scaled) WB_ACTION(scale,
+ * SCALE_IN, SCALE_OUT)
  *
  * generates, all static:
  *
- *   struct scale_in, struct scale_out      the fields, and a last member `hold` that is the library's
- *   scale_register(engine, handler, user)  serves the action; handler(context, in, out, user)
- *   scale_call(peer, in, out, options)     calls and waits
- *   scale_async(peer, in, options, &call)  calls; the end comes by scale_finish
- *   scale_finish(call, out)                waits for the end of a call, decodes its result and ends the handle
- *   scale_in_drop(in), scale_out_drop(out) drop received vectors and views; accept zeroed structs
+ *   struct scale_in, struct scale_out      the fields, and a last member `hold` that is the
+ * library's scale_register(engine, handler, user)  serves the action; handler(context, in, out,
+ * user) scale_call(peer, in, out, options)     calls and waits scale_async(peer, in, options,
+ * &call)  calls; the end comes by scale_finish scale_finish(call, out)                waits for the
+ * end of a call, decodes its result and ends the handle (inside a handler only where wb_call_done;
+ * else WB_ERR_DEADLOCK, handle kept) scale_in_drop(in), scale_out_drop(out) drop received vectors
+ * and views; accept zeroed structs
+ *
+ * A result that was not received, for whatever reason, is all zero.
  */
 #ifndef WAYBILL_ACTION_H
 #define WAYBILL_ACTION_H
@@ -33,8 +38,9 @@ struct wb_field {
 
 /*
  * An action's descriptor; WB_ACTION makes one per translation unit, which is fine: they agree.
- * id is the 64-bit FNV-1a hash of the name; signature that of both field lists (kinds, types, names, in order), so that
- * two programs that disagree get WB_ERR_SIGNATURE and no garbage. Both are 0 until wb_action_prepare.
+ * id is the 64-bit FNV-1a hash of the name; signature that of both field lists (kinds, types,
+ * names, in order), so that two programs that disagree get WB_ERR_SIGNATURE and no garbage. Both
+ * are 0 until wb_action_prepare.
  */
 struct wb_action {
     const char *name;
@@ -45,31 +51,41 @@ struct wb_action {
 /* Fills id and signature if they are not yet; idempotent; any thread. */
 WB_API void wb_action_prepare(struct wb_action *action);
 
-/* What the generated server stub looks like to the engine: decodes, runs the handler, replies. Returns the
- * handler's result, or a decode or reply error. */
-typedef int (*wb_serve_fn)(struct wb_context *context, struct wb_reader *reader, void (*handler)(void), void *user);
+/* What the generated server stub looks like to the engine: decodes, runs the handler, replies.
+ * Returns the handler's result, or a decode or reply error. */
+typedef int (*wb_serve_fn)(struct wb_context *context, struct wb_reader *reader,
+                           void (*handler)(void), void *user);
 
-/* Registers an action; use the generated NAME_register. `user` is borrowed for the life of the engine.
- * Errors: WB_ERR_EXISTS (the name, or another name with the same id), WB_ERR_NO_MEMORY. Any thread. */
+/* Registers an action; use the generated NAME_register. `user` is borrowed for the life of the
+ * engine. Errors: WB_ERR_EXISTS (the name, or another name with the same id), WB_ERR_NO_MEMORY. Any
+ * thread. */
 WB_API int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_serve_fn serve,
                               void (*handler)(void), void *user);
 
 /* ---- the steps of a call, for the generated stubs ---- */
 
 /* Starts the sizing pass with the thresholds that hold for this peer and these options. */
-WB_API void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer, const struct wb_call_options *options);
+WB_API void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
+                         const struct wb_call_options *options);
 
-/* Takes a call, a slot and room for the chunk list, and points the writer into the slot. Between begin and commit the
- * caller does nothing but put the fields. Errors: those of NAME_async; on failure commit is not called. */
-WB_API int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct wb_sizer *sizer,
-                         const struct wb_call_options *options, struct wb_writer *writer);
+/* Takes a call, a slot and room for the chunk list, and points the writer into the slot. Between
+ * begin and commit the caller does nothing but put the fields. Errors: those of NAME_async; on
+ * failure commit is not called. */
+WB_API int wb_call_begin(struct wb_peer *peer, struct wb_action *action,
+                         const struct wb_sizer *sizer, const struct wb_call_options *options,
+                         struct wb_writer *writer);
 
 /* Makes the leases and sends, or gives everything back. Sets *call on success only. */
 WB_API int wb_call_commit(struct wb_writer *writer, struct wb_call **call);
 
-/* Makes progress until there may be room for a call to this peer, at most until the options' time, counted from
- * *started_us (0: now; set by the first call). Returns WB_OK (try again), WB_ERR_TIMED_OUT, WB_ERR_DEADLOCK. */
-WB_API int wb_call_await_room(struct wb_peer *peer, const struct wb_call_options *options, uint64_t *started_us);
+/* Whether the calling thread may wait for this peer. WB_ERR_DEADLOCK inside a handler. */
+WB_API int wb_call_may_wait(struct wb_peer *peer);
+
+/* Makes progress until there may be room for a call to this peer. *left is zero at first; it
+ * becomes a copy of the options whose timeout_us shrinks by the time spent here. Returns WB_OK (try
+ * again, with left) or WB_ERR_TIMED_OUT. */
+WB_API int wb_call_await_room(struct wb_peer *peer, const struct wb_call_options *options,
+                              struct wb_call_options *left);
 
 /* Waits for the end of the call and opens its result. Returns WB_OK, or how the call ended. */
 WB_API int wb_call_open(struct wb_call *call, struct wb_reader *reader);
@@ -82,7 +98,8 @@ WB_API void wb_hold_release(struct wb_hold *hold);
 
 /* The reply's steps, as the call's. */
 WB_API void wb_reply_size(struct wb_sizer *sizer, struct wb_context *context);
-WB_API int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer, struct wb_writer *writer);
+WB_API int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
+                          struct wb_writer *writer);
 WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer);
 
 /* ---- one line per kind for each of the passes ---- */
@@ -130,114 +147,123 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
 #define WBI_GENERATED WBI_UNUSED static inline
 
 /* A struct of fields with its four passes. */
-#define WBI_RECORD(record, FIELDS)                                                                                     \
-    struct record {                                                                                                    \
-        FIELDS(WBI_MEMBER)                                                                                             \
-        struct wb_hold hold;                                                                                           \
-    };                                                                                                                 \
-    WBI_UNUSED static const struct wb_field record##_fields[] = {FIELDS(WBI_FIELD){NULL, NULL, NULL}};                            \
-    WBI_GENERATED void record##_size(struct wb_sizer *s, const struct record *v)                                       \
-    {                                                                                                                  \
-        (void)v;                                                                                                       \
-        FIELDS(WBI_SIZE)                                                                                               \
-        wb_sizer_finish(s);                                                                                            \
-    }                                                                                                                  \
-    WBI_GENERATED void record##_put(struct wb_writer *w, const struct record *v)                                       \
-    {                                                                                                                  \
-        (void)w;                                                                                                       \
-        (void)v;                                                                                                       \
-        FIELDS(WBI_PUT)                                                                                                \
-    }                                                                                                                  \
-    WBI_GENERATED void record##_drop(struct record *v)                                                                 \
-    {                                                                                                                  \
-        FIELDS(WBI_DROP)                                                                                               \
-        wb_hold_release(&v->hold);                                                                                     \
-    }                                                                                                                  \
-    WBI_GENERATED int record##_get(struct wb_reader *r, struct record *v)                                              \
-    {                                                                                                                  \
-        FIELDS(WBI_GET)                                                                                                \
-        v->hold = (struct wb_hold){0};                                                                                 \
-        int status = wb_reader_finish(r);                                                                              \
-        if (status != WB_OK) {                                                                                         \
-            record##_drop(v);                                                                                          \
-        }                                                                                                              \
-        return status;                                                                                                 \
+#define WBI_RECORD(record, FIELDS)                                                                 \
+    struct record {                                                                                \
+        FIELDS(WBI_MEMBER)                                                                         \
+        struct wb_hold hold;                                                                       \
+    };                                                                                             \
+    WBI_UNUSED static const struct wb_field record##_fields[] = {                                  \
+        FIELDS(WBI_FIELD){NULL, NULL, NULL}};                                                      \
+    WBI_GENERATED void record##_size(struct wb_sizer *s, const struct record *v)                   \
+    {                                                                                              \
+        (void)v;                                                                                   \
+        FIELDS(WBI_SIZE)                                                                           \
+        wb_sizer_finish(s);                                                                        \
+    }                                                                                              \
+    WBI_GENERATED void record##_put(struct wb_writer *w, const struct record *v)                   \
+    {                                                                                              \
+        (void)w;                                                                                   \
+        (void)v;                                                                                   \
+        FIELDS(WBI_PUT)                                                                            \
+    }                                                                                              \
+    WBI_GENERATED void record##_drop(struct record *v)                                             \
+    {                                                                                              \
+        FIELDS(WBI_DROP)                                                                           \
+        wb_hold_release(&v->hold);                                                                 \
+    }                                                                                              \
+    WBI_GENERATED int record##_get(struct wb_reader *r, struct record *v)                          \
+    {                                                                                              \
+        FIELDS(WBI_GET)                                                                            \
+        v->hold = (struct wb_hold){0};                                                             \
+        int status = wb_reader_finish(r);                                                          \
+        if (status != WB_OK) {                                                                     \
+            record##_drop(v);                                                                      \
+            *v = (struct record){0};                                                               \
+        }                                                                                          \
+        return status;                                                                             \
     }
 
-#define WB_ACTION(action, IN, OUT)                                                                                       \
-    WBI_RECORD(action##_in, IN)                                                                                          \
-    WBI_RECORD(action##_out, OUT)                                                                                        \
-    enum { action##_out_views = 0 OUT(WBI_VIEWS) };                                                                      \
-    WBI_UNUSED static struct wb_action action##_action = {.name = #action, .in = action##_in_fields, .out = action##_out_fields};         \
-    typedef int (*action##_handler)(struct wb_context * context, struct action##_in * in, struct action##_out * out,         \
-                                  void *user);                                                                         \
-    WBI_GENERATED int action##_serve(struct wb_context *context, struct wb_reader *reader, void (*handler)(void),        \
-                                   void *user)                                                                         \
-    {                                                                                                                  \
-        struct action##_in in = {0};                                                                                     \
-        struct action##_out out = {0};                                                                                   \
-        struct wb_sizer sizer;                                                                                         \
-        struct wb_writer writer;                                                                                       \
-        int status = action##_in_get(reader, &in);                                                                       \
-        if (status == WB_OK) {                                                                                         \
-            status = ((action##_handler)handler)(context, &in, &out, user);                                              \
-        }                                                                                                              \
-        if (status == WB_OK) {                                                                                         \
-            wb_reply_size(&sizer, context);                                                                            \
-            action##_out_size(&sizer, &out);                                                                             \
-            status = wb_reply_begin(context, &sizer, &writer);                                                         \
-        }                                                                                                              \
-        if (status == WB_OK) {                                                                                         \
-            action##_out_put(&writer, &out);                                                                             \
-            status = wb_reply_commit(context, &writer);                                                                \
-        }                                                                                                              \
-        action##_in_drop(&in);                                                                                           \
-        action##_out_drop(&out);                                                                                         \
-        return status;                                                                                                 \
-    }                                                                                                                  \
-    WBI_GENERATED int action##_register(struct wb_engine *engine, action##_handler handler, void *user)                    \
-    {                                                                                                                  \
-        return wb_action_register(engine, &action##_action, action##_serve, (void (*)(void))handler, user);                \
-    }                                                                                                                  \
-    WBI_GENERATED int action##_async(struct wb_peer *peer, const struct action##_in *in,                                   \
-                                   const struct wb_call_options *options, struct wb_call **call)                       \
-    {                                                                                                                  \
-        struct wb_sizer sizer;                                                                                         \
-        struct wb_writer writer;                                                                                       \
-        wb_call_size(&sizer, peer, options);                                                                           \
-        action##_in_size(&sizer, in);                                                                                    \
-        int status = wb_call_begin(peer, &action##_action, &sizer, options, &writer);                                    \
-        if (status == WB_OK) {                                                                                         \
-            action##_in_put(&writer, in);                                                                                \
-            status = wb_call_commit(&writer, call);                                                                    \
-        }                                                                                                              \
-        return status;                                                                                                 \
-    }                                                                                                                  \
-    WBI_GENERATED int action##_finish(struct wb_call *call, struct action##_out *out)                                      \
-    {                                                                                                                  \
-        struct wb_reader reader;                                                                                       \
-        *out = (struct action##_out){0};                                                                                 \
-        int status = wb_call_open(call, &reader);                                                                      \
-        if (status == WB_OK) {                                                                                         \
-            status = action##_out_get(&reader, out);                                                                     \
-        }                                                                                                              \
-        wb_call_close(call, &out->hold, status == WB_OK && action##_out_views > 0);                                      \
-        return status;                                                                                                 \
-    }                                                                                                                  \
-    WBI_GENERATED int action##_call(struct wb_peer *peer, const struct action##_in *in, struct action##_out *out,            \
-                                  const struct wb_call_options *options)                                               \
-    {                                                                                                                  \
-        struct wb_call *call = NULL;                                                                                   \
-        uint64_t started_us = 0;                                                                                       \
-        *out = (struct action##_out){0};                                                                                 \
-        int status = action##_async(peer, in, options, &call);                                                           \
-        while (status == WB_AGAIN) {                                                                                   \
-            status = wb_call_await_room(peer, options, &started_us);                                                   \
-            if (status == WB_OK) {                                                                                     \
-                status = action##_async(peer, in, options, &call);                                                       \
-            }                                                                                                          \
-        }                                                                                                              \
-        return status == WB_OK ? action##_finish(call, out) : status;                                                    \
+#define WB_ACTION(action, IN, OUT)                                                                 \
+    WBI_RECORD(action##_in, IN)                                                                    \
+    WBI_RECORD(action##_out, OUT)                                                                  \
+    enum { action##_out_views = 0 OUT(WBI_VIEWS) };                                                \
+    WBI_UNUSED static struct wb_action action##_action = {                                         \
+        .name = #action, .in = action##_in_fields, .out = action##_out_fields};                    \
+    typedef int (*action##_handler)(struct wb_context * context, struct action##_in * in,          \
+                                    struct action##_out * out, void *user);                        \
+    WBI_GENERATED int action##_serve(struct wb_context *context, struct wb_reader *reader,         \
+                                     void (*handler)(void), void *user)                            \
+    {                                                                                              \
+        struct action##_in in = {0};                                                               \
+        struct action##_out out = {0};                                                             \
+        struct wb_sizer sizer;                                                                     \
+        struct wb_writer writer;                                                                   \
+        int status = action##_in_get(reader, &in);                                                 \
+        if (status == WB_OK) {                                                                     \
+            status = ((action##_handler)handler)(context, &in, &out, user);                        \
+        }                                                                                          \
+        if (status == WB_OK) {                                                                     \
+            wb_reply_size(&sizer, context);                                                        \
+            action##_out_size(&sizer, &out);                                                       \
+            status = wb_reply_begin(context, &sizer, &writer);                                     \
+        }                                                                                          \
+        if (status == WB_OK) {                                                                     \
+            action##_out_put(&writer, &out);                                                       \
+            status = wb_reply_commit(context, &writer);                                            \
+        }                                                                                          \
+        action##_in_drop(&in);                                                                     \
+        action##_out_drop(&out);                                                                   \
+        return status;                                                                             \
+    }                                                                                              \
+    WBI_GENERATED int action##_register(struct wb_engine *engine, action##_handler handler,        \
+                                        void *user)                                                \
+    {                                                                                              \
+        return wb_action_register(engine, &action##_action, action##_serve,                        \
+                                  (void (*)(void))handler, user);                                  \
+    }                                                                                              \
+    WBI_GENERATED int action##_async(struct wb_peer *peer, const struct action##_in *in,           \
+                                     const struct wb_call_options *options, struct wb_call **call) \
+    {                                                                                              \
+        struct wb_sizer sizer;                                                                     \
+        struct wb_writer writer;                                                                   \
+        wb_call_size(&sizer, peer, options);                                                       \
+        action##_in_size(&sizer, in);                                                              \
+        int status = wb_call_begin(peer, &action##_action, &sizer, options, &writer);              \
+        if (status == WB_OK) {                                                                     \
+            action##_in_put(&writer, in);                                                          \
+            status = wb_call_commit(&writer, call);                                                \
+        }                                                                                          \
+        return status;                                                                             \
+    }                                                                                              \
+    WBI_GENERATED int action##_finish(struct wb_call *call, struct action##_out *out)              \
+    {                                                                                              \
+        struct wb_reader reader;                                                                   \
+        *out = (struct action##_out){0};                                                           \
+        int status = wb_call_open(call, &reader);                                                  \
+        if (status == WB_OK) {                                                                     \
+            status = action##_out_get(&reader, out);                                               \
+        }                                                                                          \
+        wb_call_close(call, &out->hold, status == WB_OK && action##_out_views > 0);                \
+        return status;                                                                             \
+    }                                                                                              \
+    WBI_GENERATED int action##_call(struct wb_peer *peer, const struct action##_in *in,            \
+                                    struct action##_out *out,                                      \
+                                    const struct wb_call_options *options)                         \
+    {                                                                                              \
+        struct wb_call *call = NULL;                                                               \
+        struct wb_call_options left = {0};                                                         \
+        *out = (struct action##_out){0};                                                           \
+        int status = wb_call_may_wait(peer);                                                       \
+        if (status == WB_OK) {                                                                     \
+            status = action##_async(peer, in, options, &call);                                     \
+        }                                                                                          \
+        while (status == WB_AGAIN) {                                                               \
+            status = wb_call_await_room(peer, options, &left);                                     \
+            if (status == WB_OK) {                                                                 \
+                status = action##_async(peer, in, &left, &call);                                   \
+            }                                                                                      \
+        }                                                                                          \
+        return status == WB_OK ? action##_finish(call, out) : status;                              \
     }
 
 #endif

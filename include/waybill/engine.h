@@ -58,8 +58,9 @@ WB_API int wb_engine_create(const struct wb_engine_config *config, struct wb_eng
 
 /*
  * Closes all peers (open calls end with WB_ERR_CLOSED) and gives back everything. Accepts NULL. No
- * other thread may be inside the engine. wb_call handles that were not finished become invalid;
- * rma_vectors stay valid until they are dropped.
+ * other thread may be inside the engine, and it is not called from inside a handler. Peers,
+ * unfinished calls, and results with views (structs that NAME_finish filled and that were not
+ * dropped) become invalid; rma_vectors stay valid until they are dropped.
  */
 WB_API void wb_engine_destroy(struct wb_engine *engine);
 
@@ -69,8 +70,6 @@ WB_API const char *wb_last_error(void);
 
 /* The engine's pool. Borrowed: it ends with the engine. */
 WB_API struct wb_rma_allocator *wb_engine_allocator(struct wb_engine *engine);
-
-/* The registered actions, listeners and peers need progress: */
 
 /*
  * Makes progress once, without waiting: receives, fetches, runs handlers, sends what waited.

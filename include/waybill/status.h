@@ -38,7 +38,7 @@ enum wb_status {
     WB_ERR_DEADLOCK = -21,  /* waiting here would stop the progress that is waited for */
     WB_ERR_CLOSED = -22,    /* the engine or the peer was closed by its owner */
     WB_ERR_REVOKED = -23,   /* the chunk's owner withdrew it while it was being read */
-    WB_ERR_SYSTEM = -24,    /* a system call failed; wb_engine_last_error() has its words */
+    WB_ERR_SYSTEM = -24,    /* a system call failed; wb_last_error() has its words */
     WB_ERR_EXISTS = -25     /* something of that name is registered already */
 };
 

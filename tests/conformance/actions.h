@@ -14,8 +14,10 @@ WB_ACTION(nothing, TEST_NONE, TEST_NONE)
 #define TEST_SCALARS(F)                                                                            \
     F(VALUE, i8, a)                                                                                \
     F(VALUE, i16, b)                                                                               \
-    F(VALUE, i32, c) F(VALUE, i64, d) F(VALUE, u8, e) F(VALUE, u16, f) F(VALUE, u32, g)            \
-        F(VALUE, u64, h) F(VALUE, f32, i) F(VALUE, f64, j)
+    F(VALUE, i32, c)                                                                               \
+    F(VALUE, i64, d)                                                                               \
+    F(VALUE, u8, e) F(VALUE, u16, f) F(VALUE, u32, g) F(VALUE, u64, h) F(VALUE, f32, i)            \
+        F(VALUE, f64, j)
 WB_ACTION(scalars, TEST_SCALARS, TEST_SCALARS)
 
 #define TEST_TEXTS(F) F(STRING, wb_str, text) F(VALUE, u8, between) F(BYTES, wb_bytes, raw)
@@ -95,13 +97,15 @@ WB_ACTION(called_back, TEST_NONE, TEST_CALLED_BACK_OUT)
 #define TEST_EIGHT(F, v)                                                                           \
     F(RMA, wb_rma_vector, v##0)                                                                    \
     F(RMA, wb_rma_vector, v##1)                                                                    \
-    F(RMA, wb_rma_vector, v##2) F(RMA, wb_rma_vector, v##3) F(RMA, wb_rma_vector, v##4)            \
-        F(RMA, wb_rma_vector, v##5) F(RMA, wb_rma_vector, v##6) F(RMA, wb_rma_vector, v##7)
+    F(RMA, wb_rma_vector, v##2)                                                                    \
+    F(RMA, wb_rma_vector, v##3)                                                                    \
+    F(RMA, wb_rma_vector, v##4) F(RMA, wb_rma_vector, v##5) F(RMA, wb_rma_vector, v##6)            \
+        F(RMA, wb_rma_vector, v##7)
 #define TEST_WIDE(F)                                                                               \
     TEST_EIGHT(F, a)                                                                               \
     TEST_EIGHT(F, b)                                                                               \
-    TEST_EIGHT(F, c) TEST_EIGHT(F, d) TEST_EIGHT(F, e) TEST_EIGHT(F, f) TEST_EIGHT(F, g)           \
-        TEST_EIGHT(F, h)
+    TEST_EIGHT(F, c)                                                                               \
+    TEST_EIGHT(F, d) TEST_EIGHT(F, e) TEST_EIGHT(F, f) TEST_EIGHT(F, g) TEST_EIGHT(F, h)
 WB_ACTION(wide, TEST_WIDE, TEST_WIDE)
 enum { TEST_WIDE_FIELDS = 64 };
 

@@ -1,6 +1,5 @@
 /* Servers that are killed, and servers that are stopped and go on: what waits for them ends, and
  * the other peer does not notice. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,7 +161,7 @@ START_TEST(test_stopped_and_continued)
     for (unsigned round = 0; round < 3; round++) {
         struct wait_at_gate_in in = {.raw = {.data = raw, .len = sizeof raw},
                                      .data = test_world_vector(1, 300000, round)};
-        kill(test_world.servers[0].pid, SIGSTOP);
+        test_server_freeze(&test_world.host, &test_world.servers[0]);
         uint64_t start = test_clock_us();
         test_assert_status(wait_at_gate_call(test_world.peers[0], &in, &out, &options),
                            WB_ERR_TIMED_OUT);
@@ -172,7 +171,7 @@ START_TEST(test_stopped_and_continued)
         wait_at_gate_in_drop(&in);
         test_assert_quiet(test_world.engine, 0);
         test_world_assert_works(test_world.peers[1]);
-        kill(test_world.servers[0].pid, SIGCONT);
+        test_server_thaw(&test_world.servers[0]);
         test_world_assert_works(test_world.peers[0]);
     }
     test_world_close();
@@ -187,7 +186,7 @@ START_TEST(test_late_replies_are_dropped)
     struct wb_call_options options = {.timeout_us = 50000};
     struct wb_engine_stats stats;
     test_world_open(2);
-    kill(test_world.servers[0].pid, SIGSTOP);
+    test_server_freeze(&test_world.host, &test_world.servers[0]);
     for (unsigned i = 0; i < CALLS; i++) {
         struct add_in in = {.a = i};
         test_assert_status(add_async(test_world.peers[0], &in, &options, &calls[i]), WB_OK);
@@ -196,7 +195,7 @@ START_TEST(test_late_replies_are_dropped)
         test_assert_status(add_finish(calls[i], &out), WB_ERR_TIMED_OUT);
     }
     test_world_assert_works(test_world.peers[1]);
-    kill(test_world.servers[0].pid, SIGCONT);
+    test_server_thaw(&test_world.servers[0]);
     uint64_t start = test_clock_us();
     do {
         wb_wait(test_world.engine, 1000);
@@ -221,7 +220,7 @@ START_TEST(test_more_than_a_stopped_server_can_take)
     struct texts_out out;
     struct wb_call_options options = {.timeout_us = 300000};
     test_world_open(2);
-    kill(test_world.servers[0].pid, SIGSTOP);
+    test_server_freeze(&test_world.host, &test_world.servers[0]);
     struct texts_in in = {.text = {.data = text, .len = sizeof text}};
     for (unsigned i = 0; i < CALLS; i++) {
         test_assert_status(texts_async(test_world.peers[0], &in, &options, &calls[i]), WB_OK);
@@ -230,7 +229,7 @@ START_TEST(test_more_than_a_stopped_server_can_take)
     for (unsigned i = 0; i < CALLS; i++) {
         test_assert_status(texts_finish(calls[i], &out), WB_ERR_TIMED_OUT);
     }
-    kill(test_world.servers[0].pid, SIGCONT);
+    test_server_thaw(&test_world.servers[0]);
     for (unsigned i = 0; i < 600; i++) {
         test_assert_status(texts_call(test_world.peers[0], &in, &out, NULL), WB_OK);
         texts_out_drop(&out);
@@ -245,7 +244,7 @@ START_TEST(test_closing_a_stopped_peer)
     struct wait_at_gate_out out;
     test_world_open(2);
     struct wait_at_gate_in in = {.data = test_world_vector(1, 500000, 1)};
-    kill(test_world.servers[0].pid, SIGSTOP);
+    test_server_freeze(&test_world.host, &test_world.servers[0]);
     test_assert_status(wait_at_gate_async(test_world.peers[0], &in, NULL, &call), WB_OK);
     uint64_t start = test_clock_us();
     wb_peer_close(test_world.peers[0]);
@@ -254,7 +253,7 @@ START_TEST(test_closing_a_stopped_peer)
     ck_assert_uint_lt(test_clock_us() - start, soon_us);
     ck_assert(wb_rma_vector_is_exclusive(&in.data));
     wait_at_gate_in_drop(&in);
-    kill(test_world.servers[0].pid, SIGCONT);
+    test_server_thaw(&test_world.servers[0]);
     test_world_connect(0);
     test_world_assert_works(test_world.peers[0]);
     test_world_close();
@@ -267,7 +266,7 @@ START_TEST(test_connecting_to_a_stopped_server)
     struct wb_peer *peer = NULL;
     test_world.client_config.connect_timeout_us = 1000000;
     test_world_open(2);
-    kill(test_world.servers[0].pid, SIGSTOP);
+    test_server_freeze(&test_world.host, &test_world.servers[0]);
     uint64_t start = test_clock_us();
     test_assert_status(wb_connect(test_world.engine, test_world.servers[0].url, &peer), WB_OK);
     test_assert_status(wb_peer_wait(peer, test_patience_us), WB_ERR_TIMED_OUT);
@@ -275,7 +274,7 @@ START_TEST(test_connecting_to_a_stopped_server)
     ck_assert_int_eq(wb_peer_state(peer), WB_PEER_LOST);
     wb_peer_close(peer);
     test_world_assert_works(test_world.peers[1]);
-    kill(test_world.servers[0].pid, SIGCONT);
+    test_server_thaw(&test_world.servers[0]);
     test_world_assert_works(test_world.peers[0]);
     test_world_close();
 }

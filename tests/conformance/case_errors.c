@@ -113,7 +113,7 @@ END_TEST
 START_TEST(test_arguments_that_cannot_be)
 {
     test_world_open(1);
-    static const size_t lengths[] = {1, 100, 5000, (size_t)1 << 40, SIZE_MAX - 8, SIZE_MAX};
+    static const size_t lengths[] = {1, 100, 5000, (size_t)1 << 40, PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX - 64, SIZE_MAX - 40, SIZE_MAX - 8, SIZE_MAX};
     for (unsigned i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         struct digest_in in = {.raw = {.data = NULL, .len = lengths[i]}};
         struct digest_out out;

@@ -14,18 +14,18 @@
 
 /* ---- what is said over the sockets ---- */
 
-enum wish { WISH_START = 1, WISH_REAP, WISH_FIGURES, WISH_STOP };
+enum wish { WISH_START = 1, WISH_REAP, WISH_FREEZE, WISH_FIGURES };
 
 struct order {
     enum wish wish;
-    pid_t pid; /* REAP */
+    pid_t pid; /* REAP, FREEZE */
     char url[TEST_URL_BYTES];
     struct wb_engine_config config; /* START */
 };
 
 struct answer {
     pid_t pid;
-    int result; /* REAP: as waitpid gives it; from a server that begins: a wb_status */
+    int result; /* REAP, FREEZE: as waitpid gives it; from a server that begins: a wb_status */
     char words[256];
     struct test_figures figures;
 };
@@ -146,10 +146,14 @@ static void start_process(struct nursery *nursery, const struct order *order)
     close(ends[1]);
 }
 
-static void reap_process(struct nursery *nursery, pid_t pid)
+/* Waits until a process has ended or, with WUNTRACED, all of its threads have stopped. */
+static void wait_for_process(struct nursery *nursery, pid_t pid, int options)
 {
-    struct answer answer = {.pid = waitpid(pid, &answer.result, 0)};
-    note_child(nursery, pid, 0);
+    struct answer answer = {.pid = -1};
+    answer.pid = waitpid(pid, &answer.result, options);
+    if (options == 0) {
+        note_child(nursery, pid, 0);
+    }
     say(nursery->socket, &answer, sizeof answer);
 }
 
@@ -160,7 +164,7 @@ static void keep_nursery(struct nursery *nursery)
         if (order.wish == WISH_START) {
             start_process(nursery, &order);
         } else {
-            reap_process(nursery, order.pid);
+            wait_for_process(nursery, order.pid, order.wish == WISH_FREEZE ? WUNTRACED : 0);
         }
     }
     for (unsigned i = 0; i < CHILDREN; i++) {
@@ -220,9 +224,9 @@ static int start_local(struct test_server *server, const struct wb_engine_config
     return WB_OK;
 }
 
-static int reap(const struct test_host *host, const struct test_server *server)
+static int wait_for(const struct test_host *host, const struct test_server *server, enum wish wish)
 {
-    struct order order = {.wish = WISH_REAP, .pid = server->pid};
+    struct order order = {.wish = wish, .pid = server->pid};
     struct answer answer;
     ck_assert(say(host->nursery, &order, sizeof order));
     ck_assert(hear(host->nursery, &answer, sizeof answer));
@@ -244,7 +248,7 @@ static int start_remote(struct test_host *host, struct test_server *server,
     if (answer.result != WB_OK) {
         close(server->control);
         server->control = -1;
-        reap(host, server);
+        wait_for(host, server, WISH_REAP);
         server->pid = 0;
     }
     return answer.result;
@@ -272,7 +276,7 @@ void test_server_stop(struct test_host *host, struct test_server *server)
     if (server->pid > 0) {
         kill(server->pid, SIGCONT);
         close(server->control);
-        int result = reap(host, server);
+        int result = wait_for(host, server, WISH_REAP);
         server->pid = 0;
         ck_assert_msg(WIFEXITED(result) && WEXITSTATUS(result) == 0,
                       "a server's process ended with status %d, signal %d",
@@ -285,9 +289,23 @@ void test_server_kill(struct test_host *host, struct test_server *server)
 {
     ck_assert_int_gt(server->pid, 0);
     kill(server->pid, SIGKILL);
-    reap(host, server);
+    wait_for(host, server, WISH_REAP);
     close(server->control);
     server->pid = 0;
+}
+
+void test_server_freeze(struct test_host *host, struct test_server *server)
+{
+    ck_assert_int_gt(server->pid, 0);
+    kill(server->pid, SIGSTOP);
+    int result = wait_for(host, server, WISH_FREEZE);
+    ck_assert(WIFSTOPPED(result));
+}
+
+void test_server_thaw(struct test_server *server)
+{
+    ck_assert_int_gt(server->pid, 0);
+    kill(server->pid, SIGCONT);
 }
 
 void test_server_figures(struct test_server *server, struct test_figures *figures)

@@ -42,6 +42,10 @@ void test_server_stop(struct test_host *host, struct test_server *server);
 /* Ends a process with SIGKILL and waits for its end. */
 void test_server_kill(struct test_host *host, struct test_server *server);
 
+/* Stops a process with SIGSTOP: on return none of its threads runs. And lets it go on. */
+void test_server_freeze(struct test_host *host, struct test_server *server);
+void test_server_thaw(struct test_server *server);
+
 void test_server_figures(struct test_server *server, struct test_figures *figures);
 
 #endif

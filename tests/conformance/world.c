@@ -129,11 +129,8 @@ void test_world_assert_works(struct wb_peer *peer)
 
 TCase *test_world_case(const char *name, const TTest *const *tests, unsigned count)
 {
-    TCase *tcase = tcase_create(name);
+    TCase *tcase = test_program_case(name, tests, count);
     tcase_add_checked_fixture(tcase, test_world_prepare, test_world_clear);
-    for (unsigned i = 0; i < count; i++) {
-        tcase_add_test(tcase, tests[i]);
-    }
     return tcase;
 }
 

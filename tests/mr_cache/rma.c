@@ -1,6 +1,7 @@
 #include "tests/mr_cache/rma.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -192,6 +193,19 @@ void test_check_fill(struct wb_rma_block *block, unsigned seed)
     for (size_t i = 0; i < count; i = next_word(i, count))
         if (words[i] != pattern(seed, i))
             ck_abort_msg("word %zu of block %p was overwritten", i, (void *)block);
+}
+
+unsigned test_mapped_slabs(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[256];
+    unsigned count = 0;
+
+    ck_assert_ptr_nonnull(maps);
+    while (fgets(line, sizeof(line), maps))
+        count += strstr(line, "waybill-slab") != NULL;
+    (void)fclose(maps);
+    return count;
 }
 
 uint64_t test_random(uint64_t *state)

@@ -78,6 +78,10 @@ struct wb_rma_stats test_stats(struct wb_rma_allocator *pool);
 void test_fill(struct wb_rma_block *block, unsigned seed);
 void test_check_fill(struct wb_rma_block *block, unsigned seed);
 
+/* Slabs that are mapped in this process, by /proc: whatever the address map knows, LeakSanitizer
+ * does not call lost. */
+unsigned test_mapped_slabs(void);
+
 /* A small generator, so that a seed means the same everywhere. *state is the seed, never 0. */
 uint64_t test_random(uint64_t *state);
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -74,22 +73,10 @@ static unsigned count_descriptors(void)
     return count;
 }
 
-static unsigned count_mapped_slabs(void)
-{
-    FILE *maps = fopen("/proc/self/maps", "r");
-    char line[256];
-    unsigned count = 0;
-
-    while (fgets(line, sizeof(line), maps))
-        count += strstr(line, "waybill-slab") != NULL;
-    (void)fclose(maps);
-    return count;
-}
-
 /* Lets each call fail in turn until a growth succeeds; returns the number of failures. */
 static unsigned walk(struct wb_rma_allocator *pool)
 {
-    unsigned descriptors = count_descriptors(), mapped = count_mapped_slabs();
+    unsigned descriptors = count_descriptors(), mapped = test_mapped_slabs();
     struct wb_rma_block *block = NULL;
 
     for (unsigned number = 1;; number++) {
@@ -107,7 +94,7 @@ static unsigned walk(struct wb_rma_allocator *pool)
         ck_assert_ptr_null(block);
         ck_assert_uint_eq(test_stats(pool).slab_bytes, 2 * MIB);
         ck_assert_uint_eq(count_descriptors(), descriptors);
-        ck_assert_uint_eq(count_mapped_slabs(), mapped);
+        ck_assert_uint_eq(test_mapped_slabs(), mapped);
     }
 }
 
@@ -137,7 +124,7 @@ START_TEST(test_creation_fails_cleanly)
     ck_assert_int_eq(wbi_rma_allocator_create(&config, &pool), WB_ERR_NO_MEMORY);
     ck_assert_ptr_null(pool);
     failing = 0;
-    ck_assert_uint_eq(count_mapped_slabs(), 0);
+    ck_assert_uint_eq(test_mapped_slabs(), 0);
 }
 END_TEST
 

@@ -36,6 +36,7 @@ START_TEST(test_held_blocks_outlive_their_pool)
             wbi_rma_block_unlease(blocks[i]);
         ck_assert_ptr_null(wbi_rma_find(data));
     }
+    ck_assert_uint_eq(test_mapped_slabs(), 0);
 }
 END_TEST
 
@@ -56,6 +57,7 @@ START_TEST(test_a_vector_of_a_destroyed_pool_keeps_its_size)
     for (unsigned i = 0; i < 101; i++)
         ck_assert_uint_eq(((unsigned char *)vector.data)[i], 0x5a);
     wb_rma_vector_drop(&vector);
+    ck_assert_uint_eq(test_mapped_slabs(), 0);
 }
 END_TEST
 
@@ -86,6 +88,7 @@ static void destroy_unconfirmed(bool held, bool confirm_first)
     if (!confirm_first)
         test_registrar_confirm(&registrar);
     test_registrar_finish(&registrar);
+    ck_assert_uint_eq(test_mapped_slabs(), 0);
 }
 
 START_TEST(test_confirmations_after_destroy)
@@ -150,6 +153,7 @@ START_TEST(test_destroy_while_others_drop)
         for (unsigned i = 0; i < DROPPERS; i++)
             pthread_join(droppers[i].thread, NULL);
         pthread_barrier_destroy(&start);
+        ck_assert_uint_eq(test_mapped_slabs(), 0);
     }
     free(droppers);
 }

@@ -64,6 +64,7 @@ START_TEST(test_false_figures)
     falsify(&books, pool->blocks, 1, "the used bytes and blocks are those of the runs");
     falsify(&books, pool->charged, 64, "the charged bytes are those of all slabs");
     falsify(&books, pool->idle, 64, "the idle bytes are those of the slabs without a page in use");
+    falsify(&books, pool->demands.count, 1, "the demands are counted");
     falsify(&books, pool->empty_runs, 1, "the empty runs are counted");
     falsify(&books, pool->bin_bits[0], 1, "a bin's bit says whether it holds a run");
     falsify(&books, pool->budget_bytes, 0 - 15 * MIB, "the budget holds");

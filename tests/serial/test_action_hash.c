@@ -15,6 +15,7 @@ START_TEST(test_names)
 }
 END_TEST
 
+/* clang-format off */
 #define NOTHING(F)
 #define ONE(F) F(VALUE, f64, a)
 #define OTHER_TYPE(F) F(VALUE, f32, a)
@@ -24,13 +25,13 @@ END_TEST
 #define TWO(F) F(VALUE, f64, a) F(VALUE, f64, b)
 #define OTHER_ORDER(F) F(VALUE, f64, b) F(VALUE, f64, a)
 #define LONGER_NAME(F) F(VALUE, f64, ab)
-
 #define LISTS(X)                                                                                   \
-    X(NOTHING)                                                                                     \
-    X(ONE) X(OTHER_TYPE) X(OTHER_NAME) X(TEXT) X(OTHER_KIND) X(TWO) X(OTHER_ORDER) X(LONGER_NAME)
+    X(NOTHING) X(ONE) X(OTHER_TYPE) X(OTHER_NAME) X(TEXT) X(OTHER_KIND) X(TWO) X(OTHER_ORDER)      \
+    X(LONGER_NAME)
 #define FIELDS_OF(LIST) {LIST(WBI_FIELD){NULL, NULL, NULL}},
+/* clang-format on */
 static const struct wb_field lists[][3] = {LISTS(FIELDS_OF)};
-enum { LIST_COUNT = sizeof lists / sizeof *lists };
+#define LIST_COUNT (sizeof lists / sizeof *lists)
 
 /* No two pairs of lists share a signature: kind, type, name, order and which list count. */
 START_TEST(test_signatures_differ)
@@ -61,8 +62,10 @@ START_TEST(test_parts_are_apart)
 }
 END_TEST
 
+/* clang-format off */
 #define SCALE_IN(F) F(VALUE, f64, factor) F(STRING, wb_str, label) F(RMA, wb_rma_vector, data)
 #define SCALE_OUT(F) F(VALUE, f64, sum) F(RMA, wb_rma_vector, scaled)
+/* clang-format on */
 
 static const struct wb_field scale_in[] = {SCALE_IN(WBI_FIELD){NULL, NULL, NULL}};
 static const struct wb_field scale_out[] = {SCALE_OUT(WBI_FIELD){NULL, NULL, NULL}};

@@ -51,7 +51,7 @@ static struct seen seen_of(size_t first, size_t second)
 START_TEST(test_fields_that_change)
 {
     static const size_t lens[] = {0, 1, 50, 99, 100, 101, 300};
-    for (size_t i = 0; i < 7 * 7 * 7 * 7; i++) {
+    for (size_t i = 0; i < (size_t)7 * 7 * 7 * 7; i++) {
         wb_bytes measured[] = {bytes_of(lens[i % 7]), bytes_of(lens[i / 7 % 7])};
         wb_bytes written[] = {bytes_of(lens[i / 49 % 7]), bytes_of(lens[i / 343])};
         struct seen before = seen_of(measured[0].len, measured[1].len);

@@ -119,7 +119,7 @@ END_TEST
 START_TEST(test_all_pairs)
 {
     static const enum test_kind kinds[] = {TEST_str, TEST_bytes, TEST_rma};
-    for (size_t i = 0; i < SIZES * 9; i++) {
+    for (size_t i = 0; i < (size_t)SIZES * 9; i++) {
         uint64_t seed = i;
         struct test_field fields[] = {
             sized_field(kinds[i % 3], sizes[i / 9], &seed),
@@ -152,7 +152,7 @@ END_TEST
 START_TEST(test_packed_vectors_share_the_backing)
 {
     static uint8_t data[WB_INLINE_RMA_ALIGNED];
-    for (size_t before = 0; before < 2 * WB_INLINE_RMA_ALIGN; before++) {
+    for (size_t before = 0; before < (size_t)2 * WB_INLINE_RMA_ALIGN; before++) {
         struct test_field fields[] = {
             {.kind = TEST_str, .bytes = {data, before}},
             {.kind = TEST_rma, .vector = test_vector(data, sizeof data, 1)},

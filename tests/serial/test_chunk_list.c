@@ -164,14 +164,14 @@ START_TEST(test_walk_sum_of_lengths)
 {
     for (unsigned extra = 0; extra < 3; extra++) {
         struct list list = {0};
-        struct wbi_chunk_record half = test_offered_chunk(WB_CHUNK_RMA, 8, UINT64_C(1) << 63);
+        struct wbi_chunk_record first = test_offered_chunk(WB_CHUNK_RMA, 8, UINT64_C(1) << 63);
+        struct wbi_chunk_record second = test_offered_chunk(WB_CHUNK_RMA, 8, first.len - 2);
+        first.tail = extra > 0; /* a sum of 2^64 - 1 still fits */
+        second.head = extra > 1;
         add(&list, test_index_chunk(0, 1));
-        add(&list, half);
+        add(&list, first);
         add(&list, test_index_chunk(1, 1));
-        half.len -= 2;
-        half.head = extra > 0; /* a sum of 2^64 - 1 still fits */
-        half.tail = extra > 1;
-        add(&list, half);
+        add(&list, second);
         ck_assert_int_eq(walk(&list, 2, NULL), extra < 2 ? WB_OK : WB_ERR_PROTOCOL);
     }
 }

@@ -25,11 +25,27 @@ bool test_under_tsan(void)
 #endif
 }
 
+static bool is_child;
+
+void test_become_child(void)
+{
+    is_child = true;
+}
+
+void test_failed(const char *file, int line, const char *what)
+{
+    if (is_child) {
+        fprintf(stderr, "%s:%d: child: not so: %s\n", file, line, what);
+        _exit(99);
+    }
+    ck_abort_msg("%s:%d: not so: %s", file, line, what);
+}
+
 static struct test_end *new_end(struct test_side *side)
 {
     struct test_end *end = calloc(1, sizeof *end);
-    ck_assert_ptr_nonnull(end);
-    ck_assert_uint_lt(side->end_count, TEST_MAX_CHANNELS);
+    TEST_THAT(end != NULL);
+    TEST_THAT(side->end_count < TEST_MAX_CHANNELS);
     end->side = side;
     side->ends[side->end_count++] = end;
     return end;
@@ -51,7 +67,7 @@ static void forget_end(struct test_end *end)
 
 static void keep_hello(struct test_end *end, const void *hello, size_t len)
 {
-    ck_assert_uint_le(len, WBI_HELLO_MAX);
+    TEST_THAT(len <= WBI_HELLO_MAX);
     memcpy(end->hello, hello, len);
     end->hello_len = len;
 }
@@ -77,7 +93,7 @@ static void on_request(void *lane_owner, struct wbi_request *request, const void
 static void on_connected(void *channel_owner, const void *hello, size_t len)
 {
     struct test_end *end = channel_owner;
-    ck_assert(!end->connected);
+    TEST_THAT(!end->connected);
     end->connected = true;
     keep_hello(end, hello, len);
 }
@@ -86,8 +102,8 @@ static void on_lost(void *channel_owner, int status, const char *reason, const v
                     size_t len)
 {
     struct test_end *end = channel_owner;
-    ck_assert_int_eq(end->lost, WB_OK);
-    ck_assert_int_ne(status, WB_OK);
+    TEST_THAT(end->lost == WB_OK);
+    TEST_THAT(status != WB_OK);
     end->lost = status;
     snprintf(end->reason, sizeof end->reason, "%s", reason);
     keep_hello(end, hello, len);
@@ -109,8 +125,8 @@ static void on_message(void *channel_owner, uint8_t *slot, size_t len)
 {
     struct test_end *end = channel_owner;
     struct test_side *side = end->side;
-    ck_assert_int_eq(end->lost, WB_OK);
-    ck_assert(end->connected);
+    TEST_THAT(end->lost == WB_OK);
+    TEST_THAT(end->connected);
     end->messages++;
     end->bytes += len;
     if (side->on_message) {
@@ -131,7 +147,7 @@ void test_side_open(struct test_side *side, uint32_t eager)
     side->eager = eager ? eager : TEST_EAGER;
     size_t stride = side->eager + 64;
     side->arena = malloc(stride * TEST_SLOTS);
-    ck_assert_ptr_nonnull(side->arena);
+    TEST_THAT(side->arena != NULL);
     for (unsigned i = 0; i < TEST_SLOTS; i++) {
         side->free[side->free_count++] = side->arena + i * stride;
     }
@@ -165,17 +181,17 @@ const char *test_name(void)
 static void poll_both(struct test_side *a, struct test_side *b)
 {
     int done = wbi_shm_fabric.poll(a->lane);
-    ck_assert_int_ge(done, 0);
+    TEST_THAT(done >= 0);
     if (b) {
         done = wbi_shm_fabric.poll(b->lane);
-        ck_assert_int_ge(done, 0);
+        TEST_THAT(done >= 0);
     }
 }
 
 void test_until_flag(struct test_side *a, struct test_side *b, const bool *flag)
 {
     for (uint64_t end = wbi_now() + PATIENCE_US; !*flag;) {
-        ck_assert_uint_lt(wbi_now(), end);
+        TEST_THAT(wbi_now() < end);
         poll_both(a, b);
     }
 }
@@ -184,7 +200,7 @@ void test_until_count(struct test_side *a, struct test_side *b, const uint64_t *
                       uint64_t least)
 {
     for (uint64_t end = wbi_now() + PATIENCE_US; *count < least;) {
-        ck_assert_uint_lt(wbi_now(), end);
+        TEST_THAT(wbi_now() < end);
         poll_both(a, b);
     }
 }
@@ -192,7 +208,7 @@ void test_until_count(struct test_side *a, struct test_side *b, const uint64_t *
 void test_until_lost(struct test_side *a, struct test_side *b, const struct test_end *end)
 {
     for (uint64_t limit = wbi_now() + PATIENCE_US; end->lost == WB_OK;) {
-        ck_assert_uint_lt(wbi_now(), limit);
+        TEST_THAT(wbi_now() < limit);
         poll_both(a, b);
     }
 }
@@ -219,7 +235,7 @@ void test_meet(struct test_side *server, struct test_side *client, struct test_e
     unsigned before = server->end_count;
     TEST_OK(test_connect(client, name, "hello", 5, client_end));
     test_until_flag(client, server, &(*client_end)->connected);
-    ck_assert_uint_eq(server->end_count, before + 1);
+    TEST_THAT(server->end_count == before + 1);
     *server_end = server->ends[before];
 }
 
@@ -235,7 +251,7 @@ void test_send(struct test_end *end, struct test_side *other, const void *bytes,
     int status;
     uint64_t limit = wbi_now() + PATIENCE_US;
     while ((status = wbi_shm_fabric.reserve(end->channel, len, false, &slot)) == WB_AGAIN) {
-        ck_assert_uint_lt(wbi_now(), limit);
+        TEST_THAT(wbi_now() < limit);
         poll_both(end->side, other);
     }
     TEST_OK(status);
@@ -266,12 +282,11 @@ struct wbi_region test_slab(size_t bytes)
 {
     struct wbi_region slab = {.bytes = bytes};
     slab.fd = memfd_create("test-slab", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    ck_assert_int_ge(slab.fd, 0);
-    ck_assert_int_eq(ftruncate(slab.fd, (off_t)bytes), 0);
+    TEST_THAT(slab.fd >= 0);
+    TEST_THAT(ftruncate(slab.fd, (off_t)bytes) == 0);
     slab.base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, slab.fd, 0);
-    ck_assert_ptr_ne(slab.base, MAP_FAILED);
-    ck_assert_int_eq(fcntl(slab.fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW),
-                     0);
+    TEST_THAT(slab.base != MAP_FAILED);
+    TEST_THAT(fcntl(slab.fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0);
     return slab;
 }
 
@@ -284,7 +299,7 @@ void test_slab_free(struct wbi_region *slab)
 static void on_done(struct wbi_read *read, int status)
 {
     struct test_read *of = (struct test_read *)(void *)read;
-    ck_assert(!of->ended);
+    TEST_THAT(!of->ended);
     of->ended = true;
     of->status = status;
 }
@@ -307,7 +322,7 @@ unsigned test_open_fds(void)
 {
     unsigned count = 0;
     DIR *folder = opendir("/proc/self/fd");
-    ck_assert_ptr_nonnull(folder);
+    TEST_THAT(folder != NULL);
     while (readdir(folder)) {
         count++;
     }
@@ -320,7 +335,7 @@ unsigned test_mapped_memfds(void)
     unsigned count = 0;
     char line[512];
     FILE *maps = fopen("/proc/self/maps", "r");
-    ck_assert_ptr_nonnull(maps);
+    TEST_THAT(maps != NULL);
     while (fgets(line, sizeof line, maps)) {
         count += strstr(line, "memfd:") != NULL;
     }

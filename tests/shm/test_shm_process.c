@@ -69,6 +69,7 @@ static pid_t start_child(void)
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
         alarm(60); /* outlives no failed test for long */
+        test_become_child();
         serve();
     }
     return pid;

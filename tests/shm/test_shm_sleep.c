@@ -170,7 +170,7 @@ static void *run_sleeper(void *argument)
         if (sent < sleeper->rounds &&
             (sleeper->begins ? end->messages == sent : end->messages > sent)) {
             uint8_t *slot;
-            ck_assert_int_eq(wbi_shm_fabric.reserve(end->channel, 8, false, &slot), WB_OK);
+            TEST_OK(wbi_shm_fabric.reserve(end->channel, 8, false, &slot));
             memcpy(slot, &sent, 8);
             wbi_shm_fabric.send(end->channel, 8);
             sent++;
@@ -237,7 +237,7 @@ START_TEST(staged_reads_wake_both_sides)
         struct test_read read;
         memset(landing, 0, sizeof landing);
         test_read_of(&read, &offer, 0, sizeof memory, landing);
-        ck_assert_int_eq(wbi_shm_fabric.read(at_client->channel, &read.read), WB_OK);
+        TEST_OK(wbi_shm_fabric.read(at_client->channel, &read.read));
         while (!read.ended) {
             if (wbi_shm_fabric.poll(client.lane) == 0) {
                 ck_assert(sleep_well(&client));

@@ -5,6 +5,15 @@
 #include <stdlib.h>
 #include <time.h>
 
+TCase *test_program_case(const char *name, const TTest *const *tests, unsigned count)
+{
+    TCase *tcase = tcase_create(name);
+    for (unsigned i = 0; i < count; i++) {
+        tcase_add_test(tcase, tests[i]);
+    }
+    return tcase;
+}
+
 int test_program_run(Suite *suite, int argc, char **argv)
 {
     SRunner *runner = srunner_create(suite);

@@ -5,8 +5,11 @@
 #include <check.h>
 #include <stdint.h>
 
-/* Runs the suite (takes it) and returns main's result. With the name of a case or of a test in
- * argv[1] only that runs. */
+/* A case of these tests. */
+TCase *test_program_case(const char *name, const TTest *const *tests, unsigned count);
+
+/* Runs the suite (takes it) and returns main's result. With the name of a case in argv[1] only
+ * that one runs. */
 int test_program_run(Suite *suite, int argc, char **argv);
 
 /* Microseconds of a clock that only goes forward. */

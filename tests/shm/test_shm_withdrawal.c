@@ -1,0 +1,252 @@
+/* What ends a READ before its end, and slabs that leave: revocation, closing, deregistration. */
+#include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tests/shm/chunks.h"
+
+START_TEST(revocation_in_mid_read)
+{
+    for (int user = 0; user < 2; user++) {
+        struct wbi_offer offer = offer_slab(0, 8000000);
+        if (user) {
+            offer.mr = NULL;
+        }
+        make_readable(&offer);
+        struct test_read read;
+        test_read_of(&read, &offer, 0, offer.len, landing);
+        TEST_OK(wbi_shm_fabric.read(at_client->channel, &read.read));
+        for (int i = 0; i < 1000 && read.read.progress == 0; i++) {
+            wbi_shm_fabric.poll(client.lane);
+            wbi_shm_fabric.poll(server.lane);
+        }
+        ck_assert(!read.ended);
+        TEST_OK(wbi_shm_fabric.revoke(at_server->channel, &offer));
+        memset(slab.base, 0, 8000000);
+        test_until_flag(&client, &server, &read.ended);
+        ck_assert_int_eq(read.status, WB_ERR_REVOKED);
+        test_fill(slab.base, SLAB, 7);
+    }
+    struct wbi_offer after = offer_slab(0, 100000);
+    make_readable(&after);
+    read_all(&after);
+}
+END_TEST
+
+START_TEST(the_reader_closes_in_mid_read)
+{
+    struct wbi_offer offers[2] = {offer_slab(0, 8000000), {.data = slab.base, .len = 8000000}};
+    struct test_read reads[2];
+    for (int i = 0; i < 2; i++) {
+        make_readable(&offers[i]);
+        test_read_of(&reads[i], &offers[i], 0, 8000000, landing);
+        TEST_OK(wbi_shm_fabric.read(at_client->channel, &reads[i].read));
+    }
+    for (int i = 0; i < 3; i++) {
+        wbi_shm_fabric.poll(client.lane);
+        wbi_shm_fabric.poll(server.lane);
+    }
+    test_end_close(at_client);
+    for (int i = 0; i < 2; i++) {
+        ck_assert(reads[i].ended);
+        ck_assert_int_eq(reads[i].status, WB_ERR_PEER_LOST);
+    }
+    test_until_lost(&server, &client, at_server);
+    ck_assert_int_eq(at_server->lost, WB_ERR_PEER_LOST);
+    ck_assert_str_eq(at_server->reason, "the peer closed the channel");
+    test_end_close(at_server);
+}
+END_TEST
+
+START_TEST(the_owner_closes_in_mid_read)
+{
+    struct wbi_offer offers[2] = {offer_slab(0, 8000000), {.data = slab.base, .len = 8000000}};
+    struct test_read reads[2];
+    for (int i = 0; i < 2; i++) {
+        make_readable(&offers[i]);
+        test_read_of(&reads[i], &offers[i], 0, 8000000, landing);
+        TEST_OK(wbi_shm_fabric.read(at_client->channel, &reads[i].read));
+    }
+    for (int i = 0; i < 3; i++) {
+        wbi_shm_fabric.poll(client.lane);
+        wbi_shm_fabric.poll(server.lane);
+    }
+    test_end_close(at_server);
+    memset(slab.base, 0, SLAB);
+    test_until_lost(&client, &server, at_client);
+    test_end_close(at_client);
+    for (int i = 0; i < 2; i++) {
+        ck_assert(reads[i].ended);
+        ck_assert_int_ne(reads[i].status, WB_OK);
+    }
+}
+END_TEST
+
+START_TEST(a_slab_that_leaves_is_confirmed_when_the_peer_has_unmapped_it)
+{
+    struct wbi_offer offer = offer_slab(0, 4096);
+    make_readable(&offer);
+    read_all(&offer);
+    wbi_shm_fabric.retire(at_server->channel, &offer);
+    bool confirmed = false;
+    server.registrar.dereg(server.registrar.context, mr, on_confirmed, &confirmed);
+    mr = NULL;
+    for (int i = 0; i < 1000; i++) {
+        wbi_shm_fabric.poll(server.lane);
+    }
+    ck_assert(!confirmed); /* the client has done nothing yet */
+    test_until_flag(&server, &client, &confirmed);
+    /* What comes in its place is another slab. */
+    TEST_OK(server.registrar.reg(server.registrar.context, &slab, &mr));
+    offer = offer_slab(4096, 4096);
+    make_readable(&offer);
+    read_all(&offer);
+}
+END_TEST
+
+START_TEST(a_slab_that_leaves_in_mid_read_waits_for_it)
+{
+    struct wbi_offer offer = offer_slab(0, 8000000);
+    make_readable(&offer);
+    struct test_read read;
+    test_read_of(&read, &offer, 0, offer.len, landing);
+    TEST_OK(wbi_shm_fabric.read(at_client->channel, &read.read));
+    while (read.read.progress == 0) {
+        wbi_shm_fabric.poll(client.lane);
+    }
+    bool confirmed = false;
+    server.registrar.dereg(server.registrar.context, mr, on_confirmed, &confirmed);
+    mr = NULL;
+    test_until_flag(&client, NULL, &read.ended);
+    TEST_OK(read.status);
+    ck_assert(test_filled(landing, 8000000, 7));
+    ck_assert(!confirmed);
+    test_until_flag(&server, &client, &confirmed);
+}
+END_TEST
+
+START_TEST(a_slab_without_peers_is_confirmed_at_once)
+{
+    struct test_side alone;
+    test_side_open(&alone, 0);
+    struct wbi_region other = test_slab(65536);
+    struct wbi_mr *registration;
+    bool confirmed = false;
+    TEST_OK(alone.registrar.reg(alone.registrar.context, &other, &registration));
+    alone.registrar.dereg(alone.registrar.context, registration, on_confirmed, &confirmed);
+    ck_assert(confirmed);
+    test_slab_free(&other);
+    test_side_close(&alone);
+}
+END_TEST
+
+START_TEST(closing_confirms_what_the_peer_was_told)
+{
+    struct wbi_offer offer = offer_slab(0, 4096);
+    make_readable(&offer);
+    bool confirmed = false;
+    server.registrar.dereg(server.registrar.context, mr, on_confirmed, &confirmed);
+    mr = NULL;
+    ck_assert(!confirmed);
+    test_end_close(at_server);
+    ck_assert(confirmed);
+}
+END_TEST
+
+START_TEST(unsealed_memory_is_no_slab)
+{
+    struct wbi_region wrong = slab;
+    struct wbi_mr *registration;
+    wrong.bytes /= 2;
+    ck_assert_int_eq(server.registrar.reg(server.registrar.context, &wrong, &registration),
+                     WB_ERR_INVALID);
+}
+END_TEST
+
+/*
+ * The owner takes its chunk back and writes to it while the reader is at it. A READ that ends well
+ * has bytes of one offer only.
+ */
+struct takeback {
+    _Atomic bool stop;
+    struct wbi_offer offer;
+    uint64_t offers;
+};
+
+static void *run_takeback(void *argument)
+{
+    struct takeback *owner = argument;
+    while (!atomic_load(&owner->stop)) {
+        memset(slab.base, (int)(++owner->offers & 0x7f), 1 << 20);
+        owner->offer = offer_slab(0, 1 << 20);
+        TEST_OK(wbi_shm_fabric.offer(at_server->channel, &owner->offer));
+        uint8_t *slot;
+        if (wbi_shm_fabric.reserve(at_server->channel, sizeof owner->offer, false, &slot) ==
+            WB_OK) {
+            memcpy(slot, &owner->offer, sizeof owner->offer);
+            wbi_shm_fabric.send(at_server->channel, sizeof owner->offer);
+        }
+        for (uint64_t i = 0; i < owner->offers % 64; i++) {
+            wbi_shm_fabric.poll(server.lane);
+        }
+        TEST_OK(wbi_shm_fabric.revoke(at_server->channel, &owner->offer));
+        memset(slab.base, 0xff, 1 << 20);
+    }
+    return NULL;
+}
+
+static bool one_value(const uint8_t *bytes, size_t len)
+{
+    return bytes[0] != 0xff && memcmp(bytes, bytes + 1, len - 1) == 0;
+}
+
+START_TEST(what_is_kept_is_never_torn)
+{
+    struct wbi_offer first = offer_slab(0, 8);
+    make_readable(&first);
+    struct takeback owner = {.stop = false};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, run_takeback, &owner), 0);
+    unsigned revoked = 0;
+    for (uint64_t round = 1; round <= 300; round++) {
+        uint64_t before = at_client->messages;
+        test_until_count(&client, NULL, &at_client->messages, before + 1);
+        struct wbi_offer offer;
+        memcpy(&offer, at_client->last, sizeof offer); /* the newest that has come */
+        struct test_read read;
+        test_read_of(&read, &offer, 0, offer.len, landing);
+        TEST_OK(wbi_shm_fabric.read(at_client->channel, &read.read));
+        test_until_flag(&client, NULL, &read.ended);
+        ck_assert(read.status == WB_ERR_REVOKED || read.status == WB_OK);
+        ck_assert(read.status == WB_ERR_REVOKED || one_value(landing, offer.len));
+        revoked += read.status == WB_ERR_REVOKED;
+    }
+    atomic_store(&owner.stop, true);
+    pthread_join(thread, NULL);
+    ck_assert_uint_gt(revoked, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("shm withdrawal");
+    TCase *tests = tcase_create("withdrawal");
+    tcase_set_timeout(tests, 100);
+    tcase_add_checked_fixture(tests, meet, part);
+    tcase_add_test(tests, revocation_in_mid_read);
+    tcase_add_test(tests, the_reader_closes_in_mid_read);
+    tcase_add_test(tests, the_owner_closes_in_mid_read);
+    tcase_add_test(tests, a_slab_that_leaves_is_confirmed_when_the_peer_has_unmapped_it);
+    tcase_add_test(tests, a_slab_that_leaves_in_mid_read_waits_for_it);
+    tcase_add_test(tests, a_slab_without_peers_is_confirmed_at_once);
+    tcase_add_test(tests, closing_confirms_what_the_peer_was_told);
+    tcase_add_test(tests, unsealed_memory_is_no_slab);
+    tcase_add_test(tests, what_is_kept_is_never_torn);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
