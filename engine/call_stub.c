@@ -13,7 +13,7 @@
 static const struct wb_call_options no_options;
 
 enum {
-    WBI_ROOM_SLACK = 4096
+    ROOM_SLACK = 4096
 }; /* so that the rounding of several landings fits in what the caller reserved */
 
 void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
@@ -36,15 +36,18 @@ static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_gro
         return WB_OK;
     }
     struct wb_engine *engine = call->lane->engine;
-    if (reply_bytes > engine->config.budget_bytes) {
-        return wbi_error(WB_ERR_BUDGET, "reply_bytes %llu is more than the budget of %llu bytes",
-                         (unsigned long long)reply_bytes,
-                         (unsigned long long)engine->config.budget_bytes);
+    uint64_t budget = engine->config.budget_bytes;
+    if (reply_bytes > budget - ROOM_SLACK) {
+        return wbi_error(WB_ERR_BUDGET,
+                         "reply_bytes %llu is more than a budget of %llu bytes can hold",
+                         (unsigned long long)reply_bytes, (unsigned long long)budget);
     }
-    int status = wbi_rma_alloc(engine->allocator, (size_t)reply_bytes + WBI_ROOM_SLACK, may_grow,
-                               &call->room);
-    call->room_bytes = status == WB_OK ? reply_bytes + WBI_ROOM_SLACK : 0;
-    return status;
+    int status =
+        wbi_rma_alloc(engine->allocator, (size_t)reply_bytes + ROOM_SLACK, may_grow, &call->room);
+    call->room_bytes = status == WB_OK ? reply_bytes + ROOM_SLACK : 0;
+    return status == WB_OK ? WB_OK
+                           : wbi_error(status, "no %llu bytes of the pool for the reply: %s",
+                                       (unsigned long long)reply_bytes, wb_status_text(status));
 }
 
 /* What the wire cannot express (71 minutes and more) is no deadline for the server; the caller has

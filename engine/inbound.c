@@ -111,26 +111,28 @@ static uint64_t stage_bytes(const struct wbi_inbound *in)
     return total;
 }
 
-/* Requests together land in half of the budget: what their handlers need to go on must not be what
- * others wait with. One alone may have all of it. */
-static int admit(struct wbi_inbound *in)
+/*
+ * Requests together begin to land in half of the budget: what their handlers need to go on must not
+ * be what others wait with. One alone may have all of it. New ones wait behind those that wait
+ * already, as long as there are others whose end may help. One that has landed a part is in, and
+ * asks the pool alone.
+ */
+static int admit(const struct wbi_inbound *in)
 {
-    struct wbi_lane *lane = in->lane;
+    const struct wbi_lane *lane = in->lane;
     uint64_t budget = lane->engine->config.budget_bytes;
     uint64_t bytes = stage_bytes(in);
-    uint64_t others = lane->landed_bytes - in->landed_bytes;
     if (in->header.kind != WBI_REQUEST) {
         return WB_OK;
     }
     if (bytes > budget) {
         return WB_ERR_BUDGET;
     }
-    /* those that wait already go first */
-    return lane->queueing == 0 &&
-                   (others == 0 ||
-                    bytes <= budget / 2 - (others < budget / 2 ? others : budget / 2))
-               ? WB_OK
-               : WB_AGAIN;
+    if (in->landed_bytes > 0 || lane->landed_bytes == 0) {
+        return WB_OK;
+    }
+    bool fits = lane->landed_bytes < budget / 2 && bytes <= budget / 2 - lane->landed_bytes;
+    return lane->queueing == 0 && fits ? WB_OK : WB_AGAIN;
 }
 
 static void count_landed(struct wbi_inbound *in, uint64_t bytes)

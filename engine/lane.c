@@ -67,7 +67,7 @@ static struct wbi_parcel *take_inbox(struct wbi_lane *lane)
     return oldest;
 }
 
-static void drain_inbox(struct wbi_lane *lane)
+void wbi_lane_drain(struct wbi_lane *lane)
 {
     struct wbi_parcel *parcel = take_inbox(lane);
     while (parcel != NULL) {
@@ -88,7 +88,7 @@ void wbi_lane_leave(struct wbi_lane *lane)
 {
     do {
         if (inbox_waits(lane)) {
-            drain_inbox(lane);
+            wbi_lane_drain(lane);
         }
         /* a full fence: whoever submits after our last look sees the lane free, or we see his
          * parcel below */
@@ -107,7 +107,7 @@ void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel)
     if (entry == WBI_LANE_ENTERED) {
         wbi_lane_leave(lane);
     } else if (entry == WBI_LANE_NESTED) {
-        drain_inbox(lane);
+        wbi_lane_drain(lane);
     }
 }
 
@@ -164,7 +164,7 @@ bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer)
 
 void wbi_lane_bury(struct wbi_lane *lane)
 {
-    drain_inbox(lane); /* a parcel there may name a peer that is about to go */
+    wbi_lane_drain(lane); /* a parcel there may name a peer that is about to go */
     while (lane->dying != NULL) {
         struct wb_peer *peer = lane->dying;
         lane->dying = peer->dying_next;
@@ -176,7 +176,7 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look)
 {
     lane->inside = true;
     if (inbox_waits(lane)) {
-        drain_inbox(lane);
+        wbi_lane_drain(lane);
     }
     int done = lane->fabric->poll(lane->port);
     if (lane->busy != NULL) {
@@ -233,7 +233,7 @@ void wbi_lane_close(struct wbi_lane *lane)
         return;
     }
     wbi_lane_enter_waiting(lane);
-    drain_inbox(lane);
+    wbi_lane_drain(lane);
     while (lane->peers != NULL) {
         struct wb_peer *peer = lane->peers;
         bool buried = peer->dying && !wbi_lane_is_dying(lane, peer);

@@ -69,6 +69,9 @@ void wbi_lane_leave(struct wbi_lane *lane);
 /* Whether the calling thread holds the lane. */
 bool wbi_lane_is_mine(struct wbi_lane *lane);
 
+/* Lane thread: sends what came into the inbox. */
+void wbi_lane_drain(struct wbi_lane *lane);
+
 /* Any thread: hands a parcel to whoever holds the lane. */
 void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel);
 

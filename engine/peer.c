@@ -7,13 +7,16 @@
 #include "engine/engine.h"
 #include "engine/lane.h"
 
-enum { WBI_CREDITS_KEPT = 4 }; /* that every peer gets, whatever the others have */
+enum {
+    CREDITS_KEPT = 4,     /* that every peer gets, whatever the others have */
+    MOST_ENDS_A_LOOK = 64 /* calls that one look at the clock ends */
+};
 
 /* Credits for a new peer: what every peer gets, and a fair part of what is shared. */
 static uint32_t grant_credits(struct wbi_lane *lane)
 {
     uint32_t wanted = lane->engine->config.credits;
-    uint32_t kept = wanted < WBI_CREDITS_KEPT ? wanted : WBI_CREDITS_KEPT;
+    uint32_t kept = wanted < CREDITS_KEPT ? wanted : CREDITS_KEPT;
     uint32_t part = lane->shared_credits / 4;
     uint32_t more = wanted - kept < part ? wanted - kept : part;
     lane->shared_credits -= more;
@@ -100,7 +103,7 @@ static void retire(struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
     uint32_t wanted = lane->engine->config.credits;
-    uint32_t kept = wanted < WBI_CREDITS_KEPT ? wanted : WBI_CREDITS_KEPT;
+    uint32_t kept = wanted < CREDITS_KEPT ? wanted : CREDITS_KEPT;
     lane->shared_credits += peer->granted - kept;
     lane->peer_count--;
     for (struct wb_peer **at = &lane->busy; peer->busy && *at != NULL; at = &(*at)->busy_next) {
@@ -168,8 +171,10 @@ static bool expired(struct wb_call *call, uint64_t now)
 static void expire_calls(struct wb_peer *peer, uint64_t now)
 {
     struct wb_call *call = peer->calls;
-    while (call != NULL && !peer->dying) {
+    unsigned ended = 0; /* each restarts the walk: the rest is for the next look */
+    while (call != NULL && !peer->dying && ended < MOST_ENDS_A_LOOK) {
         if (expired(call, now)) {
+            ended++;
             wbi_call_end(call, WB_ERR_TIMED_OUT, NULL);
             call = peer->calls; /* ending one may have ended others */
         } else {
@@ -281,6 +286,7 @@ void wb_peer_close(struct wb_peer *peer)
     }
     struct wbi_lane *lane = peer->lane;
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    wbi_lane_drain(lane); /* a parcel there may name this peer */
     peer->handles--;
     if (!peer->accepted) {
         wbi_peer_fail(peer, WB_ERR_CLOSED, "closed by its owner");

@@ -190,9 +190,10 @@ int wb_progress(struct wb_engine *engine)
     /* a program may call this seldom, from a loop of its own, and deadlines have to be kept all the
      * same */
     uint32_t idle = atomic_load_explicit(&engine->idle, memory_order_relaxed);
-    int done = turn_all(engine, idle % IDLE_PROGRESS_A_LOOK == IDLE_PROGRESS_A_LOOK - 1);
-    if (done == 0) {
-        atomic_store_explicit(&engine->idle, idle + 1, memory_order_relaxed);
+    bool looked = idle >= IDLE_PROGRESS_A_LOOK;
+    int done = turn_all(engine, looked);
+    if (looked || done == 0) {
+        atomic_store_explicit(&engine->idle, looked ? 0 : idle + 1, memory_order_relaxed);
     }
     hand_over(engine);
     return done;

@@ -42,10 +42,19 @@ static struct wbi_shm_mapping *new_mapping(const struct stat *file, void *base, 
     return mapping;
 }
 
+/* Whether all of the file has pages: to populate a sparse one would be to allocate what its maker
+ * only claims. */
+static bool is_full(int fd, size_t bytes)
+{
+    struct stat seen;
+    return fstat(fd, &seen) == 0 && (uint64_t)seen.st_blocks * 512 >= bytes;
+}
+
 static int map_file(int fd, size_t bytes, bool writable, bool populate, void **base)
 {
     int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    void *at = mmap(NULL, bytes, protection, MAP_SHARED | (populate ? MAP_POPULATE : 0), fd, 0);
+    int flags = MAP_SHARED | (populate && is_full(fd, bytes) ? MAP_POPULATE : 0);
+    void *at = mmap(NULL, bytes, protection, flags, fd, 0);
     if (at == MAP_FAILED) {
         return wbi_error(errno == ENOMEM ? WB_ERR_NO_MEMORY : WB_ERR_SYSTEM,
                          "mmap of %zu bytes of shared memory: %s", bytes, strerror(errno));

@@ -64,8 +64,9 @@ WB_API int wb_engine_create(const struct wb_engine_config *config, struct wb_eng
  */
 WB_API void wb_engine_destroy(struct wb_engine *engine);
 
-/* What the last failing function on this thread has to say: one line that names the thing and what
- * to do. Never NULL; overwritten by the next failure on this thread. */
+/* What the last failing function of this header or of an action's stubs on this thread has to say:
+ * one line that names the thing and what to do. Never NULL; overwritten by the next failure on this
+ * thread. wb_rma_vector_* say all they know by their status. */
 WB_API const char *wb_last_error(void);
 
 /* The engine's pool. Borrowed: it ends with the engine. */

@@ -141,12 +141,12 @@ int test_bundle_call(struct wb_peer *peer, const struct test_bundle *in, struct 
 {
     struct wb_call *call = NULL;
     struct wb_reader reader;
-    uint64_t started_us = 0;
+    struct wb_call_options left = {0};
     *out = (struct test_bundle){0};
     int status = begin(peer, in, options, &call);
     while (status == WB_AGAIN) {
-        status = wb_call_await_room(peer, options, &started_us);
-        status = status == WB_OK ? begin(peer, in, options, &call) : status;
+        status = wb_call_await_room(peer, options, &left);
+        status = status == WB_OK ? begin(peer, in, &left, &call) : status;
     }
     if (status != WB_OK) {
         return status;

@@ -1,7 +1,8 @@
 #include "tests/engine/forge.h"
 
-#include <check.h>
 #include <string.h>
+
+#include "tests/support/program.h"
 
 void test_forge_header(struct test_forgery *forgery, const struct wbi_header *header)
 {
@@ -11,7 +12,7 @@ void test_forge_header(struct test_forgery *forgery, const struct wbi_header *he
 
 void test_forge_bytes(struct test_forgery *forgery, const void *bytes, size_t len)
 {
-    ck_assert_uint_le(forgery->len + len, sizeof forgery->bytes);
+    test_check(forgery->len + len <= sizeof forgery->bytes, "the forgery is too long");
     memcpy(forgery->bytes + forgery->len, bytes, len);
     forgery->len += len;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <waybill/version.h>
 
+#include "tests/support/program.h"
+
 enum { STRIDE = TEST_STRANGER_EAGER + 64 };
 
 /* ---- what the fabric tells it ---- */
@@ -166,7 +168,7 @@ void test_stranger_hang_up(struct test_stranger *stranger)
 bool test_stranger_say(struct test_stranger *stranger, const void *bytes, size_t len, bool control)
 {
     uint8_t *slot;
-    ck_assert(stranger->channel != NULL && stranger->lost == 0);
+    test_check(stranger->channel != NULL && stranger->lost == 0, "there is no channel");
     if (stranger->fabric->reserve(stranger->channel, len, control, &slot) != WB_OK) {
         return false;
     }
@@ -182,6 +184,6 @@ void test_stranger_turn(struct test_stranger *stranger)
 
 const struct test_heard *test_stranger_last(const struct test_stranger *stranger)
 {
-    ck_assert_uint_gt(stranger->heard_count, 0);
+    test_check(stranger->heard_count > 0, "nothing was heard");
     return &stranger->heard[(stranger->heard_count - 1) % TEST_STRANGER_HEARD];
 }

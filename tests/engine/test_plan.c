@@ -138,33 +138,38 @@ static void assert_tiles(const struct wbi_plan_input *input, const struct wbi_pl
     size_t record = wbi_chunk_record_size(input->key_bytes);
     size_t list = input->index_chunks * wbi_chunk_record_size(0) + (size_t)input->offered * record;
     size_t at = wbi_header_bytes(input->kind);
-    ck_assert_uint_eq(plan->chunk_count, input->index_chunks + input->offered);
-    ck_assert_uint_eq(plan->list_bytes, list);
-    ck_assert_uint_eq(plan->archive_bytes, input->archive_bytes);
+    test_check(plan->chunk_count == input->index_chunks + input->offered,
+               "plan->chunk_count is %zu", (size_t)plan->chunk_count);
+    test_check(plan->list_bytes == list, "plan->list_bytes is %zu", (size_t)plan->list_bytes);
+    test_check(plan->archive_bytes == input->archive_bytes, "plan->archive_bytes is %zu",
+               (size_t)plan->archive_bytes);
     if (plan->leased) {
-        ck_assert_uint_eq(plan->lease_at, at);
+        test_check(plan->lease_at == at, "plan->lease_at is %zu", (size_t)plan->lease_at);
         at += WBI_ID_BYTES;
     }
-    ck_assert_uint_eq(plan->releases_at, at);
+    test_check(plan->releases_at == at, "plan->releases_at is %zu", (size_t)plan->releases_at);
     at += (size_t)plan->releases * WBI_ID_BYTES;
     if (plan->long_archive) {
-        ck_assert_uint_eq(plan->archive_record_at, at);
+        test_check(plan->archive_record_at == at, "plan->archive_record_at is %zu",
+                   (size_t)plan->archive_record_at);
         at += record;
     }
     if (plan->long_list) {
-        ck_assert_uint_eq(plan->list_record_at, at);
+        test_check(plan->list_record_at == at, "plan->list_record_at is %zu",
+                   (size_t)plan->list_record_at);
         at += record;
     } else {
-        ck_assert_uint_eq(plan->list_at, at);
+        test_check(plan->list_at == at, "plan->list_at is %zu", (size_t)plan->list_at);
         at += list;
     }
     if (!plan->long_archive) {
-        ck_assert_uint_eq(plan->archive_at, at);
-        ck_assert_uint_le(input->archive_bytes, SIZE_MAX - at);
+        test_check(plan->archive_at == at, "plan->archive_at is %zu", (size_t)plan->archive_at);
+        test_check(input->archive_bytes <= SIZE_MAX - at, "input->archive_bytes is %zu",
+                   (size_t)input->archive_bytes);
         at += input->archive_bytes;
     }
-    ck_assert_uint_eq(plan->bytes, at);
-    ck_assert_uint_le(plan->bytes, input->eager_bytes);
+    test_check(plan->bytes == at, "plan->bytes is %zu", (size_t)plan->bytes);
+    test_check(plan->bytes <= input->eager_bytes, "plan->bytes is %zu", (size_t)plan->bytes);
 }
 
 static void assert_sensible(const struct wbi_plan_input *input, const struct wbi_plan *plan)
@@ -172,10 +177,10 @@ static void assert_sensible(const struct wbi_plan_input *input, const struct wbi
     size_t whole = wbi_header_bytes(input->kind) + (plan->chunk_count > 0 ? WBI_ID_BYTES : 0) +
                    plan->list_bytes;
     bool fits = whole <= input->eager_bytes && input->archive_bytes <= input->eager_bytes - whole;
-    ck_assert_uint_le(plan->releases, input->releases);
-    ck_assert(plan->leased == (plan->chunk_count > 0 || plan->long_archive));
-    ck_assert(!plan->long_list || plan->chunk_count > 0);
-    ck_assert(fits == (!plan->long_archive && !plan->long_list));
+    test_check(plan->releases <= input->releases, "plan->releases is %zu", (size_t)plan->releases);
+    test_check(plan->leased == (plan->chunk_count > 0 || plan->long_archive), "not sensible");
+    test_check(!plan->long_list || plan->chunk_count > 0, "not sensible");
+    test_check(fits == (!plan->long_archive && !plan->long_list), "not sensible");
 }
 
 START_TEST(test_every_parcel)
@@ -196,7 +201,7 @@ START_TEST(test_every_parcel)
             .eager_bytes =
                 WBI_EAGER_MIN + test_pattern_random(&seed) % (65536 - WBI_EAGER_MIN + 1)};
         struct wbi_plan plan;
-        ck_assert_int_eq(wbi_plan(&input, &plan), WB_OK);
+        test_check(wbi_plan(&input, &plan) == WB_OK, "no plan");
         assert_tiles(&input, &plan);
         assert_sensible(&input, &plan);
     }

@@ -44,7 +44,7 @@ START_TEST(test_noise)
     unsigned thrown_out = 0;
     test_scene_open(&scene, NULL);
     test_scene_meet(&scene);
-    for (unsigned i = 0; i < test_scaled(1500); i++) {
+    for (unsigned i = 0; i < test_scaled(400); i++) {
         size_t len = 1 + test_pattern_random(&seed) % 300;
         for (size_t at = 0; at < len; at++) {
             uint64_t dice = test_pattern_random(&seed);
@@ -55,11 +55,11 @@ START_TEST(test_noise)
             thrown_out++;
             test_scene_meet(&scene);
         }
-        if (i % 100 == 0) {
+        if (i % 50 == 0) {
             test_scene_assert_serves(&scene);
         }
     }
-    ck_assert_uint_gt(thrown_out, 100);
+    ck_assert_uint_gt(thrown_out, 10);
     test_scene_close(&scene);
 }
 END_TEST
@@ -72,7 +72,7 @@ START_TEST(test_almost_right)
     struct wbi_offer offer = {.data = raw, .len = sizeof raw};
     test_scene_open(&scene, NULL);
     test_scene_meet(&scene);
-    for (unsigned i = 0; i < test_scaled(1500); i++) {
+    for (unsigned i = 0; i < test_scaled(400); i++) {
         ck_assert_int_eq(scene.fabric->offer(scene.stranger.channel, &offer), WB_OK);
         struct wbi_header header = test_forge_request(&echo_action, i, WBI_FLAG_LEASED, 3);
         struct wbi_chunk_record first = test_forge_index(0, 9), second = test_forge_index(9, 2),
@@ -94,7 +94,7 @@ START_TEST(test_almost_right)
         } else {
             scene.fabric->retire(scene.stranger.channel, &offer);
         }
-        if (i % 100 == 0) {
+        if (i % 50 == 0) {
             test_scene_assert_serves(&scene);
         }
     }
@@ -236,12 +236,13 @@ START_TEST(test_chunks_for_nothing)
     ck_assert(test_scene_say(&scene, forgery.bytes, forgery.len));
     scene.stranger.deaf = true;
     unsigned said = 0;
-    while (scene.stranger.lost == 0 && said < 100000) {
+    /* one who does not take out what is there does not see the end either */
+    while (test_scene_stats(&scene).protocol_errors == 0 && said < 100000) {
         said += test_stranger_say(&scene.stranger, forgery.bytes, forgery.len, false);
         test_scene_turn(&scene);
     }
-    ck_assert_msg(scene.stranger.lost != 0, "%u releases are kept for one who does not listen",
-                  said);
+    ck_assert_msg(test_scene_stats(&scene).protocol_errors == 1,
+                  "%u releases are kept for one who does not listen", said);
     scene.stranger.deaf = false;
     test_scene_close(&scene);
 }
@@ -284,7 +285,7 @@ START_TEST(test_hanging_up)
     static uint8_t raw[200000];
     struct wbi_offer offer = {.data = raw, .len = sizeof raw};
     test_scene_open(&scene, NULL);
-    for (unsigned i = 0; i < test_scaled(200); i++) {
+    for (unsigned i = 0; i < test_scaled(160); i++) {
         struct wbi_header header =
             test_forge_request(i % 2 ? &never_action : &echo_action, i, WBI_FLAG_LEASED, 3);
         struct wbi_chunk_record first = test_forge_index(0, 9), second = test_forge_index(9, 2);
