@@ -57,18 +57,20 @@ uint32_t wbi_deadline_on_wire(uint64_t left_us)
     return left_us <= UINT32_MAX ? (uint32_t)left_us : 0;
 }
 
-/* A call in state WRITING for this peer; nothing is held yet. */
-static int take_call(struct wb_peer *peer, struct wb_action *action,
-                     const struct wb_call_options *options, struct wb_call **taken)
+/* A call in state WRITING for this peer, holding nothing yet; or NULL, with *status. */
+static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
+                                 const struct wb_call_options *options, int *status)
 {
     struct wbi_lane *lane = peer->lane;
     if (atomic_load_explicit(&peer->state, memory_order_acquire) == WB_PEER_LOST) {
-        return wbi_error(WB_ERR_NOT_SENT, "%s: the peer is lost; connect anew", peer->url);
+        *status = wbi_error(WB_ERR_NOT_SENT, "%s: the peer is lost; connect anew", peer->url);
+        return NULL;
     }
     struct wb_call *call = wbi_call_take(&lane->calls);
     if (call == NULL) {
-        return wbi_error(WB_AGAIN, "%s: %u calls are open already (max_calls)", peer->url,
-                         lane->calls.count);
+        *status = wbi_error(WB_AGAIN, "%s: %u calls are open already (max_calls)", peer->url,
+                            lane->calls.count);
+        return NULL;
     }
     atomic_store_explicit(&call->state, WBI_CALL_WRITING, memory_order_relaxed);
     call->peer = peer;
@@ -97,8 +99,7 @@ static int take_call(struct wb_peer *peer, struct wb_action *action,
         .action = atomic_load_explicit(&action->id, memory_order_relaxed),
         .signature = atomic_load_explicit(&action->signature, memory_order_relaxed),
         .deadline_us = wbi_deadline_on_wire(call->timeout_us)};
-    *taken = call;
-    return WB_OK;
+    return call;
 }
 
 static void give_call(struct wb_call *call)
@@ -110,10 +111,10 @@ static void give_call(struct wb_call *call)
 int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct wb_sizer *sizer,
                   const struct wb_call_options *options, struct wb_writer *writer)
 {
-    struct wb_call *call = NULL;
+    int status = WB_OK;
     options = options != NULL ? options : &no_options;
-    int status = take_call(peer, action, options, &call);
-    if (status != WB_OK) {
+    struct wb_call *call = take_call(peer, action, options, &status);
+    if (call == NULL) {
         return status;
     }
     struct wbi_lane *lane = peer->lane;

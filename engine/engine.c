@@ -19,32 +19,34 @@ const struct wbi_fabric *wbi_fabric_at(unsigned index)
     return index < FABRIC_COUNT ? fabrics[index] : NULL;
 }
 
-int wbi_engine_route(struct wb_engine *engine, const char *url, struct wbi_lane **lane,
-                     const char **address)
+struct wbi_lane *wbi_engine_route(struct wb_engine *engine, const char *url, const char **address,
+                                  int *status)
 {
     const char *mark = url != NULL ? strstr(url, "://") : NULL;
     if (mark == NULL) {
-        return wbi_error(WB_ERR_BAD_URL, "%s: an address looks like shm://NAME",
-                         url != NULL ? url : "(null)");
+        *status = wbi_error(WB_ERR_BAD_URL, "%s: an address looks like shm://NAME",
+                            url != NULL ? url : "(null)");
+        return NULL;
     }
     for (unsigned i = 0; i < engine->lane_count; i++) {
         const char *scheme = engine->lanes[i]->fabric->scheme;
         if (strlen(scheme) == (size_t)(mark - url) && strncmp(url, scheme, strlen(scheme)) == 0) {
-            *lane = engine->lanes[i];
             *address = mark + 3;
-            return engine->lanes[i]->fabric->check_address(*address);
+            *status = engine->lanes[i]->fabric->check_address(*address);
+            return *status == WB_OK ? engine->lanes[i] : NULL;
         }
     }
-    return wbi_error(WB_ERR_NO_FABRIC,
-                     "%s: no fabric of that scheme can be used here; wb_info says why", url);
+    *status = wbi_error(WB_ERR_NO_FABRIC,
+                        "%s: no fabric of that scheme can be used here; wb_info says why", url);
+    return NULL;
 }
 
 int wb_listen(struct wb_engine *engine, const char *url)
 {
-    struct wbi_lane *lane;
-    const char *address;
-    int status = wbi_engine_route(engine, url, &lane, &address);
-    if (status != WB_OK) {
+    const char *address = NULL;
+    int status = WB_OK;
+    struct wbi_lane *lane = wbi_engine_route(engine, url, &address, &status);
+    if (lane == NULL) {
         return status;
     }
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);

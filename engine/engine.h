@@ -36,10 +36,10 @@ int wbi_config_check(const struct wb_engine_config *config);
 /* Fabric number `index` of those that were built in, or NULL. */
 const struct wbi_fabric *wbi_fabric_at(unsigned index);
 
-/* The lane for a URL, and the address behind its scheme. WB_ERR_BAD_URL, WB_ERR_NO_FABRIC with
- * words. */
-int wbi_engine_route(struct wb_engine *engine, const char *url, struct wbi_lane **lane,
-                     const char **address);
+/* The lane for a URL, with the address behind its scheme; or NULL, with *status WB_ERR_BAD_URL or
+ * WB_ERR_NO_FABRIC and words. */
+struct wbi_lane *wbi_engine_route(struct wb_engine *engine, const char *url, const char **address,
+                                  int *status);
 
 /* Wakes threads that wait for something other than the descriptor. Any thread. */
 void wbi_engine_notify(struct wb_engine *engine);

@@ -231,10 +231,10 @@ const char *wb_peer_reason(const struct wb_peer *peer)
 
 int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **out)
 {
-    struct wbi_lane *lane;
-    const char *address;
-    int status = wbi_engine_route(engine, url, &lane, &address);
-    if (status != WB_OK) {
+    const char *address = NULL;
+    int status = WB_OK;
+    struct wbi_lane *lane = wbi_engine_route(engine, url, &address, &status);
+    if (lane == NULL) {
         return status;
     }
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);

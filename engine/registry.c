@@ -22,7 +22,8 @@ void wbi_registry_close(struct wbi_registry *registry)
     pthread_mutex_destroy(&registry->writing);
 }
 
-static int publish(struct wbi_registry *registry, struct wbi_entry *entry)
+/* Adds the entry, unless there is one with its id already, which is returned. */
+static const struct wbi_entry *publish(struct wbi_registry *registry, struct wbi_entry *entry)
 {
     _Atomic(struct wbi_entry *) *bucket = &registry->buckets[entry->id % WBI_REGISTRY_BUCKETS];
     pthread_mutex_lock(&registry->writing);
@@ -32,9 +33,7 @@ static int publish(struct wbi_registry *registry, struct wbi_entry *entry)
         atomic_store_explicit(bucket, entry, memory_order_release);
     }
     pthread_mutex_unlock(&registry->writing);
-    return present == NULL ? WB_OK
-                           : wbi_error(WB_ERR_EXISTS, "action %s: %s is registered already",
-                                       entry->name, present->name);
+    return present;
 }
 
 int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_serve_fn serve,
@@ -54,9 +53,11 @@ int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_se
                                 .handler = handler,
                                 .user = user,
                                 .name = action->name};
-    int status = publish(&engine->registry, entry);
-    if (status != WB_OK) {
+    const struct wbi_entry *present = publish(&engine->registry, entry);
+    if (present != NULL) {
         free(entry);
+        return wbi_error(WB_ERR_EXISTS, "action %s: %s is registered already", action->name,
+                         present->name);
     }
-    return status;
+    return WB_OK;
 }

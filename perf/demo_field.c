@@ -44,7 +44,8 @@ static int field_create(struct demo *demo, enum demo_path path, struct field *fi
     } else {
         data = field->plain = malloc(demo->doubles * sizeof(double));
         if (data == NULL) {
-            return say(EXIT_FAILURE, "no memory for %zu doubles", demo->doubles);
+            say(EXIT_FAILURE, "no memory for %zu doubles", demo->doubles);
+            return EXIT_FAILURE;
         }
     }
     for (size_t i = 0; i < demo->doubles; i++) {

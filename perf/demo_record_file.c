@@ -147,35 +147,37 @@ static bool read_object(struct text *text, struct record *record)
     return whole || fail(text, "\"ids\", \"string\" and \"string_count\" before");
 }
 
-/* Reads the whole file into *text. */
-static int read_file(struct text *text, const char *path)
+/* Reads the whole file into *text; *why says what failed. */
+static bool read_all(struct text *text, FILE *file, const char **why)
 {
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return say(EXIT_FAILURE, "cannot read %s: %s; give the file with --record", path,
-                   strerror(errno));
-    }
     text->begin = malloc(FILE_MAX + 1);
-    text->length = text->begin != NULL ? fread(text->begin, 1, FILE_MAX, file) : 0;
-    bool broken = text->begin == NULL || ferror(file) != 0;
-    bool too_long = !broken && fgetc(file) != EOF;
-    int error = errno;
-    fclose(file);
-    if (broken || too_long) {
-        return say(EXIT_FAILURE, "cannot read %s: %s", path,
-                   too_long ? "it is larger than 16 MiB" : strerror(error));
+    if (text->begin == NULL) {
+        *why = "no memory";
+        return false;
     }
+    text->length = fread(text->begin, 1, FILE_MAX, file);
     text->begin[text->length] = '\0';
     text->at = text->begin;
-    return 0;
+    *why = ferror(file) ? strerror(errno) : "it is larger than 16 MiB";
+    return !ferror(file) && fgetc(file) == EOF;
 }
 
 int record_read(struct record *record, const char *path)
 {
     struct text text = {0};
     *record = (struct record){0};
-    int wrong = read_file(&text, path);
-    if (wrong == 0 && !read_object(&text, record)) {
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return say(EXIT_FAILURE, "cannot read %s: %s; give the file with --record", path,
+                   strerror(errno));
+    }
+    const char *why = "";
+    bool whole = read_all(&text, file, &why);
+    fclose(file);
+    int wrong = 0;
+    if (!whole) {
+        wrong = say(EXIT_FAILURE, "cannot read %s: %s", path, why);
+    } else if (!read_object(&text, record)) {
         wrong = say(EXIT_FAILURE, "%s: expected %s at byte %td", path, text.failed,
                     text.at - text.begin);
     }

@@ -16,7 +16,7 @@ struct figures {
     uint64_t ticks;        /* that they took */
 };
 
-/* Counts a burst; its calls are in rtt already. */
+/* Counts a burst of at least one call; its calls are in rtt already. */
 static inline void figures_add_burst(struct figures *f, uint64_t calls, uint64_t bytes,
                                      uint64_t ticks)
 {

@@ -171,12 +171,12 @@ int floor_ping(struct floor *floor, uint64_t ticks, struct figures *figures)
     if (wrong != 0) {
         return wrong;
     }
-    uint64_t start = ticks_now(), end = start, trips = 0;
-    while (wrong == 0 && end - start < ticks) {
+    uint64_t start = ticks_now(), end, trips = 0;
+    do {
         wrong = make_trips(floor, PROBE_TRIPS, &figures->rtt);
         trips += PROBE_TRIPS + 1; /* the first of them is not in the histogram */
         end = ticks_now();
-    }
+    } while (wrong == 0 && end - start < ticks);
     figures_add_burst(figures, trips, trips * sizeof(uint64_t), end - start);
     return wrong == 0 ? echo_end(floor) : wrong;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <waybill/engine.h>
@@ -142,12 +143,14 @@ static int set_choice(const char *option, const char *text, const char *const na
                       size_t first, int *choice)
 {
     char list[80] = "";
+    size_t used = 0;
     *choice = index_of(text, names, count);
     if (*choice >= (int)first) {
         return 0;
     }
-    for (size_t i = first; i < count; i++) {
-        strcat(strcat(list, i > first ? ", " : ""), names[i]);
+    for (size_t i = first; i < count && used < sizeof list; i++) {
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > first ? ", " : "",
+                                 names[i]);
     }
     return say(EXIT_USAGE, "--%s %s: not one of %s", option, text, list);
 }

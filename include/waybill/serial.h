@@ -1,12 +1,14 @@
 /*
- * The archive: small arguments packed in order, large ones left where they are and listed as chunks.
- * After the chunked archive of Biddiscombe et al., sections 3.1 and 3.4. Fields are packed without alignment,
- * little-endian; docs/wire-format.md has the bytes. The stubs that WB_ACTION generates are the usual callers.
+ * The archive: small arguments packed in order, large ones left where they are and listed as
+ * chunks. After the chunked archive of Biddiscombe et al., sections 3.1 and 3.4. Fields are packed
+ * without alignment, little-endian; docs/wire-format.md has the bytes. The stubs that WB_ACTION
+ * generates are the usual callers.
  *
  * Three passes share one shape, put in the order of the field list:
- *   wb_size_*  adds up what the writer will write,   wb_put_*  writes,   wb_get_*  reads and checks.
- * Invariant: after the same fields, sizer.bytes == writer.at - writer.begin, and sizer.records is the length of the
- * writer's chunk list. A sizer or writer is used by one thread at a time; no function here allocates or blocks.
+ *   wb_size_*  adds up what the writer will write,   wb_put_*  writes,   wb_get_*  reads and
+ * checks. Invariant: after the same fields, sizer.bytes == writer.at - writer.begin, and
+ * sizer.records is the length of the writer's chunk list. A sizer or writer is used by one thread
+ * at a time; no function here allocates or blocks.
  */
 #ifndef WAYBILL_SERIAL_H
 #define WAYBILL_SERIAL_H
@@ -59,7 +61,8 @@ enum wb_chunk_kind {
     WB_CHUNK_RMA = 3      /* memory of an rma_allocator, whose key is known already */
 };
 
-/* One entry of a writer's chunk list. INDEX: offset and len in the archive. Others: data, len; block for RMA. */
+/* One entry of a writer's chunk list. INDEX: offset and len in the archive. Others: data, len;
+ * block for RMA. */
 struct wb_chunk {
     uint32_t kind;
     uint64_t offset;
@@ -68,7 +71,8 @@ struct wb_chunk {
     struct wb_rma_block *block; /* borrowed from the vector; the lease takes its own reference */
 };
 
-/* Where an argument stops being packed and becomes a chunk, in bytes; SIZE_MAX switches that kind off. */
+/* Where an argument stops being packed and becomes a chunk, in bytes; SIZE_MAX switches that kind
+ * off. */
 struct wb_thresholds {
     size_t pointer;
     size_t rma;
@@ -88,11 +92,12 @@ struct wb_writer {
     size_t index_start;
     struct wb_chunk *chunks; /* room for chunk_capacity entries */
     uint32_t chunk_count, chunk_capacity;
-    int status; /* sticky: WB_ERR_INVALID where fields and sizing disagree, or bytes cannot be */
+    int status;  /* sticky: WB_ERR_INVALID where fields and sizing disagree, or bytes cannot be */
     void *owner; /* the parcel being written; the engine's */
 };
 
-/* Where one offered chunk has landed. [data, data + len) is valid as long as the reader's parcel is. */
+/* Where one offered chunk has landed. [data, data + len) is valid as long as the reader's parcel
+ * is. */
 struct wb_landing {
     void *data;
     uint64_t len;
@@ -105,24 +110,27 @@ struct wb_reader {
     const uint8_t *begin, *at, *end;
     const struct wb_landing *landings;
     uint32_t landing_count, landing_next;
-    struct wb_rma_block *backing; /* the block that contains the archive itself, or NULL where it is a slot */
-    int status;                   /* sticky: the first failure */
-    const char *what;             /* in words what failed; static storage; NULL while status is WB_OK */
-    /* Makes a vector of bytes that lie in `block` (shares it) or, where block is NULL, copies them into a
-     * fresh block. Returns WB_OK, WB_AGAIN or an error; sets *out on success only. */
+    struct wb_rma_block
+        *backing;     /* the block that contains the archive itself, or NULL where it is a slot */
+    int status;       /* sticky: the first failure */
+    const char *what; /* in words what failed; static storage; NULL while status is WB_OK */
+    /* Makes a vector of bytes that lie in `block` (shares it) or, where block is NULL, copies them
+     * into a fresh block. Returns WB_OK, WB_AGAIN or an error; sets *out on success only. */
     int (*make_vector)(void *context, struct wb_rma_block *block, const void *data, uint64_t bytes,
                        uint32_t elem_size, wb_rma_vector *out);
     void *context;
 };
 
-/* ---- lengths: 1 byte below 252, then 252 + u16, 253 + u32, 254 + u64, the shortest that fits; 255 is a chunk ---- */
+/* ---- lengths: 1 byte below 252, then 252 + u16, 253 + u32, 254 + u64, the shortest that fits; 255
+ * is a chunk ---- */
 
 enum {
     WB_LEN_U16 = 252,
     WB_LEN_U32 = 253,
     WB_LEN_U64 = 254,
     WB_LEN_CHUNK = 255,
-    WB_INLINE_RMA_ALIGN = 64,   /* packed rma data of WB_INLINE_RMA_ALIGNED bytes or more begins on this boundary */
+    WB_INLINE_RMA_ALIGN =
+        64, /* packed rma data of WB_INLINE_RMA_ALIGNED bytes or more begins on this boundary */
     WB_INLINE_RMA_ALIGNED = 4096
 };
 
@@ -149,7 +157,8 @@ static inline void wb_size_raw(struct wb_sizer *s, size_t bytes)
     s->bytes = bytes > SIZE_MAX - s->bytes ? SIZE_MAX : s->bytes + bytes;
 }
 
-/* Counts a chunk and the mark that stands for it in the archive: the open index chunk ends behind the mark. */
+/* Counts a chunk and the mark that stands for it in the archive: the open index chunk ends behind
+ * the mark. */
 static inline void wb_size_chunk(struct wb_sizer *s)
 {
     wb_size_raw(s, 1);
@@ -185,9 +194,11 @@ static inline void wb_sizer_finish(struct wb_sizer *s)
 
 /* ---- writing ---- */
 
-/* Starts writing into [begin, begin + bytes), which the sizer has measured; chunk_capacity is its records exactly. */
-static inline void wb_writer_start(struct wb_writer *w, struct wb_thresholds thresholds, void *begin, size_t bytes,
-                                   struct wb_chunk *chunks, uint32_t chunk_capacity)
+/* Starts writing into [begin, begin + bytes), which the sizer has measured; chunk_capacity is its
+ * records exactly. */
+static inline void wb_writer_start(struct wb_writer *w, struct wb_thresholds thresholds,
+                                   void *begin, size_t bytes, struct wb_chunk *chunks,
+                                   uint32_t chunk_capacity)
 {
     *w = (struct wb_writer){.thresholds = thresholds,
                             .begin = begin,
@@ -211,7 +222,8 @@ static inline void wb_put_raw(struct wb_writer *w, const void *data, size_t byte
 }
 
 WB_API void wb_put_len(struct wb_writer *w, uint64_t len);
-/* Lists `len` bytes (1 to PTRDIFF_MAX) at `data` as a chunk and leaves its mark in the archive. Borrows data and block. */
+/* Lists `len` bytes (1 to PTRDIFF_MAX) at `data` as a chunk and leaves its mark in the archive.
+ * Borrows data and block. */
 WB_API void wb_put_chunk(struct wb_writer *w, uint32_t kind, const void *data, uint64_t len,
                          struct wb_rma_block *block);
 
@@ -236,8 +248,9 @@ static inline void wb_put_str(struct wb_writer *w, wb_str v)
 
 WB_API void wb_put_rma(struct wb_writer *w, const wb_rma_vector *v);
 
-/* Closes the archive and its chunk list. Returns WB_OK, or WB_ERR_INVALID where what was written differs from what
- * was measured (a field changed in between), or where a field has bytes at NULL or more than PTRDIFF_MAX. */
+/* Closes the archive and its chunk list. Returns WB_OK, or WB_ERR_INVALID where what was written
+ * differs from what was measured (a field changed in between), or where a field has bytes at NULL
+ * or more than PTRDIFF_MAX. */
 WB_API int wb_writer_finish(struct wb_writer *w);
 
 /* ---- reading: every get checks its bounds; after the first failure all of them yield zero ---- */
@@ -274,23 +287,27 @@ static inline wb_str wb_get_str(struct wb_reader *r)
 /* Returns a vector that the caller owns; the empty vector on failure. */
 WB_API wb_rma_vector wb_get_rma(struct wb_reader *r);
 
-/* Ends the decoding: WB_OK if nothing failed and every byte and every chunk was used; WB_ERR_MALFORMED otherwise. */
+/* Ends the decoding: WB_OK if nothing failed and every byte and every chunk was used;
+ * WB_ERR_MALFORMED otherwise. */
 WB_API int wb_reader_finish(struct wb_reader *r);
 
 /* ---- scalars ---- */
 
-#define WBI_SCALAR(name, type)                                                                                         \
-    static inline void wb_size_##name(struct wb_sizer *s, type v)                                                      \
-    {                                                                                                                  \
-        (void)v;                                                                                                       \
-        wb_size_raw(s, sizeof(type));                                                                                  \
-    }                                                                                                                  \
-    static inline void wb_put_##name(struct wb_writer *w, type v) { wb_put_raw(w, &v, sizeof v); }                     \
-    static inline type wb_get_##name(struct wb_reader *r)                                                              \
-    {                                                                                                                  \
-        type v;                                                                                                        \
-        wb_get_raw(r, &v, sizeof v);                                                                                   \
-        return v;                                                                                                      \
+#define WBI_SCALAR(name, type)                                                                     \
+    static inline void wb_size_##name(struct wb_sizer *s, type v)                                  \
+    {                                                                                              \
+        (void)v;                                                                                   \
+        wb_size_raw(s, sizeof(type));                                                              \
+    }                                                                                              \
+    static inline void wb_put_##name(struct wb_writer *w, type v)                                  \
+    {                                                                                              \
+        wb_put_raw(w, &v, sizeof v);                                                               \
+    }                                                                                              \
+    static inline type wb_get_##name(struct wb_reader *r)                                          \
+    {                                                                                              \
+        type v;                                                                                    \
+        wb_get_raw(r, &v, sizeof v);                                                               \
+        return v;                                                                                  \
     }
 
 WBI_SCALAR(i8, wb_i8)

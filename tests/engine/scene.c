@@ -44,9 +44,10 @@ static void open_engine(struct wb_engine **engine, const struct wb_engine_config
 
 void test_scene_open(struct test_scene *scene, const struct wb_engine_config *host_config)
 {
+    static unsigned number; /* what a failed test leaves behind is in nobody's way */
     *scene = (struct test_scene){.fabric = &wbi_shm_fabric};
     const char *scheme = scene->fabric->scheme;
-    long run = (long)getpid();
+    long run = (long)getpid() * 1000 + number++;
     snprintf(scene->host_url, sizeof scene->host_url, "%s://host-%ld", scheme, run);
     snprintf(scene->friend_url, sizeof scene->friend_url, "%s://friend-%ld", scheme, run);
     snprintf(scene->stranger_url, sizeof scene->stranger_url, "%s://stranger-%ld", scheme, run);

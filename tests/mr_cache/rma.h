@@ -35,18 +35,18 @@ struct test_pending {
 /* A registrar that counts, fails and defers on demand. Set it up before use; read it when quiet. */
 struct test_registrar {
     pthread_mutex_t mutex;
+    uint64_t bytes, peak_bytes; /* registered and not confirmed as gone */
+    pthread_t thread;           /* of the last reg */
+    sem_t arrived, let_in;
+    unsigned *clock;                 /* ticks with each call of the registrars that share it */
+    unsigned serial;                 /* of the last call, by the clock */
     unsigned regs, deregs, confirms; /* calls that succeeded */
-    uint64_t bytes, peak_bytes;      /* registered and not confirmed as gone */
     unsigned failures;               /* so many next calls of reg fail, */
     int failure;                     /* with this status */
     bool defers;                     /* dereg leaves its confirmation in `pending` */
-    bool holds;                      /* reg waits for `let_in` first, having posted `arrived` */
-    sem_t arrived, let_in;
-    unsigned serial; /* of the last call, over all registrars that share `clock` */
-    unsigned *clock;
-    pthread_t thread; /* of the last reg */
-    struct test_pending pending[TEST_PENDING];
+    bool holds;                      /* reg posts `arrived` and waits for `let_in` first */
     unsigned pending_count;
+    struct test_pending pending[TEST_PENDING];
 };
 
 void test_registrar_init(struct test_registrar *registrar);

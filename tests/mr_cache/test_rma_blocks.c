@@ -57,25 +57,25 @@ START_TEST(test_long_runs_fit_best)
     struct wb_rma_allocator *pool = test_pool_of(32 * MIB, 32 * MIB, NULL);
     unsigned char *places[4];
 
-    for (unsigned i = 0; i < 8; i++) /* the ones of a single page keep the holes apart */
+    for (size_t i = 0; i < 8; i++) /* the ones of a single page keep the holes apart */
         blocks[i] = test_alloc(pool, pages[i] * WBI_PAGE_BYTES - 1);
     struct wb_rma_block *rest = test_alloc(pool, (512 - 307) * (size_t)WBI_PAGE_BYTES);
     ck_assert_uint_eq(wbi_runs_bin(72), wbi_runs_bin(79));
-    for (unsigned i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++) {
         places[i] = wbi_rma_block_data(blocks[2 * i]);
         wbi_rma_block_unref(blocks[2 * i]);
         test_assert_valid(pool);
     }
     const struct {
         size_t pages;
-        unsigned place;
+        size_t place;
     } wanted[] = {{73, 0}, {76, 3}, {78, 1}, {65, 2}};
-    for (unsigned i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++) {
         blocks[2 * i] = test_alloc(pool, wanted[i].pages * WBI_PAGE_BYTES);
         ck_assert_ptr_eq(wbi_rma_block_data(blocks[2 * i]), places[wanted[i].place]);
         test_assert_valid(pool);
     }
-    for (unsigned i = 0; i < 8; i++)
+    for (size_t i = 0; i < 8; i++)
         wbi_rma_block_unref(blocks[i]);
     wbi_rma_block_unref(rest);
     ck_assert_uint_eq(test_stats(pool).registrations, 1);

@@ -38,7 +38,8 @@ static void check_element(const wb_rma_vector *vector, size_t at, size_t index)
 
     make_element(wanted, vector->elem_size, index);
     /* No ck_assert where it would run thousands of times: each writes to a file. */
-    if (memcmp((unsigned char *)vector->data + at * vector->elem_size, wanted, vector->elem_size))
+    if (memcmp((unsigned char *)vector->data + at * vector->elem_size, wanted, vector->elem_size) !=
+        0)
         ck_abort_msg("element %zu is not as it was made", at);
 }
 
