@@ -36,14 +36,11 @@ uint64_t floor_copies(size_t size, uint32_t calls);
 
 /* ---- the client's; each returns 0, or EXIT_FAILURE with a line said: no answer ---- */
 
-/* Finds out which way of polling makes round trips fastest here; floor_ping then takes that. */
-int floor_choose(struct floor *floor);
-
 /* The median of some hundred round trips without pauses, in microseconds: whether the cores are
  * near. */
 int floor_probe(struct floor *floor, double *median_us);
 
-/* Round trips for at least `ticks`, added to *figures. */
+/* Round trips for at least `ticks`, added to *figures; polls as is fastest just now. */
 int floor_ping(struct floor *floor, uint64_t ticks, struct figures *figures);
 
 /* One burst of `count` copies, added to *figures; `both`: in both directions. */

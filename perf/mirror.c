@@ -23,7 +23,10 @@ static int prepare(struct mirror *mirror, struct wb_context *context,
                                            .window = in->window,
                                            .verify = in->verify != 0};
     mirror->calls = in->calls;
-    mirror->peer = wb_context_peer(context);
+    if (mirror->peer != wb_context_peer(context)) {
+        wb_peer_close(mirror->peer);
+        mirror->peer = wb_peer_keep(wb_context_peer(context));
+    }
     mirror->state = MIRROR_ASKED;
     return WB_OK;
 }
@@ -100,6 +103,7 @@ bool mirror_step(struct mirror *mirror, struct wb_engine *engine)
 void mirror_close(struct mirror *mirror)
 {
     caller_close(&mirror->caller);
+    wb_peer_close(mirror->peer);
     *mirror = (struct mirror){0};
 }
 

@@ -154,9 +154,9 @@ struct wb_call_options {
  * call inside a handler), and NAME_call and NAME_finish how the call ended: WB_OK, WB_ERR_REMOTE,
  * WB_ERR_TIMED_OUT, WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED, WB_ERR_UNKNOWN_ACTION,
  * WB_ERR_SIGNATURE, WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET (the receiver's pool
- * can never hold the arguments), WB_ERR_REVOKED. When finish has returned, whatever it returned,
- * nobody reads the call's pointer chunks any more. Strings and byte ranges that are passed to async
- * are borrowed until finish; rma_vectors are referenced by the call.
+ * can never hold the arguments), WB_ERR_REVOKED, WB_ERR_PROTOCOL. When finish has returned,
+ * whatever it returned, nobody reads the call's pointer chunks any more. Strings and byte ranges
+ * that are passed to async are borrowed until finish; rma_vectors are referenced by the call.
  */
 
 /* Whether the call has ended (finish will not wait). */

@@ -16,8 +16,8 @@ WB_ACTION(nothing, TEST_NONE, TEST_NONE)
     F(VALUE, i16, b)                                                                               \
     F(VALUE, i32, c)                                                                               \
     F(VALUE, i64, d)                                                                               \
-    F(VALUE, u8, e) F(VALUE, u16, f) F(VALUE, u32, g) F(VALUE, u64, h) F(VALUE, f32, i)            \
-        F(VALUE, f64, j)
+    F(VALUE, u8, e)                                                                                \
+    F(VALUE, u16, f) F(VALUE, u32, g) F(VALUE, u64, h) F(VALUE, f32, i) F(VALUE, f64, j)
 WB_ACTION(scalars, TEST_SCALARS, TEST_SCALARS)
 
 #define TEST_TEXTS(F) F(STRING, wb_str, text) F(VALUE, u8, between) F(BYTES, wb_bytes, raw)
@@ -99,8 +99,8 @@ WB_ACTION(called_back, TEST_NONE, TEST_CALLED_BACK_OUT)
     F(RMA, wb_rma_vector, v##1)                                                                    \
     F(RMA, wb_rma_vector, v##2)                                                                    \
     F(RMA, wb_rma_vector, v##3)                                                                    \
-    F(RMA, wb_rma_vector, v##4) F(RMA, wb_rma_vector, v##5) F(RMA, wb_rma_vector, v##6)            \
-        F(RMA, wb_rma_vector, v##7)
+    F(RMA, wb_rma_vector, v##4)                                                                    \
+    F(RMA, wb_rma_vector, v##5) F(RMA, wb_rma_vector, v##6) F(RMA, wb_rma_vector, v##7)
 #define TEST_WIDE(F)                                                                               \
     TEST_EIGHT(F, a)                                                                               \
     TEST_EIGHT(F, b)                                                                               \

@@ -259,6 +259,30 @@ START_TEST(test_a_received_vector_is_the_receivers)
 }
 END_TEST
 
+START_TEST(test_a_vector_that_is_read_keeps_its_size)
+{
+    struct wb_call *call;
+    struct vector_out out;
+    struct wb_call_options options = {.reply_bytes = 100000};
+    char last = 1;
+    test_world_open(1);
+    struct vector_in in = {.data = test_world_vector(1, 100000, 2)};
+    ck_assert(wb_rma_vector_is_exclusive(&in.data));
+    test_assert_status(vector_async(test_world.peer, &in, &options, &call), WB_OK);
+    /* nothing has moved on since: the server cannot have released it */
+    ck_assert(!wb_rma_vector_is_exclusive(&in.data));
+    test_assert_status(wb_rma_vector_push(&in.data, &last), WB_ERR_SHARED);
+    test_assert_status(wb_rma_vector_resize(&in.data, 5), WB_ERR_SHARED);
+    ck_assert_uint_eq(in.data.count, 100000);
+    test_assert_status(vector_finish(call, &out), WB_OK);
+    vector_out_drop(&out);
+    ck_assert(wb_rma_vector_is_exclusive(&in.data));
+    test_assert_status(wb_rma_vector_push(&in.data, &last), WB_OK);
+    vector_in_drop(&in);
+    test_world_close();
+}
+END_TEST
+
 START_TEST(test_a_vector_can_be_in_many_calls)
 {
     enum { CALLS = 20 };
@@ -285,10 +309,10 @@ END_TEST
 TCase *test_arguments_case(void)
 {
     const TTest *const tests[] = {
-        test_no_arguments_and_no_results,       test_scalars_keep_every_bit,
-        test_strings_and_bytes_of_any_length,   test_zeros_are_bytes_like_others,
-        test_views_live_until_they_are_dropped, test_vectors_of_any_element,
-        test_the_empty_handle_stays_one,        test_a_received_vector_is_the_receivers,
-        test_a_vector_can_be_in_many_calls};
+        test_no_arguments_and_no_results,          test_scalars_keep_every_bit,
+        test_strings_and_bytes_of_any_length,      test_zeros_are_bytes_like_others,
+        test_views_live_until_they_are_dropped,    test_vectors_of_any_element,
+        test_the_empty_handle_stays_one,           test_a_received_vector_is_the_receivers,
+        test_a_vector_that_is_read_keeps_its_size, test_a_vector_can_be_in_many_calls};
     return test_world_case("arguments", tests, sizeof tests / sizeof tests[0]);
 }

@@ -41,10 +41,11 @@ END_TEST
 START_TEST(test_larger_than_the_receivers_budget)
 {
     test_world.server_config.budget_bytes = 16 * mib;
+    test_world.server_config.credits = 4; /* none of which may get lost */
     test_world_open(1);
     struct digest_in in = {.seed = 1, .data = test_world_vector(8, 4 * mib, 2)};
     struct digest_out out;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 10; i++) {
         test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_ERR_BUDGET);
         test_world_assert_works(test_world.peer);
     }
@@ -99,6 +100,83 @@ START_TEST(test_parcels_wait_for_memory)
         ck_assert_uint_eq(out.data_right, 12 * mib);
     }
     digest_in_drop(&in);
+    test_world_close();
+}
+END_TEST
+
+/* Handlers find no memory for their results, and are run again when others' have been fetched. */
+START_TEST(test_results_wait_for_memory)
+{
+    enum { CALLS = 12 };
+    struct wb_call *calls[CALLS];
+    struct produce_out out;
+    struct wb_call_options options = {.timeout_us = test_patience_us, .reply_bytes = 6 * mib};
+    test_world.server_config.budget_bytes = 16 * mib;
+    test_world_open(1);
+    for (unsigned i = 0; i < CALLS; i++) {
+        struct produce_in in = {.seed = i, .count = 6 * mib, .elem_size = 1};
+        test_assert_status(produce_async(test_world.peer, &in, &options, &calls[i]), WB_OK);
+    }
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(produce_finish(calls[i], &out), WB_OK);
+        ck_assert_uint_eq(test_pattern_check(out.data.data, 6 * mib, i + 1), 6 * mib);
+        produce_out_drop(&out);
+    }
+    test_world_close();
+}
+END_TEST
+
+/* Arguments and results together are more than the server has, many times over. */
+START_TEST(test_arguments_and_results_wait_for_memory)
+{
+    enum { CALLS = 12 };
+    struct wb_call *calls[CALLS];
+    struct vector_out out;
+    test_world.server_config.budget_bytes = 32 * mib;
+    test_world_open(1);
+    struct vector_in in = {.data = test_world_vector(1, 7 * mib, 3)};
+    for (unsigned i = 0; i < CALLS; i++) {
+        struct wb_call_options options = {.timeout_us = test_patience_us,
+                                          .reply_bytes = 7 * mib,
+                                          .flags = i % 2 ? WB_CALL_COPY : 0};
+        test_assert_status(vector_async(test_world.peer, &in, &options, &calls[i]), WB_OK);
+    }
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(vector_finish(calls[i], &out), WB_OK);
+        ck_assert_uint_eq(test_pattern_check(out.data.data, 7 * mib, 3), 7 * mib);
+        vector_out_drop(&out);
+    }
+    vector_in_drop(&in);
+    test_world_close();
+}
+END_TEST
+
+/* The caller has room for one result at a time: async says so, a call that waits waits. */
+START_TEST(test_calls_wait_for_room_for_results)
+{
+    struct wb_call *calls[8];
+    unsigned begun = 0;
+    struct produce_in in = {.seed = 1, .count = 6 * mib, .elem_size = 1};
+    struct produce_out out;
+    struct wb_call_options options = {.timeout_us = test_patience_us, .reply_bytes = 6 * mib};
+    struct wb_call_options hasty = {.timeout_us = 50000, .reply_bytes = 6 * mib};
+    test_world.client_config.budget_bytes = 16 * mib;
+    test_world_open(1);
+    int status = WB_OK;
+    while (begun < 8 && status == WB_OK) {
+        status = produce_async(test_world.peer, &in, &options, &calls[begun]);
+        begun += status == WB_OK;
+    }
+    test_assert_status(status, WB_AGAIN);
+    ck_assert_uint_ge(begun, 1);
+    test_assert_status(produce_call(test_world.peer, &in, &out, &hasty), WB_ERR_TIMED_OUT);
+    while (begun > 0) {
+        test_assert_status(produce_finish(calls[--begun], &out), WB_OK);
+        ck_assert_uint_eq(test_pattern_check(out.data.data, 6 * mib, 2), 6 * mib);
+        produce_out_drop(&out);
+    }
+    test_assert_status(produce_call(test_world.peer, &in, &out, &options), WB_OK);
+    produce_out_drop(&out);
     test_world_close();
 }
 END_TEST
@@ -168,9 +246,14 @@ END_TEST
 
 TCase *test_budget_case(void)
 {
-    const TTest *const tests[] = {
-        test_larger_than_the_senders_budget,      test_larger_than_the_receivers_budget,
-        test_a_result_that_its_maker_cannot_hold, test_parcels_wait_for_memory,
-        test_results_larger_than_their_room,      test_results_with_a_full_pool};
+    const TTest *const tests[] = {test_larger_than_the_senders_budget,
+                                  test_larger_than_the_receivers_budget,
+                                  test_a_result_that_its_maker_cannot_hold,
+                                  test_parcels_wait_for_memory,
+                                  test_results_wait_for_memory,
+                                  test_arguments_and_results_wait_for_memory,
+                                  test_calls_wait_for_room_for_results,
+                                  test_results_larger_than_their_room,
+                                  test_results_with_a_full_pool};
     return test_world_case("budget", tests, sizeof tests / sizeof tests[0]);
 }

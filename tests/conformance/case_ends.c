@@ -1,4 +1,6 @@
 /* Ends: peers and engines that are closed with work under way, servers that come back. */
+#include <dirent.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/conformance/world.h"
@@ -142,6 +144,62 @@ START_TEST(test_a_server_with_all_the_peers_it_takes)
 }
 END_TEST
 
+/* An engine can be its own peer: one lane, both ends of a channel. */
+START_TEST(test_an_engine_calls_itself)
+{
+    char url[TEST_URL_BYTES];
+    struct wb_peer *peer;
+    test_world_open(1);
+    test_world_url(5, url);
+    test_assert_status(wb_listen(test_world.engine, url), WB_OK);
+    test_assert_status(wb_connect(test_world.engine, url, &peer), WB_OK);
+    test_assert_status(wb_peer_wait(peer, test_patience_us), WB_OK);
+    for (unsigned i = 0; i < 20; i++) {
+        struct vector_in in = {.data = test_world_vector(1, i * 10000, i)};
+        struct vector_out out;
+        struct wb_call_options options = {.reply_bytes = i * 10000};
+        test_assert_status(vector_call(peer, &in, &out, &options), WB_OK);
+        ck_assert_uint_eq(test_pattern_check(out.data.data, out.data.count, i), i * 10000);
+        vector_out_drop(&out);
+        vector_in_drop(&in);
+        test_world_assert_works(peer);
+    }
+    wb_peer_close(peer);
+    test_world_close();
+}
+END_TEST
+
+START_TEST(test_several_addresses)
+{
+    char urls[3][TEST_URL_BYTES];
+    struct wb_engine *second;
+    struct wb_peer *peer;
+    test_world_open(1);
+    for (unsigned i = 0; i < 3; i++) {
+        test_world_url(10 + i, urls[i]);
+        test_assert_status(wb_listen(test_world.engine, urls[i]), WB_OK);
+    }
+    test_assert_status(wb_listen(test_world.engine, urls[1]), WB_ERR_IN_USE);
+    test_assert_status(wb_engine_create(NULL, &second), WB_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        struct add_in in = {.a = i, .b = 1};
+        struct add_out out;
+        struct wb_call *call;
+        test_assert_status(wb_connect(second, urls[i], &peer), WB_OK);
+        test_assert_status(add_async(peer, &in, NULL, &call), WB_OK);
+        uint64_t start = test_clock_us();
+        while (!wb_call_done(call) && test_clock_us() - start < test_patience_us) {
+            wb_progress(second);
+            wb_progress(test_world.engine);
+        }
+        test_assert_status(add_finish(call, &out), WB_OK);
+        ck_assert_uint_eq(out.sum, i + 1);
+    }
+    wb_engine_destroy(second);
+    test_world_close();
+}
+END_TEST
+
 START_TEST(test_engine_destroy_with_open_calls_and_vectors)
 {
     struct wb_call *calls[OPEN];
@@ -206,6 +264,54 @@ START_TEST(test_server_restart)
 }
 END_TEST
 
+/* ---- what is left ---- */
+
+struct traces {
+    unsigned descriptors, mappings;
+};
+
+static struct traces count_traces(void)
+{
+    struct traces traces = {0};
+    char line[512];
+    DIR *folder = opendir("/proc/self/fd");
+    FILE *maps = fopen("/proc/self/maps", "r");
+    ck_assert(folder != NULL && maps != NULL);
+    while (readdir(folder) != NULL) {
+        traces.descriptors++;
+    }
+    while (fgets(line, sizeof line, maps) != NULL) {
+        traces.mappings += strstr(line, "memfd:") != NULL;
+    }
+    fclose(maps);
+    closedir(folder);
+    return traces;
+}
+
+START_TEST(test_nothing_is_left)
+{
+    struct traces before = count_traces();
+    for (unsigned i = 0; i < 5; i++) {
+        struct wb_call *calls[OPEN];
+        struct wait_at_gate_out out;
+        test_world_prepare();
+        test_world_open(2);
+        test_world_assert_works(test_world.peers[0]);
+        test_world_assert_works(test_world.peers[1]);
+        begin_open_calls(test_world.peers[0], calls);
+        wb_peer_close(test_world.peers[0]);
+        test_world.peers[0] = NULL;
+        for (unsigned j = 0; j < OPEN; j++) {
+            test_assert_status(wait_at_gate_finish(calls[j], &out), WB_ERR_CLOSED);
+        }
+        test_world_close();
+        struct traces after = count_traces();
+        ck_assert_uint_eq(after.mappings, before.mappings);
+        ck_assert_uint_eq(after.descriptors, before.descriptors);
+    }
+}
+END_TEST
+
 TCase *test_ends_case(void)
 {
     const TTest *const tests[] = {test_peer_close_with_open_calls,
@@ -215,6 +321,9 @@ TCase *test_ends_case(void)
                                   test_many_connections_at_once,
                                   test_a_server_with_all_the_peers_it_takes,
                                   test_engine_destroy_with_open_calls_and_vectors,
-                                  test_server_restart};
+                                  test_server_restart,
+                                  test_an_engine_calls_itself,
+                                  test_several_addresses,
+                                  test_nothing_is_left};
     return test_world_case("ends", tests, sizeof tests / sizeof tests[0]);
 }

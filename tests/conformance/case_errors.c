@@ -79,10 +79,11 @@ END_TEST
 
 START_TEST(test_unknown_action)
 {
+    test_world.server_config.credits = 2; /* none of which may get lost */
     test_world_open(1);
     struct unheard_of_in in = {.a = 1};
     struct unheard_of_out out;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 10; i++) {
         test_assert_status(unheard_of_call(test_world.peer, &in, &out, NULL),
                            WB_ERR_UNKNOWN_ACTION);
     }
@@ -113,7 +114,16 @@ END_TEST
 START_TEST(test_arguments_that_cannot_be)
 {
     test_world_open(1);
-    static const size_t lengths[] = {1, 100, 5000, (size_t)1 << 40, PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX - 64, SIZE_MAX - 40, SIZE_MAX - 8, SIZE_MAX};
+    static const size_t lengths[] = {1,
+                                     100,
+                                     5000,
+                                     (size_t)1 << 40,
+                                     PTRDIFF_MAX,
+                                     (size_t)PTRDIFF_MAX + 1,
+                                     SIZE_MAX - 64,
+                                     SIZE_MAX - 40,
+                                     SIZE_MAX - 8,
+                                     SIZE_MAX};
     for (unsigned i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         struct digest_in in = {.raw = {.data = NULL, .len = lengths[i]}};
         struct digest_out out;

@@ -21,8 +21,9 @@ static void assert_runs_again(uint32_t times, const wb_rma_vector *data, uint64_
 
 START_TEST(test_handlers_that_run_again)
 {
+    test_world.server_config.credits = 2; /* none of which may get lost */
     test_world_open(1);
-    for (uint32_t times = 0; times < 5; times++) {
+    for (uint32_t times = 0; times < 8; times++) {
         wb_rma_vector data = test_world_vector(1, (size_t)times * 40000, times);
         assert_runs_again(times, &data, times);
         wb_rma_vector_drop(&data);

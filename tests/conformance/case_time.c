@@ -151,7 +151,49 @@ START_TEST(test_deadlines_in_the_middle_of_a_read)
 }
 END_TEST
 
+START_TEST(test_deadlines_that_never_come)
+{
+    static const uint64_t timeouts[] = {UINT32_MAX - 1, UINT32_MAX,     (uint64_t)UINT32_MAX + 1,
+                                        UINT64_MAX / 2, UINT64_MAX - 1, UINT64_MAX};
+    test_world_open(1);
+    for (unsigned i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
+        struct wb_call_options options = {.timeout_us = timeouts[i]};
+        struct again_in in = {.times = 3, .data = test_world_vector(1, 20000, 0)};
+        struct again_out out;
+        options.reply_bytes = 30000;
+        test_assert_status(again_call(test_world.peer, &in, &out, &options), WB_OK);
+        ck_assert_uint_eq(out.runs, 4);
+        again_out_drop(&out);
+        again_in_drop(&in);
+    }
+    test_world_close();
+}
+END_TEST
+
 /* ---- waiting ---- */
+
+/* The server is held up, and accepts later. */
+START_TEST(test_waiting_for_a_connection)
+{
+    struct wb_peer *peer;
+    struct wb_call *stalled;
+    struct stall_in stall = {.ms = 300};
+    struct stall_out out;
+    test_world_open(1);
+    test_assert_status(stall_async(test_world.peer, &stall, NULL, &stalled), WB_OK);
+    test_sleep_us(50000); /* the request is with the server, by all likelihood */
+    test_assert_status(wb_connect(test_world.engine, test_world.servers[0].url, &peer), WB_OK);
+    uint64_t start = test_clock_us();
+    int status = wb_peer_wait(peer, 20000);
+    ck_assert(status == WB_ERR_TIMED_OUT || status == WB_OK);
+    ck_assert_uint_lt(test_clock_us() - start, soon_us);
+    test_assert_status(wb_peer_wait(peer, test_patience_us), WB_OK);
+    test_world_assert_works(peer);
+    wb_peer_close(peer);
+    test_assert_status(stall_finish(stalled, &out), WB_OK);
+    test_world_close();
+}
+END_TEST
 
 START_TEST(test_waits_end)
 {
@@ -247,6 +289,8 @@ TCase *test_time_case(void)
                                   test_late_replies_meet_no_new_call,
                                   test_deadlines_in_the_middle_of_a_fetch,
                                   test_deadlines_in_the_middle_of_a_read,
+                                  test_deadlines_that_never_come,
+                                  test_waiting_for_a_connection,
                                   test_waits_end,
                                   test_waits_end_in_traffic,
                                   test_both_sides_sleep};

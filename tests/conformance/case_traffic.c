@@ -162,10 +162,33 @@ static void *call_from_thread(void *context)
     return NULL;
 }
 
-START_TEST(test_eight_threads_on_two_peers)
+/* Each of the servers calls back meanwhile. */
+static void ask_for_calls_back(uint32_t times)
+{
+    struct call_me_in wish = {.times = times, .bytes = 3000};
+    struct call_me_out begun;
+    for (unsigned i = 0; i < TEST_SERVERS; i++) {
+        test_assert_status(call_me_call(test_world.peers[i], &wish, &begun, NULL), WB_OK);
+    }
+}
+
+static void assert_called_back(uint32_t times)
+{
+    struct called_back_in nothing = {0};
+    struct called_back_out back;
+    for (unsigned i = 0; i < TEST_SERVERS; i++) {
+        uint64_t start = test_clock_us();
+        do {
+            test_assert_status(called_back_call(test_world.peers[i], &nothing, &back, NULL), WB_OK);
+        } while (back.open > 0 && test_clock_us() - start < test_patience_us);
+        ck_assert_uint_eq(back.right, times);
+        ck_assert_uint_eq(back.wrong, 0);
+    }
+}
+
+static void call_from_threads(void)
 {
     struct caller callers[THREADS];
-    test_world_open(2);
     for (unsigned i = 0; i < THREADS; i++) {
         callers[i] = (struct caller){.number = i};
         ck_assert_int_eq(pthread_create(&callers[i].thread, NULL, call_from_thread, &callers[i]),
@@ -177,6 +200,73 @@ START_TEST(test_eight_threads_on_two_peers)
     for (unsigned i = 0; i < THREADS; i++) {
         test_assert_status(callers[i].status, WB_OK);
         ck_assert_uint_eq(callers[i].wrong, 0);
+    }
+}
+
+START_TEST(test_eight_threads_on_two_peers)
+{
+    test_world_open(2);
+    ask_for_calls_back(200);
+    call_from_threads();
+    assert_called_back(200);
+    test_world_close();
+}
+END_TEST
+
+/* Nobody spins: every wake-up counts. */
+START_TEST(test_eight_threads_that_sleep)
+{
+    test_world.client_config.spin_us = test_world.server_config.spin_us = 0;
+    test_world_open(2);
+    ask_for_calls_back(50);
+    call_from_threads();
+    assert_called_back(50);
+    test_world_close();
+}
+END_TEST
+
+/* ---- calls that change hands ---- */
+
+enum { HANDED = 400 };
+
+struct finisher {
+    pthread_t thread;
+    struct wb_call **calls;
+    unsigned count, wrong;
+};
+
+static void *finish_calls(void *context)
+{
+    struct finisher *finisher = context;
+    for (unsigned i = 0; i < finisher->count; i++) {
+        struct add_out out;
+        int status = add_finish(finisher->calls[i], &out);
+        finisher->wrong += status != WB_OK || out.sum != 11;
+        add_out_drop(&out);
+    }
+    return NULL;
+}
+
+START_TEST(test_calls_that_others_finish)
+{
+    static struct wb_call *calls[HANDED];
+    struct finisher finishers[4];
+    struct add_in in = {.a = 5, .b = 6};
+    test_world_open(1);
+    for (unsigned round = 0; round < 5; round++) {
+        for (unsigned i = 0; i < HANDED; i++) {
+            test_assert_status(add_async(test_world.peer, &in, NULL, &calls[i]), WB_OK);
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            finishers[i] =
+                (struct finisher){.calls = calls + i * (HANDED / 4), .count = HANDED / 4};
+            ck_assert_int_eq(
+                pthread_create(&finishers[i].thread, NULL, finish_calls, &finishers[i]), 0);
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            pthread_join(finishers[i].thread, NULL);
+            ck_assert_uint_eq(finishers[i].wrong, 0);
+        }
     }
     test_world_close();
 }
@@ -190,6 +280,8 @@ TCase *test_traffic_case(void)
                                   test_with_one_credit,
                                   test_no_more_calls_than_max_calls,
                                   test_both_directions_at_once,
-                                  test_eight_threads_on_two_peers};
+                                  test_eight_threads_on_two_peers,
+                                  test_eight_threads_that_sleep,
+                                  test_calls_that_others_finish};
     return test_world_case("traffic", tests, sizeof tests / sizeof tests[0]);
 }

@@ -281,6 +281,28 @@ START_TEST(scribbling_over_the_lane_page_delays_others_a_little)
 }
 END_TEST
 
+START_TEST(doorbells_that_are_wiped_are_made_good)
+{
+    struct test_end *to[24], *from[24];
+    struct wbi_shm_mapping *page;
+    for (int i = 0; i < 24; i++) { /* more than can be polled directly */
+        test_meet(&server, &client, &to[i], &from[i]);
+    }
+    TEST_OK(wbi_shm_mapping_open(raw.answer.fds[1], true, false, &page));
+    struct wbi_shm_lane_page *theirs = (struct wbi_shm_lane_page *)(void *)page->base;
+    for (int i = 0; i < 24; i++) {
+        test_send(from[i], NULL, "x", 1);
+    }
+    for (int i = 0; i < WBI_SHM_MAX_CHANNELS / 64; i++) {
+        atomic_store(&theirs->doorbells[i], 0);
+    }
+    for (int i = 0; i < 24; i++) {
+        test_until_count(&server, NULL, &to[i]->messages, 1);
+    }
+    wbi_shm_mapping_drop(page);
+}
+END_TEST
+
 START_TEST(wake_ups_without_end_are_only_that)
 {
     struct wbi_shm_packet wake = wbi_shm_packet_of(WBI_SHM_WAKE);
@@ -315,6 +337,7 @@ int main(void)
     tcase_add_test(tests, more_slabs_than_anybody_needs);
     tcase_add_loop_test(tests, packets_out_of_place, 0, 3);
     tcase_add_test(tests, scribbling_over_the_lane_page_delays_others_a_little);
+    tcase_add_test(tests, doorbells_that_are_wiped_are_made_good);
     tcase_add_test(tests, wake_ups_without_end_are_only_that);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -59,11 +59,14 @@ END_TEST
 
 START_TEST(messages_of_all_lengths_wrap)
 {
+    struct wbi_shm_message message;
     uint32_t len = 1;
     for (uint32_t round = 0; round < 20000; round++) {
         len = (len * 7 + round) % (MAX + 1);
         TEST_OK(put(len, (uint8_t)(round | 1), false));
         expect(len, (uint8_t)(round | 1));
+        /* What lies there from the last lap is no message. */
+        TEST_THAT(wbi_shm_ring_peek(&in, MAX, &message) == 0);
     }
     ck_assert_uint_gt(out.head, 100 * BYTES);
 }

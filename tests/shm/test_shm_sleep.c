@@ -203,6 +203,60 @@ START_TEST(no_wake_up_is_lost)
 }
 END_TEST
 
+/* ---- a message that is published in the very moment in which its receiver arms ---- */
+
+struct crash {
+    _Atomic uint64_t round; /* the receiver is about to arm for message number `round` */
+    uint64_t rounds;
+    unsigned seed;
+};
+
+static void wait_a_moment(unsigned *seed)
+{
+    for (int i = rand_r(seed) % 64; i > 0; i--) {
+        atomic_signal_fence(memory_order_seq_cst); /* a turn of the loop, and no more */
+    }
+}
+
+static void *run_sender(void *argument)
+{
+    struct crash *crash = argument;
+    for (uint64_t round = 1; round <= crash->rounds; round++) {
+        uint8_t *slot;
+        TEST_OK(wbi_shm_fabric.reserve(at_client->channel, 8, false, &slot));
+        memcpy(slot, &round, 8);
+        while (atomic_load(&crash->round) != round) {
+        }
+        wait_a_moment(&crash->seed);
+        wbi_shm_fabric.send(at_client->channel, 8);
+    }
+    return NULL;
+}
+
+START_TEST(no_message_is_slept_over)
+{
+    struct crash crash = {.rounds = test_under_tsan() ? 5000 : 100000, .seed = 1};
+    unsigned seed = 2;
+    unsigned slept = 0;
+    pthread_t thread;
+    settle();
+    ck_assert_int_eq(pthread_create(&thread, NULL, run_sender, &crash), 0);
+    for (uint64_t round = 1; round <= crash.rounds; round++) {
+        atomic_store(&crash.round, round);
+        wait_a_moment(&seed);
+        while (at_server->messages < round) {
+            if (wbi_shm_fabric.arm(server.lane) == WB_OK) {
+                TEST_THAT(wbi_wait(wbi_shm_fabric.fd(server.lane), OVERSLEPT_US) == 1);
+                slept++;
+            }
+            wbi_shm_fabric.poll(server.lane);
+        }
+    }
+    pthread_join(thread, NULL);
+    ck_assert_uint_gt(slept, 0);
+}
+END_TEST
+
 /* ---- staged READs between threads that sleep ---- */
 
 struct owner {
@@ -267,6 +321,7 @@ int main(void)
     tcase_add_test(tests, a_connection_wakes_the_listener_and_the_answer_the_connector);
     tcase_add_test(tests, the_peers_close_wakes_and_then_lets_sleep);
     tcase_add_loop_test(tests, no_wake_up_is_lost, 0, 2);
+    tcase_add_test(tests, no_message_is_slept_over);
     tcase_add_test(tests, staged_reads_wake_both_sides);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -164,6 +164,8 @@ START_TEST(unsealed_memory_is_no_slab)
 }
 END_TEST
 
+enum { TAKEBACK = 200000 }; /* one slice, so that only the look afterwards can tell */
+
 /*
  * The owner takes its chunk back and writes to it while the reader is at it. A READ that ends well
  * has bytes of one offer only.
@@ -178,8 +180,8 @@ static void *run_takeback(void *argument)
 {
     struct takeback *owner = argument;
     while (!atomic_load(&owner->stop)) {
-        memset(slab.base, (int)(++owner->offers & 0x7f), 1 << 20);
-        owner->offer = offer_slab(0, 1 << 20);
+        memset(slab.base, (int)(++owner->offers & 0x7f), TAKEBACK);
+        owner->offer = offer_slab(0, TAKEBACK);
         TEST_OK(wbi_shm_fabric.offer(at_server->channel, &owner->offer));
         uint8_t *slot;
         if (wbi_shm_fabric.reserve(at_server->channel, sizeof owner->offer, false, &slot) ==
@@ -191,7 +193,7 @@ static void *run_takeback(void *argument)
             wbi_shm_fabric.poll(server.lane);
         }
         TEST_OK(wbi_shm_fabric.revoke(at_server->channel, &owner->offer));
-        memset(slab.base, 0xff, 1 << 20);
+        memset(slab.base, 0xff, TAKEBACK);
     }
     return NULL;
 }
@@ -209,7 +211,7 @@ START_TEST(what_is_kept_is_never_torn)
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, run_takeback, &owner), 0);
     unsigned revoked = 0;
-    for (uint64_t round = 1; round <= 300; round++) {
+    for (uint64_t round = 1; round <= 1000; round++) {
         uint64_t before = at_client->messages;
         test_until_count(&client, NULL, &at_client->messages, before + 1);
         struct wbi_offer offer;
@@ -228,6 +230,64 @@ START_TEST(what_is_kept_is_never_torn)
 }
 END_TEST
 
+/* ---- a slab that is unmapped while the reader, in the same process, copies from it ---- */
+
+struct remover {
+    struct wbi_region slab;
+    struct wbi_mr *mr;
+    struct test_end *end;
+    _Atomic bool reading;
+};
+
+static void *run_remover(void *argument)
+{
+    struct remover *remover = argument;
+    bool confirmed = false;
+    while (!atomic_load(&remover->reading)) {
+        wbi_relax();
+    }
+    test_end_close(remover->end);
+    server.registrar.dereg(server.registrar.context, remover->mr, on_confirmed, &confirmed);
+    TEST_THAT(confirmed);
+    test_slab_free(&remover->slab);
+    return NULL;
+}
+
+START_TEST(an_unmapped_slab_is_touched_no_more)
+{
+    for (int round = 0; round < 50; round++) {
+        struct remover remover = {.slab = test_slab(1 << 20)};
+        struct test_end *end;
+        test_meet(&server, &client, &remover.end, &end);
+        TEST_OK(server.registrar.reg(server.registrar.context, &remover.slab, &remover.mr));
+        struct wbi_offer offer = {.data = remover.slab.base,
+                                  .len = 1 << 20,
+                                  .mr = remover.mr,
+                                  .region_base = remover.slab.base};
+        TEST_OK(wbi_shm_fabric.offer(remover.end->channel, &offer));
+        struct test_read read;
+        test_read_of(&read, &offer, 0, offer.len, landing);
+        TEST_OK(wbi_shm_fabric.read(end->channel, &read.read));
+        while (read.read.progress == 0) {
+            wbi_shm_fabric.poll(client.lane);
+        }
+        pthread_t thread;
+        ck_assert_int_eq(pthread_create(&thread, NULL, run_remover, &remover), 0);
+        atomic_store(&remover.reading, true);
+        for (;;) {
+            test_until_flag(&client, NULL, &read.ended);
+            if (read.status != WB_OK) {
+                break; /* else once more, until the slab is gone */
+            }
+            test_read_of(&read, &offer, 0, offer.len, landing);
+            TEST_OK(wbi_shm_fabric.read(end->channel, &read.read));
+        }
+        pthread_join(thread, NULL);
+        test_end_close(end);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("shm withdrawal");
@@ -243,6 +303,7 @@ int main(void)
     tcase_add_test(tests, closing_confirms_what_the_peer_was_told);
     tcase_add_test(tests, unsealed_memory_is_no_slab);
     tcase_add_test(tests, what_is_kept_is_never_torn);
+    tcase_add_test(tests, an_unmapped_slab_is_touched_no_more);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
