@@ -77,9 +77,33 @@ START_TEST(test_released_twice)
 }
 END_TEST
 
+/* A caller that neither fetches the result nor gives it back: its time and a grace period later the
+ * channel goes, since nobody else can end the lease. */
+START_TEST(test_a_result_that_is_never_released)
+{
+    static uint8_t data[3000];
+    test_scene_open(&scene, NULL);
+    test_scene_meet(&scene);
+    struct wbi_header header = test_forge_request(&echo_action, 1, 0, 0);
+    header.reply_room = 1 << 16;
+    header.deadline_us = 50000;
+    test_forge_header(&forgery, &header);
+    test_forge_bytes(&forgery, "12345678\0\x01\xfc\xb8\x0b", 13);
+    test_forge_bytes(&forgery, data, sizeof data);
+    test_guest_say(&scene, &forgery);
+    test_scene_until(&scene, test_scene_stats(&scene).leases_open == 1);
+    test_scene_assert_serves(&scene);
+    ck_assert_int_eq(scene.stranger.lost, 0);
+    test_scene_until(&scene, scene.stranger.lost != 0);
+    ck_assert_uint_eq(test_scene_stats(&scene).leases_open, 0);
+    test_scene_close(&scene);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
-    const TTest *const tests[] = {test_releases_of_what_was_not_sent, test_released_twice};
+    const TTest *const tests[] = {test_releases_of_what_was_not_sent, test_released_twice,
+                                  test_a_result_that_is_never_released};
     Suite *suite = suite_create("leases and a stranger");
     suite_add_tcase(suite, test_program_case("leases", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);

@@ -211,9 +211,9 @@ struct crash {
     unsigned seed;
 };
 
-static void wait_a_moment(unsigned *seed)
+static void wait_a_moment(unsigned *seed, int turns)
 {
-    for (int i = rand_r(seed) % 64; i > 0; i--) {
+    for (int i = rand_r(seed) % turns; i > 0; i--) {
         atomic_signal_fence(memory_order_seq_cst); /* a turn of the loop, and no more */
     }
 }
@@ -227,7 +227,7 @@ static void *run_sender(void *argument)
         memcpy(slot, &round, 8);
         while (atomic_load(&crash->round) != round) {
         }
-        wait_a_moment(&crash->seed);
+        wait_a_moment(&crash->seed, 64);
         wbi_shm_fabric.send(at_client->channel, 8);
     }
     return NULL;
@@ -243,7 +243,7 @@ START_TEST(no_message_is_slept_over)
     ck_assert_int_eq(pthread_create(&thread, NULL, run_sender, &crash), 0);
     for (uint64_t round = 1; round <= crash.rounds; round++) {
         atomic_store(&crash.round, round);
-        wait_a_moment(&seed);
+        wait_a_moment(&seed, 1000);
         while (at_server->messages < round) {
             if (wbi_shm_fabric.arm(server.lane) == WB_OK) {
                 TEST_THAT(wbi_wait(wbi_shm_fabric.fd(server.lane), OVERSLEPT_US) == 1);

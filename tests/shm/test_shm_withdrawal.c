@@ -255,6 +255,8 @@ static void *run_remover(void *argument)
 
 START_TEST(an_unmapped_slab_is_touched_no_more)
 {
+    test_end_close(at_client); /* no other channel is to be asked */
+    test_end_close(at_server);
     for (int round = 0; round < 50; round++) {
         struct remover remover = {.slab = test_slab(1 << 20)};
         struct test_end *end;
