@@ -235,7 +235,7 @@ static void *run_sender(void *argument)
 
 START_TEST(no_message_is_slept_over)
 {
-    struct crash crash = {.rounds = test_under_tsan() ? 5000 : 100000, .seed = 1};
+    struct crash crash = {.rounds = test_under_tsan() ? 5000 : 300000, .seed = 1};
     unsigned seed = 2;
     unsigned slept = 0;
     pthread_t thread;
