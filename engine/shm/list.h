@@ -34,7 +34,7 @@ static inline void wbi_shm_list_append(struct wbi_shm_list *head, struct wbi_shm
 /* Takes the node out of its list; one that is in none stays so. */
 static inline void wbi_shm_list_remove(struct wbi_shm_list *node)
 {
-    node->prev->next = node->next;
+    node->prev->next = node->next; // NOLINT(clang-analyzer-unix.Malloc): see drop_notices
     node->next->prev = node->prev;
     wbi_shm_list_init(node);
 }
