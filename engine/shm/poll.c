@@ -211,17 +211,18 @@ static int sweep(struct wbi_fabric_lane *lane)
     return done;
 }
 
+/* Moves what is staged, one channel after the other, about a slice each way in all. */
 static int move_staged(struct wbi_fabric_lane *lane)
 {
     int done = 0;
     uint64_t taken = WBI_SHM_SLICE;
     uint64_t served = WBI_SHM_SLICE;
-    struct wbi_shm_list *last = lane->staging.prev;
-    for (struct wbi_shm_list *node = NULL; node != last;) {
-        node = wbi_shm_list_pop(&lane->staging);
-        if (!node) {
-            break;
-        }
+    unsigned turns = 0; /* once round at most: any of them may be closed meanwhile */
+    for (struct wbi_shm_list *at = lane->staging.next; at != &lane->staging; at = at->next) {
+        turns++;
+    }
+    struct wbi_shm_list *node;
+    while (turns-- > 0 && taken + served > 0 && (node = wbi_shm_list_pop(&lane->staging)) != NULL) {
         struct wbi_channel *channel = WBI_SHM_OF(node, struct wbi_channel, staging);
         if (channel->doom == WB_OK) {
             done += wbi_shm_stage_serve(channel, &served);

@@ -59,6 +59,7 @@ static void push(struct wbi_shm_reads *reads, struct wbi_read *read)
         reads->first = read;
     }
     reads->last = read;
+    reads->count++;
 }
 
 static struct wbi_read *pop(struct wbi_shm_reads *reads)
@@ -69,6 +70,7 @@ static struct wbi_read *pop(struct wbi_shm_reads *reads)
         if (!reads->first) {
             reads->last = NULL;
         }
+        reads->count--;
     }
     return read;
 }
@@ -164,11 +166,9 @@ int wbi_shm_reads_move(struct wbi_fabric_lane *lane)
 {
     int slices = 0;
     uint64_t budget = WBI_SHM_SLICE;
-    struct wbi_read *last = lane->reads.last; /* once round, and no further */
     struct wbi_read *read;
-    bool more = last != NULL;
-    while (more && budget > 0 && (read = pop(&lane->reads)) != NULL) {
-        more = read != last;
+    unsigned turns = lane->reads.count; /* once round at most: done() may end any of them */
+    while (turns-- > 0 && budget > 0 && (read = pop(&lane->reads)) != NULL) {
         int status = WB_AGAIN;
         if (can_move(read)) {
             status = copy_slice(read, &budget);

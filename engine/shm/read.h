@@ -14,9 +14,10 @@
 struct wbi_fabric_lane;
 struct wbi_channel;
 
-/* Invariant: last is NULL exactly if first is. */
+/* Invariant: count READs hang on first; last is NULL exactly if first is. */
 struct wbi_shm_reads {
     struct wbi_read *first, *last;
+    unsigned count;
 };
 
 /* The fabric's read(). Lane thread. */

@@ -22,6 +22,7 @@ static void assert_times_out(struct wb_peer *peer)
     ck_assert_uint_lt(took, soon_us);
     ck_assert_ptr_nonnull(strstr(wb_last_error(), test_world.fabric->scheme));
     /* nobody reads them any more */
+    ck_assert(wb_rma_vector_is_exclusive(&in.data));
     memset(raw, 0xee, sizeof raw);
     memset(in.data.data, 0xee, 200000);
     wait_at_gate_in_drop(&in);

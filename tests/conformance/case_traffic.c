@@ -10,7 +10,7 @@ enum { WINDOW_MOST = 300 };
 /* Keeps `window` calls open until `count` have ended, in the order in which they began. */
 static void call_in_window(unsigned window, unsigned count)
 {
-    struct wb_call *calls[WINDOW_MOST];
+    struct wb_call *calls[WINDOW_MOST] = {NULL};
     struct add_out out;
     unsigned begun = 0, ended = 0;
     while (ended < count) {

@@ -67,3 +67,16 @@ void test_guest_answer(struct test_scene *scene, int status, const void *archive
     test_forge_bytes(&forgery, archive, len);
     test_guest_say(scene, &forgery);
 }
+
+void test_guest_ask_echo(struct test_scene *scene, uint32_t deadline_us)
+{
+    static const uint8_t data[3000];
+    static struct test_forgery forgery;
+    struct wbi_header header = test_forge_request(&echo_action, 1, 0, 0);
+    header.reply_room = 1 << 16;
+    header.deadline_us = deadline_us;
+    test_forge_header(&forgery, &header);
+    test_forge_bytes(&forgery, "12345678\0\x01\xfc\xb8\x0b", 13);
+    test_forge_bytes(&forgery, data, sizeof data);
+    test_guest_say(scene, &forgery);
+}

@@ -23,4 +23,8 @@ void test_guest_say(struct test_scene *scene, const struct test_forgery *forgery
 /* Answers the call heard last with a status and `len` bytes of archive. */
 void test_guest_answer(struct test_scene *scene, int status, const void *archive, size_t len);
 
+/* The other way round: the stranger asks the host to echo a vector of 3000 bytes, which comes back
+ * as a chunk, and gives it so long. */
+void test_guest_ask_echo(struct test_scene *scene, uint32_t deadline_us);
+
 #endif

@@ -265,6 +265,22 @@ START_TEST(test_ends_of_what_is_quarantined)
 }
 END_TEST
 
+/* A result that its caller neither fetches nor gives back in its time. */
+START_TEST(test_a_result_that_is_never_released)
+{
+    open_scene(false);
+    test_scene_meet(&scene);
+    test_guest_ask_echo(&scene, 50000);
+    test_scene_until(&scene, test_scene_stats(&scene).leases_open == 1);
+    test_scene_until(&scene, test_scene_stats(&scene).leases_quarantined == 1);
+    test_scene_assert_serves(&scene);
+    ck_assert_int_eq(scene.stranger.lost, 0);
+    test_scene_until(&scene, scene.stranger.lost != 0);
+    ck_assert_uint_eq(test_scene_stats(&scene).leases_open, 0);
+    test_scene_close(&scene);
+}
+END_TEST
+
 START_TEST(test_destroyed_with_something_quarantined)
 {
     wb_rma_vector data;
@@ -318,6 +334,7 @@ int main(int argc, char **argv)
                                   test_timed_out_and_never_released,
                                   test_answered_and_never_released,
                                   test_ends_of_what_is_quarantined,
+                                  test_a_result_that_is_never_released,
                                   test_destroyed_with_something_quarantined,
                                   test_more_chunks_than_offers};
     Suite *suite = suite_create("an awkward fabric");

@@ -44,7 +44,7 @@ START_TEST(test_noise)
     unsigned thrown_out = 0;
     test_scene_open(&scene, NULL);
     test_scene_meet(&scene);
-    for (unsigned i = 0; i < test_scaled(400); i++) {
+    for (unsigned i = 0; i < test_scaled(250); i++) {
         size_t len = 1 + test_pattern_random(&seed) % 300;
         for (size_t at = 0; at < len; at++) {
             uint64_t dice = test_pattern_random(&seed);
@@ -72,7 +72,7 @@ START_TEST(test_almost_right)
     struct wbi_offer offer = {.data = raw, .len = sizeof raw};
     test_scene_open(&scene, NULL);
     test_scene_meet(&scene);
-    for (unsigned i = 0; i < test_scaled(400); i++) {
+    for (unsigned i = 0; i < test_scaled(250); i++) {
         ck_assert_int_eq(scene.fabric->offer(scene.stranger.channel, &offer), WB_OK);
         struct wbi_header header = test_forge_request(&echo_action, i, WBI_FLAG_LEASED, 3);
         struct wbi_chunk_record first = test_forge_index(0, 9), second = test_forge_index(9, 2),
@@ -132,8 +132,8 @@ START_TEST(test_credits_out_of_nothing)
 {
     test_scene_open(&scene, NULL);
     test_scene_meet(&scene);
-    for (uint8_t kind = WBI_REQUEST; kind <= WBI_CONTROL; kind++) {
-        struct wbi_header header = {.kind = kind, .credits = 1};
+    for (int kind = WBI_REQUEST; kind <= WBI_CONTROL; kind++) {
+        struct wbi_header header = {.kind = (uint8_t)kind, .credits = 1};
         test_forge_header(&forgery, &header);
         assert_thrown_out("a credit too many");
     }
@@ -279,6 +279,36 @@ START_TEST(test_actions_that_are_none)
 }
 END_TEST
 
+/* Requests whose time is over while they wait are answered so, and those that are told to stop. */
+START_TEST(test_requests_that_wait_too_long)
+{
+    test_scene_open(&scene, NULL);
+    test_scene_meet(&scene);
+    for (uint64_t id = 1; id <= 20; id++) {
+        struct wbi_header header = test_forge_request(&never_action, id, 0, 0);
+        header.deadline_us = id % 2 ? 20000 : 0;
+        test_forge_header(&forgery, &header);
+        test_forge_bytes(&forgery, "12345678\0\0\0", 11);
+        ck_assert(test_scene_say(&scene, forgery.bytes, forgery.len));
+        scene.stranger.heard_count = 0;
+        if (id % 2 == 0) {
+            struct wbi_header control = {.kind = WBI_CONTROL, .cancel_count = 1};
+            test_forge_header(&forgery, &control);
+            test_forge_id(&forgery, id);
+            ck_assert(test_stranger_say(&scene.stranger, forgery.bytes, forgery.len, true));
+        }
+        test_scene_until(&scene, scene.stranger.heard_count > 0);
+        struct wbi_header answer;
+        const char *what;
+        const struct test_heard *heard = test_stranger_last(&scene.stranger);
+        ck_assert_int_eq(wbi_header_decode(heard->bytes, heard->len, &answer, &what), WB_OK);
+        ck_assert_uint_eq(answer.call_id, id);
+        ck_assert_int_eq(answer.status, id % 2 ? WB_ERR_TIMED_OUT : WB_ERR_CANCELLED);
+    }
+    test_scene_close(&scene);
+}
+END_TEST
+
 /* A caller that hangs up while its requests wait, are fetched, or are being answered. */
 START_TEST(test_hanging_up)
 {
@@ -321,6 +351,7 @@ int main(int argc, char **argv)
                                   test_replies_to_nothing,
                                   test_chunks_for_nothing,
                                   test_actions_that_are_none,
+                                  test_requests_that_wait_too_long,
                                   test_hanging_up};
     Suite *suite = suite_create("a stranger calls");
     suite_add_tcase(suite, test_program_case("asks", tests, sizeof tests / sizeof tests[0]));

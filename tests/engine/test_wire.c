@@ -166,16 +166,16 @@ static bool flags_can_be(uint8_t kind, unsigned flags, uint32_t chunks)
 
 START_TEST(test_every_combination_of_flags)
 {
-    for (uint8_t kind = WBI_REQUEST; kind <= WBI_REPLY; kind++) {
+    for (int kind = WBI_REQUEST; kind <= WBI_REPLY; kind++) {
         for (unsigned flags = 0; flags < 256; flags++) {
             for (uint32_t chunks = 0; chunks < 3; chunks++) {
                 uint8_t message[TEST_HEX_MOST] = {0};
                 struct wbi_header header = {
-                    .kind = kind, .flags = (uint8_t)flags, .chunk_count = chunks};
+                    .kind = (uint8_t)kind, .flags = (uint8_t)flags, .chunk_count = chunks};
                 const char *what;
                 wbi_header_encode(&header, message);
                 int status = wbi_header_decode(message, sizeof message, &header, &what);
-                ck_assert_msg((status == WB_OK) == flags_can_be(kind, flags, chunks),
+                ck_assert_msg((status == WB_OK) == flags_can_be((uint8_t)kind, flags, chunks),
                               "kind %d, flags %02x, %u chunks: %s", kind, flags, chunks,
                               wb_status_name(status));
             }
@@ -220,18 +220,19 @@ START_TEST(test_counts_that_lie)
 {
     static const uint32_t lies[] = {1, 2, 3, 0x1fffffff, 0x20000000, 0x7fffffff, 0xffffffff};
     for (unsigned i = 0; i < sizeof lies / sizeof lies[0]; i++) {
-        for (uint8_t kind = WBI_REQUEST; kind <= WBI_CONTROL; kind++) {
+        for (int kind = WBI_REQUEST; kind <= WBI_CONTROL; kind++) {
             uint8_t message[TEST_HEX_MOST] = {0};
-            struct wbi_header releases = {.kind = kind, .release_count = lies[i]};
+            struct wbi_header releases = {.kind = (uint8_t)kind, .release_count = lies[i]};
             size_t bytes = wbi_header_encode(&releases, message);
             assert_refused(message, bytes + (i < 3 ? lies[i] * 8 - 1 : 500), "releases");
-            struct wbi_header both = {
-                .kind = kind, .release_count = lies[i], .cancel_count = UINT32_MAX - lies[i] + 1};
+            struct wbi_header both = {.kind = (uint8_t)kind,
+                                      .release_count = lies[i],
+                                      .cancel_count = UINT32_MAX - lies[i] + 1};
             bytes = wbi_header_encode(&both, message);
             assert_refused(message, bytes, "ids whose sum overflows 32 bits");
             if (kind != WBI_CONTROL) {
                 struct wbi_header chunks = {
-                    .kind = kind, .flags = WBI_FLAG_LEASED, .chunk_count = lies[i]};
+                    .kind = (uint8_t)kind, .flags = WBI_FLAG_LEASED, .chunk_count = lies[i]};
                 bytes = wbi_header_encode(&chunks, message);
                 assert_refused(message, bytes + (i < 3 ? 8 + lies[i] * 24 - 1 : 500), "chunks");
             }

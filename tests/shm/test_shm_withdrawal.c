@@ -230,6 +230,51 @@ START_TEST(what_is_kept_is_never_torn)
 }
 END_TEST
 
+/* ---- done() closes another channel, whose READs wait in the same queues ---- */
+
+static struct test_end *to_close;
+
+static void close_other(struct wbi_read *read, int status)
+{
+    TEST_OK(status);
+    test_end_close(to_close);
+    ((struct test_read *)(void *)read)->ended = true;
+}
+
+START_TEST(done_may_close_another_channel)
+{
+    for (int user = 0; user < 2; user++) {
+        struct test_end *other_server, *other_client;
+        struct test_read reads[4];
+        test_meet(&server, &client, &other_server, &other_client);
+        struct wbi_offer here = offer_slab(0, 8000000);
+        struct wbi_offer there = offer_slab(0, 8000000);
+        if (user) {
+            here.mr = there.mr = NULL;
+        }
+        make_readable(&here);
+        while (wbi_shm_fabric.offer(other_server->channel, &there) == WB_AGAIN) {
+            wbi_shm_fabric.poll(server.lane);
+        }
+        for (int i = 0; i < 4; i++) { /* the first and third here, the others there */
+            test_read_of(&reads[i], i % 2 ? &there : &here, 0, i == 0 ? 1 : 8000000, landing);
+            reads[i].read.done = i == 0 ? close_other : reads[i].read.done;
+            TEST_OK(
+                wbi_shm_fabric.read((i % 2 ? other_client : at_client)->channel, &reads[i].read));
+        }
+        to_close = other_client;
+        for (int i = 0; i < 4; i++) {
+            test_until_flag(&client, &server, &reads[i].ended);
+        }
+        TEST_OK(reads[2].status);
+        ck_assert_int_eq(reads[3].status, WB_ERR_PEER_LOST);
+        test_until_lost(&server, &client, other_server);
+        test_end_close(other_server);
+        wbi_shm_fabric.retire(at_server->channel, &here);
+    }
+}
+END_TEST
+
 /* ---- a slab that is unmapped while the reader, in the same process, copies from it ---- */
 
 struct remover {
@@ -305,6 +350,7 @@ int main(void)
     tcase_add_test(tests, closing_confirms_what_the_peer_was_told);
     tcase_add_test(tests, unsealed_memory_is_no_slab);
     tcase_add_test(tests, what_is_kept_is_never_torn);
+    tcase_add_test(tests, done_may_close_another_channel);
     tcase_add_test(tests, an_unmapped_slab_is_touched_no_more);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
