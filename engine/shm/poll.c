@@ -222,7 +222,7 @@ static int move_staged(struct wbi_fabric_lane *lane)
         turns++;
     }
     struct wbi_shm_list *node;
-    while (turns-- > 0 && taken + served > 0 && (node = wbi_shm_list_pop(&lane->staging)) != NULL) {
+    while (turns-- > 0 && (node = wbi_shm_list_pop(&lane->staging)) != NULL) {
         struct wbi_channel *channel = WBI_SHM_OF(node, struct wbi_channel, staging);
         if (channel->doom == WB_OK) {
             done += wbi_shm_stage_serve(channel, &served);
@@ -231,6 +231,10 @@ static int move_staged(struct wbi_fabric_lane *lane)
         if (channel->state == WBI_SHM_OPEN && wbi_shm_stage_busy(channel)) {
             wbi_shm_stage_begin(channel);
         }
+    }
+    node = wbi_shm_list_pop(&lane->staging);
+    if (node) { /* another one comes first next time */
+        wbi_shm_list_append(&lane->staging, node);
     }
     return done;
 }

@@ -1,5 +1,6 @@
 /* The budget: what is refused, what is let go to make room, and that failure costs nothing. */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -7,6 +8,17 @@
 #include <unistd.h>
 
 #include "tests/mr_cache/rma.h"
+
+/* As alloc, once the pool's own thread, which an earlier WB_AGAIN has asked to grow, is done. */
+static int alloc_in_the_end(struct wb_rma_allocator *pool, size_t bytes,
+                            struct wb_rma_block **block)
+{
+    int status;
+    while ((status = wbi_rma_alloc(pool, bytes, true, block)) == WB_AGAIN) {
+        sched_yield();
+    }
+    return status;
+}
 
 static int try_alloc(struct wb_rma_allocator *pool, size_t bytes)
 {
@@ -141,7 +153,7 @@ START_TEST(test_unconfirmed_slabs_count)
 
     test_registrar_defer(&registrar, false);
     ck_assert_uint_eq(test_registrar_confirm(&registrar), 1);
-    ck_assert_int_eq(wbi_rma_alloc(pool, 4 * MIB, true, &block), WB_OK);
+    ck_assert_int_eq(alloc_in_the_end(pool, 4 * MIB, &block), WB_OK);
     ck_assert_uint_eq(registrar.peak_bytes, 4 * MIB);
     test_assert_valid(pool);
     wbi_rma_block_unref(block);
@@ -225,7 +237,7 @@ START_TEST(test_half_registered_slab_counts_until_confirmed)
 
     test_registrar_defer(&registrars[0], false);
     ck_assert_uint_eq(test_registrar_confirm(&registrars[0]), 1);
-    ck_assert_int_eq(wbi_rma_alloc(pool, 4 * MIB, true, &block), WB_OK);
+    ck_assert_int_eq(alloc_in_the_end(pool, 4 * MIB, &block), WB_OK);
     ck_assert_uint_le(registrars[0].peak_bytes, 6 * MIB);
     wbi_rma_block_unref(block);
     wbi_rma_allocator_destroy(pool);
