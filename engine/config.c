@@ -15,7 +15,8 @@ static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 
                                                  .max_peers = 256,
                                                  .call_timeout_us = 30000000,
                                                  .connect_timeout_us = 5000000,
-                                                 .spin_us = 50};
+                                                 .spin_us = 50,
+                                                 .liveness_us = 1000000};
 
 void wb_engine_config_default(struct wb_engine_config *config)
 {
@@ -24,16 +25,20 @@ void wb_engine_config_default(struct wb_engine_config *config)
 
 int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t size)
 {
-    return snprintf(text, size,
-                    "budget_bytes %" PRIu64 " bytes\nslab_bytes %" PRIu64
-                    " bytes\neager_bytes %" PRIu32 " bytes\npointer_threshold %" PRIu32
-                    " bytes\nrma_threshold %" PRIu32 " bytes\nmax_calls %" PRIu32
-                    " calls\ncredits %" PRIu32 " requests\nmax_peers %" PRIu32
-                    " peers\ncall_timeout_us %" PRIu64 " us\nconnect_timeout_us %" PRIu64
-                    " us\nspin_us %" PRIu64 " us\n",
-                    c->budget_bytes, c->slab_bytes, c->eager_bytes, c->pointer_threshold,
-                    c->rma_threshold, c->max_calls, c->credits, c->max_peers, c->call_timeout_us,
-                    c->connect_timeout_us, c->spin_us);
+    return snprintf(
+        text, size,
+        "budget_bytes %" PRIu64 " bytes\nslab_bytes %" PRIu64 " bytes\neager_bytes %" PRIu32
+        " bytes\npointer_threshold %" PRIu32 " bytes\nrma_threshold %" PRIu32
+        " bytes\nmax_calls %" PRIu32 " calls\ncredits %" PRIu32 " requests\nmax_peers %" PRIu32
+        " peers\ncall_timeout_us %" PRIu64 " us\nconnect_timeout_us %" PRIu64
+        " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64
+        " us\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
+        " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
+        c->budget_bytes, c->slab_bytes, c->eager_bytes, c->pointer_threshold, c->rma_threshold,
+        c->max_calls, c->credits, c->max_peers, c->call_timeout_us, c->connect_timeout_us,
+        c->spin_us, c->liveness_us, c->verbs.devices != NULL ? c->verbs.devices : "(all)",
+        c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
+        c->verbs.ack_timeout, c->verbs.retries);
 }
 
 static int check_range(const char *name, uint64_t value, uint64_t low, uint64_t high)
@@ -61,6 +66,9 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"max_peers", c->max_peers, 1, 1024},
         {"call_timeout_us", c->call_timeout_us, 1, UINT64_MAX},
         {"connect_timeout_us", c->connect_timeout_us, 1, UINT64_MAX / 2},
+        {"liveness_us", c->liveness_us, 10000, UINT64_MAX / 2},
+        {"verbs.ack_timeout", c->verbs.ack_timeout == 0 ? 14 : c->verbs.ack_timeout, 8, 20},
+        {"verbs.retries", c->verbs.retries == 0 ? 4 : c->verbs.retries, 1, 6},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         int status = check_range(ranges[i].name, ranges[i].value, ranges[i].low, ranges[i].high);

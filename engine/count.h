@@ -14,7 +14,7 @@ static inline void wbi_count(wbi_counter *counter, uint64_t more)
                           memory_order_relaxed);
 }
 
-static inline uint64_t wbi_counted(wbi_counter *counter)
+static inline uint64_t wbi_counted(const wbi_counter *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }

@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -10,13 +11,28 @@
 
 /* ---- fabrics ---- */
 
-static const struct wbi_fabric *const fabrics[] = {&wbi_shm_fabric};
+static const struct wbi_fabric *const fabrics[] = {&wbi_shm_fabric, &wbi_verbs_fabric};
 enum { FABRIC_COUNT = sizeof fabrics / sizeof fabrics[0] };
 _Static_assert((int)FABRIC_COUNT <= (int)WBI_MAX_LANES, "an engine has one lane a fabric");
 
 const struct wbi_fabric *wbi_fabric_at(unsigned index)
 {
     return index < FABRIC_COUNT ? fabrics[index] : NULL;
+}
+
+static bool has_scheme(const char *url, const char *mark, const char *scheme)
+{
+    return strlen(scheme) == (size_t)(mark - url) && strncmp(url, scheme, strlen(scheme)) == 0;
+}
+
+static const char *why_no_lane(const struct wb_engine *engine, const char *url, const char *mark)
+{
+    for (unsigned i = 0; i < FABRIC_COUNT; i++) {
+        if (has_scheme(url, mark, fabrics[i]->scheme)) {
+            return engine->why_not[i];
+        }
+    }
+    return "there is no fabric of that scheme; wb_info lists those that are built in";
 }
 
 struct wbi_lane *wbi_engine_route(struct wb_engine *engine, const char *url, const char **address,
@@ -29,15 +45,13 @@ struct wbi_lane *wbi_engine_route(struct wb_engine *engine, const char *url, con
         return NULL;
     }
     for (unsigned i = 0; i < engine->lane_count; i++) {
-        const char *scheme = engine->lanes[i]->fabric->scheme;
-        if (strlen(scheme) == (size_t)(mark - url) && strncmp(url, scheme, strlen(scheme)) == 0) {
+        if (has_scheme(url, mark, engine->lanes[i]->fabric->scheme)) {
             *address = mark + 3;
             *status = engine->lanes[i]->fabric->check_address(*address);
             return *status == WB_OK ? engine->lanes[i] : NULL;
         }
     }
-    *status = wbi_error(WB_ERR_NO_FABRIC,
-                        "%s: no fabric of that scheme can be used here; wb_info says why", url);
+    *status = wbi_error(WB_ERR_NO_FABRIC, "%s: %s", url, why_no_lane(engine, url, mark));
     return NULL;
 }
 
@@ -84,22 +98,22 @@ struct opening {
 };
 
 /* Every fabric that works here; none at all is an error, with the words of the last. */
-static int open_domains(struct opening *opening)
+static int open_domains(struct wb_engine *engine, struct opening *opening)
 {
-    int status = WB_ERR_NO_FABRIC;
     for (unsigned i = 0; i < FABRIC_COUNT; i++) {
         unsigned n = opening->count;
-        int opened = fabrics[i]->domain_open(&opening->domains[n]);
-        if (opened == WB_OK) {
+        int status = fabrics[i]->domain_open(&engine->config, &opening->domains[n]);
+        if (status == WB_OK) {
             opening->fabrics[n] = fabrics[i];
             opening->registrars[n] = fabrics[i]->registrar(opening->domains[n]);
             opening->count++;
-            status = WB_OK;
-        } else if (opening->count == 0) {
-            status = opened;
+        } else if (status != WB_ERR_NO_FABRIC) {
+            return status;
+        } else {
+            snprintf(engine->why_not[i], sizeof engine->why_not[i], "%s", wb_last_error());
         }
     }
-    return status;
+    return opening->count > 0 ? WB_OK : WB_ERR_NO_FABRIC;
 }
 
 static int open_pool(struct wb_engine *engine, const struct opening *opening)
@@ -190,7 +204,7 @@ int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **o
     engine->epoll = -1;
     wbi_registry_open(&engine->registry);
     pthread_mutex_init(&engine->waking, NULL);
-    status = open_domains(&opening);
+    status = open_domains(engine, &opening);
     status = status == WB_OK ? open_parts(engine, &opening) : status;
     if (status != WB_OK) {
         close_parts(engine, &opening);

@@ -11,7 +11,7 @@
 #include "engine/registry.h"
 #include "mr_cache/allocator.h"
 
-enum { WBI_MAX_LANES = 2 }; /* one a fabric */
+enum { WBI_MAX_LANES = 2, WBI_WHY_NOT_BYTES = 200 }; /* one a fabric */
 
 struct wb_engine {
     struct wb_engine_config config;
@@ -19,6 +19,7 @@ struct wb_engine {
     struct wbi_registry registry;
     struct wbi_lane *lanes[WBI_MAX_LANES];
     unsigned lane_count;
+    char why_not[WBI_MAX_LANES][WBI_WHY_NOT_BYTES]; /* by fabric: why it has no lane, or "" */
     pthread_mutex_t waking; /* guards `open` against the pool's growing thread */
     bool open;              /* the lanes can be woken */
     int epoll;              /* of the lanes' descriptors */

@@ -46,8 +46,10 @@ struct wbi_fabric_caps {
     uint32_t max_offers;  /* chunks that can be offered on a channel at once */
     uint32_t max_regions; /* registrations at once; 0 is no limit that matters */
     uint64_t max_region_bytes; /* largest registration; 0 is no limit that matters */
-    bool revokes_at_once;      /* revoke() makes a chunk unreadable by itself, without closing the
-                                  channel */
+    uint32_t kept_slots;  /* receive slots a channel that the fabric needs beyond those of requests
+                             and replies: its control messages' */
+    bool revokes_at_once; /* revoke() makes a chunk unreadable by itself, without closing the
+                             channel */
 };
 
 /* Receive slots: one arena that the engine owns for the life of the lane; slot i is base + i *
@@ -62,6 +64,15 @@ struct wbi_lane_config {
     struct wbi_slot_arena slots;
     uint32_t eager_bytes;  /* largest message sent or received on this lane */
     uint32_t max_channels; /* 1 to 1024 */
+    uint64_t liveness_us;  /* a channel on which nothing was heard for so long is probed, if the
+                              fabric has no other way to see a death */
+};
+
+/* What a fabric counts beyond what the engine sees. */
+struct wbi_fabric_counters {
+    uint64_t read_requests; /* READs as they were posted: after merging */
+    uint64_t reads_peak;    /* most of them in flight at once on one channel */
+    uint64_t probes;        /* that asked whether a silent peer lives */
 };
 
 /* What a fabric tells the engine; `owner` is what the engine gave for the lane or channel. */
@@ -139,9 +150,11 @@ struct wbi_fabric {
      */
     void (*describe)(struct wb_fabric_info *info);
 
-    /* Opens and closes the fabric for one engine. close comes after all its lanes are closed and
-     * all registrations are gone. Accepts NULL. May block. */
-    int (*domain_open)(struct wbi_domain **out);
+    /* Opens and closes the fabric for one engine; config is borrowed for the call. close comes
+     * after all its lanes are closed and all registrations are gone. Accepts NULL. May block.
+     * WB_ERR_NO_FABRIC: not to be used here, and words that say why; WB_ERR_INVALID: not as the
+     * configuration asks. */
+    int (*domain_open)(const struct wb_engine_config *config, struct wbi_domain **out);
     void (*domain_close)(struct wbi_domain *domain);
     const struct wbi_fabric_caps *(*caps)(const struct wbi_domain *domain);
     struct wbi_registrar (*registrar)(struct wbi_domain *domain);
@@ -212,9 +225,13 @@ struct wbi_fabric {
 
     /* Makes fd() readable, to wake a thread that sleeps on it. Any thread. */
     void (*wake)(struct wbi_fabric_lane *lane);
+
+    /* What was counted so far; any thread. NULL where the fabric counts nothing. */
+    void (*count)(const struct wbi_fabric_lane *lane, struct wbi_fabric_counters *counters);
 };
 
 extern const struct wbi_fabric wbi_shm_fabric;
+extern const struct wbi_fabric wbi_verbs_fabric;
 
 /* Stores the words of an error for wb_last_error on this thread, and returns `status`: `return
  * wbi_error(…);` */

@@ -6,6 +6,20 @@
 #include "engine/engine.h"
 #include "mr_cache/topology.h"
 
+static void add_fabric(const struct wbi_lane *lane, struct wb_engine_stats *stats)
+{
+    if (lane->fabric->count == NULL) {
+        return;
+    }
+    struct wbi_fabric_counters counters;
+    lane->fabric->count(lane->port, &counters);
+    stats->read_requests += counters.read_requests;
+    stats->probes += counters.probes;
+    if (stats->reads_peak < counters.reads_peak) {
+        stats->reads_peak = counters.reads_peak;
+    }
+}
+
 void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats)
 {
     *stats = (struct wb_engine_stats){0};
@@ -26,6 +40,7 @@ void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats)
         stats->protocol_errors += wbi_counted(&c->protocol_errors);
         stats->peers_lost += wbi_counted(&c->peers_lost);
         stats->sleeps += wbi_counted(&c->sleeps);
+        add_fabric(engine->lanes[i], stats);
     }
 }
 

@@ -213,15 +213,17 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
     wbi_parcels_open(&lane->parcels, config->eager_bytes, config->max_calls);
     int status = wbi_calls_open(&lane->calls, lane, config->max_calls);
     if (status == WB_OK) {
-        /* one for the reply of each call, one for each credit, and two for the control messages of
+        /* one for the reply of each call, one for each credit, and those that the fabric keeps for
          * each peer */
-        uint32_t slots = config->max_calls + lane->shared_credits + 6 * config->max_peers;
+        uint32_t slots = config->max_calls + lane->shared_credits +
+                         (WBI_CREDITS_KEPT + lane->caps->kept_slots) * config->max_peers;
         status = wbi_slots_open(&lane->slots, config->eager_bytes, slots);
     }
     if (status == WB_OK) {
         struct wbi_lane_config lane_config = {.slots = lane->slots.arena,
                                               .eager_bytes = config->eager_bytes,
-                                              .max_channels = config->max_peers};
+                                              .max_channels = config->max_peers,
+                                              .liveness_us = config->liveness_us};
         status = fabric->lane_open(domain, &lane_config, &wbi_engine_events, lane, &lane->port);
     }
     return status;

@@ -8,7 +8,6 @@
 #include "engine/lane.h"
 
 enum {
-    CREDITS_KEPT = 4,     /* that every peer gets, whatever the others have */
     MOST_ENDS_A_LOOK = 64 /* calls that one look at the clock ends */
 };
 
@@ -16,7 +15,7 @@ enum {
 static uint32_t grant_credits(struct wbi_lane *lane)
 {
     uint32_t wanted = lane->engine->config.credits;
-    uint32_t kept = wanted < CREDITS_KEPT ? wanted : CREDITS_KEPT;
+    uint32_t kept = wanted < WBI_CREDITS_KEPT ? wanted : WBI_CREDITS_KEPT;
     uint32_t part = lane->shared_credits / 4;
     uint32_t more = wanted - kept < part ? wanted - kept : part;
     lane->shared_credits -= more;
@@ -103,7 +102,7 @@ static void retire(struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
     uint32_t wanted = lane->engine->config.credits;
-    uint32_t kept = wanted < CREDITS_KEPT ? wanted : CREDITS_KEPT;
+    uint32_t kept = wanted < WBI_CREDITS_KEPT ? wanted : WBI_CREDITS_KEPT;
     lane->shared_credits += peer->granted - kept;
     lane->peer_count--;
     for (struct wb_peer **at = &lane->busy; peer->busy && *at != NULL; at = &(*at)->busy_next) {

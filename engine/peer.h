@@ -26,6 +26,8 @@ struct wbi_read_op {
     struct wbi_read_op *next_free;
 };
 
+enum { WBI_CREDITS_KEPT = 4 }; /* that every peer gets, whatever the others have */
+
 enum { WBI_READ_OPS = 16 }; /* READs in flight a peer, at most; the fabric's depth may be less */
 
 struct wb_peer {

@@ -21,6 +21,7 @@ static const struct wbi_fabric_caps caps = {
     .read_align = 1,
     .max_regions = WBI_SHM_MAX_IMPORTS,
     .max_region_bytes = 0,
+    .kept_slots = 2,
     .revokes_at_once = true,
 };
 
@@ -71,8 +72,9 @@ void wbi_shm_describe(struct wb_fabric_info *info)
              has_pidfd() ? "yes" : "no");
 }
 
-int wbi_shm_domain_open(struct wbi_domain **out)
+int wbi_shm_domain_open(const struct wb_engine_config *config, struct wbi_domain **out)
 {
+    (void)config; /* nothing to choose */
     if (!can_seal()) {
         return wbi_error(WB_ERR_NO_FABRIC, "shm needs sealed memfds (Linux 5.1): %s",
                          strerror(errno));

@@ -20,7 +20,7 @@ struct wbi_domain {
     struct wbi_shm_worker worker;
 };
 
-int wbi_shm_domain_open(struct wbi_domain **out);
+int wbi_shm_domain_open(const struct wb_engine_config *config, struct wbi_domain **out);
 void wbi_shm_domain_close(struct wbi_domain *domain);
 const struct wbi_fabric_caps *wbi_shm_domain_caps(const struct wbi_domain *domain);
 void wbi_shm_describe(struct wb_fabric_info *info);

@@ -25,6 +25,18 @@ struct wb_hold {
     struct wb_call *call;
 };
 
+/* What can be told to the verbs fabric. All zero (the default) lets it choose. */
+struct wb_verbs_config {
+    const char *devices; /* names with commas between, as ibv_devices lists them; borrowed until
+                            wb_engine_create returns; NULL: every device with an active port */
+    const char *source;  /* numeric IP address, one of this machine's, that connections leave from:
+                            it chooses device, port and GID; borrowed likewise; NULL: by route */
+    uint32_t mtu;        /* bytes of a packet: 256, 512, 1024, 2048 or 4096; 0: the port's active */
+    uint32_t ack_timeout; /* a packet that is not acknowledged within 4.096 us * 2^ack_timeout is
+                             sent again; 8 to 20; 0: 14 (67 ms) */
+    uint32_t retries;     /* how often, before the peer counts as lost; 1 to 6; 0: 4 */
+};
+
 /* All there is to configure. Start from wb_engine_config_default. Bytes and microseconds
  * throughout. */
 struct wb_engine_config {
@@ -40,6 +52,9 @@ struct wb_engine_config {
     uint64_t call_timeout_us;    /* deadline of a call that states none; default 30 s */
     uint64_t connect_timeout_us; /* default 5 s */
     uint64_t spin_us;            /* how long a waiting thread polls before it sleeps; default 50 */
+    uint64_t liveness_us; /* a peer that was not heard for so long is probed, where the network does
+                             not tell of deaths (verbs); default 1 s */
+    struct wb_verbs_config verbs;
 };
 
 WB_API void wb_engine_config_default(struct wb_engine_config *config);
@@ -51,8 +66,8 @@ WB_API int wb_engine_config_text(const struct wb_engine_config *config, char *te
 /*
  * Creates an engine with every fabric that this machine can use. config NULL means the defaults; it
  * is copied. Sets *engine on success only; the caller ends it with wb_engine_destroy. Errors:
- * WB_ERR_INVALID (a field out of range), WB_ERR_BUDGET (budget below one slab), WB_ERR_NO_MEMORY,
- * WB_ERR_SYSTEM; wb_last_error() names the field or the system call.
+ * WB_ERR_INVALID (a field out of range, a device that is not here), WB_ERR_BUDGET (budget below one
+ * slab), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM; wb_last_error() names the field or the system call.
  */
 WB_API int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **engine);
 
@@ -86,9 +101,10 @@ WB_API int wb_progress(struct wb_engine *engine);
 WB_API int wb_wait(struct wb_engine *engine, uint64_t timeout_us);
 
 /*
- * Listens at "shm://NAME" (NAME: 1 to 64 of A-Z a-z 0-9 . _ -). The engine serves its registered
- * actions there until it is destroyed. Errors: WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_IN_USE,
- * WB_ERR_NO_MEMORY, WB_ERR_SYSTEM.
+ * Listens at "shm://NAME" (NAME: 1 to 64 of A-Z a-z 0-9 . _ -) or "verbs://HOST:PORT" (HOST: a
+ * name, an IPv4 address, an IPv6 address in brackets, or * for every address of this machine). The
+ * engine serves its registered actions there until it is destroyed. Errors: WB_ERR_BAD_URL,
+ * WB_ERR_NO_FABRIC, WB_ERR_IN_USE, WB_ERR_NO_MEMORY, WB_ERR_SYSTEM.
  */
 WB_API int wb_listen(struct wb_engine *engine, const char *url);
 
@@ -200,6 +216,9 @@ struct wb_engine_stats {
     uint64_t late_replies; /* for calls that had ended */
     uint64_t protocol_errors, peers_lost;
     uint64_t sleeps;
+    /* of a fabric that READs in hardware: READs as posted, after merging; the most in flight on one
+     * channel; questions whether a silent peer lives */
+    uint64_t read_requests, reads_peak, probes;
 };
 
 WB_API void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats);
@@ -209,8 +228,8 @@ WB_API void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *st
 struct wb_fabric_info {
     const char *scheme;
     bool usable;
-    char why_not[200]; /* what is missing and what to do about it, when it is not usable */
-    char details[400]; /* "name value" lines: limits and capabilities that matter */
+    char why_not[200];  /* what is missing and what to do about it, when it is not usable */
+    char details[4000]; /* "name value" lines: devices, limits and capabilities that matter */
 };
 
 /* Describes fabric number `index`; returns WB_OK, or WB_ERR_INVALID past the last. Needs no engine.

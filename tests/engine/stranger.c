@@ -103,7 +103,7 @@ void test_stranger_open(struct test_stranger *stranger, const struct wbi_fabric 
         .slots = {.base = stranger->slots, .stride = STRIDE, .count = TEST_STRANGER_SLOTS},
         .eager_bytes = TEST_STRANGER_EAGER,
         .max_channels = 4};
-    ck_assert_int_eq(fabric->domain_open(&stranger->domain), WB_OK);
+    ck_assert_int_eq(fabric->domain_open(NULL, &stranger->domain), WB_OK);
     ck_assert_int_eq(
         fabric->lane_open(stranger->domain, &config, &events, stranger, &stranger->lane), WB_OK);
     if (address != NULL) {

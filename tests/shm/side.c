@@ -151,7 +151,7 @@ void test_side_open(struct test_side *side, uint32_t eager)
     for (unsigned i = 0; i < TEST_SLOTS; i++) {
         side->free[side->free_count++] = side->arena + i * stride;
     }
-    TEST_OK(wbi_shm_fabric.domain_open(&side->domain));
+    TEST_OK(wbi_shm_fabric.domain_open(NULL, &side->domain));
     side->registrar = wbi_shm_fabric.registrar(side->domain);
     struct wbi_lane_config config = {.slots = {side->arena, stride, TEST_SLOTS},
                                      .eager_bytes = side->eager,

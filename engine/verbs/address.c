@@ -1,0 +1,168 @@
+#include "engine/verbs/address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/fabric.h"
+
+/* ---- text ---- */
+
+static int bad(const char *text, const char *what)
+{
+    return wbi_error(WB_ERR_BAD_URL, "verbs://%s: %s; an address looks like verbs://10.0.0.1:7471",
+                     text, what);
+}
+
+/* Where the port's colon is; NULL if nowhere that makes sense. */
+static const char *find_colon(const char *text)
+{
+    if (text[0] == '[') {
+        const char *end = strchr(text, ']');
+        return end != NULL && end[1] == ':' ? end + 1 : NULL;
+    }
+    const char *colon = strchr(text, ':');
+    return colon != NULL && strchr(colon + 1, ':') == NULL ? colon : NULL;
+}
+
+static bool parse_port(const char *text, struct wbi_verbs_address *address)
+{
+    size_t len = strlen(text);
+    if (len == 0 || len > 5 || strspn(text, "0123456789") != len) {
+        return false;
+    }
+    unsigned long port = strtoul(text, NULL, 10);
+    memcpy(address->service, text, len + 1);
+    address->port = (uint16_t)port;
+    return port >= 1 && port <= UINT16_MAX;
+}
+
+static bool is_name(const char *host)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    size_t len = strlen(host);
+    return len > 0 && strspn(host, letters) == len;
+}
+
+int wbi_verbs_address_parse(const char *text, struct wbi_verbs_address *address)
+{
+    *address = (struct wbi_verbs_address){0};
+    const char *colon = find_colon(text);
+    if (colon == NULL) {
+        return bad(text, "there is no port");
+    }
+    bool brackets = text[0] == '[';
+    const char *host = brackets ? text + 1 : text;
+    size_t len = (size_t)(colon - host) - (brackets ? 1 : 0);
+    if (len == 0 || len >= sizeof address->host) {
+        return bad(text, "there is no host, or one that is too long");
+    }
+    memcpy(address->host, host, len);
+    if (!parse_port(colon + 1, address)) {
+        return bad(text, "the port is no number from 1 to 65535");
+    }
+    struct sockaddr_storage numeric;
+    address->any = strcmp(address->host, "*") == 0;
+    if (brackets && !wbi_verbs_numeric(address->host, 0, &numeric)) {
+        return bad(text, "what is in brackets is no IPv6 address");
+    }
+    return brackets || address->any || is_name(address->host)
+               ? WB_OK
+               : bad(text, "the host has characters that no name has");
+}
+
+int wbi_verbs_check_address(const char *text)
+{
+    struct wbi_verbs_address address;
+    return wbi_verbs_address_parse(text, &address);
+}
+
+bool wbi_verbs_numeric(const char *host, uint16_t port, struct sockaddr_storage *out)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
+        memcpy(out, &v4, sizeof v4);
+        return true;
+    }
+    if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
+        memcpy(out, &v6, sizeof v6);
+        return true;
+    }
+    return false;
+}
+
+/* ---- names ---- */
+
+/* The resolver holds pointers into this until it is done. */
+struct wbi_verbs_lookup {
+    struct gaicb request;
+    struct addrinfo hints;
+    struct wbi_verbs_address address;
+};
+
+int wbi_verbs_lookup_begin(const struct wbi_verbs_address *address, struct wbi_verbs_lookup **out)
+{
+    struct wbi_verbs_lookup *lookup = calloc(1, sizeof *lookup);
+    if (lookup == NULL) {
+        return wbi_error(WB_ERR_NO_MEMORY, "no memory to look %s up", address->host);
+    }
+    lookup->address = *address;
+    lookup->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM};
+    lookup->request = (struct gaicb){.ar_name = lookup->address.host,
+                                     .ar_service = lookup->address.service,
+                                     .ar_request = &lookup->hints};
+    struct gaicb *list[1] = {&lookup->request};
+    struct sigevent silence = {.sigev_notify = SIGEV_NONE};
+    int error = getaddrinfo_a(GAI_NOWAIT, list, 1, &silence);
+    if (error != 0) {
+        free(lookup);
+        return wbi_error(WB_ERR_SYSTEM, "%s cannot be looked up: %s", address->host,
+                         gai_strerror(error));
+    }
+    *out = lookup;
+    return WB_OK;
+}
+
+int wbi_verbs_lookup_result(struct wbi_verbs_lookup *lookup, struct sockaddr_storage *out,
+                            const char **why)
+{
+    int error = gai_error(&lookup->request);
+    if (error == EAI_INPROGRESS) {
+        return WB_AGAIN;
+    }
+    if (error != 0 || lookup->request.ar_result->ai_addrlen > sizeof *out) {
+        *why = error != 0 ? gai_strerror(error) : "an address of an unknown kind";
+        return WB_ERR_REFUSED;
+    }
+    memset(out, 0, sizeof *out);
+    memcpy(out, lookup->request.ar_result->ai_addr, lookup->request.ar_result->ai_addrlen);
+    return WB_OK;
+}
+
+bool wbi_verbs_lookup_drop(struct wbi_verbs_lookup *lookup)
+{
+    if (lookup == NULL) {
+        return true;
+    }
+    if (gai_error(&lookup->request) == EAI_INPROGRESS &&
+        gai_cancel(&lookup->request) == EAI_NOTCANCELED) {
+        return false;
+    }
+    if (lookup->request.ar_result != NULL) {
+        freeaddrinfo(lookup->request.ar_result);
+    }
+    free(lookup);
+    return true;
+}
+
+void wbi_verbs_lookup_wait(struct wbi_verbs_lookup *lookup)
+{
+    const struct gaicb *list[1] = {&lookup->request};
+    const struct timespec some_seconds = {.tv_sec = 5};
+    (void)gai_suspend(list, 1, &some_seconds);
+}

@@ -1,0 +1,44 @@
+/* Addresses: HOST:PORT, where HOST is a name, an IPv4 address, an IPv6 address in brackets, or *.
+ */
+#ifndef WBI_VERBS_ADDRESS_H
+#define WBI_VERBS_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wbi_verbs_address {
+    char host[256]; /* without brackets */
+    char service[6];
+    uint16_t port;
+    bool any; /* the host is * */
+};
+
+/* Splits and checks. WB_ERR_BAD_URL with words. */
+int wbi_verbs_address_parse(const char *text, struct wbi_verbs_address *address);
+int wbi_verbs_check_address(const char *text);
+
+/* Whether `host` is a numeric address; *out is it then, with the port. */
+bool wbi_verbs_numeric(const char *host, uint16_t port, struct sockaddr_storage *out);
+
+/*
+ * Looking a name up, without waiting: the system's resolver works on a thread of its own
+ * (getaddrinfo_a). A lookup that is dropped while it runs is freed when the resolver has let go.
+ */
+struct wbi_verbs_lookup;
+
+/* WB_ERR_NO_MEMORY, WB_ERR_SYSTEM. */
+int wbi_verbs_lookup_begin(const struct wbi_verbs_address *address, struct wbi_verbs_lookup **out);
+
+/* WB_OK: *out is the address, with the port; WB_AGAIN: not yet; WB_ERR_REFUSED: no such host, *why
+ * says it. */
+int wbi_verbs_lookup_result(struct wbi_verbs_lookup *lookup, struct sockaddr_storage *out,
+                            const char **why);
+
+/* Takes the lookup; returns whether it could be freed. If not, try again later. Accepts NULL. */
+bool wbi_verbs_lookup_drop(struct wbi_verbs_lookup *lookup);
+
+/* Waits for a lookup that could not be dropped, some seconds at most. */
+void wbi_verbs_lookup_wait(struct wbi_verbs_lookup *lookup);
+
+#endif

@@ -1,0 +1,68 @@
+/* The end of a channel, whatever it has come to. */
+#include <stdlib.h>
+
+#include "engine/verbs/lane.h"
+#include "engine/verbs/qp.h"
+
+/* The resolver still works for it: it is freed later. One at most is kept; for another we wait. */
+static void drop_lookup(struct wbi_fabric_lane *lane, struct wbi_verbs_lookup *lookup)
+{
+    if (wbi_verbs_lookup_drop(lookup)) {
+        return;
+    }
+    if (lane->orphan != NULL) {
+        wbi_verbs_lookup_wait(lane->orphan);
+        wbi_verbs_lookup_drop(lane->orphan); /* one that never ends stays the resolver's */
+    }
+    lane->orphan = lookup;
+}
+
+static void unlink_ready(struct wbi_channel *channel)
+{
+    struct wbi_channel **at = &channel->lane->ready;
+    while (channel->ready && *at != channel) {
+        at = &(*at)->next_ready;
+    }
+    if (channel->ready) {
+        *at = channel->next_ready;
+    }
+}
+
+static void unlink_channel(struct wbi_channel *channel)
+{
+    struct wbi_fabric_lane *lane = channel->lane;
+    if (channel->next != NULL) {
+        channel->next->prev = channel->prev;
+    }
+    if (channel->prev != NULL) {
+        channel->prev->next = channel->next;
+    } else {
+        lane->channels = channel->next;
+    }
+    lane->by_index[channel->index] = NULL;
+    lane->channel_count--;
+    lane->doomed -= channel->doom != WB_OK && !channel->told;
+    lane->dialling -= channel->state == WBI_VERBS_LOOKUP || channel->state == WBI_VERBS_DIALLING;
+}
+
+void wbi_verbs_close(struct wbi_channel *channel)
+{
+    if (channel == NULL) {
+        return;
+    }
+    wbi_verbs_qp_linger(channel);
+    if (channel->id != NULL && channel->sends.read_depth != 0) {
+        rdma_disconnect(channel->id);
+    }
+    wbi_verbs_qp_destroy(channel);
+    wbi_verbs_offers_close(channel);
+    unlink_ready(channel);
+    unlink_channel(channel);
+    channel->state = WBI_VERBS_LOST;
+    wbi_verbs_work_drop(channel);
+    drop_lookup(channel->lane, channel->lookup);
+    if (channel->id != NULL) {
+        rdma_destroy_id(channel->id);
+    }
+    free(channel);
+}

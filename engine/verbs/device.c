@@ -1,0 +1,109 @@
+#include "engine/verbs/device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/fabric.h"
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+bool wbi_verbs_fork_is_safe(void)
+{
+    return ibv_is_fork_initialized() == IBV_FORK_UNNEEDED;
+}
+
+const char *wbi_verbs_no_device(int count)
+{
+    if (count > 0) {
+        return NULL;
+    }
+    if (access("/sys/class/infiniband_verbs", F_OK) != 0) {
+        return "the kernel has no RDMA support loaded (no /sys/class/infiniband_verbs): load "
+               "ib_uverbs and the device's driver; without a card, try scripts/vm";
+    }
+    return "there is no RDMA device (ibv_devices lists none): load its driver, or make a software "
+           "device with `rdma link add rxe0 type rxe netdev IF`";
+}
+
+/* The least message size of the ports that are active; 0: none is. */
+static uint64_t active_message_bytes(struct wbi_verbs_device *device)
+{
+    uint64_t bytes = 0;
+    for (uint8_t port = 1; port <= device->attr.phys_port_cnt; port++) {
+        struct ibv_port_attr attr;
+        if (ibv_query_port(device->context, port, &attr) == 0 && attr.state == IBV_PORT_ACTIVE &&
+            (bytes == 0 || attr.max_msg_sz < bytes)) {
+            bytes = attr.max_msg_sz;
+        }
+    }
+    return bytes;
+}
+
+static int learn(struct wbi_verbs_device *device)
+{
+    if (ibv_query_device(device->context, &device->attr) != 0) {
+        return wbi_error(WB_ERR_SYSTEM, "%s: ibv_query_device: %s", device->name, strerror(errno));
+    }
+    const struct ibv_device_attr *attr = &device->attr;
+    device->max_message_bytes = active_message_bytes(device);
+    if (device->max_message_bytes == 0) {
+        return wbi_error(WB_ERR_NO_FABRIC,
+                         "%s: no port is active: bring its cable or its network interface up",
+                         device->name);
+    }
+    if (attr->max_srq <= 0 || attr->max_qp_rd_atom <= 0 || attr->max_qp_init_rd_atom <= 0) {
+        return wbi_error(WB_ERR_NO_FABRIC,
+                         "%s: the device has no shared receive queue or no RDMA READ",
+                         device->name);
+    }
+    device->read_depth_out = least((uint32_t)attr->max_qp_init_rd_atom, WBI_VERBS_READ_DEPTH);
+    device->read_depth_in = least((uint32_t)attr->max_qp_rd_atom, WBI_VERBS_READ_DEPTH);
+    device->read_sges =
+        least(least((uint32_t)attr->max_sge, (uint32_t)attr->max_sge_rd), WBI_VERBS_READ_SGES);
+    device->read_sges = device->read_sges == 0 ? 1 : device->read_sges;
+    device->inline_bytes = WBI_VERBS_INLINE;
+    device->tells_last_wqe = true;
+    return WB_OK;
+}
+
+int wbi_verbs_device_open(struct ibv_device *which, struct wbi_verbs_device *device)
+{
+    *device = (struct wbi_verbs_device){0};
+    strncpy(device->name, ibv_get_device_name(which), sizeof device->name - 1);
+    device->context = ibv_open_device(which);
+    if (device->context == NULL) {
+        return wbi_error(WB_ERR_SYSTEM,
+                         "%s: cannot be opened: %s; see the permissions of /dev/infiniband",
+                         device->name, strerror(errno));
+    }
+    int status = learn(device);
+    if (status == WB_OK) {
+        device->pd = ibv_alloc_pd(device->context);
+        int flags = fcntl(device->context->async_fd, F_GETFL);
+        if (device->pd == NULL || flags < 0 ||
+            fcntl(device->context->async_fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+            status = wbi_error(WB_ERR_SYSTEM, "%s: no protection domain: %s", device->name,
+                               strerror(errno));
+        }
+    }
+    if (status != WB_OK) {
+        wbi_verbs_device_close(device);
+    }
+    return status;
+}
+
+void wbi_verbs_device_close(struct wbi_verbs_device *device)
+{
+    if (device->pd != NULL) {
+        ibv_dealloc_pd(device->pd);
+    }
+    if (device->context != NULL) {
+        ibv_close_device(device->context);
+    }
+    *device = (struct wbi_verbs_device){0};
+}

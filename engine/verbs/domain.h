@@ -1,0 +1,45 @@
+/* The domain: the devices that one engine uses, and memory that is known to all of them. */
+#ifndef WBI_VERBS_DOMAIN_H
+#define WBI_VERBS_DOMAIN_H
+
+#include <netinet/in.h>
+
+#include "engine/fabric.h"
+#include "engine/verbs/device.h"
+
+enum { WBI_VERBS_MAX_DEVICES = 4, WBI_VERBS_MAX_EAGER = 65536, WBI_VERBS_MAX_OFFERS = 4096 };
+
+/* What the configuration asks of queue pairs, with the defaults filled in. */
+struct wbi_verbs_choice {
+    enum ibv_mtu mtu; /* 0: the port's active one */
+    uint8_t ack_timeout, retries;
+    bool has_source;
+    struct sockaddr_storage source;
+};
+
+struct wbi_domain {
+    struct wbi_verbs_device devices[WBI_VERBS_MAX_DEVICES];
+    unsigned device_count;
+    struct wbi_verbs_choice choice;
+    struct wbi_fabric_caps caps;
+};
+
+/* A region, registered with every device of the domain, by the device's number. */
+struct wbi_mr {
+    struct ibv_mr *on[WBI_VERBS_MAX_DEVICES];
+};
+
+int wbi_verbs_domain_open(const struct wb_engine_config *config, struct wbi_domain **out);
+void wbi_verbs_domain_close(struct wbi_domain *domain);
+const struct wbi_fabric_caps *wbi_verbs_domain_caps(const struct wbi_domain *domain);
+
+/* registrar.c */
+struct wbi_registrar wbi_verbs_registrar(struct wbi_domain *domain);
+
+/* Why registering memory failed, and what to do: for an errno. Static. */
+const char *wbi_verbs_register_words(int error);
+
+/* describe.c */
+void wbi_verbs_describe(struct wb_fabric_info *info);
+
+#endif

@@ -1,0 +1,168 @@
+/* Housekeeping: what the descriptors report, names that resolve, peers that are silent. Off the hot
+ * path. */
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "engine/verbs/explain.h"
+#include "engine/verbs/lane.h"
+
+enum {
+    EVENTS_A_LOOK = 16,
+    PROBE_LOOK_US = 100000,      /* silent channels are looked for that often, at most */
+    ESTABLISH_US = 10 * 1000000, /* for a peer that we accepted to say that it is there */
+};
+
+/* ---- devices ---- */
+
+static void doom_device(struct wbi_fabric_lane *lane, const struct wbi_verbs_device *device,
+                        const char *words)
+{
+    for (struct wbi_channel *channel = lane->channels; channel != NULL; channel = channel->next) {
+        if (channel->queues != NULL && channel->queues->device == device) {
+            wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "%s: %s", device->name, words);
+        }
+    }
+}
+
+static struct wbi_channel *channel_of(const struct wbi_fabric_lane *lane, const struct ibv_qp *qp)
+{
+    for (struct wbi_channel *channel = lane->channels; channel != NULL; channel = channel->next) {
+        if (channel->qp == qp) {
+            return channel;
+        }
+    }
+    return NULL;
+}
+
+static void on_qp_event(struct wbi_fabric_lane *lane, const struct ibv_async_event *event,
+                        const struct wbi_verbs_device *device)
+{
+    struct wbi_channel *channel = channel_of(lane, event->element.qp);
+    const char *words = wbi_verbs_device_words(event->event_type);
+    if (channel == NULL) {
+        return;
+    }
+    if (event->event_type == IBV_EVENT_QP_LAST_WQE_REACHED) {
+        channel->last_wqe = true;
+    } else if (event->event_type == IBV_EVENT_COMM_EST) {
+        wbi_verbs_channel_establish(channel);
+    } else if (words != NULL) {
+        wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "%s: %s", device->name, words);
+    }
+}
+
+int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_device *device)
+{
+    struct ibv_async_event event;
+    int done = 0;
+    for (; ibv_get_async_event(device->context, &event) == 0; done++) {
+        switch (event.event_type) {
+        case IBV_EVENT_QP_FATAL:
+        case IBV_EVENT_QP_REQ_ERR:
+        case IBV_EVENT_QP_ACCESS_ERR:
+        case IBV_EVENT_COMM_EST:
+        case IBV_EVENT_SQ_DRAINED:
+        case IBV_EVENT_PATH_MIG:
+        case IBV_EVENT_PATH_MIG_ERR:
+        case IBV_EVENT_QP_LAST_WQE_REACHED:
+            on_qp_event(lane, &event, device);
+            break;
+        case IBV_EVENT_CQ_ERR:
+        case IBV_EVENT_SRQ_ERR:
+        case IBV_EVENT_DEVICE_FATAL:
+            doom_device(lane, device, wbi_verbs_device_words(event.event_type));
+            break;
+        default: /* ports that go and come: retries decide */
+            break;
+        }
+        ibv_ack_async_event(&event);
+    }
+    return done;
+}
+
+/* ---- descriptors ---- */
+
+static void take_completion_events(struct wbi_verbs_queues *queues)
+{
+    struct ibv_cq *cq;
+    void *context;
+    while (ibv_get_cq_event(queues->completions, &cq, &context) == 0) {
+        queues->unacknowledged++;
+    }
+    if (queues->unacknowledged > 0) {
+        ibv_ack_cq_events(queues->cq, queues->unacknowledged);
+        queues->unacknowledged = 0;
+    }
+}
+
+static int take_event(struct wbi_fabric_lane *lane, uint32_t tag)
+{
+    eventfd_t count;
+    if (tag >= WBI_VERBS_WATCH_COMPLETIONS) {
+        take_completion_events(&lane->queues[tag - WBI_VERBS_WATCH_COMPLETIONS]);
+        return 0;
+    }
+    if (tag >= WBI_VERBS_WATCH_DEVICE) {
+        return wbi_verbs_device_events(lane, &lane->domain->devices[tag - WBI_VERBS_WATCH_DEVICE]);
+    }
+    if (tag == WBI_VERBS_WATCH_CM) {
+        return wbi_verbs_cm_events(lane);
+    }
+    eventfd_read(lane->event, &count);
+    return 0;
+}
+
+/* ---- channels ---- */
+
+static void tend(struct wbi_channel *channel, uint64_t now)
+{
+    struct wbi_fabric_lane *lane = channel->lane;
+    if (channel->state != WBI_VERBS_OPEN || channel->doom != WB_OK) {
+        return;
+    }
+    uint64_t silence = now > channel->heard ? now - channel->heard : 0;
+    if (!channel->established) {
+        if (silence > ESTABLISH_US) {
+            wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "it was accepted and never came");
+        }
+    } else if (silence >= lane->liveness_us && !channel->probing) {
+        wbi_verbs_probe(channel);
+    }
+}
+
+/* Names are asked for at every look, silent peers some times within their time. */
+static void tend_channels(struct wbi_fabric_lane *lane)
+{
+    uint64_t interval =
+        lane->liveness_us / 4 < PROBE_LOOK_US ? lane->liveness_us / 4 : PROBE_LOOK_US;
+    for (struct wbi_channel *channel = lane->channels; channel != NULL && lane->dialling > 0;
+         channel = channel->next) {
+        if (channel->state == WBI_VERBS_LOOKUP && channel->doom == WB_OK &&
+            channel->lookup != NULL) {
+            wbi_verbs_dial_name(channel);
+        }
+    }
+    if (lane->now - lane->probed < interval) {
+        return;
+    }
+    lane->probed = lane->now;
+    for (struct wbi_channel *channel = lane->channels; channel != NULL; channel = channel->next) {
+        tend(channel, lane->now);
+    }
+}
+
+int wbi_verbs_keep_house(struct wbi_fabric_lane *lane)
+{
+    struct epoll_event events[EVENTS_A_LOOK];
+    int count = epoll_wait(lane->epoll, events, EVENTS_A_LOOK, 0);
+    int done = 0;
+    lane->looked = lane->now;
+    for (int i = 0; i < count; i++) {
+        done += take_event(lane, events[i].data.u32);
+    }
+    tend_channels(lane);
+    if (lane->orphan != NULL && wbi_verbs_lookup_drop(lane->orphan)) {
+        lane->orphan = NULL;
+    }
+    return done;
+}

@@ -1,0 +1,232 @@
+/*
+ * The lane and its channels: the structs. All private to the lane thread, except where noted.
+ *
+ *   lane ── queues, one a device in use: CQ, SRQ, the receive slots that are posted
+ *        └─ channels: a connection (rdma_cm id), a queue pair, its send queue
+ */
+#ifndef WBI_VERBS_LANE_H
+#define WBI_VERBS_LANE_H
+
+#include <rdma/rdma_cma.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/count.h"
+#include "engine/fabric.h"
+#include "engine/verbs/address.h"
+#include "engine/verbs/domain.h"
+#include "engine/verbs/queues.h"
+#include "engine/verbs/send_queue.h"
+#include "engine/verbs/send_slots.h"
+
+enum { WBI_VERBS_REASON_BYTES = 160 };
+
+struct wbi_verbs_listener {
+    struct rdma_cm_id *id;
+    struct wbi_verbs_listener *next;
+};
+
+/* A pointer chunk's registration, for as long as it is offered. */
+struct wbi_verbs_pin {
+    struct ibv_mr *mr;
+    struct wbi_verbs_pin *prev, *next; /* of the channel's */
+};
+
+/* LOOKUP -> DIALLING -> OPEN -> LOST, or accepted: OPEN -> LOST. A doomed channel (doom != WB_OK)
+ * has an end that is known and not yet told: what it has received comes first. */
+enum wbi_verbs_state { WBI_VERBS_LOOKUP, WBI_VERBS_DIALLING, WBI_VERBS_OPEN, WBI_VERBS_LOST };
+
+struct wbi_channel {
+    struct wbi_fabric_lane *lane;
+    void *owner;
+    enum wbi_verbs_state state;
+    bool established; /* the other side is known to be ready: nothing is sent before */
+    bool probing;     /* a probe is under way */
+    bool deaf;        /* it broke the protocol: what it sent besides does not count */
+    bool told;        /* on_lost was called */
+    bool last_wqe;    /* the device holds no receive of the queue pair any more */
+    uint32_t index;   /* in the lane */
+    struct wbi_channel *prev, *next; /* of the lane's */
+    struct wbi_channel *next_by_qp;  /* in its bin of queues->by_qp */
+    struct wbi_channel *next_ready;  /* in lane->ready */
+    bool ready;
+
+    struct wbi_verbs_queues *queues; /* of its device; NULL until that is known */
+    struct rdma_cm_id *id;
+    struct ibv_qp *qp;
+    uint32_t qp_num;
+    struct wbi_verbs_send_queue sends;
+    uint8_t *reserved; /* the slot of the reservation */
+    bool reserved_control;
+    uint32_t max_send; /* bytes: of a message */
+
+    /* Control messages, counted modulo 2^16. sent - receipted <= 2 is the window; heard - told are
+     * those that we have not sent a receipt for. */
+    uint16_t controls_sent, controls_receipted;
+    uint16_t controls_heard, controls_told;
+
+    uint64_t heard; /* when something was last heard of the peer, microseconds */
+    struct wbi_verbs_pin *pins;
+    uint32_t offers;
+
+    struct wbi_verbs_lookup *lookup; /* while LOOKUP */
+    struct wbi_verbs_address address;
+    uint32_t hello_len; /* while LOOKUP or DIALLING */
+    uint8_t hello[WBI_HELLO_MAX];
+
+    int doom; /* why the channel ends, WB_OK while it does not */
+    char doom_reason[WBI_VERBS_REASON_BYTES];
+    uint32_t refusal_len;
+    uint8_t refusal[WBI_HELLO_MAX];
+};
+
+struct wbi_fabric_lane {
+    struct wbi_domain *domain;
+    struct wbi_fabric_events events;
+    void *owner;
+    struct wbi_slot_arena slots; /* to receive into: the engine's */
+    uint32_t eager_bytes, max_channels;
+    uint64_t liveness_us;
+
+    struct wbi_verbs_queues queues[WBI_VERBS_MAX_DEVICES]; /* by the device's number */
+    struct wbi_verbs_send_slots send_slots;
+    struct wbi_channel *channels;
+    struct wbi_channel **by_index; /* max_channels of them */
+    uint32_t channel_count;
+    struct wbi_channel *ready; /* with something to post */
+    unsigned doomed;
+    unsigned dialling; /* channels that look up or dial */
+
+    struct rdma_event_channel *cm;
+    struct wbi_verbs_listener *listeners;
+    struct wbi_verbs_lookup *orphan; /* of a channel that was closed while the resolver worked */
+    uint64_t no_linger_until;        /* microseconds: a peer did not take what was sent last */
+    int epoll, event;
+
+    bool polling, armed, woken;
+    uint32_t polls;
+    uint64_t now, looked, probed; /* microseconds: the clock when read last; when looked, probed */
+
+    wbi_counter read_requests, reads_peak, probes;
+};
+
+/* ---- lane.c ---- */
+
+int wbi_verbs_lane_open(struct wbi_domain *domain, const struct wbi_lane_config *config,
+                        const struct wbi_fabric_events *events, void *lane_owner,
+                        struct wbi_fabric_lane **out);
+void wbi_verbs_lane_close(struct wbi_fabric_lane *lane);
+int wbi_verbs_lane_fd(const struct wbi_fabric_lane *lane);
+void wbi_verbs_lane_wake(struct wbi_fabric_lane *lane);
+void wbi_verbs_lane_count(const struct wbi_fabric_lane *lane, struct wbi_fabric_counters *counters);
+
+/* Watches `fd` for input; `tag` is what the lane's epoll then reports. WB_ERR_SYSTEM. */
+int wbi_verbs_watch(struct wbi_fabric_lane *lane, int fd, uint32_t tag);
+
+/* What the lane's epoll reports: one of these, or WATCH_DEVICE + the device's number, or
+ * WATCH_COMPLETIONS + it. */
+enum {
+    WBI_VERBS_WATCH_EVENT,
+    WBI_VERBS_WATCH_CM,
+    WBI_VERBS_WATCH_DEVICE = 16,
+    WBI_VERBS_WATCH_COMPLETIONS = 32
+};
+
+/* ---- poll.c ---- */
+
+int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane);
+int wbi_verbs_lane_arm(struct wbi_fabric_lane *lane);
+
+/* ---- house.c ---- */
+
+/* Takes what the descriptors report, and what else is due every few milliseconds. Returns the
+ * number of things done. */
+int wbi_verbs_keep_house(struct wbi_fabric_lane *lane);
+
+/* Takes what a device says of its queue pairs and ports. Returns the number of things done. */
+int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_device *device);
+
+/* ---- rendezvous.c: listening and the passive side ---- */
+
+int wbi_verbs_listen(struct wbi_fabric_lane *lane, const char *address);
+void wbi_verbs_listeners_close(struct wbi_fabric_lane *lane);
+bool wbi_verbs_is_listener(const struct wbi_fabric_lane *lane, const struct rdma_cm_id *id);
+int wbi_verbs_accept(struct wbi_request *request, const void *hello, size_t hello_len,
+                     void *channel_owner, struct wbi_channel **out);
+void wbi_verbs_reject(struct wbi_request *request, const void *hello, size_t hello_len);
+void wbi_verbs_on_connect_request(struct wbi_fabric_lane *lane, struct rdma_cm_id *id,
+                                  const struct rdma_conn_param *param, const uint8_t *hello,
+                                  size_t hello_len);
+
+/* ---- dial.c: the active side ---- */
+
+int wbi_verbs_connect(struct wbi_fabric_lane *lane, const char *address, const void *hello,
+                      size_t hello_len, void *channel_owner, struct wbi_channel **out);
+/* Goes on with a channel whose name is being looked up. */
+void wbi_verbs_dial_name(struct wbi_channel *channel);
+void wbi_verbs_on_address(struct wbi_channel *channel);
+void wbi_verbs_on_route(struct wbi_channel *channel);
+void wbi_verbs_on_answer(struct wbi_channel *channel, const struct rdma_conn_param *param,
+                         const uint8_t *hello, size_t hello_len);
+
+/* ---- cm_event.c ---- */
+
+/* Takes all connection events that are there. Returns the number of things done. */
+int wbi_verbs_cm_events(struct wbi_fabric_lane *lane);
+
+/* ---- close.c ---- */
+
+void wbi_verbs_close(struct wbi_channel *channel);
+
+/* ---- channel.c ---- */
+
+/* A channel in state LOOKUP with an index and nothing else. WB_AGAIN: the lane has max_channels.
+ * WB_ERR_NO_MEMORY. */
+int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel **out);
+
+/* Finds the device behind channel->id and makes the queue pair there. WB_ERR_INVALID: a device that
+ * is not ours, WB_AGAIN: its completion queue has no room for another channel, WB_ERR_SYSTEM,
+ * WB_ERR_NO_MEMORY. */
+int wbi_verbs_channel_equip(struct wbi_channel *channel);
+
+/* Open from here on: messages may come. */
+void wbi_verbs_channel_open(struct wbi_channel *channel);
+
+/* The other side is ready. */
+void wbi_verbs_channel_establish(struct wbi_channel *channel);
+
+/* Says why the channel ends; on_lost comes from the poll. The first reason stays. */
+void wbi_verbs_doom(struct wbi_channel *channel, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Ends a doomed channel: tells its owner. */
+void wbi_verbs_lose(struct wbi_channel *channel);
+
+/* ---- traffic.c, offer.c, read.c ---- */
+
+int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot);
+void wbi_verbs_send(struct wbi_channel *channel, size_t bytes);
+void wbi_verbs_cancel(struct wbi_channel *channel);
+
+/* Posts what the channels queued. */
+void wbi_verbs_post_ready(struct wbi_fabric_lane *lane);
+
+/* Asks a silent peer's device for a sign of life. */
+void wbi_verbs_probe(struct wbi_channel *channel);
+
+/* The channel has something to post: at the end of the poll, or now if none is under way; _soon: at
+ * the end of this poll or the next, together with what follows. */
+void wbi_verbs_ready(struct wbi_channel *channel);
+void wbi_verbs_ready_soon(struct wbi_channel *channel);
+
+/* A message came: checks what the immediate data say and gives it to the owner. Takes the slot. */
+void wbi_verbs_take_message(struct wbi_channel *channel, uint8_t *slot, const struct ibv_wc *wc);
+
+int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer);
+void wbi_verbs_retire(struct wbi_channel *channel, struct wbi_offer *offer);
+int wbi_verbs_revoke(struct wbi_channel *channel, struct wbi_offer *offer);
+void wbi_verbs_offers_close(struct wbi_channel *channel);
+
+int wbi_verbs_read(struct wbi_channel *channel, struct wbi_read *read);
+
+#endif

@@ -1,0 +1,165 @@
+/* Progress: completions first, then what descriptors report now and then, then what was queued. */
+#include "engine/clock.h"
+#include "engine/verbs/explain.h"
+#include "engine/verbs/lane.h"
+
+enum {
+    COMPLETIONS = 16,     /* taken at once */
+    ROUNDS = 4,           /* of them a turn */
+    POLLS_A_LOOK = 32,    /* how often the clock is read; */
+    IDLE_POLL_WEIGHT = 8, /* an idle poll counts as so many: a program may poll seldom */
+    LOOK_US = 1000,       /* housekeeping, when nothing is in a hurry */
+    HURRY_US = 50,        /* while a connection is being made */
+};
+
+/* ---- completions ---- */
+
+static void on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
+{
+    struct wbi_fabric_lane *lane = queues->lane;
+    size_t index = wc->wr_id & ~WBI_VERBS_RECEIVE;
+    uint8_t *slot = lane->slots.base + index * lane->slots.stride;
+    struct wbi_channel *channel = wbi_verbs_map_find(queues, wc->qp_num);
+    queues->posted--;
+    if (channel == NULL || channel->state != WBI_VERBS_OPEN || channel->deaf) {
+        lane->events.return_slot(lane->owner, slot); /* of one that was closed */
+        return;
+    }
+    if (wc->status != IBV_WC_SUCCESS) {
+        wbi_verbs_doom(channel, wbi_verbs_wc_status(wc->status), "a receive failed: %s (%s)",
+                       wbi_verbs_wc_words(wc->status), ibv_wc_status_str(wc->status));
+        lane->events.return_slot(lane->owner, slot);
+        return;
+    }
+    if (!channel->established) { /* the message is as good as the event, and can be first */
+        wbi_verbs_channel_establish(channel);
+        rdma_notify(channel->id, IBV_EVENT_COMM_EST);
+    }
+    wbi_verbs_take_message(channel, slot, wc);
+}
+
+static void on_work(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
+{
+    struct wbi_channel *channel = wbi_verbs_map_find(queues, wc->qp_num);
+    if (channel == NULL || channel->state != WBI_VERBS_OPEN) {
+        return; /* close() ends, or has ended, what it had */
+    }
+    if (wc->status != IBV_WC_SUCCESS) {
+        wbi_verbs_work_failed(channel, wc);
+        return;
+    }
+    channel->heard = queues->lane->now; /* the peer's device has answered */
+    wbi_verbs_work_complete(channel, wc->wr_id);
+}
+
+/* Takes completions; *dry is cleared where more may be waiting. */
+static int poll_queues(struct wbi_verbs_queues *queues, bool *dry)
+{
+    struct ibv_wc wcs[COMPLETIONS];
+    int done = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        int count = wbi_verbs_next(queues, wcs, COMPLETIONS);
+        for (int i = 0; i < count; i++) {
+            if ((wcs[i].wr_id & WBI_VERBS_RECEIVE) != 0) {
+                on_receive(queues, &wcs[i]);
+            } else {
+                on_work(queues, &wcs[i]);
+            }
+        }
+        done += count > 0 ? count : 0;
+        if (count < COMPLETIONS && queues->stash_end == 0) {
+            return done;
+        }
+    }
+    *dry = false;
+    return done;
+}
+
+/* ---- a turn ---- */
+
+static int lose_doomed(struct wbi_fabric_lane *lane)
+{
+    int done = 0;
+    struct wbi_channel *next;
+    for (struct wbi_channel *channel = lane->channels; channel != NULL; channel = next) {
+        next = channel->next;
+        if (channel->doom != WB_OK && !channel->told) {
+            wbi_verbs_lose(channel);
+            done++;
+        }
+    }
+    return done;
+}
+
+static bool is_time_to_look(struct wbi_fabric_lane *lane, int done)
+{
+    lane->polls += done > 0 ? 1 : IDLE_POLL_WEIGHT;
+    if (lane->polls < POLLS_A_LOOK && !lane->woken) {
+        return false;
+    }
+    lane->polls = 0;
+    lane->now = wbi_now();
+    bool look =
+        lane->woken || lane->now - lane->looked >= (lane->dialling > 0 ? HURRY_US : LOOK_US);
+    lane->woken = false;
+    return look;
+}
+
+int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
+{
+    int done = 0;
+    bool dry = true;
+    lane->polling = true;
+    lane->woken |= lane->armed;
+    lane->armed = false;
+    for (unsigned i = 0; i < lane->domain->device_count; i++) {
+        if (lane->queues[i].device != NULL) {
+            done += poll_queues(&lane->queues[i], &dry);
+        }
+    }
+    if (dry && is_time_to_look(lane, done)) {
+        done += wbi_verbs_keep_house(lane);
+    } else if (dry && lane->doomed > 0) {
+        done += lose_doomed(lane); /* what was received came first */
+    }
+    wbi_verbs_post_ready(lane);
+    for (unsigned i = 0; i < lane->domain->device_count; i++) {
+        struct wbi_verbs_queues *queues = &lane->queues[i];
+        if (queues->device != NULL && wbi_verbs_refill_is_due(queues)) {
+            wbi_verbs_refill(queues);
+        }
+    }
+    lane->polling = false;
+    return done;
+}
+
+/* ---- sleeping ---- */
+
+/* Whether a completion came since the last poll: it is kept for the next. */
+static bool has_completion(struct wbi_verbs_queues *queues)
+{
+    struct ibv_wc wc;
+    if (queues->stash_end > 0) {
+        return true;
+    }
+    if (ibv_poll_cq(queues->cq, 1, &wc) > 0) {
+        wbi_verbs_stash(queues, &wc);
+        return true;
+    }
+    return false;
+}
+
+int wbi_verbs_lane_arm(struct wbi_fabric_lane *lane)
+{
+    wbi_verbs_post_ready(lane);
+    bool busy = lane->doomed > 0;
+    for (unsigned i = 0; i < lane->domain->device_count; i++) {
+        struct wbi_verbs_queues *queues = &lane->queues[i];
+        if (queues->device != NULL && !busy) {
+            wbi_verbs_refill(queues);
+            busy = ibv_req_notify_cq(queues->cq, 0) != 0 || has_completion(queues);
+        }
+    }
+    lane->armed = true; /* in part at least: the next poll takes what it has caused */
+    return busy ? WB_AGAIN : WB_OK;
+}

@@ -1,0 +1,240 @@
+#include "engine/verbs/qp.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine/clock.h"
+#include "engine/verbs/lane.h"
+
+enum {
+    DRAIN_US = 100000,  /* a flush takes microseconds; a device that gives none is destroyed so */
+    LAST_WQE_US = 5000, /* some devices never say it */
+    LINGER_US = 20000,  /* for a goodbye or a last reply to leave */
+    NO_LINGER_US = 1000000,
+    COLLECT = 16
+};
+
+#define DRAIN_ID ((uint64_t)1 << 62)
+
+/* ---- beginning ---- */
+
+static int fail(const struct wbi_channel *channel, const char *what)
+{
+    return wbi_error(WB_ERR_SYSTEM, "%s: %s: %s", channel->queues->device->name, what,
+                     strerror(errno));
+}
+
+/* Asks for inline room, and for less where the device has less. */
+static int create(struct wbi_channel *channel)
+{
+    struct wbi_verbs_queues *queues = channel->queues;
+    struct wbi_verbs_device *device = queues->device;
+    for (;;) {
+        struct ibv_qp_init_attr attr = {.qp_context = channel,
+                                        .send_cq = queues->cq,
+                                        .recv_cq = queues->cq,
+                                        .srq = queues->srq,
+                                        .cap = {.max_send_wr = WBI_VERBS_SEND_DEPTH,
+                                                .max_send_sge = device->read_sges,
+                                                .max_inline_data = device->inline_bytes},
+                                        .qp_type = IBV_QPT_RC};
+        channel->qp = ibv_create_qp(device->pd, &attr);
+        if (channel->qp != NULL) {
+            uint32_t got = attr.cap.max_inline_data;
+            channel->qp_num = channel->qp->qp_num;
+            channel->sends.inline_bytes = got < WBI_VERBS_INLINE ? got : WBI_VERBS_INLINE;
+            return WB_OK;
+        }
+        if (errno != EINVAL || device->inline_bytes == 0) {
+            return fail(channel, "no queue pair");
+        }
+        device->inline_bytes = device->inline_bytes > 64 ? device->inline_bytes / 2 : 0;
+    }
+}
+
+static int move(struct wbi_channel *channel, struct ibv_qp_attr *attr, int mask, const char *where)
+{
+    int error = ibv_modify_qp(channel->qp, attr, mask);
+    if (error == 0) {
+        return WB_OK;
+    }
+    return wbi_error(WB_ERR_SYSTEM, "%s: the queue pair does not go to %s: %s",
+                     channel->queues->device->name, where, strerror(error));
+}
+
+int wbi_verbs_qp_create(struct wbi_channel *channel)
+{
+    struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT};
+    int mask, status = create(channel);
+    if (status != WB_OK) {
+        return status;
+    }
+    wbi_verbs_map_add(channel);
+    if (rdma_init_qp_attr(channel->id, &attr, &mask) != 0) {
+        return fail(channel, "no attributes for a queue pair");
+    }
+    /* REMOTE_WRITE lets probes pass, which write nothing; no memory of ours is registered for it */
+    attr.qp_access_flags = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE;
+    return move(channel, &attr, mask | IBV_QP_ACCESS_FLAGS, "INIT");
+}
+
+/* The MTU as told, which the port must have. */
+static int set_mtu(const struct wbi_channel *channel, struct ibv_qp_attr *attr)
+{
+    enum ibv_mtu told = channel->lane->domain->choice.mtu;
+    if (told > attr->path_mtu) {
+        return wbi_error(WB_ERR_INVALID,
+                         "config.verbs.mtu is %u, and %s's active one only %u; raise that of the "
+                         "network interface too",
+                         128U << told, channel->queues->device->name, 128U << attr->path_mtu);
+    }
+    attr->path_mtu = told != 0 ? told : attr->path_mtu;
+    return WB_OK;
+}
+
+static int to_rtr(struct wbi_channel *channel, uint32_t incoming)
+{
+    struct ibv_qp_attr attr = {.qp_state = IBV_QPS_RTR};
+    int mask;
+    if (rdma_init_qp_attr(channel->id, &attr, &mask) != 0) {
+        return fail(channel, "no attributes for RTR");
+    }
+    attr.max_dest_rd_atomic = (uint8_t)incoming;
+    attr.min_rnr_timer = WBI_VERBS_MIN_RNR_TIMER;
+    mask |= IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
+    int status = set_mtu(channel, &attr);
+    return status == WB_OK ? move(channel, &attr, mask, "RTR") : status;
+}
+
+static int to_rts(struct wbi_channel *channel, uint32_t outgoing)
+{
+    const struct wbi_verbs_choice *choice = &channel->lane->domain->choice;
+    struct ibv_qp_attr attr = {.qp_state = IBV_QPS_RTS};
+    int mask;
+    if (rdma_init_qp_attr(channel->id, &attr, &mask) != 0) {
+        return fail(channel, "no attributes for RTS");
+    }
+    attr.max_rd_atomic = (uint8_t)outgoing;
+    attr.timeout = choice->ack_timeout; /* rdma_cm's own would be 2 s a try */
+    attr.retry_cnt = choice->retries;
+    attr.rnr_retry = WBI_VERBS_RNR_RETRY;
+    mask |= IBV_QP_MAX_QP_RD_ATOMIC | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY;
+    return move(channel, &attr, mask, "RTS");
+}
+
+int wbi_verbs_qp_start(struct wbi_channel *channel, uint32_t outgoing, uint32_t incoming)
+{
+    int status = to_rtr(channel, incoming);
+    status = status == WB_OK ? to_rts(channel, outgoing) : status;
+    if (status == WB_OK) {
+        channel->sends.read_depth = outgoing;
+    }
+    return status;
+}
+
+/* ---- ending ---- */
+
+static void give_slot_back(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
+{
+    struct wbi_fabric_lane *lane = queues->lane;
+    size_t index = wc->wr_id & ~WBI_VERBS_RECEIVE;
+    queues->posted--;
+    lane->events.return_slot(lane->owner, lane->slots.base + index * lane->slots.stride);
+}
+
+/* Takes what is in the CQ: what is the channel's own is forgotten, the rest stashed. Returns
+ * whether work `wanted` was among it; *broken is set if work of it failed. */
+static bool collect(struct wbi_channel *channel, uint64_t wanted, bool *broken)
+{
+    struct wbi_verbs_queues *queues = channel->queues;
+    struct ibv_wc wcs[COLLECT];
+    bool found = false;
+    int count;
+    while ((count = ibv_poll_cq(queues->cq, COLLECT, wcs)) > 0) {
+        for (int i = 0; i < count; i++) {
+            if (wcs[i].qp_num != channel->qp_num) {
+                wbi_verbs_stash(queues, &wcs[i]);
+            } else if ((wcs[i].wr_id & WBI_VERBS_RECEIVE) != 0) {
+                give_slot_back(queues, &wcs[i]);
+            } else {
+                found |= wcs[i].wr_id == wanted;
+                *broken |= wcs[i].status != IBV_WC_SUCCESS;
+            }
+        }
+    }
+    return found;
+}
+
+static bool wait_for(struct wbi_channel *channel, uint64_t wanted, bool alive, uint64_t limit_us)
+{
+    uint64_t end = wbi_now() + limit_us;
+    bool broken = false;
+    for (;;) {
+        if (collect(channel, wanted, &broken)) {
+            return true;
+        }
+        if ((alive && broken) || wbi_now() >= end) {
+            return false;
+        }
+        wbi_relax();
+    }
+}
+
+/* The end of a probe proves that all before it has arrived. What the stash holds of this channel
+ * counts as not known. */
+void wbi_verbs_qp_linger(struct wbi_channel *channel)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    struct wbi_fabric_lane *lane = channel->lane;
+    if (channel->state != WBI_VERBS_OPEN || !channel->established || channel->doom != WB_OK ||
+        queue->sends_in_flight == 0 || wbi_now() < lane->no_linger_until) {
+        return;
+    }
+    uint64_t number = queue->queued;
+    wbi_verbs_probe(channel);
+    wbi_verbs_work_post(channel);
+    if (queue->posted == number + 1 && !wait_for(channel, number, true, LINGER_US)) {
+        lane->no_linger_until = wbi_now() + NO_LINGER_US;
+    }
+}
+
+/* A device says once that it holds no receive of the queue pair any more; one that has ever failed
+ * to is not asked again. */
+static void await_last_wqe(struct wbi_channel *channel)
+{
+    struct wbi_verbs_device *device = channel->queues->device;
+    uint64_t end = wbi_now() + LAST_WQE_US;
+    while (device->tells_last_wqe && !channel->last_wqe) {
+        wbi_verbs_device_events(channel->lane, device);
+        device->tells_last_wqe = channel->last_wqe || wbi_now() < end;
+    }
+}
+
+static void drain(struct wbi_channel *channel)
+{
+    struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+    struct ibv_send_wr last = {
+        .wr_id = DRAIN_ID, .opcode = IBV_WR_RDMA_WRITE, .send_flags = IBV_SEND_SIGNALED};
+    struct ibv_send_wr *bad;
+    if (ibv_modify_qp(channel->qp, &attr, IBV_QP_STATE) != 0 ||
+        ibv_post_send(channel->qp, &last, &bad) != 0) {
+        return;
+    }
+    wait_for(channel, DRAIN_ID, false, DRAIN_US);
+    await_last_wqe(channel);
+}
+
+void wbi_verbs_qp_destroy(struct wbi_channel *channel)
+{
+    bool broken = false;
+    if (channel->qp == NULL) {
+        return;
+    }
+    if (channel->sends.read_depth != 0) { /* it has been in RTS */
+        drain(channel);
+    }
+    wbi_verbs_map_remove(channel);
+    ibv_destroy_qp(channel->qp); /* fails only where the device is gone */
+    channel->qp = NULL;
+    collect(channel, DRAIN_ID, &broken);
+}

@@ -1,0 +1,241 @@
+#include "engine/verbs/queues.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine/verbs/lane.h"
+
+enum { REFILL = 32 }; /* receive slots posted as one list */
+
+/* ---- life ---- */
+
+static int fail(const struct wbi_verbs_queues *queues, const char *what)
+{
+    return wbi_error(WB_ERR_SYSTEM, "%s: %s: %s", queues->device->name, what, strerror(errno));
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static int make_cq(struct wbi_verbs_queues *queues)
+{
+    const struct wbi_fabric_lane *lane = queues->lane;
+    const struct ibv_device_attr *attr = &queues->device->attr;
+    uint32_t wanted = lane->slots.count + lane->max_channels * WBI_VERBS_SEND_DEPTH;
+    queues->entries = least(wanted, (uint32_t)attr->max_cqe);
+    queues->target = least(lane->slots.count, (uint32_t)attr->max_srq_wr);
+    /* where the device has less, half of it is for receiving */
+    queues->target = least(queues->target, queues->entries / 2);
+    queues->completions = ibv_create_comp_channel(queues->device->context);
+    if (queues->completions == NULL) {
+        return fail(queues, "no completion channel");
+    }
+    int flags = fcntl(queues->completions->fd, F_GETFL);
+    if (flags < 0 || fcntl(queues->completions->fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        return fail(queues, "no completion channel that does not block");
+    }
+    queues->cq = ibv_create_cq(queues->device->context, (int)queues->entries, queues,
+                               queues->completions, 0);
+    if (queues->cq == NULL) {
+        return fail(queues, "no completion queue; lower max_peers or max_calls");
+    }
+    size_t bytes = (size_t)queues->entries * sizeof *queues->stash;
+    void *stash = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    queues->stash = stash != MAP_FAILED ? stash : NULL;
+    return queues->stash != NULL ? WB_OK : fail(queues, "no memory for completions");
+}
+
+static int make_srq(struct wbi_verbs_queues *queues)
+{
+    struct ibv_srq_init_attr attr = {.attr = {.max_wr = queues->target, .max_sge = 1}};
+    queues->srq = ibv_create_srq(queues->device->pd, &attr);
+    return queues->srq != NULL ? WB_OK : fail(queues, "no shared receive queue; lower max_calls");
+}
+
+/* Slots are for the device and us alone: no peer can address them. */
+static int register_slots(struct wbi_verbs_queues *queues)
+{
+    const struct wbi_fabric_lane *lane = queues->lane;
+    struct ibv_pd *pd = queues->device->pd;
+    queues->receive_mr = ibv_reg_mr(pd, lane->slots.base, lane->slots.stride * lane->slots.count,
+                                    IBV_ACCESS_LOCAL_WRITE);
+    queues->send_mr = ibv_reg_mr(pd, lane->send_slots.base, lane->send_slots.mapped_bytes,
+                                 IBV_ACCESS_LOCAL_WRITE);
+    if (queues->receive_mr != NULL && queues->send_mr != NULL) {
+        return WB_OK;
+    }
+    return wbi_error(WB_ERR_NO_MEMORY, "%s: the message slots (%zu bytes) cannot be registered: %s",
+                     queues->device->name,
+                     lane->slots.stride * lane->slots.count + lane->send_slots.mapped_bytes,
+                     wbi_verbs_register_words(errno));
+}
+
+int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number)
+{
+    struct wbi_verbs_queues *queues = &lane->queues[number];
+    if (queues->device != NULL) {
+        return WB_OK;
+    }
+    *queues = (struct wbi_verbs_queues){
+        .device = &lane->domain->devices[number], .lane = lane, .number = number};
+    int status = make_cq(queues);
+    status = status == WB_OK ? make_srq(queues) : status;
+    status = status == WB_OK ? register_slots(queues) : status;
+    if (status == WB_OK) {
+        status =
+            wbi_verbs_watch(lane, queues->completions->fd, WBI_VERBS_WATCH_COMPLETIONS + number);
+    }
+    if (status != WB_OK) {
+        wbi_verbs_queues_close(queues);
+        return status;
+    }
+    wbi_verbs_refill(queues);
+    return WB_OK;
+}
+
+void wbi_verbs_queues_close(struct wbi_verbs_queues *queues)
+{
+    if (queues->srq != NULL) {
+        ibv_destroy_srq(queues->srq);
+    }
+    if (queues->cq != NULL) {
+        if (queues->unacknowledged > 0) {
+            ibv_ack_cq_events(queues->cq, queues->unacknowledged);
+        }
+        ibv_destroy_cq(queues->cq);
+    }
+    if (queues->completions != NULL) {
+        ibv_destroy_comp_channel(queues->completions);
+    }
+    if (queues->send_mr != NULL) {
+        ibv_dereg_mr(queues->send_mr);
+    }
+    if (queues->receive_mr != NULL) {
+        ibv_dereg_mr(queues->receive_mr);
+    }
+    if (queues->stash != NULL) {
+        munmap(queues->stash, (size_t)queues->entries * sizeof *queues->stash);
+    }
+    *queues = (struct wbi_verbs_queues){0};
+}
+
+/* ---- receiving ---- */
+
+/* What the device did not take. */
+static void give_back(struct wbi_verbs_queues *queues, const struct ibv_recv_wr *bad)
+{
+    struct wbi_fabric_lane *lane = queues->lane;
+    for (; bad != NULL; bad = bad->next) {
+        size_t index = bad->wr_id & ~WBI_VERBS_RECEIVE;
+        queues->posted--;
+        lane->events.return_slot(lane->owner, lane->slots.base + index * lane->slots.stride);
+    }
+}
+
+void wbi_verbs_refill(struct wbi_verbs_queues *queues)
+{
+    struct wbi_fabric_lane *lane = queues->lane;
+    struct ibv_recv_wr wrs[REFILL], *bad;
+    struct ibv_sge sges[REFILL];
+    while (queues->posted < queues->target) {
+        uint32_t count = 0;
+        while (count < REFILL && queues->posted + count < queues->target) {
+            uint8_t *slot = lane->events.take_slot(lane->owner);
+            if (slot == NULL) {
+                break;
+            }
+            size_t index = (size_t)(slot - lane->slots.base) / lane->slots.stride;
+            sges[count] = (struct ibv_sge){.addr = (uintptr_t)slot,
+                                           .length = lane->eager_bytes,
+                                           .lkey = queues->receive_mr->lkey};
+            wrs[count] = (struct ibv_recv_wr){
+                .wr_id = WBI_VERBS_RECEIVE | index, .sg_list = &sges[count], .num_sge = 1};
+            if (count > 0) {
+                wrs[count - 1].next = &wrs[count];
+            }
+            count++;
+        }
+        if (count == 0) {
+            return;
+        }
+        queues->posted += count;
+        if (ibv_post_srq_recv(queues->srq, wrs, &bad) != 0) {
+            give_back(queues, bad);
+            return;
+        }
+    }
+}
+
+/* ---- completions ---- */
+
+int wbi_verbs_next(struct wbi_verbs_queues *queues, struct ibv_wc *wcs, int most)
+{
+    if (__builtin_expect(queues->stash_end == 0, 1)) {
+        return ibv_poll_cq(queues->cq, most, wcs);
+    }
+    int count = 0;
+    while (count < most && queues->stash_next < queues->stash_end) {
+        wcs[count++] = queues->stash[queues->stash_next++];
+    }
+    if (queues->stash_next == queues->stash_end) {
+        queues->stash_next = queues->stash_end = 0;
+    }
+    return count;
+}
+
+void wbi_verbs_stash(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
+{
+    /* room for all that the CQ can hold: nothing is posted while a close collects; what was stashed
+     * and taken before makes way */
+    if (queues->stash_end == queues->entries && queues->stash_next > 0) {
+        queues->stash_end -= queues->stash_next;
+        memmove(queues->stash, queues->stash + queues->stash_next,
+                queues->stash_end * sizeof *queues->stash);
+        queues->stash_next = 0;
+    }
+    if (queues->stash_end < queues->entries) {
+        queues->stash[queues->stash_end++] = *wc;
+    }
+}
+
+/* ---- channels by queue pair ---- */
+
+static struct wbi_channel **bin_of(struct wbi_verbs_queues *queues, uint32_t qp_num)
+{
+    return &queues->by_qp[qp_num % WBI_VERBS_QP_BINS];
+}
+
+void wbi_verbs_map_add(struct wbi_channel *channel)
+{
+    struct wbi_channel **bin = bin_of(channel->queues, channel->qp_num);
+    channel->next_by_qp = *bin;
+    *bin = channel;
+    channel->queues->channels++;
+}
+
+void wbi_verbs_map_remove(struct wbi_channel *channel)
+{
+    struct wbi_channel **at = bin_of(channel->queues, channel->qp_num);
+    while (*at != NULL && *at != channel) {
+        at = &(*at)->next_by_qp;
+    }
+    if (*at == channel) {
+        *at = channel->next_by_qp;
+        channel->queues->channels--;
+    }
+}
+
+struct wbi_channel *wbi_verbs_map_find(const struct wbi_verbs_queues *queues, uint32_t qp_num)
+{
+    struct wbi_channel *channel = queues->by_qp[qp_num % WBI_VERBS_QP_BINS];
+    while (channel != NULL && channel->qp_num != qp_num) {
+        channel = channel->next_by_qp;
+    }
+    return channel;
+}

@@ -1,0 +1,74 @@
+/*
+ * What a lane has on one device: a completion queue, a shared receive queue, and the receive slots
+ * that are posted to it.
+ *
+ * The CQ never overflows: entries >= slots + channels * WBI_VERBS_SEND_DEPTH, since a flush
+ * completes unsignalled work too; a channel for which that would not hold is refused.
+ */
+#ifndef WBI_VERBS_QUEUES_H
+#define WBI_VERBS_QUEUES_H
+
+#include <infiniband/verbs.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wbi_fabric_lane;
+struct wbi_channel;
+
+enum {
+    WBI_VERBS_SEND_DEPTH = 64, /* work requests of a queue pair, at most */
+    WBI_VERBS_QP_BINS = 1024   /* a power of two */
+};
+
+struct wbi_verbs_queues {
+    struct wbi_verbs_device *device; /* NULL: not in use */
+    struct wbi_fabric_lane *lane;
+    uint32_t number; /* of the device in the domain */
+    struct ibv_comp_channel *completions;
+    struct ibv_cq *cq;
+    struct ibv_srq *srq;
+    struct ibv_mr *receive_mr, *send_mr;
+    uint32_t entries;        /* of the CQ */
+    uint32_t target, posted; /* receive slots: wanted in the SRQ, there */
+    uint32_t channels;       /* with a queue pair here */
+    uint32_t unacknowledged; /* completion events */
+
+    /* Completions of others that a close met while it waited for its own; the next poll's first. */
+    struct ibv_wc *stash;
+    uint32_t stash_next, stash_end;
+
+    struct wbi_channel *by_qp[WBI_VERBS_QP_BINS];
+};
+
+/* Makes the queues of device `number`, once. May block. WB_ERR_SYSTEM, WB_ERR_NO_MEMORY. */
+int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number);
+
+/* After all its queue pairs are gone. Accepts a zeroed or half-open one. */
+void wbi_verbs_queues_close(struct wbi_verbs_queues *queues);
+
+/* Posts receive slots, in batches, as many as the engine gives, up to the target. */
+void wbi_verbs_refill(struct wbi_verbs_queues *queues);
+
+/* Whether enough slots are missing for a batch. */
+static inline bool wbi_verbs_refill_is_due(const struct wbi_verbs_queues *queues)
+{
+    uint32_t missing = queues->target - queues->posted;
+    return missing >= 16 || missing > queues->target / 16;
+}
+
+/* The next completions, the stash's first; at most `most`. Negative: the device is broken. */
+int wbi_verbs_next(struct wbi_verbs_queues *queues, struct ibv_wc *wcs, int most);
+
+/* Keeps a completion for later. */
+void wbi_verbs_stash(struct wbi_verbs_queues *queues, const struct ibv_wc *wc);
+
+/* Work request ids: a receive slot's index, or a send queue's sequence number. The opcode of a
+ * failed completion is not valid, so the id says which it is. */
+#define WBI_VERBS_RECEIVE ((uint64_t)1 << 63)
+
+/* Channels by queue pair number. */
+void wbi_verbs_map_add(struct wbi_channel *channel);
+void wbi_verbs_map_remove(struct wbi_channel *channel);
+struct wbi_channel *wbi_verbs_map_find(const struct wbi_verbs_queues *queues, uint32_t qp_num);
+
+#endif

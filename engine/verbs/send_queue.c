@@ -1,0 +1,194 @@
+#include "engine/verbs/send_queue.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/verbs/explain.h"
+#include "engine/verbs/lane.h"
+
+static struct wbi_verbs_work *work_at(struct wbi_verbs_send_queue *queue, uint64_t number)
+{
+    return &queue->works[number % WBI_VERBS_SEND_DEPTH];
+}
+
+struct wbi_verbs_work *wbi_verbs_work_add(struct wbi_verbs_send_queue *queue,
+                                          enum wbi_verbs_work_kind kind)
+{
+    /* one place is kept for the drain */
+    if (queue->queued - queue->done >= WBI_VERBS_SEND_DEPTH - 1) {
+        return NULL;
+    }
+    struct wbi_verbs_work *work = work_at(queue, queue->queued++);
+    work->kind = kind;
+    work->signalled = true;
+    work->in_line = false;
+    work->slot = NULL;
+    work->immediate = 0;
+    work->sge_count = 0;
+    work->reads = NULL;
+    return work;
+}
+
+struct wbi_verbs_work *wbi_verbs_work_last(struct wbi_verbs_send_queue *queue,
+                                           enum wbi_verbs_work_kind kind)
+{
+    if (queue->queued == queue->posted) {
+        return NULL;
+    }
+    struct wbi_verbs_work *work = work_at(queue, queue->queued - 1);
+    return work->kind == kind ? work : NULL;
+}
+
+/* ---- posting ---- */
+
+static void describe(struct wbi_verbs_work *work, uint64_t number, struct ibv_send_wr *wr)
+{
+    wr->wr_id = number;
+    wr->next = NULL;
+    wr->send_flags =
+        (work->signalled ? IBV_SEND_SIGNALED : 0U) | (work->in_line ? IBV_SEND_INLINE : 0U);
+    wr->num_sge = (int)work->sge_count;
+    wr->sg_list = &work->sge;
+    switch (work->kind) {
+    case WBI_VERBS_SEND:
+    case WBI_VERBS_CONTROL:
+        wr->opcode = IBV_WR_SEND_WITH_IMM;
+        wr->imm_data = work->immediate;
+        break;
+    case WBI_VERBS_READ:
+        wr->opcode = IBV_WR_RDMA_READ;
+        wr->sg_list = work->sges;
+        wr->wr.rdma.remote_addr = work->remote;
+        wr->wr.rdma.rkey = work->rkey;
+        break;
+    case WBI_VERBS_PROBE:
+        wr->opcode = IBV_WR_RDMA_WRITE;
+        wr->wr.rdma.remote_addr = 0;
+        wr->wr.rdma.rkey = 0;
+        break;
+    }
+}
+
+/* What the device has copied needs its slot no more. */
+static void release_inline(struct wbi_channel *channel, uint64_t from)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    for (uint64_t number = from; number < queue->posted; number++) {
+        struct wbi_verbs_work *work = work_at(queue, number);
+        if (work->in_line && work->slot != NULL) {
+            wbi_verbs_send_slot_give(&channel->lane->send_slots, &queue->slots_used, work->slot);
+            work->slot = NULL;
+        }
+    }
+}
+
+void wbi_verbs_work_post(struct wbi_channel *channel)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    struct ibv_send_wr wrs[WBI_VERBS_SEND_DEPTH], *bad = NULL;
+    uint64_t from = queue->posted;
+    uint32_t count = 0;
+    if (from == queue->queued || channel->doom != WB_OK) {
+        return;
+    }
+    for (; queue->posted < queue->queued; queue->posted++, count++) {
+        describe(work_at(queue, queue->posted), queue->posted, &wrs[count]);
+        if (count > 0) {
+            wrs[count - 1].next = &wrs[count];
+        }
+    }
+    int error = ibv_post_send(channel->qp, wrs, &bad);
+    if (error != 0) {
+        wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "the device refused work: %s", strerror(error));
+    }
+    release_inline(channel, from);
+}
+
+/* ---- completing ---- */
+
+static void end_reads(struct wbi_read *read, int status)
+{
+    while (read != NULL) {
+        struct wbi_read *next = read->next; /* done() may use it anew */
+        read->done(read, status);
+        read = next;
+    }
+}
+
+/* Takes what the work held. Its READs end last, since their ends may queue new work. */
+static void retire(struct wbi_channel *channel, struct wbi_verbs_work *work, int status)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    if (work->slot != NULL) {
+        wbi_verbs_send_slot_give(&channel->lane->send_slots, &queue->slots_used, work->slot);
+        work->slot = NULL;
+    }
+    queue->sends_in_flight -= work->kind == WBI_VERBS_SEND ? 1 : 0;
+    queue->reads_in_flight -= work->kind == WBI_VERBS_READ ? 1 : 0;
+    channel->probing &= work->kind != WBI_VERBS_PROBE;
+    struct wbi_read *reads = work->reads;
+    work->reads = NULL;
+    end_reads(reads, status);
+}
+
+void wbi_verbs_work_complete(struct wbi_channel *channel, uint64_t number)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    while (queue->done <= number && queue->done < queue->posted) {
+        struct wbi_verbs_work *work = work_at(queue, queue->done++);
+        retire(channel, work, WB_OK);
+    }
+}
+
+/* What was being done, for people: "a READ of 4096 bytes at offset 0 of its chunk". */
+static void say_work(const struct wbi_verbs_work *work, char *text, size_t size)
+{
+    switch (work->kind) {
+    case WBI_VERBS_READ:
+        snprintf(text, size, "a READ of %llu bytes (offset %llu of its chunk)",
+                 (unsigned long long)work->bytes,
+                 (unsigned long long)(work->reads != NULL ? work->reads->offset : 0));
+        break;
+    case WBI_VERBS_SEND:
+        snprintf(text, size, "a message of %u bytes", work->sge.length);
+        break;
+    case WBI_VERBS_CONTROL:
+        snprintf(text, size, "a control message");
+        break;
+    case WBI_VERBS_PROBE:
+        snprintf(text, size, "a sign of life");
+        break;
+    }
+}
+
+void wbi_verbs_work_failed(struct wbi_channel *channel, const struct ibv_wc *wc)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    if (channel->doom != WB_OK || wc->wr_id < queue->done || wc->wr_id >= queue->posted) {
+        return; /* its end is known; close() ends the rest */
+    }
+    if (wc->wr_id > queue->done) {
+        wbi_verbs_work_complete(channel, wc->wr_id - 1);
+    }
+    struct wbi_verbs_work *work = work_at(queue, wc->wr_id);
+    char what[80];
+    say_work(work, what, sizeof what);
+    wbi_verbs_doom(channel, wbi_verbs_wc_status(wc->status), "%s failed: %s (%s, vendor code 0x%x)",
+                   what, wbi_verbs_wc_words(wc->status), ibv_wc_status_str(wc->status),
+                   wc->vendor_err);
+    if (work->kind == WBI_VERBS_READ && wc->status == IBV_WC_REM_ACCESS_ERR) {
+        struct wbi_read *reads = work->reads;
+        work->reads = NULL;
+        end_reads(reads, WB_ERR_REVOKED); /* this one's; the others end when the channel closes */
+    }
+}
+
+void wbi_verbs_work_drop(struct wbi_channel *channel)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    while (queue->done < queue->queued) {
+        struct wbi_verbs_work *work = work_at(queue, queue->done++);
+        retire(channel, work, WB_ERR_PEER_LOST);
+    }
+    queue->posted = queue->done;
+}

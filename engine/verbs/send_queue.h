@@ -1,0 +1,71 @@
+/*
+ * The send queue of a channel, as we keep it beside the device's: what was queued, what was posted,
+ * and what it holds until it completes. Most sends are not signalled; a completion speaks for all
+ * that was posted before it.
+ *
+ * Invariant: done <= posted <= queued <= done + WBI_VERBS_SEND_DEPTH. work[i % DEPTH] is number i.
+ */
+#ifndef WBI_VERBS_SEND_QUEUE_H
+#define WBI_VERBS_SEND_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/fabric.h"
+#include "engine/verbs/device.h"
+#include "engine/verbs/queues.h"
+
+enum {
+    WBI_VERBS_SENDS = 32,        /* messages in flight a channel, at most */
+    WBI_VERBS_SIGNAL_EVERY = 8,  /* messages */
+    WBI_VERBS_CONTROL_WINDOW = 2 /* control messages that the peer has sent no receipt for */
+};
+
+enum wbi_verbs_work_kind { WBI_VERBS_SEND, WBI_VERBS_CONTROL, WBI_VERBS_READ, WBI_VERBS_PROBE };
+
+struct wbi_verbs_work {
+    enum wbi_verbs_work_kind kind;
+    bool signalled, in_line;
+    uint8_t *slot; /* SEND: goes back when it is needed no more */
+    uint32_t immediate;
+    uint32_t sge_count;
+    struct ibv_sge sge; /* SEND, CONTROL */
+    /* READ: one request for the reads of this list, whose remote ranges follow each other */
+    struct ibv_sge *sges;
+    uint32_t rkey;
+    uint64_t remote, bytes;
+    struct wbi_read *reads, *last_read;
+};
+
+struct wbi_verbs_send_queue {
+    uint64_t queued, posted, done;
+    uint32_t sends_in_flight, reads_in_flight, unsignalled;
+    uint32_t slots_used;
+    uint32_t read_depth;  /* READs in flight that both devices allow */
+    uint32_t read_number; /* counts READs: which row of read_sges is next */
+    uint32_t inline_bytes;
+    struct wbi_verbs_work works[WBI_VERBS_SEND_DEPTH];
+    struct ibv_sge read_sges[WBI_VERBS_READ_DEPTH][WBI_VERBS_READ_SGES];
+};
+
+/* The next piece of work, zeroed but for its kind; NULL: the queue is full. */
+struct wbi_verbs_work *wbi_verbs_work_add(struct wbi_verbs_send_queue *queue,
+                                          enum wbi_verbs_work_kind kind);
+
+/* The youngest that is not posted yet, if it is of this kind; or NULL. */
+struct wbi_verbs_work *wbi_verbs_work_last(struct wbi_verbs_send_queue *queue,
+                                           enum wbi_verbs_work_kind kind);
+
+/* Posts what is queued, as one list. Dooms the channel where the device refuses. */
+void wbi_verbs_work_post(struct wbi_channel *channel);
+
+/* Everything up to number `number` is complete: gives slots back, ends READs. */
+void wbi_verbs_work_complete(struct wbi_channel *channel, uint64_t number);
+
+/* Number `number` failed, as the completion says: dooms the channel. */
+void wbi_verbs_work_failed(struct wbi_channel *channel, const struct ibv_wc *wc);
+
+/* The queue pair is gone: gives slots back, ends READs with WB_ERR_PEER_LOST. */
+void wbi_verbs_work_drop(struct wbi_channel *channel);
+
+#endif

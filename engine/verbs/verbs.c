@@ -1,0 +1,31 @@
+/* The verbs fabric as the engine sees it. */
+#include "engine/verbs/lane.h"
+
+const struct wbi_fabric wbi_verbs_fabric = {
+    .scheme = "verbs",
+    .describe = wbi_verbs_describe,
+    .domain_open = wbi_verbs_domain_open,
+    .domain_close = wbi_verbs_domain_close,
+    .caps = wbi_verbs_domain_caps,
+    .registrar = wbi_verbs_registrar,
+    .lane_open = wbi_verbs_lane_open,
+    .lane_close = wbi_verbs_lane_close,
+    .check_address = wbi_verbs_check_address,
+    .listen = wbi_verbs_listen,
+    .connect = wbi_verbs_connect,
+    .accept = wbi_verbs_accept,
+    .reject = wbi_verbs_reject,
+    .close = wbi_verbs_close,
+    .reserve = wbi_verbs_reserve,
+    .send = wbi_verbs_send,
+    .cancel = wbi_verbs_cancel,
+    .offer = wbi_verbs_offer,
+    .retire = wbi_verbs_retire,
+    .revoke = wbi_verbs_revoke,
+    .read = wbi_verbs_read,
+    .poll = wbi_verbs_lane_poll,
+    .arm = wbi_verbs_lane_arm,
+    .fd = wbi_verbs_lane_fd,
+    .wake = wbi_verbs_lane_wake,
+    .count = wbi_verbs_lane_count,
+};
