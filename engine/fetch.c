@@ -1,5 +1,7 @@
 /* Fetching: the READs of a stage's parts, a bounded number in flight a peer, parcels in the order
  * of their admission. */
+#include <stdio.h>
+
 #include "engine/inbound.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
@@ -29,6 +31,19 @@ static bool all_issued(const struct wbi_inbound *inbound)
     return inbound->status != WB_OK || inbound->part_next == inbound->part_count;
 }
 
+/* For the reason of the peer's end: which READ it was that failed. */
+static void name_culprit(struct wb_peer *peer, const struct wbi_read_op *op)
+{
+    const struct wbi_inbound *inbound = op->inbound;
+    bool chunk = inbound->stage == WBI_STAGE_CHUNKS;
+    if (peer->culprit[0] == 0) {
+        snprintf(peer->culprit, sizeof peer->culprit, "%s %u of the %s of call %llx, at byte %llu",
+                 chunk ? "chunk" : "long part", op->part + 1,
+                 inbound->header.kind == WBI_REQUEST ? "arguments" : "results",
+                 (unsigned long long)inbound->header.call_id, (unsigned long long)op->read.offset);
+    }
+}
+
 static void on_read_done(struct wbi_read *read, int status)
 {
     struct wbi_read_op *op = (struct wbi_read_op *)(void *)read; /* its first member */
@@ -39,6 +54,7 @@ static void on_read_done(struct wbi_read *read, int status)
     inbound->in_flight--;
     if (status != WB_OK && inbound->status == WB_OK) {
         inbound->status = status;
+        name_culprit(peer, op);
     }
     if (status == WB_ERR_PROTOCOL) {
         wbi_peer_fail(peer, status, "a chunk's key or range is none that this peer may offer");
@@ -58,6 +74,7 @@ static int issue(struct wb_peer *peer, struct wbi_inbound *inbound)
     uint64_t len = left < lane->caps->max_read_bytes ? left : lane->caps->max_read_bytes;
     struct wbi_read_op *op = peer->free_ops;
     op->inbound = inbound;
+    op->part = inbound->part_next;
     op->read = (struct wbi_read){.key = part->record.key,
                                  .key_len = part->record.key_len,
                                  .address = part->record.address + inbound->part_offset,

@@ -80,7 +80,9 @@ void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
     peer->dying_next = lane->dying;
     lane->dying = peer;
     peer->status = status;
-    snprintf(peer->reason, sizeof peer->reason, "%s: %s", peer->url, reason);
+    bool named = peer->culprit[0] != 0;
+    snprintf(peer->reason, sizeof peer->reason, "%s: %s%s%s%s", peer->url, reason,
+             named ? " (" : "", peer->culprit, named ? ")" : "");
     atomic_store_explicit(&peer->state, WB_PEER_LOST, memory_order_release);
     wbi_count(&lane->counters.protocol_errors, status == WB_ERR_PROTOCOL);
     wbi_count(&lane->counters.peers_lost, 1);

@@ -23,6 +23,7 @@ struct wbi_read_op {
     struct wbi_read read;
     struct wb_peer *peer;
     struct wbi_inbound *inbound;
+    uint32_t part; /* of the inbound's stage */
     struct wbi_read_op *next_free;
 };
 
@@ -57,7 +58,8 @@ struct wb_peer {
     struct wbi_read_op ops[WBI_READ_OPS], *free_ops;
 
     char url[112];
-    char reason[200];
+    char reason[320];
+    char culprit[100]; /* the READ that failed first, in words; "" */
 };
 
 /* Lane thread. A peer with all of its lists empty, in the lane's list; NULL: max_peers or no

@@ -80,6 +80,17 @@ static int check_names(const char *list, struct ibv_device *const *all, int coun
     return WB_OK;
 }
 
+/* As many as there is room for. */
+static int add_device(struct wbi_domain *domain, struct ibv_device *which)
+{
+    if (domain->device_count == WBI_VERBS_MAX_DEVICES) {
+        return WB_OK;
+    }
+    int status = wbi_verbs_device_open(which, &domain->devices[domain->device_count]);
+    domain->device_count += status == WB_OK ? 1 : 0;
+    return status;
+}
+
 /* Opens the devices that are asked for; all of those, if they were named. */
 static int open_devices(struct wbi_domain *domain, const char *named)
 {
@@ -91,14 +102,9 @@ static int open_devices(struct wbi_domain *domain, const char *named)
     if (status == WB_OK && none != NULL) {
         status = wbi_error(WB_ERR_NO_FABRIC, "%s", none);
     }
-    int opened = status;
     for (int i = 0; i < count && status == WB_OK; i++) {
-        if (domain->device_count < WBI_VERBS_MAX_DEVICES &&
-            is_named(named, ibv_get_device_name(all[i]))) {
-            opened = wbi_verbs_device_open(all[i], &domain->devices[domain->device_count]);
-            domain->device_count += opened == WB_OK ? 1 : 0;
-            status = named != NULL && opened != WB_OK ? WB_ERR_INVALID : WB_OK;
-        }
+        status = is_named(named, ibv_get_device_name(all[i])) ? add_device(domain, all[i]) : WB_OK;
+        status = named != NULL && status != WB_OK ? WB_ERR_INVALID : WB_OK;
     }
     if (all != NULL) {
         ibv_free_device_list(all);
