@@ -67,8 +67,8 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"call_timeout_us", c->call_timeout_us, 1, UINT64_MAX},
         {"connect_timeout_us", c->connect_timeout_us, 1, UINT64_MAX / 2},
         {"liveness_us", c->liveness_us, 10000, UINT64_MAX / 2},
-        {"verbs.ack_timeout", c->verbs.ack_timeout == 0 ? 14 : c->verbs.ack_timeout, 8, 20},
-        {"verbs.retries", c->verbs.retries == 0 ? 4 : c->verbs.retries, 1, 6},
+        {"verbs.ack_timeout", c->verbs.ack_timeout == 0 ? 16 : c->verbs.ack_timeout, 8, 20},
+        {"verbs.retries", c->verbs.retries == 0 ? 6 : c->verbs.retries, 1, 6},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         int status = check_range(ranges[i].name, ranges[i].value, ranges[i].low, ranges[i].high);

@@ -150,6 +150,11 @@ struct wbi_fabric {
      */
     void (*describe)(struct wb_fabric_info *info);
 
+    /* Says what is good and bad about reaching `address` from here, short of connecting. Any thread.
+     * May block, seconds at most. NULL: there is nothing to say. */
+    void (*check)(const struct wb_engine_config *config, const char *address, wb_check_say say,
+                  void *context);
+
     /* Opens and closes the fabric for one engine; config is borrowed for the call. close comes
      * after all its lanes are closed and all registrations are gone. Accepts NULL. May block.
      * WB_ERR_NO_FABRIC: not to be used here, and words that say why; WB_ERR_INVALID: not as the

@@ -58,7 +58,7 @@ struct wb_peer {
     struct wbi_read_op ops[WBI_READ_OPS], *free_ops;
 
     char url[112];
-    char reason[320];
+    char reason[480];
     char culprit[100]; /* the READ that failed first, in words; "" */
 };
 

@@ -39,12 +39,10 @@ int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_
     return WB_OK;
 }
 
-/* The number of the device behind the connection, or -1: none of ours. */
-static int find_device(const struct wbi_channel *channel)
+int wbi_verbs_device_of(const struct wbi_fabric_lane *lane, const struct rdma_cm_id *id)
 {
-    const struct wbi_domain *domain = channel->lane->domain;
-    const char *name =
-        channel->id->verbs != NULL ? ibv_get_device_name(channel->id->verbs->device) : "";
+    const struct wbi_domain *domain = lane->domain;
+    const char *name = id->verbs != NULL ? ibv_get_device_name(id->verbs->device) : "";
     for (unsigned i = 0; i < domain->device_count; i++) {
         if (strcmp(domain->devices[i].name, name) == 0) {
             return (int)i;
@@ -56,7 +54,7 @@ static int find_device(const struct wbi_channel *channel)
 int wbi_verbs_channel_equip(struct wbi_channel *channel)
 {
     struct wbi_fabric_lane *lane = channel->lane;
-    int number = find_device(channel);
+    int number = wbi_verbs_device_of(lane, channel->id);
     if (number < 0) {
         return wbi_error(WB_ERR_INVALID,
                          "the address is reached over a device that this engine does not use "

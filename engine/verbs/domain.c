@@ -1,6 +1,7 @@
 #include "engine/verbs/domain.h"
 
 #include <errno.h>
+#include <rdma/rdma_cma.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,8 +9,8 @@
 #include "engine/verbs/memlock.h"
 
 enum {
-    DEFAULT_ACK_TIMEOUT = 14, /* 67 ms */
-    DEFAULT_RETRIES = 4,
+    DEFAULT_ACK_TIMEOUT = 16, /* 268 ms: a switch that converges, a host that stalls */
+    DEFAULT_RETRIES = 6,
     READ_BYTES = 1 << 20, /* a READ at most: several pipeline, and a deadline is seen between two */
 };
 
@@ -112,6 +113,19 @@ static int open_devices(struct wbi_domain *domain, const char *named)
     return status == WB_OK && domain->device_count == 0 ? WB_ERR_NO_FABRIC : status;
 }
 
+static int find_connection_manager(void)
+{
+    struct rdma_event_channel *cm = rdma_create_event_channel();
+    if (cm == NULL) {
+        return wbi_error(WB_ERR_NO_FABRIC,
+                         "no connection manager: %s; load the module rdma_ucm, and see the "
+                         "permissions of /dev/infiniband/rdma_cm",
+                         strerror(errno));
+    }
+    rdma_destroy_event_channel(cm);
+    return WB_OK;
+}
+
 /* ---- life ---- */
 
 static void state_caps(struct wbi_domain *domain)
@@ -157,9 +171,8 @@ int wbi_verbs_domain_open(const struct wb_engine_config *config, struct wbi_doma
         status = wbi_error(WB_ERR_NO_FABRIC, "this kernel does not copy pinned pages on fork: "
                                              "Linux 5.12 and rdma-core 35 or later are needed");
     }
-    if (status == WB_OK) {
-        status = wbi_verbs_memlock_check(config->slab_bytes);
-    }
+    status = status == WB_OK ? find_connection_manager() : status;
+    status = status == WB_OK ? wbi_verbs_memlock_check(config->slab_bytes) : status;
     if (status != WB_OK) {
         wbi_verbs_domain_close(domain);
         return status;

@@ -42,4 +42,8 @@ const char *wbi_verbs_register_words(int error);
 /* describe.c */
 void wbi_verbs_describe(struct wb_fabric_info *info);
 
+/* preflight.c */
+void wbi_verbs_check(const struct wb_engine_config *config, const char *address, wb_check_say say,
+                     void *context);
+
 #endif

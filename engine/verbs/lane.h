@@ -19,7 +19,7 @@
 #include "engine/verbs/send_queue.h"
 #include "engine/verbs/send_slots.h"
 
-enum { WBI_VERBS_REASON_BYTES = 160 };
+enum { WBI_VERBS_REASON_BYTES = 300 };
 
 struct wbi_verbs_listener {
     struct rdma_cm_id *id;
@@ -183,6 +183,9 @@ void wbi_verbs_close(struct wbi_channel *channel);
 /* A channel in state LOOKUP with an index and nothing else. WB_AGAIN: the lane has max_channels.
  * WB_ERR_NO_MEMORY. */
 int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel **out);
+
+/* The number of the device behind a connection or a listener, or -1: none of ours, or all. */
+int wbi_verbs_device_of(const struct wbi_fabric_lane *lane, const struct rdma_cm_id *id);
 
 /* Finds the device behind channel->id and makes the queue pair there. WB_ERR_INVALID: a device that
  * is not ours, WB_AGAIN: its completion queue has no room for another channel, WB_ERR_SYSTEM,

@@ -28,6 +28,13 @@ static int say_why(const char *address)
     }
 }
 
+/* Where the device is known already, its queues are made now and not when the first peer waits. */
+static int prepare(struct wbi_fabric_lane *lane, const struct rdma_cm_id *id)
+{
+    int number = wbi_verbs_device_of(lane, id);
+    return number >= 0 ? wbi_verbs_queues_open(lane, (unsigned)number) : WB_OK;
+}
+
 static int listen_at(struct wbi_fabric_lane *lane, struct sockaddr_storage *where,
                      const char *address)
 {
@@ -37,15 +44,16 @@ static int listen_at(struct wbi_fabric_lane *lane, struct sockaddr_storage *wher
         return wbi_error(WB_ERR_NO_MEMORY, "no memory for a listener");
     }
     if (rdma_create_id(lane->cm, &listener->id, listener, RDMA_PS_TCP) != 0) {
-        int status = say_why(address);
         free(listener);
-        return status;
+        return say_why(address);
     }
     /* a port that only connections of a former process hold is free; one with a listener is not */
     rdma_set_option(listener->id, RDMA_OPTION_ID, RDMA_OPTION_ID_REUSEADDR, &on, sizeof on);
-    if (rdma_bind_addr(listener->id, (struct sockaddr *)where) != 0 ||
-        rdma_listen(listener->id, 128) != 0) {
-        int status = say_why(address);
+    int status = rdma_bind_addr(listener->id, (struct sockaddr *)where) == 0 &&
+                         rdma_listen(listener->id, 128) == 0
+                     ? prepare(lane, listener->id)
+                     : say_why(address);
+    if (status != WB_OK) {
         rdma_destroy_id(listener->id);
         free(listener);
         return status;

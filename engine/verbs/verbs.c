@@ -4,6 +4,7 @@
 const struct wbi_fabric wbi_verbs_fabric = {
     .scheme = "verbs",
     .describe = wbi_verbs_describe,
+    .check = wbi_verbs_check,
     .domain_open = wbi_verbs_domain_open,
     .domain_close = wbi_verbs_domain_close,
     .caps = wbi_verbs_domain_caps,

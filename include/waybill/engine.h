@@ -33,8 +33,9 @@ struct wb_verbs_config {
                             it chooses device, port and GID; borrowed likewise; NULL: by route */
     uint32_t mtu;        /* bytes of a packet: 256, 512, 1024, 2048 or 4096; 0: the port's active */
     uint32_t ack_timeout; /* a packet that is not acknowledged within 4.096 us * 2^ack_timeout is
-                             sent again; 8 to 20; 0: 14 (67 ms) */
-    uint32_t retries;     /* how often, before the peer counts as lost; 1 to 6; 0: 4 */
+                             sent again; 8 to 20; 0: 16 (268 ms) */
+    uint32_t retries;     /* how often, before the peer counts as lost; 1 to 6; 0: 6. A dead peer is
+                             known after liveness_us and retries + 1 such times, 2.9 s by default */
 };
 
 /* All there is to configure. Start from wb_engine_config_default. Bytes and microseconds
@@ -235,6 +236,25 @@ struct wb_fabric_info {
 /* Describes fabric number `index`; returns WB_OK, or WB_ERR_INVALID past the last. Needs no engine.
  */
 WB_API int wb_fabric_info(unsigned index, struct wb_fabric_info *info);
+
+enum wb_verdict {
+    WB_CHECK_GOOD,
+    WB_CHECK_DOUBT, /* works, and may disappoint */
+    WB_CHECK_BAD    /* will not work until it is mended */
+};
+
+/* Receives one line, without a line's end; borrowed. */
+typedef void (*wb_check_say)(void *context, enum wb_verdict verdict, const char *line);
+
+/*
+ * Says before the first transfer what will go wrong with `url`: limits of this machine, device,
+ * port and packet size on the way, then a trial connection and, where that succeeds, one trial
+ * call. config NULL means the defaults. Calls say(context, …) for each finding, on this thread.
+ * Blocks, config.connect_timeout_us and a few seconds at most. Returns how many findings were
+ * WB_CHECK_BAD.
+ */
+WB_API int wb_check(const struct wb_engine_config *config, const char *url, wb_check_say say,
+                    void *context);
 
 /* The machine as hwloc sees it, as "name value" lines; returns bytes needed as snprintf, or a
  * negative status. */
