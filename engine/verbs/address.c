@@ -166,3 +166,20 @@ void wbi_verbs_lookup_wait(struct wbi_verbs_lookup *lookup)
     const struct timespec some_seconds = {.tv_sec = 5};
     (void)gai_suspend(list, 1, &some_seconds);
 }
+
+int wbi_verbs_find_host(const struct wbi_verbs_address *address, struct sockaddr_storage *out)
+{
+    struct wbi_verbs_lookup *lookup;
+    const char *why = "the resolver does not answer";
+    if (wbi_verbs_numeric(address->host, address->port, out)) {
+        return WB_OK;
+    }
+    int status = wbi_verbs_lookup_begin(address, &lookup);
+    if (status != WB_OK) {
+        return status;
+    }
+    wbi_verbs_lookup_wait(lookup);
+    status = wbi_verbs_lookup_result(lookup, out, &why);
+    wbi_verbs_lookup_drop(lookup); /* one that never ends stays the resolver's */
+    return status == WB_OK ? WB_OK : wbi_error(WB_ERR_SYSTEM, "%s: %s", address->host, why);
+}

@@ -38,6 +38,9 @@ int wbi_verbs_lookup_result(struct wbi_verbs_lookup *lookup, struct sockaddr_sto
 /* Takes the lookup; returns whether it could be freed. If not, try again later. Accepts NULL. */
 bool wbi_verbs_lookup_drop(struct wbi_verbs_lookup *lookup);
 
+/* The address of a host; names are waited for, some seconds at most. WB_ERR_SYSTEM with words. */
+int wbi_verbs_find_host(const struct wbi_verbs_address *address, struct sockaddr_storage *out);
+
 /* Waits for a lookup that could not be dropped, some seconds at most. */
 void wbi_verbs_lookup_wait(struct wbi_verbs_lookup *lookup);
 

@@ -7,11 +7,6 @@
 
 #include "engine/fabric.h"
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 bool wbi_verbs_fork_is_safe(void)
 {
     return ibv_is_fork_initialized() == IBV_FORK_UNNEEDED;
@@ -61,10 +56,11 @@ static int learn(struct wbi_verbs_device *device)
                          "%s: the device has no shared receive queue or no RDMA READ",
                          device->name);
     }
-    device->read_depth_out = least((uint32_t)attr->max_qp_init_rd_atom, WBI_VERBS_READ_DEPTH);
-    device->read_depth_in = least((uint32_t)attr->max_qp_rd_atom, WBI_VERBS_READ_DEPTH);
-    device->read_sges =
-        least(least((uint32_t)attr->max_sge, (uint32_t)attr->max_sge_rd), WBI_VERBS_READ_SGES);
+    device->read_depth_out =
+        wbi_verbs_least((uint32_t)attr->max_qp_init_rd_atom, WBI_VERBS_READ_DEPTH);
+    device->read_depth_in = wbi_verbs_least((uint32_t)attr->max_qp_rd_atom, WBI_VERBS_READ_DEPTH);
+    device->read_sges = wbi_verbs_least(
+        wbi_verbs_least((uint32_t)attr->max_sge, (uint32_t)attr->max_sge_rd), WBI_VERBS_READ_SGES);
     device->read_sges = device->read_sges == 0 ? 1 : device->read_sges;
     device->inline_bytes = WBI_VERBS_INLINE;
     device->tells_last_wqe = true;

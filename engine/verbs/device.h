@@ -27,6 +27,11 @@ struct wbi_verbs_device {
     bool tells_last_wqe;   /* it has sent LAST_WQE_REACHED, or was not asked yet */
 };
 
+static inline uint32_t wbi_verbs_least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Opens a device with at least one active port. WB_ERR_NO_FABRIC with words: no port is active, or
  * it lacks what the fabric stands on. WB_ERR_SYSTEM. */
 int wbi_verbs_device_open(struct ibv_device *which, struct wbi_verbs_device *device);

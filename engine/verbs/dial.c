@@ -96,7 +96,7 @@ void wbi_verbs_on_route(struct wbi_channel *channel)
 {
     int status = wbi_verbs_channel_equip(channel);
     if (status != WB_OK) {
-        doom_by_error(channel, status);
+        doom_by_error(channel, status == WB_AGAIN ? WB_ERR_REFUSED : status);
         return;
     }
     const struct wbi_verbs_device *device = channel->queues->device;
@@ -113,18 +113,13 @@ void wbi_verbs_on_route(struct wbi_channel *channel)
     }
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 void wbi_verbs_on_answer(struct wbi_channel *channel, const struct rdma_conn_param *param,
                          const uint8_t *hello, size_t hello_len)
 {
     struct wbi_fabric_lane *lane = channel->lane;
     const struct wbi_verbs_device *device = channel->queues->device;
-    uint32_t outgoing = least(param->initiator_depth, device->read_depth_out);
-    uint32_t incoming = least(param->responder_resources, device->read_depth_in);
+    uint32_t outgoing = wbi_verbs_least(param->initiator_depth, device->read_depth_out);
+    uint32_t incoming = wbi_verbs_least(param->responder_resources, device->read_depth_in);
     if (outgoing == 0 || incoming == 0) {
         wbi_verbs_doom(channel, WB_ERR_PROTOCOL, "the peer allows no RDMA READ");
         return;

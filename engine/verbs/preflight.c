@@ -154,27 +154,6 @@ static void check_way(const struct preflight *preflight, struct rdma_event_chann
     rdma_destroy_id(id);
 }
 
-static bool find_host(const struct preflight *preflight, const struct wbi_verbs_address *address,
-                      struct sockaddr_storage *where)
-{
-    struct wbi_verbs_lookup *lookup;
-    const char *why = "the resolver does not answer";
-    if (wbi_verbs_numeric(address->host, address->port, where)) {
-        return true;
-    }
-    if (wbi_verbs_lookup_begin(address, &lookup) != WB_OK) {
-        say(preflight, WB_CHECK_BAD, "%s", wb_last_error());
-        return false;
-    }
-    wbi_verbs_lookup_wait(lookup);
-    bool known = wbi_verbs_lookup_result(lookup, where, &why) == WB_OK;
-    wbi_verbs_lookup_drop(lookup);
-    if (!known) {
-        say(preflight, WB_CHECK_BAD, "%s: %s", address->host, why);
-    }
-    return known;
-}
-
 static void check_address(const struct preflight *preflight, const char *text)
 {
     struct wbi_verbs_address address;
@@ -188,7 +167,9 @@ static void check_address(const struct preflight *preflight, const char *text)
     }
     if (wbi_verbs_address_parse(text, &address) != WB_OK || address.any) {
         say(preflight, WB_CHECK_BAD, "%s: name the host that is to be reached", text);
-    } else if (find_host(preflight, &address, &where)) {
+    } else if (wbi_verbs_find_host(&address, &where) != WB_OK) {
+        say(preflight, WB_CHECK_BAD, "%s", wb_last_error());
+    } else {
         check_way(preflight, cm, &where);
     }
     rdma_destroy_event_channel(cm);

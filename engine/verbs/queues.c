@@ -17,20 +17,15 @@ static int fail(const struct wbi_verbs_queues *queues, const char *what)
     return wbi_error(WB_ERR_SYSTEM, "%s: %s: %s", queues->device->name, what, strerror(errno));
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 static int make_cq(struct wbi_verbs_queues *queues)
 {
     const struct wbi_fabric_lane *lane = queues->lane;
     const struct ibv_device_attr *attr = &queues->device->attr;
     uint32_t wanted = lane->slots.count + lane->max_channels * WBI_VERBS_SEND_DEPTH;
-    queues->entries = least(wanted, (uint32_t)attr->max_cqe);
-    queues->target = least(lane->slots.count, (uint32_t)attr->max_srq_wr);
+    queues->entries = wbi_verbs_least(wanted, (uint32_t)attr->max_cqe);
+    queues->target = wbi_verbs_least(lane->slots.count, (uint32_t)attr->max_srq_wr);
     /* where the device has less, half of it is for receiving */
-    queues->target = least(queues->target, queues->entries / 2);
+    queues->target = wbi_verbs_least(queues->target, queues->entries / 2);
     queues->completions = ibv_create_comp_channel(queues->device->context);
     if (queues->completions == NULL) {
         return fail(queues, "no completion channel");

@@ -63,26 +63,6 @@ static int listen_at(struct wbi_fabric_lane *lane, struct sockaddr_storage *wher
     return WB_OK;
 }
 
-/* The address of a listener: names are waited for, some seconds at most. */
-static int find_host(const struct wbi_verbs_address *address, struct sockaddr_storage *where)
-{
-    struct wbi_verbs_lookup *lookup;
-    const char *why = "the resolver does not answer";
-    if (wbi_verbs_numeric(address->host, address->port, where)) {
-        return WB_OK;
-    }
-    int status = wbi_verbs_lookup_begin(address, &lookup);
-    if (status != WB_OK) {
-        return status;
-    }
-    wbi_verbs_lookup_wait(lookup);
-    status = wbi_verbs_lookup_result(lookup, where, &why);
-    wbi_verbs_lookup_drop(lookup);
-    return status == WB_OK ? WB_OK
-                           : wbi_error(WB_ERR_SYSTEM, "verbs://%s:%s: %s", address->host,
-                                       address->service, why);
-}
-
 int wbi_verbs_listen(struct wbi_fabric_lane *lane, const char *text)
 {
     struct wbi_verbs_address address;
@@ -99,7 +79,7 @@ int wbi_verbs_listen(struct wbi_fabric_lane *lane, const char *text)
         }
         wbi_verbs_numeric("0.0.0.0", address.port, &where); /* a machine without IPv6 */
     } else {
-        status = find_host(&address, &where);
+        status = wbi_verbs_find_host(&address, &where);
         if (status != WB_OK) {
             return status;
         }
@@ -135,11 +115,6 @@ struct wbi_request {
     bool answered, taken;
 };
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 void wbi_verbs_on_connect_request(struct wbi_fabric_lane *lane, struct rdma_cm_id *id,
                                   const struct rdma_conn_param *param, const uint8_t *hello,
                                   size_t hello_len)
@@ -161,8 +136,8 @@ static int answer(struct wbi_channel *channel, const struct wbi_request *request
                   size_t hello_len)
 {
     const struct wbi_verbs_device *device = channel->queues->device;
-    uint32_t outgoing = least(request->outgoing, device->read_depth_out);
-    uint32_t incoming = least(request->incoming, device->read_depth_in);
+    uint32_t outgoing = wbi_verbs_least(request->outgoing, device->read_depth_out);
+    uint32_t incoming = wbi_verbs_least(request->incoming, device->read_depth_in);
     if (outgoing == 0 || incoming == 0) {
         return wbi_error(WB_ERR_PROTOCOL, "the peer allows no RDMA READ");
     }
