@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/fabric.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
+
+_Static_assert((int)WBI_CONTROL_MAX <= (int)WBI_CONTROL_ROOM, "fabrics keep room for that");
 
 int wbi_ids_reserve(struct wbi_ids *ids, uint32_t more)
 {

@@ -33,7 +33,8 @@ struct wbi_request; /* a connection that asks to be accepted; valid inside on_re
 enum {
     WBI_HELLO_MAX =
         56, /* bytes that a handshake can carry each way on every fabric (rdma_cm's private data) */
-    WBI_REMOTE_KEY_MAX = 32
+    WBI_REMOTE_KEY_MAX = 32,
+    WBI_CONTROL_ROOM = 256 /* bytes: largest message that is reserved as control */
 };
 
 /* What a fabric can do here; constant for a domain. */
@@ -48,6 +49,8 @@ struct wbi_fabric_caps {
     uint64_t max_region_bytes; /* largest registration; 0 is no limit that matters */
     uint32_t kept_slots;  /* receive slots a channel that the fabric needs beyond those of requests
                              and replies: its control messages' */
+    uint32_t slot_sets;   /* devices that each need all of a lane's receive slots; 1 but for several
+                             devices */
     bool revokes_at_once; /* revoke() makes a chunk unreadable by itself, without closing the
                              channel */
 };
@@ -150,8 +153,8 @@ struct wbi_fabric {
      */
     void (*describe)(struct wb_fabric_info *info);
 
-    /* Says what is good and bad about reaching `address` from here, short of connecting. Any thread.
-     * May block, seconds at most. NULL: there is nothing to say. */
+    /* Says what is good and bad about reaching `address` from here, short of connecting. Any
+     * thread. May block, seconds at most. NULL: there is nothing to say. */
     void (*check)(const struct wb_engine_config *config, const char *address, wb_check_say say,
                   void *context);
 
@@ -197,7 +200,7 @@ struct wbi_fabric {
      * One eager message: reserve room for `bytes`, write them at *slot, then send() at most that
      * many, or cancel(). One reservation a lane at a time. WB_AGAIN: no room now (after poll there
      * may be). Messages arrive in order, whole, once. `control` may use the room kept back for
-     * control messages (two of 64 bytes at least).
+     * control messages (two of WBI_CONTROL_ROOM bytes at least).
      */
     int (*reserve)(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot);
     void (*send)(struct wbi_channel *channel, size_t bytes);

@@ -217,7 +217,7 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
          * each peer */
         uint32_t slots = config->max_calls + lane->shared_credits +
                          (WBI_CREDITS_KEPT + lane->caps->kept_slots) * config->max_peers;
-        status = wbi_slots_open(&lane->slots, config->eager_bytes, slots);
+        status = wbi_slots_open(&lane->slots, config->eager_bytes, slots * lane->caps->slot_sets);
     }
     if (status == WB_OK) {
         struct wbi_lane_config lane_config = {.slots = lane->slots.arena,

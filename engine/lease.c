@@ -203,16 +203,29 @@ bool wbi_lease_set_expired(struct wbi_lease_set *set, uint64_t now)
     return now >= set->expires;
 }
 
-bool wbi_lease_set_withdraw(struct wbi_lease_set *set)
+/* Makes the offers unreadable; returns how many still stand. One that was never sent needs no
+ * revocation: nobody knows its key. */
+static uint32_t end_offers(struct wbi_lease_set *set)
 {
     struct wb_peer *peer = set->peer;
     uint32_t standing = 0;
     for (uint32_t i = 0; i < set->offered && peer != NULL && peer->channel != NULL; i++) {
-        if (set->chunks[i].kind != WB_CHUNK_INDEX &&
-            peer->lane->fabric->revoke(peer->channel, &set->offers[i]) != WB_OK) {
+        if (set->chunks[i].kind == WB_CHUNK_INDEX) {
+            continue;
+        }
+        if (!set->sent) {
+            peer->lane->fabric->retire(peer->channel, &set->offers[i]);
+        } else if (peer->lane->fabric->revoke(peer->channel, &set->offers[i]) != WB_OK) {
             standing++;
         }
     }
+    return standing;
+}
+
+bool wbi_lease_set_withdraw(struct wbi_lease_set *set)
+{
+    struct wb_peer *peer = set->peer;
+    uint32_t standing = end_offers(set);
     if (standing > 0) {
         wbi_count(&peer->lane->counters.leases_quarantined, standing);
         set->quarantined_until = peer->lane->now + grace_us;

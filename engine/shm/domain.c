@@ -22,6 +22,7 @@ static const struct wbi_fabric_caps caps = {
     .max_regions = WBI_SHM_MAX_IMPORTS,
     .max_region_bytes = 0,
     .kept_slots = 2,
+    .slot_sets = 1,
     .revokes_at_once = true,
 };
 

@@ -22,9 +22,11 @@
 #include <stdint.h>
 #include <waybill/status.h>
 
+#include "engine/fabric.h"
+
 enum {
     WBI_SHM_GRANULE = 64,
-    WBI_SHM_CONTROL_BYTES = 256, /* largest control message */
+    WBI_SHM_CONTROL_BYTES = WBI_CONTROL_ROOM,
     /* Kept back for control messages: two of the largest, and a pad before one of them. */
     WBI_SHM_CONTROL_ROOM = 3 * (WBI_SHM_CONTROL_BYTES + WBI_SHM_GRANULE)
 };

@@ -96,6 +96,7 @@ void wbi_verbs_doom(struct wbi_channel *channel, int status, const char *format,
     vsnprintf(channel->doom_reason, sizeof channel->doom_reason, format, arguments);
     va_end(arguments);
     channel->doom = status;
+    channel->doomed_at = channel->lane->taken;
     channel->lane->doomed++;
 }
 

@@ -138,6 +138,7 @@ static void state_caps(struct wbi_domain *domain)
                                      .key_bytes = sizeof(uint32_t),
                                      .max_offers = WBI_VERBS_MAX_OFFERS,
                                      .kept_slots = 3, /* two control messages, one receipt */
+                                     .slot_sets = domain->device_count,
                                      .revokes_at_once = false};
     for (unsigned i = 0; i < domain->device_count; i++) {
         const struct wbi_verbs_device *device = &domain->devices[i];

@@ -74,7 +74,8 @@ struct wbi_channel {
     uint32_t hello_len; /* while LOOKUP or DIALLING */
     uint8_t hello[WBI_HELLO_MAX];
 
-    int doom; /* why the channel ends, WB_OK while it does not */
+    int doom;           /* why the channel ends, WB_OK while it does not */
+    uint64_t doomed_at; /* lane->taken then: what it had received is within the next CQ of them */
     char doom_reason[WBI_VERBS_REASON_BYTES];
     uint32_t refusal_len;
     uint8_t refusal[WBI_HELLO_MAX];
@@ -105,6 +106,7 @@ struct wbi_fabric_lane {
 
     bool polling, armed, woken;
     uint32_t polls;
+    uint64_t taken;               /* completions, so far */
     uint64_t now, looked, probed; /* microseconds: the clock when read last; when looked, probed */
 
     wbi_counter read_requests, reads_peak, probes;

@@ -77,13 +77,17 @@ static int poll_queues(struct wbi_verbs_queues *queues, bool *dry)
 
 /* ---- a turn ---- */
 
-static int lose_doomed(struct wbi_fabric_lane *lane)
+/* Tells the ends of channels whose messages have all been delivered: the CQs are dry, or have
+ * turned over since. */
+static int lose_doomed(struct wbi_fabric_lane *lane, bool dry)
 {
     int done = 0;
     struct wbi_channel *next;
     for (struct wbi_channel *channel = lane->channels; channel != NULL; channel = next) {
         next = channel->next;
-        if (channel->doom != WB_OK && !channel->told) {
+        bool heard = dry || channel->queues == NULL ||
+                     lane->taken - channel->doomed_at > channel->queues->entries;
+        if (channel->doom != WB_OK && !channel->told && heard) {
             wbi_verbs_lose(channel);
             done++;
         }
@@ -117,10 +121,12 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
             done += poll_queues(&lane->queues[i], &dry);
         }
     }
-    if (dry && is_time_to_look(lane, done)) {
+    lane->taken += (uint64_t)done;
+    if (lane->doomed > 0) {
+        done += lose_doomed(lane, dry);
+    }
+    if (is_time_to_look(lane, done)) {
         done += wbi_verbs_keep_house(lane);
-    } else if (dry && lane->doomed > 0) {
-        done += lose_doomed(lane); /* what was received came first */
     }
     wbi_verbs_post_ready(lane);
     for (unsigned i = 0; i < lane->domain->device_count; i++) {

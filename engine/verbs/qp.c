@@ -233,6 +233,9 @@ void wbi_verbs_qp_destroy(struct wbi_channel *channel)
     if (channel->sends.read_depth != 0) { /* it has been in RTS */
         drain(channel);
     }
+    /* before: some devices' libraries drop what is left of a queue pair, and slots with it; after:
+     * others leave it there */
+    collect(channel, DRAIN_ID, &broken);
     wbi_verbs_map_remove(channel);
     ibv_destroy_qp(channel->qp); /* fails only where the device is gone */
     channel->qp = NULL;

@@ -21,9 +21,10 @@ static int make_cq(struct wbi_verbs_queues *queues)
 {
     const struct wbi_fabric_lane *lane = queues->lane;
     const struct ibv_device_attr *attr = &queues->device->attr;
-    uint32_t wanted = lane->slots.count + lane->max_channels * WBI_VERBS_SEND_DEPTH;
+    uint32_t slots = lane->slots.count / lane->domain->device_count; /* this device's part */
+    uint32_t wanted = slots + lane->max_channels * WBI_VERBS_SEND_DEPTH;
     queues->entries = wbi_verbs_least(wanted, (uint32_t)attr->max_cqe);
-    queues->target = wbi_verbs_least(lane->slots.count, (uint32_t)attr->max_srq_wr);
+    queues->target = wbi_verbs_least(slots, (uint32_t)attr->max_srq_wr);
     /* where the device has less, half of it is for receiving */
     queues->target = wbi_verbs_least(queues->target, queues->entries / 2);
     queues->completions = ibv_create_comp_channel(queues->device->context);

@@ -12,7 +12,7 @@ int wbi_verbs_send_slots_open(struct wbi_verbs_send_slots *slots, uint32_t eager
     size_t stride = (((size_t)eager_bytes + 63) & ~(size_t)63) + 64;
     uint32_t count = max_channels * WBI_VERBS_KEPT_SENDS + WBI_VERBS_SHARED_SENDS;
     size_t control = stride * count;
-    size_t bytes = control + (size_t)max_channels * 2 * WBI_VERBS_CONTROL_BYTES;
+    size_t bytes = control + (size_t)max_channels * 2 * WBI_CONTROL_ROOM;
     void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) {

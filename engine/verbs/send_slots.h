@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WBI_VERBS_KEPT_SENDS = 2, WBI_VERBS_SHARED_SENDS = 256, WBI_VERBS_CONTROL_BYTES = 64 };
+#include "engine/fabric.h"
+
+enum { WBI_VERBS_KEPT_SENDS = 2, WBI_VERBS_SHARED_SENDS = 256 };
 
 struct wbi_verbs_send_slots {
     uint8_t *base;    /* NULL: closed. `count` slots, then two control blocks a channel */
@@ -34,7 +36,7 @@ void wbi_verbs_send_slot_give(struct wbi_verbs_send_slots *slots, uint32_t *used
 static inline uint8_t *wbi_verbs_control_block(const struct wbi_verbs_send_slots *slots,
                                                uint32_t index, uint16_t number)
 {
-    return slots->control + ((size_t)index * 2 + number % 2) * WBI_VERBS_CONTROL_BYTES;
+    return slots->control + ((size_t)index * 2 + number % 2) * WBI_CONTROL_ROOM;
 }
 
 #endif
