@@ -197,7 +197,13 @@ void wbi_call_reply_fetched(struct wb_call *call, struct wbi_inbound *inbound, i
         call->archive = inbound->archive;
         call->archive_len = inbound->archive_len;
     }
-    wbi_call_end(call, status, status == WB_OK ? NULL : "the reply could not be fetched");
+    if (status == WB_OK) {
+        wbi_call_end(call, WB_OK, NULL);
+    } else if (call->peer->dying && status == WB_ERR_PEER_LOST) {
+        wbi_call_end(call, wbi_peer_end_of(call), call->peer->reason);
+    } else {
+        wbi_call_end(call, status, "the reply could not be fetched");
+    }
 }
 
 void wbi_call_forget(struct wb_call *call)

@@ -13,7 +13,10 @@
 #define TRIAL_OUT(F) F(VALUE, u32, nothing)
 WB_ACTION(waybill_preflight, TRIAL_IN, TRIAL_OUT)
 
-enum { TRIAL_US = 3000000, TRIAL_BYTES = 6000 }; /* more than a packet of any fabric's */
+enum {
+    TRIAL_US = 3000000,
+    TRIAL_BYTES = 6000
+}; /* packets of full size, if messages may be so long */
 
 struct check {
     wb_check_say say;
@@ -59,7 +62,8 @@ static const struct wbi_fabric *fabric_of(const char *url, const char **address)
 static void try_call(struct check *check, struct wb_peer *peer, uint32_t eager_bytes)
 {
     static const uint8_t payload[TRIAL_BYTES];
-    uint32_t len = eager_bytes / 2 < TRIAL_BYTES ? eager_bytes / 2 : TRIAL_BYTES;
+    uint32_t most = eager_bytes - 128; /* beside the header */
+    uint32_t len = most < TRIAL_BYTES ? most : TRIAL_BYTES;
     struct waybill_preflight_in in = {.payload = {.data = payload, .len = len}};
     struct waybill_preflight_out out;
     struct wb_call_options options = {.timeout_us = TRIAL_US, .flags = WB_CALL_COPY};
@@ -111,6 +115,7 @@ int wb_check(const struct wb_engine_config *config, const char *url, wb_check_sa
     const char *address = NULL;
     wb_engine_config_default(&chosen);
     chosen = config != NULL ? *config : chosen;
+    url = url != NULL ? url : "(null)";
     const struct wbi_fabric *fabric = fabric_of(url, &address);
     if (fabric == NULL) {
         found(&check, WB_CHECK_BAD, "%s: there is no fabric of that scheme; wb_info lists them",

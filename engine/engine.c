@@ -205,6 +205,7 @@ int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **o
     wbi_registry_open(&engine->registry);
     pthread_mutex_init(&engine->waking, NULL);
     status = open_domains(engine, &opening);
+    engine->config.verbs.devices = engine->config.verbs.source = NULL; /* the caller's */
     status = status == WB_OK ? open_parts(engine, &opening) : status;
     if (status != WB_OK) {
         close_parts(engine, &opening);

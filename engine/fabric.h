@@ -71,6 +71,19 @@ struct wbi_lane_config {
                               fabric has no other way to see a death */
 };
 
+enum {
+    WBI_CREDITS_KEPT = 4,  /* that every peer gets, whatever the others have */
+    WBI_SHARED_GRANTS = 16 /* full grants of credits that the shared ones make */
+};
+
+/* Receive slots of a lane: one for the reply of each call, one for each credit, and those that the
+ * fabric keeps for each peer. */
+static inline uint32_t wbi_receive_slots(const struct wb_engine_config *config, uint32_t kept_slots)
+{
+    return config->max_calls + config->credits * WBI_SHARED_GRANTS +
+           (WBI_CREDITS_KEPT + kept_slots) * config->max_peers;
+}
+
 /* What a fabric counts beyond what the engine sees. */
 struct wbi_fabric_counters {
     uint64_t read_requests; /* READs as they were posted: after merging */
@@ -144,6 +157,7 @@ struct wbi_offer {
 
     /* the fabric's own */
     uint64_t lease;
+    struct wbi_offer *prev, *next;
 };
 
 struct wbi_fabric {
@@ -179,7 +193,8 @@ struct wbi_fabric {
      */
     int (*check_address)(const char *address);
 
-    /* Listens until the lane is closed. WB_ERR_IN_USE, WB_ERR_SYSTEM, WB_ERR_NO_MEMORY. */
+    /* Listens until the lane is closed. May block, seconds at most, where the host is a name.
+     * WB_ERR_IN_USE, WB_ERR_SYSTEM, WB_ERR_NO_MEMORY. */
     int (*listen)(struct wbi_fabric_lane *lane, const char *address);
 
     /* Begins to connect; ends with on_connected or on_lost. The engine limits the time.
@@ -187,6 +202,7 @@ struct wbi_fabric {
      * WB_ERR_SYSTEM, WB_ERR_NO_MEMORY. */
     int (*connect)(struct wbi_fabric_lane *lane, const char *address, const void *hello,
                    size_t hello_len, void *channel_owner, struct wbi_channel **out);
+    /* Where it fails, the request is still to be answered: reject() it. */
     int (*accept)(struct wbi_request *request, const void *hello, size_t hello_len,
                   void *channel_owner, struct wbi_channel **out);
     void (*reject)(struct wbi_request *request, const void *hello, size_t hello_len);
@@ -226,7 +242,8 @@ struct wbi_fabric {
      * idle). */
     int (*poll)(struct wbi_fabric_lane *lane);
 
-    /* Prepares to sleep: after WB_OK, fd() becomes readable when there is something to poll.
+    /* Prepares to sleep: after WB_OK, fd() becomes readable when there is something to poll; what
+     * is due by time (names looked up, silent peers) wants a poll every 100 ms all the same.
      * WB_AGAIN: there is something now, poll first. The next poll disarms. */
     int (*arm)(struct wbi_fabric_lane *lane);
     int (*fd)(const struct wbi_fabric_lane *lane);

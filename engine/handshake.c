@@ -84,6 +84,7 @@ static void on_request(void *lane_owner, struct wbi_request *request, const void
         settle(peer, &theirs);
     } else {
         wbi_peer_fail(peer, status, "could not be accepted");
+        refuse(lane, request, status);
     }
 }
 

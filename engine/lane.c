@@ -6,8 +6,7 @@
 
 enum {
     TURNS_A_LOOK = 256, /* the clock is read once in so many turns */
-    TURNS_A_RETRY = 64, /* parked parcels are tried again once in so many turns */
-    SHARED_GRANTS = 16  /* full grants of credits that the shared ones make */
+    TURNS_A_RETRY = 64  /* parked parcels are tried again once in so many turns */
 };
 
 static const uint64_t housekeeping_us = 1000;
@@ -207,16 +206,13 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
                               .domain = domain,
                               .caps = fabric->caps(domain),
                               .registrar = registrar,
-                              .shared_credits = config->credits * SHARED_GRANTS,
+                              .shared_credits = config->credits * WBI_SHARED_GRANTS,
                               .now = wbi_now()};
     lane->parked_tail = &lane->parked;
     wbi_parcels_open(&lane->parcels, config->eager_bytes, config->max_calls);
     int status = wbi_calls_open(&lane->calls, lane, config->max_calls);
     if (status == WB_OK) {
-        /* one for the reply of each call, one for each credit, and those that the fabric keeps for
-         * each peer */
-        uint32_t slots = config->max_calls + lane->shared_credits +
-                         (WBI_CREDITS_KEPT + lane->caps->kept_slots) * config->max_peers;
+        uint32_t slots = wbi_receive_slots(config, lane->caps->kept_slots);
         status = wbi_slots_open(&lane->slots, config->eager_bytes, slots * lane->caps->slot_sets);
     }
     if (status == WB_OK) {

@@ -298,6 +298,7 @@ static void sent(struct wbi_outgoing *out)
     }
     if (out->header.kind == WBI_REQUEST) {
         peer->credits--;
+        peer->unanswered++;
         out->call->sent = true;
         out->call->set = out->set;
         if (out->set != NULL) {

@@ -89,8 +89,7 @@ void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
     wbi_engine_notify(lane->engine);
 }
 
-/* How a call ends whose peer is gone. */
-static int end_of(const struct wb_call *call)
+int wbi_peer_end_of(const struct wb_call *call)
 {
     int why = call->peer->status;
     if (why == WB_ERR_CLOSED) {
@@ -121,7 +120,7 @@ void wbi_peer_bury(struct wb_peer *peer)
     peer->lane->fabric->close(peer->channel);
     peer->channel = NULL;
     while (peer->calls != NULL) {
-        wbi_call_end(peer->calls, end_of(peer->calls), peer->reason);
+        wbi_call_end(peer->calls, wbi_peer_end_of(peer->calls), peer->reason);
     }
     wbi_parcels_flush(peer); /* drops them */
     while (peer->sets != NULL) {

@@ -27,8 +27,6 @@ struct wbi_read_op {
     struct wbi_read_op *next_free;
 };
 
-enum { WBI_CREDITS_KEPT = 4 }; /* that every peer gets, whatever the others have */
-
 enum { WBI_READ_OPS = 16 }; /* READs in flight a peer, at most; the fabric's depth may be less */
 
 struct wb_peer {
@@ -48,6 +46,9 @@ struct wb_peer {
      */
     uint32_t credits, credits_max;
     uint32_t granted, unreturned, owed;
+
+    uint64_t
+        unanswered; /* requests sent for which no reply has come, whatever became of the calls */
 
     struct wbi_parcel *waiting, **waiting_tail; /* in order */
     struct wbi_ids releases, cancels;
@@ -69,6 +70,9 @@ struct wb_peer *wbi_peer_new(struct wbi_lane *lane, const char *url, bool accept
 /* Lane thread: the channel has to go: closes nothing yet, the lane buries it at the end of the
  * turn. The first call decides status and reason. */
 void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason);
+
+/* Lane thread: how a call ends whose peer is lost. */
+int wbi_peer_end_of(const struct wb_call *call);
 
 /* Lane thread, outside of poll: closes the channel, ends all calls, drops all parcels. */
 void wbi_peer_bury(struct wb_peer *peer);

@@ -26,6 +26,17 @@ static bool request(struct wb_peer *peer, uint8_t *slot, size_t len,
     return wbi_serve_eager(peer, slot, len, header);
 }
 
+/* A reply to a call that has ended is late; one that no request asked for is none. */
+static bool reply(struct wb_peer *peer, uint8_t *slot, size_t len, const struct wbi_header *header)
+{
+    if (peer->unanswered == 0) {
+        wbi_peer_fail(peer, WB_ERR_PROTOCOL, "sent a reply that no request asked for");
+        return false;
+    }
+    peer->unanswered--;
+    return wbi_call_reply(peer, slot, len, header);
+}
+
 /* Returns whether the slot was kept. */
 static bool dispatch(struct wb_peer *peer, uint8_t *slot, size_t len,
                      const struct wbi_header *header)
@@ -34,7 +45,7 @@ static bool dispatch(struct wb_peer *peer, uint8_t *slot, size_t len,
     case WBI_REQUEST:
         return request(peer, slot, len, header);
     case WBI_REPLY:
-        return wbi_call_reply(peer, slot, len, header);
+        return reply(peer, slot, len, header);
     default:
         return false; /* a control message has done its work */
     }

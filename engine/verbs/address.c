@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "engine/clock.h"
 #include "engine/fabric.h"
 
 /* ---- text ---- */
@@ -98,11 +100,16 @@ bool wbi_verbs_numeric(const char *host, uint16_t port, struct sockaddr_storage 
 
 /* ---- names ---- */
 
+enum { PATIENCE_US = 5000000 }; /* for the resolver, where somebody waits for it */
+
 /* The resolver holds pointers into this until it is done. */
 struct wbi_verbs_lookup {
     struct gaicb request;
     struct addrinfo hints;
     struct wbi_verbs_address address;
+    const struct addrinfo *next; /* address to be tried */
+    bool begun;                  /* next is meant */
+    struct wbi_verbs_lookup *next_orphan;
 };
 
 int wbi_verbs_lookup_begin(const struct wbi_verbs_address *address, struct wbi_verbs_lookup **out)
@@ -128,58 +135,92 @@ int wbi_verbs_lookup_begin(const struct wbi_verbs_address *address, struct wbi_v
     return WB_OK;
 }
 
-int wbi_verbs_lookup_result(struct wbi_verbs_lookup *lookup, struct sockaddr_storage *out,
-                            const char **why)
+int wbi_verbs_lookup_next(struct wbi_verbs_lookup *lookup, struct sockaddr_storage *out,
+                          const char **why)
 {
     int error = gai_error(&lookup->request);
     if (error == EAI_INPROGRESS) {
         return WB_AGAIN;
     }
-    if (error != 0 || lookup->request.ar_result->ai_addrlen > sizeof *out) {
-        *why = error != 0 ? gai_strerror(error) : "an address of an unknown kind";
+    if (error != 0) {
+        *why = gai_strerror(error);
+        return WB_ERR_REFUSED;
+    }
+    lookup->next = lookup->begun ? lookup->next : lookup->request.ar_result;
+    lookup->begun = true;
+    const struct addrinfo *found = lookup->next;
+    if (found == NULL || found->ai_addrlen > sizeof *out) {
+        *why = "no RDMA device leads to any of its addresses";
         return WB_ERR_REFUSED;
     }
     memset(out, 0, sizeof *out);
-    memcpy(out, lookup->request.ar_result->ai_addr, lookup->request.ar_result->ai_addrlen);
+    memcpy(out, found->ai_addr, found->ai_addrlen);
+    lookup->next = found->ai_next;
     return WB_OK;
 }
 
-bool wbi_verbs_lookup_drop(struct wbi_verbs_lookup *lookup)
+static bool is_done(struct wbi_verbs_lookup *lookup)
+{
+    return gai_error(&lookup->request) != EAI_INPROGRESS ||
+           gai_cancel(&lookup->request) != EAI_NOTCANCELED;
+}
+
+void wbi_verbs_lookup_drop(struct wbi_verbs_lookup *lookup, struct wbi_verbs_lookup **orphans)
 {
     if (lookup == NULL) {
-        return true;
+        return;
     }
-    if (gai_error(&lookup->request) == EAI_INPROGRESS &&
-        gai_cancel(&lookup->request) == EAI_NOTCANCELED) {
-        return false;
+    if (!is_done(lookup)) {
+        lookup->next_orphan = *orphans;
+        *orphans = lookup;
+        return;
     }
     if (lookup->request.ar_result != NULL) {
         freeaddrinfo(lookup->request.ar_result);
     }
     free(lookup);
-    return true;
 }
 
-void wbi_verbs_lookup_wait(struct wbi_verbs_lookup *lookup)
+/* Until it is done, or `end`; a signal does not end it. */
+static void wait_until(struct wbi_verbs_lookup *lookup, uint64_t end)
 {
     const struct gaicb *list[1] = {&lookup->request};
-    const struct timespec some_seconds = {.tv_sec = 5};
-    (void)gai_suspend(list, 1, &some_seconds);
+    uint64_t now = wbi_now();
+    while (now < end && gai_error(&lookup->request) == EAI_INPROGRESS) {
+        uint64_t left = end - now;
+        const struct timespec limit = {.tv_sec = (time_t)(left / 1000000),
+                                       .tv_nsec = (long)(left % 1000000 * 1000)};
+        (void)gai_suspend(list, 1, &limit);
+        now = wbi_now();
+    }
+}
+
+void wbi_verbs_orphans_reap(struct wbi_verbs_lookup **orphans, bool wait)
+{
+    uint64_t end = wbi_now() + (wait ? PATIENCE_US : 0);
+    struct wbi_verbs_lookup *lookup = *orphans;
+    *orphans = NULL;
+    while (lookup != NULL) {
+        struct wbi_verbs_lookup *next = lookup->next_orphan;
+        wait_until(lookup, end);
+        wbi_verbs_lookup_drop(lookup, orphans);
+        lookup = next;
+    }
 }
 
 int wbi_verbs_find_host(const struct wbi_verbs_address *address, struct sockaddr_storage *out)
 {
-    struct wbi_verbs_lookup *lookup;
+    struct wbi_verbs_lookup *lookup = NULL, *orphan = NULL;
     const char *why = "the resolver does not answer";
     if (wbi_verbs_numeric(address->host, address->port, out)) {
         return WB_OK;
     }
     int status = wbi_verbs_lookup_begin(address, &lookup);
-    if (status != WB_OK) {
+    if (lookup == NULL) {
         return status;
     }
-    wbi_verbs_lookup_wait(lookup);
-    status = wbi_verbs_lookup_result(lookup, out, &why);
-    wbi_verbs_lookup_drop(lookup); /* one that never ends stays the resolver's */
+    wait_until(lookup, wbi_now() + PATIENCE_US);
+    status = wbi_verbs_lookup_next(lookup, out, &why);
+    wbi_verbs_lookup_drop(lookup, &orphan); /* one that does not end stays the resolver's */
     return status == WB_OK ? WB_OK : wbi_error(WB_ERR_SYSTEM, "%s: %s", address->host, why);
 }

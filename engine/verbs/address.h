@@ -30,18 +30,20 @@ struct wbi_verbs_lookup;
 /* WB_ERR_NO_MEMORY, WB_ERR_SYSTEM. */
 int wbi_verbs_lookup_begin(const struct wbi_verbs_address *address, struct wbi_verbs_lookup **out);
 
-/* WB_OK: *out is the address, with the port; WB_AGAIN: not yet; WB_ERR_REFUSED: no such host, *why
- * says it. */
-int wbi_verbs_lookup_result(struct wbi_verbs_lookup *lookup, struct sockaddr_storage *out,
-                            const char **why);
+/* The next address of the name: WB_OK: *out is it, with the port; WB_AGAIN: not known yet;
+ * WB_ERR_REFUSED: no such host, or no further address; *why says it. */
+int wbi_verbs_lookup_next(struct wbi_verbs_lookup *lookup, struct sockaddr_storage *out,
+                          const char **why);
 
-/* Takes the lookup; returns whether it could be freed. If not, try again later. Accepts NULL. */
-bool wbi_verbs_lookup_drop(struct wbi_verbs_lookup *lookup);
+/* Takes a lookup and frees it, or puts it into *orphans while the resolver works on it. Accepts
+ * NULL. Never waits. */
+void wbi_verbs_lookup_drop(struct wbi_verbs_lookup *lookup, struct wbi_verbs_lookup **orphans);
+
+/* Frees those of the orphans that the resolver has let go; waits for them, some seconds at most, if
+ * `wait`: what it holds then is left to it. */
+void wbi_verbs_orphans_reap(struct wbi_verbs_lookup **orphans, bool wait);
 
 /* The address of a host; names are waited for, some seconds at most. WB_ERR_SYSTEM with words. */
 int wbi_verbs_find_host(const struct wbi_verbs_address *address, struct sockaddr_storage *out);
-
-/* Waits for a lookup that could not be dropped, some seconds at most. */
-void wbi_verbs_lookup_wait(struct wbi_verbs_lookup *lookup);
 
 #endif

@@ -25,7 +25,6 @@ int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_
     channel->lane = lane;
     channel->owner = owner;
     channel->index = index;
-    channel->max_send = lane->eager_bytes;
     channel->heard = wbi_now();
     channel->next = lane->channels;
     if (channel->next != NULL) {
@@ -39,22 +38,10 @@ int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_
     return WB_OK;
 }
 
-int wbi_verbs_device_of(const struct wbi_fabric_lane *lane, const struct rdma_cm_id *id)
-{
-    const struct wbi_domain *domain = lane->domain;
-    const char *name = id->verbs != NULL ? ibv_get_device_name(id->verbs->device) : "";
-    for (unsigned i = 0; i < domain->device_count; i++) {
-        if (strcmp(domain->devices[i].name, name) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
 int wbi_verbs_channel_equip(struct wbi_channel *channel)
 {
     struct wbi_fabric_lane *lane = channel->lane;
-    int number = wbi_verbs_device_of(lane, channel->id);
+    int number = wbi_verbs_device_of(lane->domain, channel->id);
     if (number < 0) {
         return wbi_error(WB_ERR_INVALID,
                          "the address is reached over a device that this engine does not use "
@@ -86,6 +73,12 @@ void wbi_verbs_channel_establish(struct wbi_channel *channel)
     channel->heard = channel->lane->now;
 }
 
+void wbi_verbs_channel_establish_by_data(struct wbi_channel *channel)
+{
+    wbi_verbs_channel_establish(channel);
+    rdma_notify(channel->id, IBV_EVENT_COMM_EST);
+}
+
 void wbi_verbs_doom(struct wbi_channel *channel, int status, const char *format, ...)
 {
     if (channel->doom != WB_OK || channel->state == WBI_VERBS_LOST) {
@@ -96,7 +89,7 @@ void wbi_verbs_doom(struct wbi_channel *channel, int status, const char *format,
     vsnprintf(channel->doom_reason, sizeof channel->doom_reason, format, arguments);
     va_end(arguments);
     channel->doom = status;
-    channel->doomed_at = channel->lane->taken;
+    channel->doomed_at = channel->queues != NULL ? channel->queues->taken : 0;
     channel->lane->doomed++;
 }
 

@@ -4,19 +4,6 @@
 #include "engine/verbs/lane.h"
 #include "engine/verbs/qp.h"
 
-/* The resolver still works for it: it is freed later. One at most is kept; for another we wait. */
-static void drop_lookup(struct wbi_fabric_lane *lane, struct wbi_verbs_lookup *lookup)
-{
-    if (wbi_verbs_lookup_drop(lookup)) {
-        return;
-    }
-    if (lane->orphan != NULL) {
-        wbi_verbs_lookup_wait(lane->orphan);
-        wbi_verbs_lookup_drop(lane->orphan); /* one that never ends stays the resolver's */
-    }
-    lane->orphan = lookup;
-}
-
 static void unlink_ready(struct wbi_channel *channel)
 {
     struct wbi_channel **at = &channel->lane->ready;
@@ -51,7 +38,7 @@ void wbi_verbs_close(struct wbi_channel *channel)
         return;
     }
     wbi_verbs_qp_linger(channel);
-    if (channel->id != NULL && channel->sends.read_depth != 0) {
+    if (channel->id != NULL && channel->running) {
         rdma_disconnect(channel->id);
     }
     wbi_verbs_qp_destroy(channel);
@@ -60,7 +47,7 @@ void wbi_verbs_close(struct wbi_channel *channel)
     unlink_channel(channel);
     channel->state = WBI_VERBS_LOST;
     wbi_verbs_work_drop(channel);
-    drop_lookup(channel->lane, channel->lookup);
+    wbi_verbs_lookup_drop(channel->lookup, &channel->lane->orphans);
     if (channel->id != NULL) {
         rdma_destroy_id(channel->id);
     }

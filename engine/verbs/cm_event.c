@@ -4,6 +4,8 @@
 #include "engine/verbs/explain.h"
 #include "engine/verbs/lane.h"
 
+enum { EVENTS_A_LOOK = 16 }; /* whoever dials all the time stops nobody */
+
 /* A copy of an event: it is acknowledged before anything is done about it, since destroying an
  * identifier waits for the acknowledgement of its events. */
 struct event {
@@ -44,6 +46,17 @@ static void on_rejected(struct wbi_channel *channel, const struct event *event)
     wbi_verbs_doom(channel, WB_ERR_REFUSED, "%s", wbi_verbs_cm_words(event->type, event->code));
 }
 
+/* What ends an attempt, or a channel that was accepted and is not heard of. */
+static void on_end(struct wbi_channel *channel, const struct event *event)
+{
+    bool open = channel->state == WBI_VERBS_OPEN;
+    bool attempt =
+        event->type == RDMA_CM_EVENT_UNREACHABLE || event->type == RDMA_CM_EVENT_CONNECT_ERROR;
+    wbi_verbs_doom(channel, open ? WB_ERR_PEER_LOST : wbi_verbs_cm_status(event->type), "%s",
+                   open && attempt ? "the peer was accepted, and did not come"
+                                   : wbi_verbs_cm_words(event->type, event->code));
+}
+
 static void on_channel(struct wbi_channel *channel, const struct event *event)
 {
     if (channel->doom != WB_OK || channel->state == WBI_VERBS_LOST) {
@@ -67,12 +80,13 @@ static void on_channel(struct wbi_channel *channel, const struct event *event)
         break;
     case RDMA_CM_EVENT_ADDR_ERROR:
     case RDMA_CM_EVENT_ROUTE_ERROR:
+        wbi_verbs_on_no_way(channel, wbi_verbs_cm_words(event->type, event->code));
+        break;
     case RDMA_CM_EVENT_UNREACHABLE:
     case RDMA_CM_EVENT_CONNECT_ERROR:
     case RDMA_CM_EVENT_DISCONNECTED:
     case RDMA_CM_EVENT_DEVICE_REMOVAL:
-        wbi_verbs_doom(channel, wbi_verbs_cm_status(event->type, event->code), "%s",
-                       wbi_verbs_cm_words(event->type, event->code));
+        on_end(channel, event);
         break;
     default: /* addresses that move, time-waits that end: nothing to do */
         break;
@@ -83,7 +97,7 @@ int wbi_verbs_cm_events(struct wbi_fabric_lane *lane)
 {
     struct event event;
     int done = 0;
-    for (; next_event(lane, &event); done++) {
+    for (; done < EVENTS_A_LOOK && next_event(lane, &event); done++) {
         if (event.type == RDMA_CM_EVENT_CONNECT_REQUEST) {
             wbi_verbs_on_connect_request(lane, event.id, &event.param, event.hello,
                                          event.hello_len);

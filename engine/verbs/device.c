@@ -7,6 +7,24 @@
 
 #include "engine/fabric.h"
 
+bool wbi_verbs_unblock(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+struct rdma_event_channel *wbi_verbs_cm_open(void)
+{
+    struct rdma_event_channel *cm = rdma_create_event_channel();
+    if (cm == NULL) {
+        wbi_error(WB_ERR_SYSTEM,
+                  "no connection manager: %s; load the module rdma_ucm, and see the permissions of "
+                  "/dev/infiniband/rdma_cm",
+                  strerror(errno));
+    }
+    return cm;
+}
+
 bool wbi_verbs_fork_is_safe(void)
 {
     return ibv_is_fork_initialized() == IBV_FORK_UNNEEDED;
@@ -71,6 +89,11 @@ int wbi_verbs_device_open(struct ibv_device *which, struct wbi_verbs_device *dev
 {
     *device = (struct wbi_verbs_device){0};
     strncpy(device->name, ibv_get_device_name(which), sizeof device->name - 1);
+    if (which->transport_type != IBV_TRANSPORT_IB) {
+        return wbi_error(WB_ERR_NO_FABRIC,
+                         "%s: not InfiniBand or RoCE (iWARP sends no immediate data)",
+                         device->name);
+    }
     device->context = ibv_open_device(which);
     if (device->context == NULL) {
         return wbi_error(WB_ERR_SYSTEM,
@@ -80,9 +103,7 @@ int wbi_verbs_device_open(struct ibv_device *which, struct wbi_verbs_device *dev
     int status = learn(device);
     if (status == WB_OK) {
         device->pd = ibv_alloc_pd(device->context);
-        int flags = fcntl(device->context->async_fd, F_GETFL);
-        if (device->pd == NULL || flags < 0 ||
-            fcntl(device->context->async_fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        if (device->pd == NULL || !wbi_verbs_unblock(device->context->async_fd)) {
             status = wbi_error(WB_ERR_SYSTEM, "%s: no protection domain: %s", device->name,
                                strerror(errno));
         }

@@ -3,6 +3,7 @@
 #define WBI_VERBS_DEVICE_H
 
 #include <infiniband/verbs.h>
+#include <rdma/rdma_cma.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +32,12 @@ static inline uint32_t wbi_verbs_least(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
+
+/* Makes a descriptor not block. Whether that worked; errno says why not. */
+bool wbi_verbs_unblock(int fd);
+
+/* A connection manager's event channel; NULL, with words. */
+struct rdma_event_channel *wbi_verbs_cm_open(void);
 
 /* Opens a device with at least one active port. WB_ERR_NO_FABRIC with words: no port is active, or
  * it lacks what the fabric stands on. WB_ERR_SYSTEM. */

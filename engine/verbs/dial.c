@@ -30,18 +30,48 @@ static int dial(struct wbi_channel *channel, struct sockaddr_storage *where)
                      choice->has_source ? " (from config.verbs.source)" : "");
 }
 
+/* A fresh identifier: one that has failed to resolve is bound already. */
+static int make_id(struct wbi_channel *channel)
+{
+    if (channel->id != NULL) {
+        rdma_destroy_id(channel->id);
+        channel->id = NULL;
+    }
+    if (rdma_create_id(channel->lane->cm, &channel->id, channel, RDMA_PS_TCP) != 0) {
+        channel->id = NULL;
+        return wbi_error(WB_ERR_SYSTEM, "no connection identifier: %s", strerror(errno));
+    }
+    return WB_OK;
+}
+
 void wbi_verbs_dial_name(struct wbi_channel *channel)
 {
     struct sockaddr_storage where;
     const char *why;
-    int status = wbi_verbs_lookup_result(channel->lookup, &where, &why);
-    if (status == WB_AGAIN) {
-        return;
+    int status = wbi_verbs_lookup_next(channel->lookup, &where, &why);
+    while (status == WB_OK) {
+        status = make_id(channel);
+        if (status != WB_OK) {
+            doom_by_error(channel, status);
+            return;
+        }
+        if (dial(channel, &where) == WB_OK) {
+            return;
+        }
+        channel->state = WBI_VERBS_LOOKUP;
+        status = wbi_verbs_lookup_next(channel->lookup, &where, &why);
     }
-    if (status != WB_OK) {
+    if (status != WB_AGAIN) {
         wbi_verbs_doom(channel, status, "%s: %s", channel->address.host, why);
-    } else if ((status = dial(channel, &where)) != WB_OK) {
-        doom_by_error(channel, status);
+    }
+}
+
+void wbi_verbs_on_no_way(struct wbi_channel *channel, const char *why)
+{
+    if (channel->lookup != NULL) {
+        channel->state = WBI_VERBS_LOOKUP; /* the next look tries the next */
+    } else {
+        wbi_verbs_doom(channel, WB_ERR_REFUSED, "%s", why);
     }
 }
 
@@ -55,12 +85,9 @@ static int start(struct wbi_channel *channel, const char *address)
     if (channel->address.any) {
         return wbi_error(WB_ERR_BAD_URL, "verbs://%s: * is for listening; name a host", address);
     }
-    if (rdma_create_id(channel->lane->cm, &channel->id, channel, RDMA_PS_TCP) != 0) {
-        channel->id = NULL;
-        return wbi_error(WB_ERR_SYSTEM, "no connection identifier: %s", strerror(errno));
-    }
     if (wbi_verbs_numeric(channel->address.host, channel->address.port, &where)) {
-        return dial(channel, &where);
+        status = make_id(channel);
+        return status == WB_OK ? dial(channel, &where) : status;
     }
     return wbi_verbs_lookup_begin(&channel->address, &channel->lookup);
 }
@@ -87,8 +114,7 @@ int wbi_verbs_connect(struct wbi_fabric_lane *lane, const char *address, const v
 void wbi_verbs_on_address(struct wbi_channel *channel)
 {
     if (rdma_resolve_route(channel->id, RESOLVE_MS) != 0) {
-        wbi_verbs_doom(channel, WB_ERR_REFUSED, "%s",
-                       wbi_verbs_cm_words(RDMA_CM_EVENT_ROUTE_ERROR, 0));
+        wbi_verbs_on_no_way(channel, wbi_verbs_cm_words(RDMA_CM_EVENT_ROUTE_ERROR, 0));
     }
 }
 

@@ -1,12 +1,12 @@
 #include "engine/verbs/domain.h"
 
 #include <errno.h>
-#include <rdma/rdma_cma.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/verbs/address.h"
 #include "engine/verbs/memlock.h"
+#include "engine/verbs/queues.h"
 
 enum {
     DEFAULT_ACK_TIMEOUT = 16, /* 268 ms: a switch that converges, a host that stalls */
@@ -81,20 +81,43 @@ static int check_names(const char *list, struct ibv_device *const *all, int coun
     return WB_OK;
 }
 
-/* As many as there is room for. */
-static int add_device(struct wbi_domain *domain, struct ibv_device *which)
+/* Whether the device can post the receives that the engine promises to its peers. */
+static int check_room(const struct wbi_verbs_device *device, const struct wb_engine_config *config)
 {
-    if (domain->device_count == WBI_VERBS_MAX_DEVICES) {
+    uint32_t slots = wbi_receive_slots(config, WBI_VERBS_KEPT_SLOTS);
+    if (slots <= (uint32_t)device->attr.max_srq_wr &&
+        slots + WBI_VERBS_SEND_DEPTH <= (uint32_t)device->attr.max_cqe) {
         return WB_OK;
     }
-    int status = wbi_verbs_device_open(which, &domain->devices[domain->device_count]);
-    domain->device_count += status == WB_OK ? 1 : 0;
-    return status;
+    return wbi_error(WB_ERR_NO_FABRIC,
+                     "%s: %u receives are needed, and it has %d a queue and %d completions: lower "
+                     "max_calls, credits or max_peers",
+                     device->name, slots, device->attr.max_srq_wr, device->attr.max_cqe);
+}
+
+/* As many as there is room for. */
+static int add_device(struct wbi_domain *domain, struct ibv_device *which,
+                      const struct wb_engine_config *config)
+{
+    if (domain->device_count == WBI_VERBS_MAX_DEVICES) {
+        return wbi_error(WB_ERR_INVALID, "an engine uses %d devices at most; name those",
+                         WBI_VERBS_MAX_DEVICES);
+    }
+    struct wbi_verbs_device *device = &domain->devices[domain->device_count];
+    int status = wbi_verbs_device_open(which, device);
+    status = status == WB_OK ? check_room(device, config) : status;
+    if (status != WB_OK) {
+        wbi_verbs_device_close(device);
+        return status;
+    }
+    domain->device_count++;
+    return WB_OK;
 }
 
 /* Opens the devices that are asked for; all of those, if they were named. */
-static int open_devices(struct wbi_domain *domain, const char *named)
+static int open_devices(struct wbi_domain *domain, const struct wb_engine_config *config)
 {
+    const char *named = config->verbs.devices;
     int count = 0;
     struct ibv_device **all = ibv_get_device_list(&count);
     count = all != NULL ? count : 0;
@@ -104,7 +127,8 @@ static int open_devices(struct wbi_domain *domain, const char *named)
         status = wbi_error(WB_ERR_NO_FABRIC, "%s", none);
     }
     for (int i = 0; i < count && status == WB_OK; i++) {
-        status = is_named(named, ibv_get_device_name(all[i])) ? add_device(domain, all[i]) : WB_OK;
+        status = is_named(named, ibv_get_device_name(all[i])) ? add_device(domain, all[i], config)
+                                                              : WB_OK;
         status = named != NULL && status != WB_OK ? WB_ERR_INVALID : WB_OK;
     }
     if (all != NULL) {
@@ -115,15 +139,23 @@ static int open_devices(struct wbi_domain *domain, const char *named)
 
 static int find_connection_manager(void)
 {
-    struct rdma_event_channel *cm = rdma_create_event_channel();
+    struct rdma_event_channel *cm = wbi_verbs_cm_open();
     if (cm == NULL) {
-        return wbi_error(WB_ERR_NO_FABRIC,
-                         "no connection manager: %s; load the module rdma_ucm, and see the "
-                         "permissions of /dev/infiniband/rdma_cm",
-                         strerror(errno));
+        return WB_ERR_NO_FABRIC;
     }
     rdma_destroy_event_channel(cm);
     return WB_OK;
+}
+
+int wbi_verbs_device_of(const struct wbi_domain *domain, const struct rdma_cm_id *id)
+{
+    const char *name = id->verbs != NULL ? ibv_get_device_name(id->verbs->device) : "";
+    for (unsigned i = 0; i < domain->device_count; i++) {
+        if (strcmp(domain->devices[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
 }
 
 /* ---- life ---- */
@@ -137,7 +169,7 @@ static void state_caps(struct wbi_domain *domain)
                                      .read_align = 1,
                                      .key_bytes = sizeof(uint32_t),
                                      .max_offers = WBI_VERBS_MAX_OFFERS,
-                                     .kept_slots = 3, /* two control messages, one receipt */
+                                     .kept_slots = WBI_VERBS_KEPT_SLOTS,
                                      .slot_sets = domain->device_count,
                                      .revokes_at_once = false};
     for (unsigned i = 0; i < domain->device_count; i++) {
@@ -167,13 +199,13 @@ int wbi_verbs_domain_open(const struct wb_engine_config *config, struct wbi_doma
         return wbi_error(WB_ERR_NO_MEMORY, "no memory for a domain");
     }
     int status = choose(&config->verbs, &domain->choice);
-    status = status == WB_OK ? open_devices(domain, config->verbs.devices) : status;
+    status = status == WB_OK ? open_devices(domain, config) : status;
     if (status == WB_OK && !wbi_verbs_fork_is_safe()) {
         status = wbi_error(WB_ERR_NO_FABRIC, "this kernel does not copy pinned pages on fork: "
                                              "Linux 5.12 and rdma-core 35 or later are needed");
     }
     status = status == WB_OK ? find_connection_manager() : status;
-    status = status == WB_OK ? wbi_verbs_memlock_check(config->slab_bytes) : status;
+    status = status == WB_OK ? wbi_verbs_memlock_check(config, domain->device_count) : status;
     if (status != WB_OK) {
         wbi_verbs_domain_close(domain);
         return status;

@@ -7,7 +7,12 @@
 #include "engine/fabric.h"
 #include "engine/verbs/device.h"
 
-enum { WBI_VERBS_MAX_DEVICES = 4, WBI_VERBS_MAX_EAGER = 65536, WBI_VERBS_MAX_OFFERS = 4096 };
+enum {
+    WBI_VERBS_MAX_DEVICES = 4,
+    WBI_VERBS_MAX_EAGER = 65536,
+    WBI_VERBS_MAX_OFFERS = 4096,
+    WBI_VERBS_KEPT_SLOTS = 3 /* receives a channel: two control messages, one receipt */
+};
 
 /* What the configuration asks of queue pairs, with the defaults filled in. */
 struct wbi_verbs_choice {
@@ -32,6 +37,9 @@ struct wbi_mr {
 int wbi_verbs_domain_open(const struct wb_engine_config *config, struct wbi_domain **out);
 void wbi_verbs_domain_close(struct wbi_domain *domain);
 const struct wbi_fabric_caps *wbi_verbs_domain_caps(const struct wbi_domain *domain);
+
+/* The number of the device behind a connection or a listener, or -1: none of ours, or all. */
+int wbi_verbs_device_of(const struct wbi_domain *domain, const struct rdma_cm_id *id);
 
 /* registrar.c */
 struct wbi_registrar wbi_verbs_registrar(struct wbi_domain *domain);

@@ -42,6 +42,25 @@ int wbi_verbs_wc_status(enum ibv_wc_status status)
     return status == IBV_WC_LOC_LEN_ERR ? WB_ERR_PROTOCOL : WB_ERR_PEER_LOST;
 }
 
+/* Reasons of a refusal, by the InfiniBand specification's table of REJ reasons. */
+static const char *refusal_words(int code)
+{
+    switch (code) {
+    case 1:
+    case 3:
+        return "the peer's host has no queue pairs or memory left for a connection";
+    case 4:
+        return "the peer's host gave the connection up: it was answered too late; try again";
+    case 8:
+    case -ECONNREFUSED:
+        return "nobody listens at that port";
+    case 10:
+        return "the peer's host still has remains of a former connection; try again";
+    default:
+        return "refused the connection";
+    }
+}
+
 const char *wbi_verbs_cm_words(enum rdma_cm_event_type event, int code)
 {
     switch (event) {
@@ -57,9 +76,7 @@ const char *wbi_verbs_cm_words(enum rdma_cm_event_type event, int code)
     case RDMA_CM_EVENT_CONNECT_ERROR:
         return "the connection could not be made";
     case RDMA_CM_EVENT_REJECTED:
-        return code == WBI_VERBS_REFUSED_NO_LISTENER || code == -ECONNREFUSED
-                   ? "nobody listens at that port"
-                   : "refused the connection";
+        return refusal_words(code);
     case RDMA_CM_EVENT_DISCONNECTED:
         return "the peer closed the channel, or its process ended";
     case RDMA_CM_EVENT_DEVICE_REMOVAL:
@@ -69,9 +86,8 @@ const char *wbi_verbs_cm_words(enum rdma_cm_event_type event, int code)
     }
 }
 
-int wbi_verbs_cm_status(enum rdma_cm_event_type event, int code)
+int wbi_verbs_cm_status(enum rdma_cm_event_type event)
 {
-    (void)code;
     switch (event) {
     case RDMA_CM_EVENT_ADDR_ERROR:
     case RDMA_CM_EVENT_ROUTE_ERROR:

@@ -14,8 +14,8 @@ enum {
 
 /* ---- devices ---- */
 
-static void doom_device(struct wbi_fabric_lane *lane, const struct wbi_verbs_device *device,
-                        const char *words)
+void wbi_verbs_doom_device(struct wbi_fabric_lane *lane, const struct wbi_verbs_device *device,
+                           const char *words)
 {
     for (struct wbi_channel *channel = lane->channels; channel != NULL; channel = channel->next) {
         if (channel->queues != NULL && channel->queues->device == device) {
@@ -24,28 +24,16 @@ static void doom_device(struct wbi_fabric_lane *lane, const struct wbi_verbs_dev
     }
 }
 
-static struct wbi_channel *channel_of(const struct wbi_fabric_lane *lane, const struct ibv_qp *qp)
+/* The queue pair lives: it cannot be destroyed before its events are acknowledged. */
+static void on_qp_event(const struct ibv_async_event *event, const struct wbi_verbs_device *device)
 {
-    for (struct wbi_channel *channel = lane->channels; channel != NULL; channel = channel->next) {
-        if (channel->qp == qp) {
-            return channel;
-        }
-    }
-    return NULL;
-}
-
-static void on_qp_event(struct wbi_fabric_lane *lane, const struct ibv_async_event *event,
-                        const struct wbi_verbs_device *device)
-{
-    struct wbi_channel *channel = channel_of(lane, event->element.qp);
+    struct wbi_channel *channel = event->element.qp->qp_context;
     const char *words = wbi_verbs_device_words(event->event_type);
-    if (channel == NULL) {
-        return;
-    }
     if (event->event_type == IBV_EVENT_QP_LAST_WQE_REACHED) {
         channel->last_wqe = true;
-    } else if (event->event_type == IBV_EVENT_COMM_EST) {
-        wbi_verbs_channel_establish(channel);
+    } else if (event->event_type == IBV_EVENT_COMM_EST && channel->state == WBI_VERBS_OPEN &&
+               !channel->established) {
+        wbi_verbs_channel_establish_by_data(channel);
     } else if (words != NULL) {
         wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "%s: %s", device->name, words);
     }
@@ -65,12 +53,12 @@ int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_devic
         case IBV_EVENT_PATH_MIG:
         case IBV_EVENT_PATH_MIG_ERR:
         case IBV_EVENT_QP_LAST_WQE_REACHED:
-            on_qp_event(lane, &event, device);
+            on_qp_event(&event, device);
             break;
         case IBV_EVENT_CQ_ERR:
         case IBV_EVENT_SRQ_ERR:
         case IBV_EVENT_DEVICE_FATAL:
-            doom_device(lane, device, wbi_verbs_device_words(event.event_type));
+            wbi_verbs_doom_device(lane, device, wbi_verbs_device_words(event.event_type));
             break;
         default: /* ports that go and come: retries decide */
             break;
@@ -87,11 +75,7 @@ static void take_completion_events(struct wbi_verbs_queues *queues)
     struct ibv_cq *cq;
     void *context;
     while (ibv_get_cq_event(queues->completions, &cq, &context) == 0) {
-        queues->unacknowledged++;
-    }
-    if (queues->unacknowledged > 0) {
-        ibv_ack_cq_events(queues->cq, queues->unacknowledged);
-        queues->unacknowledged = 0;
+        ibv_ack_cq_events(cq, 1);
     }
 }
 
@@ -161,8 +145,8 @@ int wbi_verbs_keep_house(struct wbi_fabric_lane *lane)
         done += take_event(lane, events[i].data.u32);
     }
     tend_channels(lane);
-    if (lane->orphan != NULL && wbi_verbs_lookup_drop(lane->orphan)) {
-        lane->orphan = NULL;
+    if (lane->orphans != NULL) {
+        wbi_verbs_orphans_reap(&lane->orphans, false);
     }
     return done;
 }

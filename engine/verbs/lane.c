@@ -1,7 +1,6 @@
 #include "engine/verbs/lane.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,15 +20,11 @@ int wbi_verbs_watch(struct wbi_fabric_lane *lane, int fd, uint32_t tag)
 /* The connection manager's events, on a descriptor that does not block. */
 static int open_cm(struct wbi_fabric_lane *lane)
 {
-    lane->cm = rdma_create_event_channel();
+    lane->cm = wbi_verbs_cm_open();
     if (lane->cm == NULL) {
-        return wbi_error(WB_ERR_SYSTEM,
-                         "no connection manager: %s; load the module rdma_ucm, and see the "
-                         "permissions of /dev/infiniband/rdma_cm",
-                         strerror(errno));
+        return WB_ERR_SYSTEM;
     }
-    int flags = fcntl(lane->cm->fd, F_GETFL);
-    if (flags < 0 || fcntl(lane->cm->fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+    if (!wbi_verbs_unblock(lane->cm->fd)) {
         return wbi_error(WB_ERR_SYSTEM, "the connection manager's descriptor: %s", strerror(errno));
     }
     return wbi_verbs_watch(lane, lane->cm->fd, WBI_VERBS_WATCH_CM);
@@ -102,10 +97,7 @@ void wbi_verbs_lane_close(struct wbi_fabric_lane *lane)
     for (unsigned i = 0; i < lane->domain->device_count; i++) {
         wbi_verbs_queues_close(&lane->queues[i]);
     }
-    if (lane->orphan != NULL) {
-        wbi_verbs_lookup_wait(lane->orphan);
-        wbi_verbs_lookup_drop(lane->orphan);
-    }
+    wbi_verbs_orphans_reap(&lane->orphans, true);
     if (lane->cm != NULL) {
         rdma_destroy_event_channel(lane->cm);
     }

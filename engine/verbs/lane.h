@@ -26,12 +26,6 @@ struct wbi_verbs_listener {
     struct wbi_verbs_listener *next;
 };
 
-/* A pointer chunk's registration, for as long as it is offered. */
-struct wbi_verbs_pin {
-    struct ibv_mr *mr;
-    struct wbi_verbs_pin *prev, *next; /* of the channel's */
-};
-
 /* LOOKUP -> DIALLING -> OPEN -> LOST, or accepted: OPEN -> LOST. A doomed channel (doom != WB_OK)
  * has an end that is known and not yet told: what it has received comes first. */
 enum wbi_verbs_state { WBI_VERBS_LOOKUP, WBI_VERBS_DIALLING, WBI_VERBS_OPEN, WBI_VERBS_LOST };
@@ -40,6 +34,7 @@ struct wbi_channel {
     struct wbi_fabric_lane *lane;
     void *owner;
     enum wbi_verbs_state state;
+    bool running;     /* the queue pair is, or was, in RTS */
     bool established; /* the other side is known to be ready: nothing is sent before */
     bool probing;     /* a probe is under way */
     bool deaf;        /* it broke the protocol: what it sent besides does not count */
@@ -58,24 +53,23 @@ struct wbi_channel {
     struct wbi_verbs_send_queue sends;
     uint8_t *reserved; /* the slot of the reservation */
     bool reserved_control;
-    uint32_t max_send; /* bytes: of a message */
 
     /* Control messages, counted modulo 2^16. sent - receipted <= 2 is the window; heard - told are
      * those that we have not sent a receipt for. */
     uint16_t controls_sent, controls_receipted;
     uint16_t controls_heard, controls_told;
 
-    uint64_t heard; /* when something was last heard of the peer, microseconds */
-    struct wbi_verbs_pin *pins;
+    uint64_t heard;         /* when something was last heard of the peer, microseconds */
+    struct wbi_offer *pins; /* offers of user memory, each with a registration of its own */
     uint32_t offers;
 
-    struct wbi_verbs_lookup *lookup; /* while LOOKUP */
+    struct wbi_verbs_lookup *lookup; /* while LOOKUP or DIALLING, if the host is a name */
     struct wbi_verbs_address address;
     uint32_t hello_len; /* while LOOKUP or DIALLING */
     uint8_t hello[WBI_HELLO_MAX];
 
     int doom;           /* why the channel ends, WB_OK while it does not */
-    uint64_t doomed_at; /* lane->taken then: what it had received is within the next CQ of them */
+    uint64_t doomed_at; /* queues->taken then: what it had received is within the next CQ of them */
     char doom_reason[WBI_VERBS_REASON_BYTES];
     uint32_t refusal_len;
     uint8_t refusal[WBI_HELLO_MAX];
@@ -100,13 +94,12 @@ struct wbi_fabric_lane {
 
     struct rdma_event_channel *cm;
     struct wbi_verbs_listener *listeners;
-    struct wbi_verbs_lookup *orphan; /* of a channel that was closed while the resolver worked */
-    uint64_t no_linger_until;        /* microseconds: a peer did not take what was sent last */
+    struct wbi_verbs_lookup *orphans; /* of channels that were closed while the resolver worked */
+    uint64_t linger_left, lingered; /* microseconds: what closes may wait; when that was reckoned */
     int epoll, event;
 
     bool polling, armed, woken;
     uint32_t polls;
-    uint64_t taken;               /* completions, so far */
     uint64_t now, looked, probed; /* microseconds: the clock when read last; when looked, probed */
 
     wbi_counter read_requests, reads_peak, probes;
@@ -145,6 +138,10 @@ int wbi_verbs_lane_arm(struct wbi_fabric_lane *lane);
  * number of things done. */
 int wbi_verbs_keep_house(struct wbi_fabric_lane *lane);
 
+/* Dooms all channels on a device. */
+void wbi_verbs_doom_device(struct wbi_fabric_lane *lane, const struct wbi_verbs_device *device,
+                           const char *words);
+
 /* Takes what a device says of its queue pairs and ports. Returns the number of things done. */
 int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_device *device);
 
@@ -164,8 +161,10 @@ void wbi_verbs_on_connect_request(struct wbi_fabric_lane *lane, struct rdma_cm_i
 
 int wbi_verbs_connect(struct wbi_fabric_lane *lane, const char *address, const void *hello,
                       size_t hello_len, void *channel_owner, struct wbi_channel **out);
-/* Goes on with a channel whose name is being looked up. */
+/* Goes on with a channel in state LOOKUP: tries the next address of its name. */
 void wbi_verbs_dial_name(struct wbi_channel *channel);
+/* An address leads nowhere: the next one is tried if there is one. */
+void wbi_verbs_on_no_way(struct wbi_channel *channel, const char *why);
 void wbi_verbs_on_address(struct wbi_channel *channel);
 void wbi_verbs_on_route(struct wbi_channel *channel);
 void wbi_verbs_on_answer(struct wbi_channel *channel, const struct rdma_conn_param *param,
@@ -186,9 +185,6 @@ void wbi_verbs_close(struct wbi_channel *channel);
  * WB_ERR_NO_MEMORY. */
 int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel **out);
 
-/* The number of the device behind a connection or a listener, or -1: none of ours, or all. */
-int wbi_verbs_device_of(const struct wbi_fabric_lane *lane, const struct rdma_cm_id *id);
-
 /* Finds the device behind channel->id and makes the queue pair there. WB_ERR_INVALID: a device that
  * is not ours, WB_AGAIN: its completion queue has no room for another channel, WB_ERR_SYSTEM,
  * WB_ERR_NO_MEMORY. */
@@ -199,6 +195,10 @@ void wbi_verbs_channel_open(struct wbi_channel *channel);
 
 /* The other side is ready. */
 void wbi_verbs_channel_establish(struct wbi_channel *channel);
+
+/* The same, known from what it sent: that can come before the event. Tells the connection manager,
+ * which else would wait for its own. */
+void wbi_verbs_channel_establish_by_data(struct wbi_channel *channel);
 
 /* Says why the channel ends; on_lost comes from the poll. The first reason stays. */
 void wbi_verbs_doom(struct wbi_channel *channel, int status, const char *format, ...)

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "engine/fabric.h"
+#include "engine/verbs/domain.h"
+#include "engine/verbs/send_slots.h"
 
 enum { CAPABILITY_IPC_LOCK = 14 }; /* linux/capability.h */
 
@@ -35,15 +36,23 @@ uint64_t wbi_verbs_memlock_limit(void)
     return limit.rlim_cur;
 }
 
-int wbi_verbs_memlock_check(uint64_t bytes)
+uint64_t wbi_verbs_pinned_bytes(const struct wb_engine_config *config)
 {
-    uint64_t limit = wbi_verbs_memlock_limit();
-    if (bytes < limit) {
+    uint64_t stride = (uint64_t)config->eager_bytes + 192; /* as slots are laid out, at most */
+    uint64_t slots = wbi_receive_slots(config, WBI_VERBS_KEPT_SLOTS) + WBI_VERBS_SHARED_SENDS +
+                     (uint64_t)config->max_peers * WBI_VERBS_KEPT_SENDS;
+    return config->slab_bytes + slots * stride;
+}
+
+int wbi_verbs_memlock_check(const struct wb_engine_config *config, unsigned devices)
+{
+    uint64_t limit = wbi_verbs_memlock_limit(), needed = wbi_verbs_pinned_bytes(config) * devices;
+    if (needed <= limit) {
         return WB_OK;
     }
     return wbi_error(WB_ERR_NO_FABRIC,
-                     "%" PRIu64 " bytes may be pinned (`ulimit -l`) and the first slab has %" PRIu64
-                     ": add the line '* - memlock unlimited' to /etc/security/limits.conf and log "
-                     "in anew",
-                     limit, bytes);
+                     "%" PRIu64 " bytes may be pinned (`ulimit -l`), and %" PRIu64
+                     " are needed to begin: "
+                     "put '* - memlock unlimited' into /etc/security/limits.conf and log in anew",
+                     limit, needed);
 }

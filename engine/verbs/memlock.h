@@ -3,12 +3,16 @@
 #define WBI_VERBS_MEMLOCK_H
 
 #include <stdint.h>
+#include <waybill/engine.h>
 
 /* Bytes that this process may pin; UINT64_MAX: no limit, or it does not apply to this process. */
 uint64_t wbi_verbs_memlock_limit(void);
 
-/* Whether `bytes` and what a lane needs besides can be pinned. WB_ERR_NO_FABRIC, with the line for
- * limits.conf. */
-int wbi_verbs_memlock_check(uint64_t bytes);
+/* Bytes that an engine pins at once on each device: its first slab, and the message slots. */
+uint64_t wbi_verbs_pinned_bytes(const struct wb_engine_config *config);
+
+/* Whether that can be pinned on `devices` devices. WB_ERR_NO_FABRIC, with the line for limits.conf.
+ */
+int wbi_verbs_memlock_check(const struct wb_engine_config *config, unsigned devices);
 
 #endif

@@ -2,54 +2,52 @@
  * time of the offer, for remote reading alone, since it may be const. */
 #include <endian.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/verbs/lane.h"
 
-static void pin_link(struct wbi_channel *channel, struct wbi_verbs_pin *pin)
+/* offer->lease of user memory is its ibv_mr. */
+static struct ibv_mr *registration(const struct wbi_offer *offer)
 {
-    pin->prev = NULL;
-    pin->next = channel->pins;
-    if (pin->next != NULL) {
-        pin->next->prev = pin;
-    }
-    channel->pins = pin;
+    return (struct ibv_mr *)(uintptr_t)offer->lease; // NOLINT(performance-no-int-to-ptr)
 }
 
-static void pin_drop(struct wbi_channel *channel, struct wbi_verbs_pin *pin)
+static void pin_link(struct wbi_channel *channel, struct wbi_offer *offer)
 {
-    if (pin->next != NULL) {
-        pin->next->prev = pin->prev;
+    offer->prev = NULL;
+    offer->next = channel->pins;
+    if (offer->next != NULL) {
+        offer->next->prev = offer;
     }
-    if (pin->prev != NULL) {
-        pin->prev->next = pin->next;
+    channel->pins = offer;
+}
+
+static void unpin(struct wbi_channel *channel, struct wbi_offer *offer)
+{
+    if (offer->next != NULL) {
+        offer->next->prev = offer->prev;
+    }
+    if (offer->prev != NULL) {
+        offer->prev->next = offer->next;
     } else {
-        channel->pins = pin->next;
+        channel->pins = offer->next;
     }
-    ibv_dereg_mr(pin->mr);
-    free(pin); /* and it is in no list: the analyzer does not follow that */
+    ibv_dereg_mr(registration(offer));
+    offer->lease = 0;
 }
 
 static int pin_memory(struct wbi_channel *channel, struct wbi_offer *offer, struct ibv_mr **mr)
 {
-    struct wbi_verbs_pin *pin = malloc(sizeof *pin);
-    if (pin == NULL) {
-        return wbi_error(WB_ERR_NO_MEMORY, "no memory to offer a chunk");
-    }
-    /* no access but remote reading; the cast is ibv_reg_mr's, which writes nothing here */
-    pin->mr = ibv_reg_mr(channel->queues->device->pd, (void *)(uintptr_t)offer->data, /* NOLINT */
-                         (size_t)offer->len, IBV_ACCESS_REMOTE_READ);
-    if (pin->mr == NULL) {
-        int error = errno;
-        free(pin);
-        return wbi_error(error == EFAULT ? WB_ERR_INVALID : WB_ERR_NO_MEMORY,
+    /* no access but remote reading; the cast is for ibv_reg_mr, which writes nothing then */
+    void *data = (void *)(uintptr_t)offer->data; // NOLINT(performance-no-int-to-ptr)
+    *mr = ibv_reg_mr(channel->queues->device->pd, data, (size_t)offer->len, IBV_ACCESS_REMOTE_READ);
+    if (*mr == NULL) {
+        return wbi_error(errno == ENOMEM || errno == EAGAIN ? WB_ERR_NO_MEMORY : WB_ERR_INVALID,
                          "a chunk of %llu bytes cannot be registered: %s",
-                         (unsigned long long)offer->len, wbi_verbs_register_words(error));
+                         (unsigned long long)offer->len, wbi_verbs_register_words(errno));
     }
-    pin_link(channel, pin);
-    offer->lease = (uintptr_t)pin;
-    *mr = pin->mr;
+    offer->lease = (uintptr_t)*mr;
+    pin_link(channel, offer);
     return WB_OK;
 }
 
@@ -89,7 +87,7 @@ int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer)
 void wbi_verbs_retire(struct wbi_channel *channel, struct wbi_offer *offer)
 {
     if (offer->lease != 0) {
-        pin_drop(channel, (struct wbi_verbs_pin *)(uintptr_t)offer->lease); /* NOLINT */
+        unpin(channel, offer);
     }
     channel->offers--;
 }
@@ -105,7 +103,7 @@ int wbi_verbs_revoke(struct wbi_channel *channel, struct wbi_offer *offer)
 void wbi_verbs_offers_close(struct wbi_channel *channel)
 {
     while (channel->pins != NULL) {
-        pin_drop(channel, channel->pins); // NOLINT(clang-analyzer-unix.Malloc): pin_drop unlinks
+        unpin(channel, channel->pins);
     }
     channel->offers = 0;
 }

@@ -31,9 +31,8 @@ static void on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
         lane->events.return_slot(lane->owner, slot);
         return;
     }
-    if (!channel->established) { /* the message is as good as the event, and can be first */
-        wbi_verbs_channel_establish(channel);
-        rdma_notify(channel->id, IBV_EVENT_COMM_EST);
+    if (!channel->established) {
+        wbi_verbs_channel_establish_by_data(channel);
     }
     wbi_verbs_take_message(channel, slot, wc);
 }
@@ -58,6 +57,7 @@ static int poll_queues(struct wbi_verbs_queues *queues, bool *dry)
     struct ibv_wc wcs[COMPLETIONS];
     int done = 0;
     for (int round = 0; round < ROUNDS; round++) {
+        bool stashed = queues->stash_end > 0; /* what is left of it says nothing of the CQ */
         int count = wbi_verbs_next(queues, wcs, COMPLETIONS);
         for (int i = 0; i < count; i++) {
             if ((wcs[i].wr_id & WBI_VERBS_RECEIVE) != 0) {
@@ -66,8 +66,14 @@ static int poll_queues(struct wbi_verbs_queues *queues, bool *dry)
                 on_work(queues, &wcs[i]);
             }
         }
-        done += count > 0 ? count : 0;
-        if (count < COMPLETIONS && queues->stash_end == 0) {
+        if (count < 0) {
+            wbi_verbs_doom_device(queues->lane, queues->device, "its completions cannot be read");
+            return done;
+        }
+        done += count;
+        queues->taken += (uint64_t)count;
+        wbi_verbs_post_ready(queues->lane); /* replies do not wait for the next ones' handlers */
+        if (count < COMPLETIONS && !stashed) {
             return done;
         }
     }
@@ -86,7 +92,7 @@ static int lose_doomed(struct wbi_fabric_lane *lane, bool dry)
     for (struct wbi_channel *channel = lane->channels; channel != NULL; channel = next) {
         next = channel->next;
         bool heard = dry || channel->queues == NULL ||
-                     lane->taken - channel->doomed_at > channel->queues->entries;
+                     channel->queues->taken - channel->doomed_at > channel->queues->entries;
         if (channel->doom != WB_OK && !channel->told && heard) {
             wbi_verbs_lose(channel);
             done++;
@@ -116,12 +122,12 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
     lane->polling = true;
     lane->woken |= lane->armed;
     lane->armed = false;
+    wbi_verbs_post_ready(lane); /* what was begun since the last poll */
     for (unsigned i = 0; i < lane->domain->device_count; i++) {
         if (lane->queues[i].device != NULL) {
             done += poll_queues(&lane->queues[i], &dry);
         }
     }
-    lane->taken += (uint64_t)done;
     if (lane->doomed > 0) {
         done += lose_doomed(lane, dry);
     }

@@ -37,17 +37,20 @@ static void say(const struct preflight *preflight, enum wb_verdict verdict, cons
 
 static void check_memlock(const struct preflight *preflight)
 {
-    uint64_t limit = wbi_verbs_memlock_limit(), budget = preflight->config->budget_bytes;
+    uint64_t limit = wbi_verbs_memlock_limit();
+    uint64_t budget = preflight->config->budget_bytes - preflight->config->slab_bytes +
+                      wbi_verbs_pinned_bytes(preflight->config);
     if (limit == UINT64_MAX) {
         say(preflight, WB_CHECK_GOOD, "memory may be pinned without limit");
     } else if (limit < budget) {
         say(preflight, WB_CHECK_DOUBT,
-            "%" PRIu64 " bytes may be pinned, and the budget is %" PRIu64 ": the pool will stop "
-            "growing below it; add '* - memlock unlimited' to /etc/security/limits.conf",
+            "%" PRIu64 " bytes may be pinned, and budget and slots are %" PRIu64 ": the pool will "
+            "stop growing below its budget; add '* - memlock unlimited' to "
+            "/etc/security/limits.conf",
             limit, budget);
     } else {
-        say(preflight, WB_CHECK_GOOD, "%" PRIu64 " bytes may be pinned, and the budget is %" PRIu64,
-            limit, budget);
+        say(preflight, WB_CHECK_GOOD,
+            "%" PRIu64 " bytes may be pinned, and budget and slots are %" PRIu64, limit, budget);
     }
 }
 
@@ -71,21 +74,28 @@ static bool await(const struct preflight *preflight, struct rdma_event_channel *
     return got == wanted;
 }
 
-static void check_gid(const struct preflight *preflight, const struct rdma_cm_id *id)
+/* The kinds of GID that have this value, as bits: tables often hold one value as RoCE v1 and v2. */
+static unsigned gid_kinds(struct ibv_context *context, uint32_t port, const union ibv_gid *gid)
 {
     struct ibv_gid_entry entry;
+    unsigned kinds = 0;
+    for (uint32_t i = 0; i < 256; i++) {
+        if (ibv_query_gid_ex(context, port, i, &entry, 0) == 0 &&
+            memcmp(entry.gid.raw, gid->raw, sizeof gid->raw) == 0 && entry.gid_type < 32) {
+            kinds |= 1U << entry.gid_type;
+        }
+    }
+    return kinds;
+}
+
+static void check_gid(const struct preflight *preflight, const struct rdma_cm_id *id)
+{
     char words[INET6_ADDRSTRLEN];
     const union ibv_gid *gid = &id->route.addr.addr.ibaddr.sgid;
-    for (uint32_t i = 0; i < 256; i++) {
-        if (ibv_query_gid_ex(id->verbs, id->port_num, i, &entry, 0) == 0 &&
-            memcmp(entry.gid.raw, gid->raw, sizeof gid->raw) == 0 &&
-            inet_ntop(AF_INET6, gid->raw, words, sizeof words) != NULL) {
-            bool old = entry.gid_type == IBV_GID_TYPE_ROCE_V1;
-            say(preflight, old ? WB_CHECK_DOUBT : WB_CHECK_GOOD, "source GID %s%s", words,
-                old ? " is RoCE v1, which is not routed; prefer an interface with an IP address"
-                    : "");
-            return;
-        }
+    bool old = gid_kinds(id->verbs, id->port_num, gid) == 1U << IBV_GID_TYPE_ROCE_V1;
+    if (inet_ntop(AF_INET6, gid->raw, words, sizeof words) != NULL) {
+        say(preflight, old ? WB_CHECK_DOUBT : WB_CHECK_GOOD, "source GID %s%s", words,
+            old ? " is RoCE v1 alone, which is not routed" : "");
     }
 }
 
@@ -112,11 +122,7 @@ static void check_port(const struct preflight *preflight, const struct rdma_cm_i
 {
     struct ibv_port_attr port;
     const char *name = ibv_get_device_name(id->verbs->device);
-    bool ours = false;
-    for (unsigned i = 0; i < preflight->domain->device_count; i++) {
-        ours |= strcmp(preflight->domain->devices[i].name, name) == 0;
-    }
-    if (!ours) {
+    if (wbi_verbs_device_of(preflight->domain, id) < 0) {
         say(preflight, WB_CHECK_BAD,
             "the address is reached over %s, which is none of the devices in use; see "
             "verbs.devices",
@@ -158,11 +164,9 @@ static void check_address(const struct preflight *preflight, const char *text)
 {
     struct wbi_verbs_address address;
     struct sockaddr_storage where;
-    struct rdma_event_channel *cm = rdma_create_event_channel();
+    struct rdma_event_channel *cm = wbi_verbs_cm_open();
     if (cm == NULL) {
-        say(preflight, WB_CHECK_BAD,
-            "no connection manager: load the module rdma_ucm, and see the permissions of "
-            "/dev/infiniband/rdma_cm");
+        say(preflight, WB_CHECK_BAD, "%s", wb_last_error());
         return;
     }
     if (wbi_verbs_address_parse(text, &address) != WB_OK || address.any) {

@@ -1,7 +1,6 @@
 #include "engine/verbs/queues.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,15 +23,12 @@ static int make_cq(struct wbi_verbs_queues *queues)
     uint32_t slots = lane->slots.count / lane->domain->device_count; /* this device's part */
     uint32_t wanted = slots + lane->max_channels * WBI_VERBS_SEND_DEPTH;
     queues->entries = wbi_verbs_least(wanted, (uint32_t)attr->max_cqe);
-    queues->target = wbi_verbs_least(slots, (uint32_t)attr->max_srq_wr);
-    /* where the device has less, half of it is for receiving */
-    queues->target = wbi_verbs_least(queues->target, queues->entries / 2);
+    queues->target = slots; /* fits: wbi_verbs_domain_open has seen to it */
     queues->completions = ibv_create_comp_channel(queues->device->context);
     if (queues->completions == NULL) {
         return fail(queues, "no completion channel");
     }
-    int flags = fcntl(queues->completions->fd, F_GETFL);
-    if (flags < 0 || fcntl(queues->completions->fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+    if (!wbi_verbs_unblock(queues->completions->fd)) {
         return fail(queues, "no completion channel that does not block");
     }
     queues->cq = ibv_create_cq(queues->device->context, (int)queues->entries, queues,
@@ -101,9 +97,6 @@ void wbi_verbs_queues_close(struct wbi_verbs_queues *queues)
         ibv_destroy_srq(queues->srq);
     }
     if (queues->cq != NULL) {
-        if (queues->unacknowledged > 0) {
-            ibv_ack_cq_events(queues->cq, queues->unacknowledged);
-        }
         ibv_destroy_cq(queues->cq);
     }
     if (queues->completions != NULL) {

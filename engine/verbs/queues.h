@@ -31,7 +31,7 @@ struct wbi_verbs_queues {
     uint32_t entries;        /* of the CQ */
     uint32_t target, posted; /* receive slots: wanted in the SRQ, there */
     uint32_t channels;       /* with a queue pair here */
-    uint32_t unacknowledged; /* completion events */
+    uint64_t taken;          /* completions, so far */
 
     /* Completions of others that a close met while it waited for its own; the next poll's first. */
     struct ibv_wc *stash;

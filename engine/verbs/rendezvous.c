@@ -31,7 +31,11 @@ static int say_why(const char *address)
 /* Where the device is known already, its queues are made now and not when the first peer waits. */
 static int prepare(struct wbi_fabric_lane *lane, const struct rdma_cm_id *id)
 {
-    int number = wbi_verbs_device_of(lane, id);
+    int number = wbi_verbs_device_of(lane->domain, id);
+    if (number < 0 && id->verbs != NULL) {
+        return wbi_error(WB_ERR_INVALID, "the address is one of %s, which this engine does not use",
+                         ibv_get_device_name(id->verbs->device));
+    }
     return number >= 0 ? wbi_verbs_queues_open(lane, (unsigned)number) : WB_OK;
 }
 

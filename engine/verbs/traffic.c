@@ -45,7 +45,7 @@ int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, u
     if (!can_send(channel) || !has_room(channel, control)) {
         return WB_AGAIN;
     }
-    if (bytes > (control ? WBI_CONTROL_ROOM : channel->max_send)) {
+    if (bytes > (control ? WBI_CONTROL_ROOM : lane->eager_bytes)) {
         return wbi_error(WB_ERR_INVALID, "a message of %zu bytes is longer than this channel takes",
                          bytes);
     }

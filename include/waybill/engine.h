@@ -31,7 +31,8 @@ struct wb_verbs_config {
                             wb_engine_create returns; NULL: every device with an active port */
     const char *source;  /* numeric IP address, one of this machine's, that connections leave from:
                             it chooses device, port and GID; borrowed likewise; NULL: by route */
-    uint32_t mtu;        /* bytes of a packet: 256, 512, 1024, 2048 or 4096; 0: the port's active */
+    uint32_t mtu; /* bytes of a packet: 256, 512, 1024, 2048 or 4096; 0: the port's active; to
+                      be told to both ends alike */
     uint32_t ack_timeout; /* a packet that is not acknowledged within 4.096 us * 2^ack_timeout is
                              sent again; 8 to 20; 0: 16 (268 ms) */
     uint32_t retries;     /* how often, before the peer counts as lost; 1 to 6; 0: 6. A dead peer is
@@ -105,6 +106,7 @@ WB_API int wb_wait(struct wb_engine *engine, uint64_t timeout_us);
  * Listens at "shm://NAME" (NAME: 1 to 64 of A-Z a-z 0-9 . _ -) or "verbs://HOST:PORT" (HOST: a
  * name, an IPv4 address, an IPv6 address in brackets, or * for every address of this machine). The
  * engine serves its registered actions there until it is destroyed. Errors: WB_ERR_BAD_URL,
+ * WB_ERR_INVALID (the address is one of a device that the engine does not use),
  * WB_ERR_NO_FABRIC, WB_ERR_IN_USE, WB_ERR_NO_MEMORY, WB_ERR_SYSTEM.
  */
 WB_API int wb_listen(struct wb_engine *engine, const char *url);

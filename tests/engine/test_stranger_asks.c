@@ -198,27 +198,22 @@ START_TEST(test_replies_to_nothing)
     ck_assert_int_eq(wb_connect(scene.host, scene.friend_url, &peer), WB_OK);
     test_scene_until(&scene, wb_peer_state(peer) == WB_PEER_CONNECTED);
     ck_assert_int_eq(sum_async(peer, &in, NULL, &call), WB_OK);
-    for (uint64_t id = 0; id < 40; id++) {
-        struct wbi_header header = {
-            .kind = WBI_REPLY, .call_id = (id % 4) << 32 | (id < 20 ? id / 4 : UINT32_MAX - id)};
-        test_forge_header(&forgery, &header);
-        test_forge_bytes(&forgery, "\x63\0\0\0\0\0\0\0", 8);
-        test_scene_until(&scene,
-                         test_stranger_say(&scene.stranger, forgery.bytes, forgery.len, false));
-        wb_progress(scene.host);
-    }
-    ck_assert_int_eq(scene.stranger.lost, 0);
+    /* and an answer to it comes from somebody else, whom nobody asked */
+    struct wbi_header header = {.kind = WBI_REPLY, .call_id = (uint64_t)1 << 32};
+    test_forge_header(&forgery, &header);
+    test_forge_bytes(&forgery, "\x63\0\0\0\0\0\0\0", 8);
+    test_scene_until(&scene, test_stranger_say(&scene.stranger, forgery.bytes, forgery.len, false));
+    test_scene_until(&scene, test_scene_stats(&scene).protocol_errors == 1);
+    test_scene_until(&scene, scene.stranger.lost != 0);
     test_scene_until(&scene, wb_call_done(call));
     ck_assert_int_eq(sum_finish(call, &out), WB_OK);
     ck_assert_uint_eq(out.sum, 42);
-    test_scene_until(&scene, test_scene_stats(&scene).late_replies == 40);
     wb_peer_close(peer);
     test_scene_close(&scene);
 }
 END_TEST
 
-/* Replies with chunks to calls that are none: the chunks are released, by and by, and not without
- * bound for one who does not listen. */
+/* A reply with chunks to a call that is none: nothing of it is fetched. */
 START_TEST(test_chunks_for_nothing)
 {
     struct wbi_header header = {
@@ -232,18 +227,9 @@ START_TEST(test_chunks_for_nothing)
     test_forge_record(&forgery, &index);
     test_forge_record(&forgery, &chunk);
     test_forge_bytes(&forgery, "\xff", 1);
-    scene.stranger.heard_count = 0;
-    ck_assert(test_scene_say(&scene, forgery.bytes, forgery.len));
-    scene.stranger.deaf = true;
-    unsigned said = 0;
-    /* one who does not take out what is there does not see the end either */
-    while (test_scene_stats(&scene).protocol_errors == 0 && said < 100000) {
-        said += test_stranger_say(&scene.stranger, forgery.bytes, forgery.len, false);
-        test_scene_turn(&scene);
-    }
-    ck_assert_msg(test_scene_stats(&scene).protocol_errors == 1,
-                  "%u releases are kept for one who does not listen", said);
-    scene.stranger.deaf = false;
+    test_scene_until(&scene, test_stranger_say(&scene.stranger, forgery.bytes, forgery.len, false));
+    test_scene_until(&scene, test_scene_stats(&scene).protocol_errors == 1);
+    ck_assert_uint_eq(test_scene_stats(&scene).reads, 0);
     test_scene_close(&scene);
 }
 END_TEST

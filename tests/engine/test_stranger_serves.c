@@ -84,19 +84,17 @@ END_TEST
 
 START_TEST(test_replies_come_once)
 {
+    uint64_t answer = 1;
     test_scene_open(&scene, NULL);
     test_scene_visit(&scene);
-    for (uint64_t i = 1; i <= 20; i++) {
-        struct wb_call *call = test_guest_begin_sum(&scene);
-        test_guest_answer(&scene, WB_OK, &i, 8);
-        struct wbi_header no_credit = {.kind = WBI_REPLY, .call_id = test_guest_heard_call(&scene)};
-        test_forge_header(&forgery, &no_credit);
-        test_forge_bytes(&forgery, &i, sizeof i);
-        test_guest_say(&scene, &forgery);
-        test_guest_say(&scene, &forgery);
-        ck_assert_int_eq(test_guest_finish_sum(&scene, call), WB_OK);
-        test_scene_until(&scene, test_scene_stats(&scene).late_replies == 2 * i);
-    }
+    struct wb_call *call = test_guest_begin_sum(&scene);
+    test_guest_answer(&scene, WB_OK, &answer, sizeof answer);
+    ck_assert_int_eq(test_guest_finish_sum(&scene, call), WB_OK);
+    struct wbi_header again = {.kind = WBI_REPLY, .call_id = test_guest_heard_call(&scene)};
+    test_forge_header(&forgery, &again);
+    test_forge_bytes(&forgery, &answer, sizeof answer);
+    test_guest_say(&scene, &forgery);
+    test_scene_until(&scene, test_scene_stats(&scene).protocol_errors == 1);
     test_scene_close(&scene);
 }
 END_TEST
