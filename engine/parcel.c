@@ -148,12 +148,26 @@ int wbi_outgoing_prepare(struct wbi_outgoing *out, const struct wb_sizer *sizer,
     return status;
 }
 
+/* A reply overtakes no release of its request's chunks: its caller would wait for that in vain as
+ * soon as this program is busy elsewhere. True: nothing that waits would be overtaken. */
+static bool releases_first(const struct wbi_outgoing *out)
+{
+    struct wb_peer *peer = out->peer;
+    return out->header.kind != WBI_REPLY || peer->releases.count == 0 || peer->dying ||
+           wbi_control_flush(peer);
+}
+
 /* In the fabric's slot, with the releases that wait on board. A parcel with chunks takes none: it
  * may have to move to a queue after its layout is fixed, and releases do not wait. */
 static bool try_in_slot(struct wbi_outgoing *out, const struct wb_sizer *sizer)
 {
     uint32_t waiting = out->peer->releases.count;
     bool boards = waiting > 0 && out->set == NULL;
+    if ((!boards || waiting > WBI_RELEASES_ON_BOARD) && !releases_first(out)) {
+        return false;
+    }
+    waiting = out->peer->releases.count;
+    boards = boards && waiting > 0;
     if (boards) {
         lay_out(out, sizer, waiting < WBI_RELEASES_ON_BOARD ? waiting : WBI_RELEASES_ON_BOARD);
     }
@@ -323,7 +337,7 @@ static int send_parcel(struct wbi_outgoing *out)
 {
     struct wb_peer *peer = out->peer;
     const struct wbi_fabric *fabric = peer->lane->fabric;
-    if (out->header.kind == WBI_REQUEST && peer->credits == 0) {
+    if ((out->header.kind == WBI_REQUEST && peer->credits == 0) || !releases_first(out)) {
         return WB_AGAIN;
     }
     int status = seal(out);

@@ -22,8 +22,6 @@ const char *wbi_verbs_wc_words(enum ibv_wc_status status)
         return "the peer's device could not complete it";
     case IBV_WC_LOC_PROT_ERR:
         return "our own memory is not registered for it: this is a bug of Waybill";
-    case IBV_WC_LOC_LEN_ERR:
-        return "the peer sent more bytes than it may";
     case IBV_WC_LOC_ACCESS_ERR:
         return "our memory was not writable for it";
     case IBV_WC_WR_FLUSH_ERR:
@@ -35,11 +33,6 @@ const char *wbi_verbs_wc_words(enum ibv_wc_status status)
     default:
         return "the device could not complete it";
     }
-}
-
-int wbi_verbs_wc_status(enum ibv_wc_status status)
-{
-    return status == IBV_WC_LOC_LEN_ERR ? WB_ERR_PROTOCOL : WB_ERR_PEER_LOST;
 }
 
 /* Reasons of a refusal, by the InfiniBand specification's table of REJ reasons. */

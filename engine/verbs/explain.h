@@ -8,9 +8,6 @@
 /* Why a work request ended as it did, and what to do. Static. */
 const char *wbi_verbs_wc_words(enum ibv_wc_status status);
 
-/* The wb_status with which the channel ends. */
-int wbi_verbs_wc_status(enum ibv_wc_status status);
-
 /* Why a connection did not come to be, or ended; `code` is the event's status. Static. */
 const char *wbi_verbs_cm_words(enum rdma_cm_event_type event, int code);
 int wbi_verbs_cm_status(enum rdma_cm_event_type event);

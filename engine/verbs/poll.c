@@ -14,6 +14,23 @@ enum {
 
 /* ---- completions ---- */
 
+/* What devices say of a message that is longer than the receive: by the specification a length
+ * error, Soft-RoCE calls it an operation error. */
+static bool is_too_long(enum ibv_wc_status status)
+{
+    return status == IBV_WC_LOC_LEN_ERR || status == IBV_WC_LOC_QP_OP_ERR;
+}
+
+static void on_failed_receive(struct wbi_channel *channel, const struct ibv_wc *wc)
+{
+    bool too_long = is_too_long(wc->status);
+    wbi_verbs_doom(channel, too_long ? WB_ERR_PROTOCOL : WB_ERR_PEER_LOST,
+                   "a receive of %u bytes failed: %s (%s)", channel->lane->eager_bytes,
+                   too_long ? "the peer sent more bytes than it may"
+                            : wbi_verbs_wc_words(wc->status),
+                   ibv_wc_status_str(wc->status));
+}
+
 static void on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
 {
     struct wbi_fabric_lane *lane = queues->lane;
@@ -26,8 +43,7 @@ static void on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
         return;
     }
     if (wc->status != IBV_WC_SUCCESS) {
-        wbi_verbs_doom(channel, wbi_verbs_wc_status(wc->status), "a receive failed: %s (%s)",
-                       wbi_verbs_wc_words(wc->status), ibv_wc_status_str(wc->status));
+        on_failed_receive(channel, wc);
         lane->events.return_slot(lane->owner, slot);
         return;
     }

@@ -29,12 +29,14 @@ static int say_why(const char *address)
 }
 
 /* Where the device is known already, its queues are made now and not when the first peer waits. */
-static int prepare(struct wbi_fabric_lane *lane, const struct rdma_cm_id *id)
+static int prepare(struct wbi_fabric_lane *lane, const struct rdma_cm_id *id, const char *address)
 {
     int number = wbi_verbs_device_of(lane->domain, id);
     if (number < 0 && id->verbs != NULL) {
-        return wbi_error(WB_ERR_INVALID, "the address is one of %s, which this engine does not use",
-                         ibv_get_device_name(id->verbs->device));
+        return wbi_error(WB_ERR_INVALID,
+                         "verbs://%s: the address is one of %s, which this engine does not use "
+                         "(config.verbs.devices)",
+                         address, ibv_get_device_name(id->verbs->device));
     }
     return number >= 0 ? wbi_verbs_queues_open(lane, (unsigned)number) : WB_OK;
 }
@@ -55,7 +57,7 @@ static int listen_at(struct wbi_fabric_lane *lane, struct sockaddr_storage *wher
     rdma_set_option(listener->id, RDMA_OPTION_ID, RDMA_OPTION_ID_REUSEADDR, &on, sizeof on);
     int status = rdma_bind_addr(listener->id, (struct sockaddr *)where) == 0 &&
                          rdma_listen(listener->id, 128) == 0
-                     ? prepare(lane, listener->id)
+                     ? prepare(lane, listener->id, address)
                      : say_why(address);
     if (status != WB_OK) {
         rdma_destroy_id(listener->id);

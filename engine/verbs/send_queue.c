@@ -173,9 +173,8 @@ void wbi_verbs_work_failed(struct wbi_channel *channel, const struct ibv_wc *wc)
     struct wbi_verbs_work *work = work_at(queue, wc->wr_id);
     char what[80];
     say_work(work, what, sizeof what);
-    wbi_verbs_doom(channel, wbi_verbs_wc_status(wc->status), "%s failed: %s (%s, vendor code 0x%x)",
-                   what, wbi_verbs_wc_words(wc->status), ibv_wc_status_str(wc->status),
-                   wc->vendor_err);
+    wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "%s failed: %s (%s, vendor code 0x%x)", what,
+                   wbi_verbs_wc_words(wc->status), ibv_wc_status_str(wc->status), wc->vendor_err);
     if (work->kind == WBI_VERBS_READ && wc->status == IBV_WC_REM_ACCESS_ERR) {
         struct wbi_read *reads = work->reads;
         work->reads = NULL;
