@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "perf/common_clock.h"
 #include "perf/common_say.h"
 
 enum { PART_ALIGN = 4096 };
@@ -21,7 +20,7 @@ static int map(struct area *area, int fd, size_t bytes)
 {
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
     if (at == MAP_FAILED) {
-        return say(EXIT_FAILURE, "cannot map %zu bytes for --vs floor: %s", bytes, strerror(errno));
+        return say(EXIT_FAILURE, "cannot map %zu bytes for --vs: %s", bytes, strerror(errno));
     }
     area->head = at;
     area->bytes = bytes;
@@ -36,8 +35,8 @@ int area_create(struct area *area, size_t part_bytes)
     size_t bytes = head_bytes() + 2 * part;
     int fd = memfd_create("wb_perf", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0) {
-        int wrong = say(EXIT_FAILURE, "cannot make %zu bytes of shared memory for --vs floor: %s",
-                        bytes, strerror(errno));
+        int wrong = say(EXIT_FAILURE, "cannot make %zu bytes of shared memory for --vs: %s", bytes,
+                        strerror(errno));
         if (fd >= 0) {
             close(fd);
         }
@@ -78,12 +77,4 @@ void area_close(struct area *area)
 uint8_t *area_part(const struct area *area, int side)
 {
     return (uint8_t *)area->head + head_bytes() + (size_t)side * area->part_bytes;
-}
-
-bool area_patience(uint64_t *since, const struct child *other)
-{
-    uint64_t now = clock_ns();
-    *since = *since == 0 ? now : *since;
-    bool gone = other != NULL && child_is_gone(other);
-    return !gone && now - *since < AREA_PATIENCE_S * UINT64_C(1000000000);
 }

@@ -1,11 +1,7 @@
 /*
- * The memory that the two processes of --local --vs floor share besides what the library shares:
- * two lines for the ping-pong, a word by which the client orders the server about, and buffers to
- * copy from. The client writes the order word; the server sees it in its main loop, obeys, and sets
- * done to the same word.
- *
- * Order words are serial numbers times 4 plus an enum area_order, so that each differs from the
- * last.
+ * The memory that the two processes of --local --vs share besides what the library shares: a word
+ * by which the client orders the server about (orders.h), two lines for the floor's ping-pong and
+ * buffers for it to copy from, and what the raw queue pairs need to know of each other.
  */
 #ifndef WAYBILL_PERF_AREA_H
 #define WAYBILL_PERF_AREA_H
@@ -14,18 +10,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "perf/common_child.h"
-
-enum area_order {
-    ORDER_ECHO = 1, /* answer pings until ECHO_END; done says begun, its complement ended */
-    ORDER_WRITE,    /* write the server's buffers */
-    ORDER_COPY      /* copy the client's buffers one by one to a private buffer */
-};
+#include <sys/socket.h>
 
 #define ECHO_END UINT32_MAX
 
-enum { AREA_PATIENCE_S = 20 };
+enum { AREA_WHY_ROOM = 200 };
+
+/* How the raw queue pairs find each other, and the client's memory. */
+struct area_raw {
+    struct sockaddr_storage server; /* an address of the device; the server sets the port */
+    uint64_t bytes;                 /* that each side registers */
+    uint64_t receive_bytes;         /* of these, where SENDs land; 0: none will come */
+    uint64_t address;               /* of the client's memory */
+    uint32_t rkey;
+};
 
 /* Each word that one side writes has a line of its own, and a neighbour line that the prefetcher
  * may take along. */
@@ -40,7 +38,9 @@ struct area_head {
     AREA_LINE uint64_t size;
     uint64_t count;
     bool pauses;
-    uint64_t copy_start, copy_end; /* of ORDER_COPY, in ticks */
+    uint64_t copy_start, copy_end; /* of ORDER_COPY and ORDER_RAW_READ, in ticks */
+    struct area_raw raw;
+    char why[AREA_WHY_ROOM]; /* what the server failed at, or "" */
 };
 
 /* A mapping. Invariant: bytes >= sizeof *head + 2 * part_bytes, all populated. All zero maps
@@ -61,11 +61,5 @@ void area_close(struct area *area);
 
 /* The buffers that the client (0) or the server (1) writes. */
 uint8_t *area_part(const struct area *area, int side);
-
-/*
- * Whether to go on waiting for the other side. *since is 0 at the first call, then the call's own.
- * Says no after some seconds, or once `other` (NULL: nobody to ask) has ended.
- */
-bool area_patience(uint64_t *since, const struct child *other);
 
 #endif

@@ -3,17 +3,26 @@
 #include <stdlib.h>
 
 #include "perf/actions.h"
+#include "perf/common_patience.h"
 #include "perf/common_say.h"
 #include "perf/ticks.h"
 
 enum { ROOM_US = 1000 };
-#define ROOM_PATIENCE_NS UINT64_C(30000000000)
 
 struct flight {
     struct wb_call *call;
     uint64_t begun;    /* ticks */
     uint64_t expected; /* the answer */
 };
+
+uint64_t calls_patience_us(size_t size, uint32_t window, uint32_t threads)
+{
+    uint64_t bytes;
+    if (__builtin_mul_overflow((uint64_t)size, 2 * (uint64_t)window * threads, &bytes)) {
+        bytes = UINT64_MAX;
+    }
+    return patience_us(bytes);
+}
 
 bool wants_words(const struct calls_wanted *wanted)
 {
@@ -143,12 +152,15 @@ static int await_room(struct caller *caller, uint64_t *since)
     uint64_t now = clock_ns();
     *since = *since == 0 ? now : *since;
     int done = wb_wait(caller->engine, ROOM_US);
-    return done < 0 ? done : now - *since > ROOM_PATIENCE_NS ? WB_ERR_TIMED_OUT : WB_OK;
+    return done < 0                                             ? done
+           : (now - *since) / 1000 > caller->wanted.patience_us ? WB_ERR_TIMED_OUT
+                                                                : WB_OK;
 }
 
 int caller_burst(struct caller *caller, uint32_t calls)
 {
     struct wb_call_options options = {
+        .timeout_us = caller->wanted.patience_us,
         .flags = caller->wanted.path <= PATH_COPY ? WB_CALL_COPY : 0,
         .error = &caller->error,
     };

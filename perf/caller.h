@@ -22,7 +22,12 @@ struct calls_wanted {
     size_t size;
     uint32_t window;
     bool verify;
+    uint64_t patience_us; /* the deadline of a call: of calls_patience_us */
 };
+
+/* How long a call may take while `threads` have a window of such calls in flight, and the peer may
+ * have as many. */
+uint64_t calls_patience_us(size_t size, uint32_t window, uint32_t threads);
 
 struct flight;
 

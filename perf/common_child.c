@@ -14,7 +14,7 @@
 
 #include "perf/common_say.h"
 
-enum { WORDS_MAX = 40, STOP_MS = 5000, READY_BYTE = 'R' };
+enum { WORDS_MAX = 40, STOP_MS = 5000 };
 
 /* In the new process: becomes the program with `words`, or ends. */
 static void become(const char *const words[], int link, int keep, pid_t parent)
@@ -86,15 +86,16 @@ static bool readable_within(int fd, int timeout_ms)
     return got > 0;
 }
 
-int child_await_ready(struct child *child, int timeout_ms)
+int child_await_ready(struct child *child, int timeout_ms, char *words, size_t size)
 {
-    char byte = 0;
     if (!readable_within(child->link, timeout_ms)) {
         return say(EXIT_FAILURE, "the second process (pid %ld) was not ready within %d s",
                    (long)child->pid, timeout_ms / 1000);
     }
-    if (recv(child->link, &byte, 1, 0) == 1 && byte == READY_BYTE) {
-        return 0;
+    for (size_t used = 0; used < size && recv(child->link, words + used, 1, 0) == 1; used++) {
+        if (words[used] == '\0') {
+            return 0;
+        }
     }
     int status = child_stop(child);
     return status != 0 ? status : say(EXIT_FAILURE, "the second process ended at once");
@@ -131,10 +132,9 @@ int child_stop(struct child *child)
     return exit_status_of(wait_status, killed);
 }
 
-void parent_tell_ready(int link)
+void parent_tell_ready(int link, const char *words)
 {
-    char byte = READY_BYTE;
-    while (send(link, &byte, 1, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+    while (send(link, words, strlen(words) + 1, MSG_NOSIGNAL) < 0 && errno == EINTR) {
     }
 }
 

@@ -8,6 +8,7 @@
 #define WAYBILL_PERF_COMMON_CHILD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* Invariant: pid > 0 if and only if there is a process to wait for. Start from CHILD_NONE. */
@@ -25,10 +26,11 @@ struct child {
  */
 int child_start(struct child *child, const char *const words[], int keep);
 
-/* Waits until the child is ready. Returns 0, or the child's exit status if it ended first (it has
- * said why, unless a signal ended it: then we say so), or EXIT_FAILURE with a line said after
- * `timeout_ms`. */
-int child_await_ready(struct child *child, int timeout_ms);
+/* Waits until the child is ready, and fills `words` (of `size` bytes) with what it says then:
+ * where it listens. Returns 0, or the child's exit status if it ended first (it has said why,
+ * unless a signal ended it: then we say so), or EXIT_FAILURE with a line said after `timeout_ms`.
+ */
+int child_await_ready(struct child *child, int timeout_ms, char *words, size_t size);
 
 /* Whether the child has ended by itself; does not wait. */
 bool child_is_gone(const struct child *child);
@@ -38,7 +40,7 @@ bool child_is_gone(const struct child *child);
 int child_stop(struct child *child);
 
 /* In the child, with the descriptor that --parent gave: */
-void parent_tell_ready(int link);
+void parent_tell_ready(int link, const char *words);
 bool parent_is_gone(int link);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "perf/common_child.h"
+#include "perf/common_listen.h"
 #include "perf/common_resources.h"
 #include "perf/common_say.h"
 #include "perf/demo_actions.h"
@@ -21,21 +22,24 @@ enum {
     WORD_ROOM = 64,
     DOUBLES_MAX = 1 << 30
 };
-enum { FIELD_CALLS = 5, RECORD_CALLS = 5000 };
+enum { FIELD_DOUBLES = 16 << 20, FIELD_CALLS = 5, RECORD_CALLS = 5000 };
+enum { TOURS = 2, URLS_ROOM = TOURS * LISTEN_URL_ROOM };
 
 static const char help[] =
     "wb_demo: a client sends a field of doubles and a record to a server in a second process,\n"
-    "by the copy, pointer and rma paths over shared memory, checks every element of what comes\n"
-    "back, and prints what each path cost.\n"
+    "by the copy, pointer and rma paths over shared memory and, where an RDMA device is, over\n"
+    "verbs, checks every element of what comes back, and prints what each path cost.\n"
     "\n"
     "  wb_demo [--record FILE] [--doubles N] [--calls N]\n"
     "\n"
     "  --record FILE  the record: a JSON object with \"ids\" (64-bit integers), \"string\" and\n"
     "                 \"string_count\" (100); by default\n"
     "                 " WB_RECORD_FILE "\n"
-    "  --doubles N    elements of the field (16777216, which is 128 MiB)\n"
+    "  --doubles N    elements of the field (16777216, which is 128 MiB; less over a fabric\n"
+    "                 that takes more than some seconds for it)\n"
     "  --calls N      calls with the field for each path, after a first one that maps memory\n"
-    "                 (5); a thousand times as many with the record\n"
+    "                 (5); a thousand times as many with the record (fewer, but 1, where\n"
+    "                 they take more than some seconds)\n"
     "  --help         this text\n"
     "\n"
     "copy: everything is copied into the archive. pointer: large arguments stay in the caller's\n"
@@ -45,8 +49,9 @@ static const char help[] =
     "(--serve and --parent are what the demo tells the process that it starts.)\n";
 
 struct arguments {
-    const char *record, *serve;
-    uint64_t doubles, calls;
+    const char *record;
+    bool serve;
+    uint64_t doubles, calls; /* 0: not given */
     int parent_fd;
 };
 
@@ -100,7 +105,7 @@ static int parse(struct arguments *arguments, int argc, char **argv)
     static const struct option options[] = {{"record", required_argument, NULL, 'r'},
                                             {"doubles", required_argument, NULL, 'd'},
                                             {"calls", required_argument, NULL, 'c'},
-                                            {"serve", required_argument, NULL, 's'},
+                                            {"serve", no_argument, NULL, 's'},
                                             {"parent", required_argument, NULL, 'p'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -118,7 +123,7 @@ static int parse(struct arguments *arguments, int argc, char **argv)
             wrong = set_number("calls", optarg, 1000, &arguments->calls);
             break;
         case 's':
-            arguments->serve = optarg;
+            arguments->serve = true;
             break;
         case 'p':
             wrong = set_number("parent", optarg, 1 << 20, &fd);
@@ -134,50 +139,10 @@ static int parse(struct arguments *arguments, int argc, char **argv)
     if (wrong == 0 && optind < argc) {
         return say(EXIT_USAGE, "%s: wb_demo takes options only", argv[optind]);
     }
-    if (wrong == 0 && (arguments->serve != NULL) != (arguments->parent_fd >= 0)) {
+    if (wrong == 0 && arguments->serve != (arguments->parent_fd >= 0)) {
         return say(EXIT_USAGE, "--serve and --parent are for the demo itself");
     }
     return wrong;
-}
-
-static void print_cost(const char *what, enum demo_path path, const struct demo_cost *cost)
-{
-    double way_ms = cost->mean_ms - cost->handler_ms;
-    printf("  %-8s%-10s%8u%12.3f%12.3f%12.3f%12.3f%10.2f\n", what, demo_path_name(path),
-           cost->calls, cost->first_ms, cost->best_ms, cost->mean_ms, cost->handler_ms,
-           way_ms > 0 ? cost->moved_bytes / way_ms / 1e6 : 0.0);
-}
-
-/* Goes through all paths, and prints the table at the end. */
-static int run_paths(struct demo *demo)
-{
-    static int (*const steps[])(struct demo *, enum demo_path, struct demo_cost *) = {demo_field,
-                                                                                      demo_record};
-    static const char *const names[] = {"field", "record"};
-    struct demo_cost costs[2][DEMO_PATHS];
-    for (int step = 0; step < 2; step++) {
-        for (enum demo_path path = 0; path < DEMO_PATHS; path++) {
-            int wrong = steps[step](demo, path, &costs[step][path]);
-            if (wrong != 0) {
-                return wrong;
-            }
-            printf("%s, %s path: %u calls, every result checked\n", names[step],
-                   demo_path_name(path), costs[step][path].calls + 1);
-            fflush(stdout);
-        }
-    }
-    printf("\nWhat each path cost. GB/s counts the bytes that moved (the field's there and back) "
-           "in the mean\n"
-           "time of a call, without the handler's arithmetic. The first call, which maps memory, "
-           "stands apart.\n\n"
-           "  %-8s%-10s%8s%12s%12s%12s%12s%10s\n",
-           "what", "path", "calls", "first ms", "best ms", "mean ms", "handler ms", "GB/s");
-    for (int step = 0; step < 2; step++) {
-        for (enum demo_path path = 0; path < DEMO_PATHS; path++) {
-            print_cost(names[step], path, &costs[step][path]);
-        }
-    }
-    return 0;
 }
 
 static int connect_demo(struct demo *demo, const char *url)
@@ -186,7 +151,52 @@ static int connect_demo(struct demo *demo, const char *url)
     if (status == WB_OK) {
         status = wb_peer_wait(demo->peer, CONNECT_US);
     }
-    return status == WB_OK ? 0 : say(EXIT_FAILURE, "cannot connect: %s", status_words(status));
+    return status == WB_OK
+               ? 0
+               : say(EXIT_FAILURE, "cannot connect to %s: %s", url, status_words(status));
+}
+
+static int tour(struct demo *demo, const char *fabric, const char *url, struct demo_tour *result)
+{
+    int wrong = connect_demo(demo, url);
+    wrong = wrong == 0 ? demo_go(demo, fabric, result) : wrong;
+    wb_peer_close(demo->peer);
+    demo->peer = NULL;
+    return wrong;
+}
+
+/* The line on why there is no tour over verbs. */
+static void say_no_verbs(void)
+{
+    struct wb_fabric_info *info = calloc(1, sizeof *info);
+    const char *why = info == NULL                   ? "no memory"
+                      : fabric_usable("verbs", info) ? "no RDMA device has an IP address"
+                                                     : info->why_not;
+    printf(
+        "verbs: not here: %s. To try it all the same: scripts/vm -- build/release/perf/wb_demo\n",
+        why);
+    free(info);
+}
+
+/* Tours the fabrics by the URLs that the server has told, with a space between. */
+static int run_tours(struct demo *demo, char *urls)
+{
+    struct demo_tour tours[TOURS];
+    char *verbs_url = strchr(urls, ' ');
+    unsigned count = 0;
+    if (verbs_url != NULL) {
+        *verbs_url++ = '\0';
+    } else {
+        say_no_verbs();
+    }
+    int wrong = tour(demo, "shm", urls, &tours[count++]);
+    if (wrong == 0 && verbs_url != NULL) {
+        wrong = tour(demo, "verbs", verbs_url, &tours[count++]);
+    }
+    if (wrong == 0) {
+        demo_print(tours, count);
+    }
+    return wrong;
 }
 
 /* The pools of both sides hold a landing and a result, and at the client a source, each once more
@@ -196,9 +206,18 @@ static uint64_t budget_of(uint64_t doubles)
     return ((uint64_t)256 << 20) + 6 * doubles * sizeof(double);
 }
 
+static int start_server(const struct arguments *arguments, struct child *child, char *urls)
+{
+    char doubles[WORD_ROOM];
+    snprintf(doubles, sizeof doubles, "--doubles=%llu", (unsigned long long)arguments->doubles);
+    const char *words[] = {"wb_demo", "--serve", doubles, NULL};
+    int wrong = child_start(child, words, -1);
+    return wrong == 0 ? child_await_ready(child, READY_MS, urls, URLS_ROOM) : wrong;
+}
+
 static int run_client(const struct arguments *arguments, struct demo *demo, struct child *child)
 {
-    char url[WORD_ROOM], doubles[WORD_ROOM];
+    char urls[URLS_ROOM];
     uint64_t bytes = arguments->doubles * sizeof(double);
     if (!memory_suffices(8, bytes)) {
         return say(EXIT_FAILURE,
@@ -213,44 +232,39 @@ static int run_client(const struct arguments *arguments, struct demo *demo, stru
         return say(EXIT_FAILURE, "%s: string_count is %zu; the demo's action has %d strings",
                    arguments->record, demo->record.string_count, DEMO_STRINGS_COUNT);
     }
-    snprintf(url, sizeof url, "shm://wb_demo.%ld", (long)getpid());
-    snprintf(doubles, sizeof doubles, "--doubles=%llu", (unsigned long long)arguments->doubles);
-    const char *words[] = {"wb_demo", "--serve", url, doubles, NULL};
-    wrong = child_start(child, words, -1);
-    if (wrong == 0) {
-        wrong = child_await_ready(child, READY_MS);
-    }
+    wrong = start_server(arguments, child, urls);
     if (wrong != 0) {
         return wrong;
     }
     printf("server: process %ld at %s\nfield: %llu doubles (%.1f MiB); record: %zu integers and "
            "%zu strings of %zu "
            "characters\n",
-           (long)child->pid, url, (unsigned long long)arguments->doubles, (double)bytes / 1048576.0,
-           demo->record.id_count, demo->record.string_count, demo->record.string_len);
+           (long)child->pid, urls, (unsigned long long)arguments->doubles,
+           (double)bytes / 1048576.0, demo->record.id_count, demo->record.string_count,
+           demo->record.string_len);
     fflush(stdout);
     demo->engine = demo_engine(budget_of(arguments->doubles));
-    wrong = demo->engine != NULL ? connect_demo(demo, url) : EXIT_FAILURE;
-    return wrong == 0 ? run_paths(demo) : wrong;
+    return demo->engine != NULL ? run_tours(demo, urls) : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
-    struct arguments arguments = {
-        .record = WB_RECORD_FILE, .doubles = 16 << 20, .calls = FIELD_CALLS, .parent_fd = -1};
+    struct arguments arguments = {.record = WB_RECORD_FILE, .parent_fd = -1};
     int wrong = parse(&arguments, argc, argv);
     if (wrong != 0) {
         return wrong < 0 ? finish_output(EXIT_SUCCESS) : wrong;
     }
-    if (arguments.serve != NULL) {
-        return demo_serve(arguments.serve, budget_of(arguments.doubles), arguments.parent_fd);
+    struct demo demo = {.may_shrink = arguments.doubles == 0, .may_skip = arguments.calls == 0};
+    arguments.doubles = demo.may_shrink ? FIELD_DOUBLES : arguments.doubles;
+    arguments.calls = demo.may_skip ? FIELD_CALLS : arguments.calls;
+    if (arguments.serve) {
+        return demo_serve(budget_of(arguments.doubles), arguments.parent_fd);
     }
     struct child child = CHILD_NONE;
-    struct demo demo = {.doubles = (size_t)arguments.doubles,
-                        .field_calls = (unsigned)arguments.calls,
-                        .record_calls = (unsigned)arguments.calls * (RECORD_CALLS / FIELD_CALLS)};
+    demo.doubles = (size_t)arguments.doubles;
+    demo.field_calls = (unsigned)arguments.calls;
+    demo.record_calls = (unsigned)arguments.calls * (RECORD_CALLS / FIELD_CALLS);
     wrong = run_client(&arguments, &demo, &child);
-    wb_peer_close(demo.peer);
     wb_engine_destroy(demo.engine);
     record_drop(&demo.record);
     int server_wrong = child_stop(&child);

@@ -112,17 +112,12 @@ int demo_field(struct demo *demo, enum demo_path path, struct demo_cost *cost)
     *cost = (struct demo_cost){.calls = demo->field_calls,
                                .moved_bytes = 2.0 * (double)(demo->doubles * sizeof(double))};
     int wrong = field_create(demo, path, &field);
-    for (unsigned i = 0; i <= cost->calls && wrong == 0; i++) {
+    bool last = false;
+    for (unsigned i = 0; !last && wrong == 0; i++) {
         double took_ms = 0.0, handler_ms = 0.0;
         demo_progress("field", path, i + 1, cost->calls + 1);
         wrong = call(demo, path, &field, &took_ms, &handler_ms);
-        if (i == 0) {
-            cost->first_ms = took_ms;
-            continue;
-        }
-        cost->best_ms = i == 1 || took_ms < cost->best_ms ? took_ms : cost->best_ms;
-        cost->mean_ms += took_ms / cost->calls;
-        cost->handler_ms += handler_ms / cost->calls;
+        last = demo_count(demo, cost, i, took_ms, handler_ms);
     }
     field_drop(&field);
     return wrong;

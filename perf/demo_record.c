@@ -73,18 +73,14 @@ int demo_record(struct demo *demo, enum demo_path path, struct demo_cost *cost)
     double bytes = (double)(record->id_count * sizeof record->ids[0] + expected.characters);
     *cost = (struct demo_cost){.calls = demo->record_calls, .moved_bytes = bytes};
     int wrong = fill(demo, path, &in);
-    for (unsigned i = 0; i <= cost->calls && wrong == 0; i++) {
+    bool last = false;
+    for (unsigned i = 0; !last && wrong == 0; i++) {
         double took_ms = 0.0;
         if (i % PROGRESS_CALLS == 0) {
             demo_progress("record", path, i + 1, cost->calls + 1);
         }
         wrong = call(demo, path, &in, &expected, &took_ms);
-        if (i == 0) {
-            cost->first_ms = took_ms;
-            continue;
-        }
-        cost->best_ms = i == 1 || took_ms < cost->best_ms ? took_ms : cost->best_ms;
-        cost->mean_ms += took_ms / cost->calls;
+        last = demo_count(demo, cost, i, took_ms, 0.0);
     }
     wb_rma_vector_drop(&in.vector);
     return wrong;

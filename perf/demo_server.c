@@ -1,9 +1,12 @@
 #include "perf/demo_server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "perf/common_child.h"
 #include "perf/common_clock.h"
+#include "perf/common_listen.h"
 #include "perf/common_say.h"
 #include "perf/demo.h"
 #include "perf/demo_actions.h"
@@ -86,24 +89,37 @@ static int serve_record(struct wb_context *context, struct demo_record_in *in,
     return WB_OK;
 }
 
-int demo_serve(const char *url, uint64_t budget_bytes, int link)
+/* Over shm in any case; what verbs lacks, if it lacks something, the parent says. */
+static int listen_over_all(struct wb_engine *engine, char urls[2 * LISTEN_URL_ROOM])
+{
+    char verbs_url[LISTEN_URL_ROOM];
+    int status = listen_anywhere(engine, "shm", NULL, urls);
+    if (status == WB_OK && listen_anywhere(engine, "verbs", NULL, verbs_url) == WB_OK) {
+        size_t used = strlen(urls);
+        snprintf(urls + used, 2 * LISTEN_URL_ROOM - used, " %s", verbs_url);
+    }
+    return status;
+}
+
+int demo_serve(uint64_t budget_bytes, int link)
 {
     struct wb_engine *engine = demo_engine(budget_bytes);
     if (engine == NULL) {
         return EXIT_FAILURE;
     }
+    char urls[2 * LISTEN_URL_ROOM];
     int wrong = 0;
     int status = demo_scale_register(engine, serve_scale, NULL);
     if (status == WB_OK) {
         status = demo_record_register(engine, serve_record, NULL);
     }
     if (status == WB_OK) {
-        status = wb_listen(engine, url);
+        status = listen_over_all(engine, urls);
     }
     if (status != WB_OK) {
-        wrong = say(EXIT_FAILURE, "cannot serve at %s: %s", url, status_words(status));
+        wrong = say(EXIT_FAILURE, "cannot serve: %s", status_words(status));
     } else {
-        parent_tell_ready(link);
+        parent_tell_ready(link, urls);
         while (wb_wait(engine, WAIT_US) != 0 || !parent_is_gone(link)) {
         }
     }

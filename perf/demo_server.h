@@ -4,8 +4,9 @@
 
 #include <stdint.h>
 
-/* Serves at `url`, with a pool of at most `budget_bytes`, until the parent behind descriptor `link`
- * is gone. Returns the exit status; failures have said a line. */
-int demo_serve(const char *url, uint64_t budget_bytes, int link);
+/* Serves over shm and, where an RDMA device is, over verbs; tells the parent behind descriptor
+ * `link` its URLs, with a space between. Serves with a pool of at most `budget_bytes`, until the
+ * parent behind descriptor `link` is gone. Returns the exit status; failures have said a line. */
+int demo_serve(uint64_t budget_bytes, int link);
 
 #endif

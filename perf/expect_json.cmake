@@ -1,5 +1,5 @@
 # Runs COMMAND (a list) and expects exit status 0 and lines on stdout that are JSON objects with KEYS
-# (a list; rtt_us.p50 is p50 in rtt_us).
+# (a list; rtt_us.p50 is p50 in rtt_us; fabric=shm says what its value is).
 execute_process(COMMAND ${COMMAND} RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE words)
 if(NOT status EQUAL 0 OR NOT words STREQUAL "")
     message(FATAL_ERROR "exit status ${status}; it said: ${words}")
@@ -11,7 +11,12 @@ if(NOT lines)
 endif()
 foreach(line IN LISTS lines)
     foreach(key IN LISTS KEYS)
-        string(REPLACE "." ";" path "${key}")
+        string(REGEX MATCH "^([^=]*)(=(.*))?$" key "${key}")
+        set(wanted "${CMAKE_MATCH_3}")
+        string(REPLACE "." ";" path "${CMAKE_MATCH_1}")
         string(JSON value GET "${line}" ${path})
+        if(NOT wanted STREQUAL "" AND NOT value STREQUAL wanted)
+            message(FATAL_ERROR "${key}, but it is ${value}")
+        endif()
     endforeach()
 endforeach()

@@ -23,9 +23,8 @@ uint64_t floor_copies(size_t size, uint32_t calls)
 
 void floor_close(struct floor *floor)
 {
-    area_close(&floor->area);
     free(floor->copied);
-    *floor = FLOOR_NONE;
+    *floor = (struct floor){0};
 }
 
 /*
@@ -46,7 +45,7 @@ static inline uint32_t await_change(const _Atomic uint32_t *word, uint32_t old, 
             relax_pause();
         }
         if (turn % PATIENCE_TURNS == 0) {
-            if (!area_patience(&since, other)) {
+            if (!orders_patience(&since, other, 0)) {
                 return old;
             }
             sched_yield();
@@ -56,49 +55,20 @@ static inline uint32_t await_change(const _Atomic uint32_t *word, uint32_t old, 
 
 /* ---- the client ---- */
 
-static int no_answer(const struct floor *floor)
-{
-    if (floor->server != NULL && child_is_gone(floor->server)) {
-        return say(EXIT_FAILURE, "the server ended while measuring the floor");
-    }
-    return say(EXIT_FAILURE, "the server did not answer for %d s while measuring the floor",
-               AREA_PATIENCE_S);
-}
-
-static uint32_t give_order(struct floor *floor, enum area_order order)
-{
-    uint32_t word = ++floor->serial << 2 | (uint32_t)order;
-    atomic_store_explicit(&floor->area.head->order, word, memory_order_release);
-    return word;
-}
-
-/* Waits until the server has set done to `word`. */
-static int await_obedience(struct floor *floor, uint32_t word)
-{
-    const _Atomic uint32_t *done = &floor->area.head->done;
-    uint64_t since = 0;
-    for (uint32_t turn = 1; atomic_load_explicit(done, memory_order_acquire) != word; turn++) {
-        if (relax(turn) && !area_patience(&since, floor->server)) {
-            return no_answer(floor);
-        }
-    }
-    return 0;
-}
-
 static int echo_begin(struct floor *floor, bool pauses)
 {
-    struct area_head *head = floor->area.head;
+    struct area_head *head = floor->orders->area.head;
     uint32_t last = atomic_load_explicit(&head->pong, memory_order_relaxed);
     atomic_store_explicit(&head->ping, last, memory_order_relaxed);
     head->pauses = pauses;
-    return await_obedience(floor, give_order(floor, ORDER_ECHO));
+    return orders_await(floor->orders, orders_give(floor->orders, ORDER_ECHO), 0);
 }
 
 /* Waits until the server has left the echo, so that the line is ours again. */
 static int echo_end(struct floor *floor)
 {
-    atomic_store_explicit(&floor->area.head->ping, ECHO_END, memory_order_release);
-    return await_obedience(floor, ~(floor->serial << 2 | (uint32_t)ORDER_ECHO));
+    atomic_store_explicit(&floor->orders->area.head->ping, ECHO_END, memory_order_release);
+    return orders_await(floor->orders, ~floor->orders->given, 0);
 }
 
 /*
@@ -109,7 +79,7 @@ static int echo_end(struct floor *floor)
  */
 static int make_trips(struct floor *floor, uint32_t trips, struct histogram *histogram)
 {
-    struct area_head *head = floor->area.head;
+    struct area_head *head = floor->orders->area.head;
     const uint64_t interruption = ticks_from_ns(INTERRUPTION_NS);
     const bool pauses = head->pauses;
     uint32_t value = atomic_load_explicit(&head->pong, memory_order_relaxed);
@@ -123,8 +93,8 @@ static int make_trips(struct floor *floor, uint32_t trips, struct histogram *his
         }
         last = trip > 0 ? took : 0;
         sent = now;
-        if (await_change(&head->pong, value, pauses, floor->server) == value) {
-            return no_answer(floor);
+        if (await_change(&head->pong, value, pauses, floor->orders->server) == value) {
+            return orders_no_answer(floor->orders);
         }
         value = next;
     }
@@ -199,7 +169,7 @@ static int copy_part(struct floor *floor, int side, size_t size, uint64_t count,
         }
         memset(floor->copied, 1, size);
     }
-    const uint8_t *from = area_part(&floor->area, side);
+    const uint8_t *from = area_part(&floor->orders->area, side);
     *start = ticks_now();
     for (uint64_t i = 0; i < count; i++) {
         memcpy(floor->copied, from + i * size, size);
@@ -212,20 +182,20 @@ static int copy_part(struct floor *floor, int side, size_t size, uint64_t count,
 
 int floor_copy(struct floor *floor, size_t size, uint64_t count, bool both, struct figures *figures)
 {
-    struct area_head *head = floor->area.head;
+    struct area_head *head = floor->orders->area.head;
     head->size = size;
     head->count = count;
-    uint32_t word = both ? give_order(floor, ORDER_WRITE) : 0;
-    pattern_fill(area_part(&floor->area, 0), size * count, floor->serial);
-    if (both && await_obedience(floor, word) != 0) {
+    uint32_t word = both ? orders_give(floor->orders, ORDER_WRITE) : 0;
+    pattern_fill(area_part(&floor->orders->area, 0), size * count, floor->orders->given);
+    if (both && orders_await(floor->orders, word, size * count) != 0) {
         return EXIT_FAILURE;
     }
     uint64_t start = UINT64_MAX, end = 0;
-    word = give_order(floor, ORDER_COPY);
+    word = orders_give(floor->orders, ORDER_COPY);
     if (both && copy_part(floor, 1, size, count, &start, &end) != 0) {
         return EXIT_FAILURE;
     }
-    if (await_obedience(floor, word) != 0) {
+    if (orders_await(floor->orders, word, size * count) != 0) {
         return EXIT_FAILURE;
     }
     start = head->copy_start < start ? head->copy_start : start;
@@ -254,21 +224,16 @@ static void echo(struct area_head *head, uint32_t order)
     atomic_store_explicit(&head->done, ~order, memory_order_release);
 }
 
-void floor_serve(struct floor *floor)
+void floor_obey(struct floor *floor, uint32_t order)
 {
-    struct area_head *head = floor->area.head;
-    uint32_t order = atomic_load_explicit(&head->order, memory_order_acquire);
-    if (order == floor->obeyed) {
-        return;
-    }
-    floor->obeyed = order;
+    struct area_head *head = floor->orders->area.head;
     uint64_t start = 0, end = 0;
-    switch (order & 3U) {
+    switch (orders_kind(order)) {
     case ORDER_ECHO:
         echo(head, order);
         return;
     case ORDER_WRITE:
-        pattern_fill(area_part(&floor->area, 1), head->size * head->count, order);
+        pattern_fill(area_part(&floor->orders->area, 1), head->size * head->count, order);
         break;
     default:
         if (copy_part(floor, 0, head->size, head->count, &start, &end) != 0) {
@@ -278,5 +243,5 @@ void floor_serve(struct floor *floor)
         head->copy_end = end;
         break;
     }
-    atomic_store_explicit(&head->done, order, memory_order_release);
+    orders_obeyed(floor->orders, order);
 }

@@ -11,24 +11,20 @@
 
 #include <stdint.h>
 
-#include "perf/area.h"
 #include "perf/figures.h"
+#include "perf/orders.h"
 
 /* A probe's round trip above this, in microseconds, is one between far cores. */
 #define FLOOR_FAR_US 0.25
 
-/* One side's; start from FLOOR_NONE. */
+/* One side's; all zero has nothing to give back. */
 struct floor {
-    struct area area;
-    const struct child *server; /* the client's, borrowed: not waited for once it has ended */
-    uint32_t serial;            /* the client's: of the last order */
-    uint32_t obeyed;            /* the server's: the last order word */
+    struct orders *orders; /* borrowed */
     bool pauses;     /* whether round trips are faster with a pause between two looks at a line */
     uint8_t *copied; /* the private buffer, one payload long */
     size_t copied_bytes;
     struct histogram probe;
 };
-#define FLOOR_NONE ((struct floor){.area = {.fd = -1}})
 
 /* Buffers of `size` bytes that a burst of the baseline copies, of the `calls` that ours makes: as
  * many, but not more than 64 MiB unless it is one. */
@@ -49,10 +45,10 @@ int floor_copy(struct floor *floor, size_t size, uint64_t count, bool both,
 
 /* ---- the server's ---- */
 
-/* Obeys the order that is there, if it is new. Costs a look at a line that seldom changes. */
-void floor_serve(struct floor *floor);
+/* Obeys an order that is the floor's. */
+void floor_obey(struct floor *floor, uint32_t order);
 
-/* Either side's; accepts FLOOR_NONE. */
+/* Either side's; accepts all zero. */
 void floor_close(struct floor *floor);
 
 #endif

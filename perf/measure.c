@@ -7,7 +7,7 @@
 #include "perf/slices.h"
 #include "perf/team.h"
 
-enum { SLICE_NS = 5000000, WARM_UP_NS = 50000000 };
+enum { SLICE_NS = 5000000, RAW_SLICE_NS = 50000000, RAW_LAT_BURST = 16, WARM_UP_NS = 50000000 };
 
 /* One measurement under way. */
 struct run {
@@ -86,8 +86,25 @@ static int warm_up(struct run *run)
     return 0;
 }
 
-/* One slice of the baseline. */
-static int baseline_slice(struct run *run, struct figures *figures)
+/* One slice of bare verbs. */
+static int raw_slice(const struct run *run, struct figures *figures)
+{
+    const struct session *session = run->session;
+    size_t size = run->result->size;
+    if (session->options->test == TEST_LAT) {
+        return raw_ping(session->raw, size, ticks_from_ns(RAW_SLICE_NS), figures);
+    }
+    uint64_t start = clock_ns();
+    do {
+        if (raw_read(session->raw, size, floor_copies(size, run->burst), figures) != 0) {
+            return EXIT_FAILURE;
+        }
+    } while (clock_ns() - start < RAW_SLICE_NS);
+    return 0;
+}
+
+/* One slice of the floor. */
+static int floor_slice(const struct run *run, struct figures *figures)
 {
     const struct session *session = run->session;
     enum test test = session->options->test;
@@ -105,6 +122,22 @@ static int baseline_slice(struct run *run, struct figures *figures)
     return 0;
 }
 
+/* One slice of ours or of the baseline. */
+static int any_slice(struct run *run, bool ours)
+{
+    bool raw = run->session->options->vs == VS_RAW;
+    if (ours) {
+        return burst_for(run, raw ? RAW_SLICE_NS : SLICE_NS, run->scratch);
+    }
+    return raw ? raw_slice(run, run->scratch) : floor_slice(run, run->scratch);
+}
+
+/* Leaves *median_us at 0 where there are no probes. */
+static int probe(const struct run *run, double *median_us)
+{
+    return run->session->options->vs == VS_FLOOR ? floor_probe(run->session->floor, median_us) : 0;
+}
+
 static struct side *side_of(struct run *run, bool near)
 {
     return near ? &run->result->near : &run->result->far;
@@ -115,9 +148,9 @@ static struct side *side_of(struct run *run, bool near)
 static int slice(struct run *run, bool ours, double *before_us)
 {
     double after_us = 0.0;
-    int wrong = ours ? burst_for(run, SLICE_NS, run->scratch) : baseline_slice(run, run->scratch);
+    int wrong = any_slice(run, ours);
     if (wrong == 0) {
-        wrong = floor_probe(run->session->floor, &after_us);
+        wrong = probe(run, &after_us);
     }
     if (wrong != 0) {
         return wrong;
@@ -141,9 +174,9 @@ static int compare(struct run *run, double seconds)
 {
     double probe_us = 0.0;
     double spent_ns = 0.0;
-    int wrong = floor_probe(run->session->floor, &probe_us); /* warms the lines */
+    int wrong = probe(run, &probe_us); /* warms the lines */
     if (wrong == 0) {
-        wrong = floor_probe(run->session->floor, &probe_us);
+        wrong = probe(run, &probe_us);
     }
     if (wrong == 0) {
         wrong = slice(run, false, &probe_us);
@@ -171,8 +204,9 @@ static int run_all(struct run *run)
     double seconds = o->iters > 0 ? 1e9 : o->seconds;
     int wrong = warm_up(run);
     if (wrong == 0) {
-        wrong = o->vs_floor ? compare(run, seconds)
-                            : burst_for(run, (uint64_t)(seconds * 1e9), &run->result->near.ours);
+        wrong = o->vs != VS_NONE
+                    ? compare(run, seconds)
+                    : burst_for(run, (uint64_t)(seconds * 1e9), &run->result->near.ours);
     }
     return wrong;
 }
@@ -180,12 +214,17 @@ static int run_all(struct run *run)
 int measure(const struct session *session, size_t size, struct result *result)
 {
     const struct options *o = session->options;
+    uint32_t window = o->window > 0 ? o->window : default_window(size);
     struct calls_wanted wanted = {.path = o->path,
                                   .size = size,
-                                  .window = o->window > 0 ? o->window : default_window(size),
-                                  .verify = o->verify};
+                                  .window = window,
+                                  .verify = o->verify,
+                                  .patience_us = calls_patience_us(size, window, o->threads)};
     struct run run = {
         .session = session, .result = result, .burst = burst_calls(size, wanted.window)};
+    if (o->vs == VS_RAW && o->test == TEST_LAT && run.burst > RAW_LAT_BURST) {
+        run.burst = RAW_LAT_BURST; /* a slice has whole bursts, and slow devices need short ones */
+    }
     *result = (struct result){.size = size, .window = wanted.window};
     run.scratch = calloc(1, sizeof *run.scratch);
     int status = run.scratch == NULL ? WB_ERR_NO_MEMORY

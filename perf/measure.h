@@ -1,11 +1,12 @@
 /*
- * Measures one size: bursts until the time or the calls are used up, and with --vs floor in slices
+ * Measures one size: bursts until the time or the calls are used up, and with --vs in slices
  * that alternate with the baseline's:
  *
  *   probe | baseline | probe | ours | probe | baseline | probe | ours | … | baseline | probe
  *
  * A slice is near if the probes right before and after it are; the CPUs may move at any time, so
- * slices are short.
+ * slices are short. --vs raw has no probes, and all slices are near: what a device takes does not
+ * hang on how near the cores are.
  */
 #ifndef WAYBILL_PERF_MEASURE_H
 #define WAYBILL_PERF_MEASURE_H
@@ -16,6 +17,7 @@
 #include "perf/figures.h"
 #include "perf/floor.h"
 #include "perf/options.h"
+#include "perf/raw.h"
 #include "perf/service.h"
 
 /* What the client has, borrowed from its main. */
@@ -24,7 +26,8 @@ struct session {
     struct wb_engine *engine;
     struct wb_peer *peer;
     struct service *service;
-    struct floor *floor; /* NULL without --vs */
+    struct floor *floor; /* used with --vs floor */
+    struct raw *raw;     /* used with --vs raw */
 };
 
 struct ratio {

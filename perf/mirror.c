@@ -14,14 +14,16 @@ static int prepare(struct mirror *mirror, struct wb_context *context,
                    const struct perf_mirror_in *in)
 {
     if (in->path <= PATH_DEFAULT || in->path > PATH_RMA || in->size == 0 || in->window == 0 ||
-        in->window > WINDOW_MAX || in->calls < in->window || in->calls > BURST_CALLS_MAX ||
+        in->window > WINDOW_MAX || in->calls == 0 || in->calls > BURST_CALLS_MAX ||
         !memory_suffices(in->calls, in->size)) {
         return wb_context_fail(context, REFUSED, "the server has no room for such a burst");
     }
-    mirror->wanted = (struct calls_wanted){.path = (enum path)in->path,
-                                           .size = (size_t)in->size,
-                                           .window = in->window,
-                                           .verify = in->verify != 0};
+    mirror->wanted =
+        (struct calls_wanted){.path = (enum path)in->path,
+                              .size = (size_t)in->size,
+                              .window = in->window,
+                              .verify = in->verify != 0,
+                              .patience_us = calls_patience_us(in->size, in->window, 1)};
     mirror->calls = in->calls;
     if (mirror->peer != wb_context_peer(context)) {
         wb_peer_close(mirror->peer);

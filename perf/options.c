@@ -8,6 +8,7 @@
 #include <string.h>
 #include <waybill/engine.h>
 
+#include "perf/common_listen.h"
 #include "perf/common_say.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
 
 static const char *const test_names[] = {"?", "lat", "bw", "bibw", "rate"};
 static const char *const path_names[] = {"?", "eager", "copy", "pointer", "rma"};
+static const char *const vs_names[] = {"?", "floor", "raw"};
 static const char *const format_names[] = {"text", "csv", "json"};
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -28,6 +30,11 @@ const char *test_name(enum test test)
 const char *path_name(enum path path)
 {
     return path_names[path];
+}
+
+const char *vs_name(enum vs vs)
+{
+    return vs_names[vs];
 }
 
 size_t eager_limit(void)
@@ -165,6 +172,16 @@ static int set_role(struct options *o, enum role role, const char *url)
     return 0;
 }
 
+static int set_fabric(struct options *o, const char *text)
+{
+    if (text[0] == '\0' || strlen(text) >= sizeof o->fabric) {
+        return say(EXIT_USAGE, "--fabric %s: no name of a fabric; wb_info lists what is here",
+                   text);
+    }
+    snprintf(o->fabric, sizeof o->fabric, "%s", text);
+    return 0;
+}
+
 static int set_fd(const char *option, const char *text, int *fd)
 {
     uint64_t number = 0;
@@ -182,6 +199,7 @@ enum {
     OPT_LISTEN,
     OPT_CONNECT,
     OPT_FABRIC,
+    OPT_DEVICE,
     OPT_PATH,
     OPT_SIZE,
     OPT_WINDOW,
@@ -202,6 +220,7 @@ static const struct option long_options[] = {
     {"listen", required_argument, NULL, OPT_LISTEN},
     {"connect", required_argument, NULL, OPT_CONNECT},
     {"fabric", required_argument, NULL, OPT_FABRIC},
+    {"device", required_argument, NULL, OPT_DEVICE},
     {"path", required_argument, NULL, OPT_PATH},
     {"size", required_argument, NULL, OPT_SIZE},
     {"window", required_argument, NULL, OPT_WINDOW},
@@ -234,10 +253,9 @@ static int take_value(struct options *o, int option, const char *text)
         o->format = wrong == 0 ? (enum format)choice : o->format;
         return wrong;
     case OPT_VS:
-        o->vs_floor = strcmp(text, "floor") == 0;
-        return o->vs_floor
-                   ? 0
-                   : say(EXIT_USAGE, "--vs %s: floor is all there is to compare with", text);
+        wrong = set_choice("vs", text, vs_names, COUNT_OF(vs_names), 1, &choice);
+        o->vs = wrong == 0 ? (enum vs)choice : o->vs;
+        return wrong;
     case OPT_WINDOW:
         wrong = set_count("window", text, WINDOW_MAX, &count);
         o->window = (uint32_t)count;
@@ -272,7 +290,9 @@ static int take(struct options *o, int option, const char *text)
     case OPT_CONNECT:
         return set_role(o, ROLE_CONNECT, text);
     case OPT_FABRIC:
-        o->fabric = text;
+        return set_fabric(o, text);
+    case OPT_DEVICE:
+        o->devices = text;
         return 0;
     case OPT_VERIFY:
         o->verify = true;
@@ -287,6 +307,11 @@ static int take(struct options *o, int option, const char *text)
 /* Fills what was not given, by test. */
 static void complete(struct options *o)
 {
+    if (o->url != NULL) {
+        url_scheme(o->url, o->fabric, sizeof o->fabric);
+    } else if (o->fabric[0] == '\0') {
+        snprintf(o->fabric, sizeof o->fabric, "shm");
+    }
     bool streams = o->test == TEST_BW || o->test == TEST_BIBW;
     if (o->path == PATH_DEFAULT) {
         o->path = streams ? PATH_RMA : PATH_EAGER;
@@ -321,9 +346,14 @@ static int check(const struct options *o, bool time_given)
     if (o->test == TEST_BIBW && o->threads > 1) {
         return say(EXIT_USAGE, "bibw has one thread a side; --threads is for lat, bw and rate");
     }
-    if (o->vs_floor && o->role != ROLE_LOCAL && o->area_fd == NO_FD) {
+    if (o->vs != VS_NONE && o->role != ROLE_LOCAL) {
         return say(EXIT_USAGE,
-                   "--vs floor shares memory between the two sides, which only --local has");
+                   "--vs %s shares memory between the two sides, which only --local has",
+                   vs_name(o->vs));
+    }
+    if (o->vs == VS_RAW && (strcmp(o->fabric, "verbs") != 0 || o->threads > 1 ||
+                            (o->test != TEST_LAT && o->test != TEST_BW))) {
+        return say(EXIT_USAGE, "--vs raw is for --fabric verbs, lat and bw, with one thread");
     }
     if (o->path == PATH_EAGER && o->size_max > eager_limit() && o->role != ROLE_LISTEN) {
         return say(EXIT_USAGE,
@@ -350,11 +380,8 @@ static int take_words(struct options *o, int count, char **words)
 
 enum parsed options_parse(struct options *options, int argc, char **argv)
 {
-    struct options o = {.fabric = "shm",
-                        .threads = 1,
-                        .cpu = {NO_CPU, NO_CPU},
-                        .parent_fd = NO_FD,
-                        .area_fd = NO_FD};
+    struct options o = {
+        .threads = 1, .cpu = {NO_CPU, NO_CPU}, .parent_fd = NO_FD, .area_fd = NO_FD};
     int option;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         if (option == OPT_HELP) {

@@ -9,16 +9,18 @@
 enum test { TEST_NONE, TEST_LAT, TEST_BW, TEST_BIBW, TEST_RATE };
 enum path { PATH_DEFAULT, PATH_EAGER, PATH_COPY, PATH_POINTER, PATH_RMA };
 enum role { ROLE_NONE, ROLE_LOCAL, ROLE_LISTEN, ROLE_CONNECT };
+enum vs { VS_NONE, VS_FLOOR, VS_RAW };
 enum format { FORMAT_TEXT, FORMAT_CSV, FORMAT_JSON };
 
-enum { WINDOW_MAX = 4096, THREADS_MAX = 64, NO_CPU = -1, NO_FD = -1 };
+enum { WINDOW_MAX = 4096, THREADS_MAX = 64, FABRIC_ROOM = 16, NO_CPU = -1, NO_FD = -1 };
 
 struct options {
     enum test test;
     enum role role;
-    const char *url; /* for listen and connect; borrowed from the command line */
-    const char *fabric;
-    enum path path;            /* never PATH_DEFAULT once parsed */
+    const char *url;          /* for listen and connect; borrowed from the command line */
+    char fabric[FABRIC_ROOM]; /* of --fabric, or the one that url names */
+    const char *devices; /* RDMA devices with commas between, or NULL: all; borrowed likewise */
+    enum path path;      /* never PATH_DEFAULT once parsed */
     size_t size_min, size_max; /* bytes */
     uint32_t window;           /* calls in flight a thread; 0: chosen by size, see payload.h */
     uint32_t threads;
@@ -26,7 +28,7 @@ struct options {
     double seconds; /* to measure, where iters is 0 */
     int cpu[2];     /* of the caller and of the server, or NO_CPU */
     bool verify;
-    bool vs_floor;
+    enum vs vs;
     enum format format;
     int parent_fd, area_fd; /* of a process that --local has started, or NO_FD */
 };
@@ -43,12 +45,13 @@ size_t options_next_size(const struct options *options, size_t size);
 
 const char *test_name(enum test test);
 const char *path_name(enum path path);
+const char *vs_name(enum vs vs);
 
 /* The largest payload of --path eager: what an eager message of the default engine holds beside its
  * headers. */
 size_t eager_limit(void);
 
-/* The text of --help. */
-extern const char options_help[];
+/* The text of --help, in two parts. */
+extern const char options_help[], options_method[];
 
 #endif

@@ -32,7 +32,7 @@ static double quantile_us(const struct figures *f, int i)
 /* The slices that the main figures are of. */
 static const struct side *main_side(const struct options *o, const struct result *result)
 {
-    return o->vs_floor && result->near.slices == 0 ? &result->far : &result->near;
+    return o->vs != VS_NONE && result->near.slices == 0 ? &result->far : &result->near;
 }
 
 static bool is_stream(const struct options *o)
@@ -68,9 +68,11 @@ static void text_head(const struct options *o)
     for (int i = 0; i < QUANTILES; i++) {
         printf("%9s us", quantiles[i].text);
     }
-    if (o->vs_floor) {
-        printf("%14s%10s%8s%8s%7s%7s", is_stream(o) ? "Floor MB/s" : "Floor us", "Ratio", "min",
-               "max", "near", "far");
+    if (o->vs != VS_NONE) {
+        const char *floor = is_stream(o) ? "Floor MB/s" : "Floor us";
+        const char *raw = is_stream(o) ? "Raw MB/s" : "Raw us";
+        printf("%14s%10s%8s%8s%7s%7s", o->vs == VS_RAW ? raw : floor, "Ratio", "min", "max", "near",
+               "far");
     }
     printf("\n");
 }
@@ -83,7 +85,7 @@ static void text_side(const struct options *o, const struct result *result, cons
     for (int i = 0; i < QUANTILES; i++) {
         printf("%12.3f", quantile_us(ours, i));
     }
-    if (o->vs_floor) {
+    if (o->vs != VS_NONE) {
         double floor =
             is_stream(o) ? figures_mb_per_s(&side->baseline) : figures_rtt(&side->baseline, 0.5);
         printf("%14.3f%10.3f%8.3f%8.3f%7" PRIu64 "%7" PRIu64, floor, side->ratio.p50,
@@ -97,11 +99,11 @@ static void text_result(const struct options *o, const struct result *result)
     const struct side *side = main_side(o, result);
     printf("%-12zu", result->size);
     text_side(o, result, side);
-    if (o->vs_floor && side != &result->far && result->far.slices > 0) {
+    if (o->vs != VS_NONE && side != &result->far && result->far.slices > 0) {
         printf("# %-10s", "far");
         text_side(o, result, &result->far);
     }
-    if (o->vs_floor && result->near.slices == 0) {
+    if (o->vs != VS_NONE && result->near.slices == 0) {
         printf("# no slice was near: the figures are of far cores\n");
     }
 }
@@ -115,7 +117,7 @@ static void csv_head(const struct options *o)
         printf(",rtt_us_%s", quantiles[i].json);
     }
     printf(",mb_per_s,calls_per_s,verified");
-    if (o->vs_floor) {
+    if (o->vs != VS_NONE) {
         printf(",vs,baseline_rtt_us_p50,baseline_mb_per_s,baseline_calls_per_s,"
                "ratio_p50,ratio_min,ratio_max,slices_near,slices_far");
     }
@@ -133,10 +135,11 @@ static void csv_result(const struct options *o, const struct result *result)
     }
     printf(",%.3f,%.1f,%s", figures_mb_per_s(ours), figures_calls_per_s(ours),
            o->verify ? "true" : "false");
-    if (o->vs_floor) {
-        printf(",floor,%.4f,%.3f,%.1f,%.4f,%.4f,%.4f,%" PRIu64 ",%" PRIu64, figures_rtt(floor, 0.5),
-               figures_mb_per_s(floor), figures_calls_per_s(floor), side->ratio.p50,
-               side->ratio.min, side->ratio.max, result->near.slices, result->far.slices);
+    if (o->vs != VS_NONE) {
+        printf(",%s,%.4f,%.3f,%.1f,%.4f,%.4f,%.4f,%" PRIu64 ",%" PRIu64, vs_name(o->vs),
+               figures_rtt(floor, 0.5), figures_mb_per_s(floor), figures_calls_per_s(floor),
+               side->ratio.p50, side->ratio.min, side->ratio.max, result->near.slices,
+               result->far.slices);
     }
     printf("\n");
 }
@@ -169,8 +172,8 @@ static void json_result(const struct options *o, const struct result *result)
            result->window, side->ours.calls);
     json_figures(&side->ours);
     printf(",\"verified\":%s", o->verify ? "true" : "false");
-    if (o->vs_floor) {
-        printf(",\"vs\":\"floor\",");
+    if (o->vs != VS_NONE) {
+        printf(",\"vs\":\"%s\",", vs_name(o->vs));
         json_comparison(side);
         printf(",\"slices\":{\"near\":%" PRIu64 ",\"far\":%" PRIu64 "},\"far\":",
                result->near.slices, result->far.slices);

@@ -4,7 +4,7 @@
  *   test fabric path size threads window calls
  *   rtt_us{min,p50,p99,p999,max} mb_per_s calls_per_s verified
  *
- * and with --vs floor besides
+ * and with --vs besides
  *
  *   vs baseline{rtt_us,mb_per_s,calls_per_s} ratio{p50,min,max} slices{near,far} far
  *

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 
 #include "perf/common_child.h"
+#include "perf/common_listen.h"
 #include "perf/common_say.h"
 #include "perf/floor.h"
 #include "perf/mirror.h"
+#include "perf/raw.h"
 #include "perf/relax.h"
 #include "perf/service.h"
 #include "perf/setup.h"
@@ -27,7 +29,10 @@ struct server {
     struct wb_engine *engine;
     struct service service;
     struct mirror mirror;
+    struct orders orders;
     struct floor floor;
+    struct raw raw;
+    char url[LISTEN_URL_ROOM]; /* where a child of --local listens */
 };
 
 static void close_server(struct server *server)
@@ -35,11 +40,26 @@ static void close_server(struct server *server)
     mirror_close(&server->mirror);
     wb_engine_destroy(server->engine);
     floor_close(&server->floor);
+    raw_close(&server->raw);
+    orders_close(&server->orders);
+}
+
+/* Where the parent does not care. */
+static int listen_for_parent(const struct options *o, struct server *server)
+{
+    int status = listen_anywhere(server->engine, o->fabric, o->devices, server->url);
+    if (status == WB_ERR_NO_FABRIC && wb_last_error()[0] == '\0') {
+        return say(EXIT_FAILURE,
+                   "cannot listen: no address of this machine belongs to an RDMA device%s%s; give "
+                   "its network interface one, or use --listen and --connect",
+                   o->devices != NULL ? " of " : "", o->devices != NULL ? o->devices : "");
+    }
+    return status == WB_OK ? 0 : say(EXIT_FAILURE, "cannot listen: %s", status_words(status));
 }
 
 static int open_server(const struct options *o, struct server *server)
 {
-    if (o->area_fd != NO_FD && area_open(&server->floor.area, o->area_fd) != 0) {
+    if (o->area_fd != NO_FD && area_open(&server->orders.area, o->area_fd) != 0) {
         return EXIT_FAILURE;
     }
     if (setup_side(o, 1, &server->engine) != 0) {
@@ -51,6 +71,9 @@ static int open_server(const struct options *o, struct server *server)
     }
     if (status != WB_OK) {
         return say(EXIT_FAILURE, "cannot register the actions: %s", status_words(status));
+    }
+    if (o->parent_fd != NO_FD) {
+        return listen_for_parent(o, server);
     }
     status = wb_listen(server->engine, o->url);
     return status == WB_OK ? 0 : say(EXIT_FAILURE, "cannot listen: %s", status_words(status));
@@ -65,20 +88,32 @@ static void serve_alone(struct server *server)
     }
 }
 
-/* Serves the parent: polls the engine, and the orders of --vs floor. Idle turns are rare enough to
- * look for the parent. */
+/* Obeys an order of --vs, if there is a new one. */
+static void obey(struct server *server)
+{
+    uint32_t order = server->orders.area.head != NULL ? orders_take(&server->orders) : 0;
+    if (order == 0) {
+        return;
+    }
+    if (orders_is_raw(order)) {
+        raw_obey(&server->raw, order);
+    } else {
+        floor_obey(&server->floor, order);
+    }
+}
+
+/* Serves the parent: polls the engine, and the orders of --vs. Idle turns are rare enough to look
+ * for the parent. */
 static void serve_parent(struct server *server, int link)
 {
-    uint32_t idle = 0;
+    struct relax idle = {0};
     while (!ended) {
-        if (server->floor.area.head != NULL) {
-            floor_serve(&server->floor);
-        }
+        obey(server);
         bool busy = wb_progress(server->engine) > 0;
         busy = mirror_step(&server->mirror, server->engine) || busy;
         if (busy) {
-            idle = 0;
-        } else if (relax(++idle) && parent_is_gone(link)) {
+            idle = (struct relax){0};
+        } else if (relax(&idle) && parent_is_gone(link)) {
             return;
         }
     }
@@ -94,10 +129,12 @@ int server_run(const struct options *options)
     if (server == NULL) {
         return say(EXIT_FAILURE, "no memory");
     }
-    server->floor = FLOOR_NONE;
+    server->orders = ORDERS_NONE;
+    server->floor.orders = &server->orders;
+    server->raw.orders = &server->orders;
     int wrong = open_server(options, server);
     if (wrong == 0 && options->parent_fd != NO_FD) {
-        parent_tell_ready(options->parent_fd);
+        parent_tell_ready(options->parent_fd, server->url);
         serve_parent(server, options->parent_fd);
     } else if (wrong == 0) {
         printf("# listening at %s; Ctrl-C ends it\n", options->url);

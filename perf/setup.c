@@ -50,6 +50,7 @@ static int create_engine(const struct options *o, uint64_t spin_us, struct wb_en
     config.max_calls = (uint32_t)smaller(CALLS_MAX, larger(config.max_calls, open + SPARE_CALLS));
     config.credits = (uint32_t)smaller(CREDITS_MAX, larger(config.credits, open));
     config.spin_us = larger(config.spin_us, spin_us);
+    config.verbs.devices = o->devices;
     int status = wb_engine_create(&config, engine);
     return status == WB_OK ? 0
                            : say(EXIT_FAILURE, "cannot create an engine: %s", status_words(status));

@@ -34,8 +34,9 @@ static void meet(struct team *team)
         atomic_store(&team->round, round + 1);
         return;
     }
-    for (uint32_t turn = 1; atomic_load(&team->round) == round; turn++) {
-        relax(turn);
+    struct relax wait = {0};
+    while (atomic_load(&team->round) == round) {
+        relax(&wait);
     }
 }
 

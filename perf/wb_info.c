@@ -16,31 +16,60 @@ static const char help[] =
     "be used.\n"
     "\n"
     "  wb_info [--format text|json]\n"
+    "  wb_info --check URL [--device NAMES] [--format text|json]\n"
     "\n"
     "Prints the versions of the library and of the wire, each fabric and its limits, the\n"
     "limits of this process that matter, the machine as hwloc sees it, and the configuration\n"
-    "of an engine that is given none. JSON is one object.\n"
-    "Exit status: 0; 1 if something failed; 2 for wrong usage.\n";
+    "of an engine that is given none. JSON is one object; an RDMA device in it is a list of\n"
+    "lines, named \"device NAME\".\n"
+    "\n"
+    "  --check URL     says before the first transfer what will go wrong with shm://NAME or\n"
+    "                  verbs://HOST:PORT, where somebody should listen: a line for each\n"
+    "                  finding, which begins with ok, doubt (works, and may disappoint) or\n"
+    "                  BAD. JSON is one object: url, findings{verdict,text}, bad\n"
+    "  --device NAMES  RDMA devices to check with, with commas between (all)\n"
+    "  --format F      text (default), or json\n"
+    "  --help          this text\n"
+    "\n"
+    "Exit status: 0; 1 if something failed or is BAD; 2 for wrong usage.\n";
+
+struct arguments {
+    bool json;
+    const char *url, *devices;
+};
 
 /* Reads the command line. Returns 0 to go on, EXIT_USAGE with a line said, or -1 after --help. */
-static int parse(int argc, char **argv, bool *json)
+static int parse(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {{"format", required_argument, NULL, 'f'},
+                                            {"check", required_argument, NULL, 'c'},
+                                            {"device", required_argument, NULL, 'd'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 'h') {
+        switch (option) {
+        case 'h':
             fputs(help, stdout);
             return -1;
-        }
-        if (option != 'f') {
+        case 'c':
+            arguments->url = optarg;
+            break;
+        case 'd':
+            arguments->devices = optarg;
+            break;
+        case 'f':
+            arguments->json = strcmp(optarg, "json") == 0;
+            if (!arguments->json && strcmp(optarg, "text") != 0) {
+                return say(EXIT_USAGE, "--format %s: not one of text, json", optarg);
+            }
+            break;
+        default:
             return EXIT_USAGE;
         }
-        *json = strcmp(optarg, "json") == 0;
-        if (!*json && strcmp(optarg, "text") != 0) {
-            return say(EXIT_USAGE, "--format %s: not one of text, json", optarg);
-        }
+    }
+    if (arguments->devices != NULL && arguments->url == NULL) {
+        return say(EXIT_USAGE, "--device is for --check");
     }
     return optind == argc ? 0 : say(EXIT_USAGE, "%s: wb_info takes options only", argv[optind]);
 }
@@ -56,7 +85,7 @@ static void print_versions(struct printer *printer)
 
 static void print_fabrics(struct printer *printer)
 {
-    struct wb_fabric_info info;
+    struct wb_fabric_info info = {0};
     print_begin(printer, "fabrics");
     for (unsigned i = 0; wb_fabric_info(i, &info) == WB_OK; i++) {
         print_begin(printer, info.scheme);
@@ -95,12 +124,51 @@ static int config_text(char *text, size_t size)
     return wb_engine_config_text(&config, text, size);
 }
 
+static void print_finding(void *context, enum wb_verdict verdict, const char *line)
+{
+    static const char *const words[] = {"ok", "doubt", "BAD"};
+    struct printer *printer = context;
+    if (!printer->json) {
+        printf("%-5s %s\n", words[verdict], line);
+        fflush(stdout); /* the next finding may take seconds */
+        return;
+    }
+    print_begin(printer, NULL);
+    print_value(printer, "verdict", words[verdict]);
+    print_value(printer, "text", line);
+    print_end(printer);
+}
+
+/* Returns the exit status. */
+static int check(struct printer *printer, const struct arguments *arguments)
+{
+    struct wb_engine_config config;
+    wb_engine_config_default(&config);
+    config.verbs.devices = arguments->devices;
+    if (!printer->json) {
+        return wb_check(&config, arguments->url, print_finding, printer) == 0 ? EXIT_SUCCESS
+                                                                              : EXIT_FAILURE;
+    }
+    print_begin(printer, NULL);
+    print_value(printer, "url", arguments->url);
+    print_list_begin(printer, "findings");
+    int bad = wb_check(&config, arguments->url, print_finding, printer);
+    print_list_end(printer);
+    print_valuef(printer, "bad", "%d", bad);
+    print_end(printer);
+    return bad == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
-    struct printer printer = {0};
-    int wrong = parse(argc, argv, &printer.json);
+    struct arguments arguments = {0};
+    int wrong = parse(argc, argv, &arguments);
     if (wrong != 0) {
         return wrong < 0 ? finish_output(EXIT_SUCCESS) : wrong;
+    }
+    struct printer printer = {.json = arguments.json};
+    if (arguments.url != NULL) {
+        return finish_output(check(&printer, &arguments));
     }
     print_begin(&printer, NULL);
     print_versions(&printer);

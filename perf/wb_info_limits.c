@@ -29,11 +29,10 @@ static void print_memlock(struct printer *printer)
     print_limit(printer, "memlock", limit.rlim_cur, "bytes");
     print_limit(printer, "memlock_hard", limit.rlim_max, "bytes");
     if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < config.budget_bytes) {
-        print_valuef(
-            printer, "memlock_hint",
-            "shm pins nothing and needs none of it; verbs will pin up to the budget of %" PRIu64
-            " bytes: raise it with `ulimit -l` or LimitMEMLOCK=",
-            config.budget_bytes);
+        print_valuef(printer, "memlock_hint",
+                     "shm pins nothing; verbs pins what is used, up to the budget of %" PRIu64
+                     " bytes: raise it with `ulimit -l` or LimitMEMLOCK=",
+                     config.budget_bytes);
     }
 }
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { INDENT = 2, NAME_WIDTH = 24 };
+enum { INDENT = 2, NAME_WIDTH = 24, LINE_ROOM = 256 };
 
 static void json_string(const char *text)
 {
@@ -75,19 +75,87 @@ void print_valuef(struct printer *printer, const char *name, const char *format,
     print_value(printer, name, value);
 }
 
+void print_list_begin(struct printer *printer, const char *name)
+{
+    if (printer->json) {
+        json_entry(printer, name);
+        putchar('[');
+    }
+    printer->depth++;
+    printer->filled = false;
+}
+
+void print_list_end(struct printer *printer)
+{
+    printer->depth--;
+    printer->filled = true;
+    if (printer->json) {
+        putchar(']');
+    }
+}
+
+void print_item(struct printer *printer, const char *text)
+{
+    if (printer->json) {
+        json_entry(printer, NULL);
+        json_string(text);
+    } else {
+        printf("%*s%s\n", (printer->depth - 1) * INDENT, "", text);
+    }
+}
+
+/* Cuts the line's first word, or `words` first words, off; returns the rest. */
+static char *cut(char *line, int words)
+{
+    char *at = line;
+    while (words-- > 0) {
+        at += strcspn(at, " ");
+        if (*at == '\0') {
+            return at;
+        }
+        at += words > 0 ? strspn(at, " ") : 0;
+    }
+    *at++ = '\0';
+    return at + strspn(at, " ");
+}
+
+static size_t take_line(const char *lines, char *line, size_t size)
+{
+    size_t length = strcspn(lines, "\n");
+    snprintf(line, size, "%.*s", (int)length, lines);
+    return length + (lines[length] == '\n');
+}
+
+/* Prints a line with the indented ones that follow, and returns what is behind them. */
+static const char *print_family(struct printer *printer, char *head, const char *lines)
+{
+    char line[LINE_ROOM];
+    char *value = cut(head, 2);
+    if (!printer->json) {
+        print_value(printer, head, value);
+    }
+    print_list_begin(printer, head);
+    if (printer->json) {
+        print_item(printer, value);
+    }
+    while (*lines == ' ') {
+        lines += take_line(lines, line, sizeof line);
+        print_item(printer, line + strspn(line, " "));
+    }
+    print_list_end(printer);
+    return lines;
+}
+
 void print_lines(struct printer *printer, const char *lines)
 {
     while (*lines != '\0') {
-        size_t length = strcspn(lines, "\n");
-        char line[256];
-        snprintf(line, sizeof line, "%.*s", (int)length, lines);
-        char *value = line + strcspn(line, " ");
-        if (*value != '\0') {
-            *value++ = '\0';
+        char line[LINE_ROOM];
+        lines += take_line(lines, line, sizeof line);
+        if (*lines == ' ') {
+            lines = print_family(printer, line, lines);
+        } else if (line[0] != '\0') {
+            char *value = cut(line, 1);
+            print_value(printer, line, value);
         }
-        if (line[0] != '\0') {
-            print_value(printer, line, value + strspn(value, " "));
-        }
-        lines += length + (lines[length] == '\n');
     }
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "perf/common_child.h"
+#include "perf/common_listen.h"
 #include "perf/common_resources.h"
 #include "perf/common_say.h"
 #include "perf/measure.h"
@@ -14,20 +15,23 @@
 #include "perf/server.h"
 #include "perf/setup.h"
 
-enum { READY_MS = 20000, CONNECT_US = 5000000, NUMBER_ROOM = 48, URL_ROOM = 96 };
+enum { READY_MS = 20000, CONNECT_US = 5000000, NUMBER_ROOM = 48 };
 
 /* What the client has besides the session's parts; zeroed parts are fine to close. */
 struct client {
     struct child child;
+    struct orders orders;
     struct floor floor;
+    struct raw raw;
     struct service service;
     struct session session;
     struct result result;
-    char url[URL_ROOM];
+    struct wb_fabric_info fabric;
+    char url[LISTEN_URL_ROOM]; /* of the server that --local has started */
 };
 
-/* The shared area holds the largest burst of the baseline, once for each side. */
-static size_t area_bytes(const struct options *o)
+/* The largest burst of the baseline. */
+static size_t baseline_bytes(const struct options *o)
 {
     size_t most = 0;
     for (size_t size = o->size_min; size > 0; size = options_next_size(o, size)) {
@@ -42,8 +46,8 @@ static size_t area_bytes(const struct options *o)
 static int check_memory(const struct options *o)
 {
     uint64_t sides = o->role == ROLE_LOCAL ? 2 : 1;
-    uint64_t needed =
-        sides * memory_needed(o) + (o->vs_floor ? 2 * area_bytes(o) + sides * o->size_max : 0);
+    uint64_t needed = sides * memory_needed(o) +
+                      (o->vs != VS_NONE ? 2 * baseline_bytes(o) + sides * o->size_max : 0);
     if (needed <= memory_available()) {
         return 0;
     }
@@ -53,30 +57,59 @@ static int check_memory(const struct options *o)
                o->size_max, needed >> 20, memory_available() >> 20);
 }
 
-/* Starts this program as the other side, and waits until it listens at client->url. */
+/* Starts this program as the other side, which finds itself an address, and waits until it listens
+ * at client->url. */
 static int start_server(const struct options *o, struct client *client)
 {
     char sizes[NUMBER_ROOM], window[NUMBER_ROOM], threads[NUMBER_ROOM], cpus[NUMBER_ROOM],
-        area[NUMBER_ROOM];
+        area[NUMBER_ROOM], anywhere[NUMBER_ROOM];
+    snprintf(anywhere, sizeof anywhere, "--listen=%s://", o->fabric);
     snprintf(sizes, sizeof sizes, "--size=%zu:%zu", o->size_min, o->size_max);
     snprintf(window, sizeof window, "--window=%u", o->window);
     snprintf(threads, sizeof threads, "--threads=%u", o->threads);
     snprintf(cpus, sizeof cpus, "--cpu=%d,%d", o->cpu[0], o->cpu[1]);
-    snprintf(area, sizeof area, "--area=%d", client->floor.area.fd);
-    const char *words[12] = {"wb_perf", test_name(o->test), "--listen", client->url, sizes,
-                             threads};
-    size_t count = 6;
+    snprintf(area, sizeof area, "--area=%d", client->orders.area.fd);
+    const char *words[12] = {"wb_perf", test_name(o->test), anywhere, sizes, threads};
+    size_t count = 5;
     if (o->window > 0) {
         words[count++] = window;
     }
     if (o->cpu[0] != NO_CPU) {
         words[count++] = cpus;
     }
-    if (o->vs_floor) {
+    if (o->vs != VS_NONE) {
         words[count++] = area;
     }
-    int status = child_start(&client->child, words, client->floor.area.fd);
-    return status == 0 ? child_await_ready(&client->child, READY_MS) : status;
+    if (o->devices != NULL) {
+        words[count++] = "--device";
+        words[count++] = o->devices;
+    }
+    int status = child_start(&client->child, words, client->orders.area.fd);
+    return status == 0
+               ? child_await_ready(&client->child, READY_MS, client->url, sizeof client->url)
+               : status;
+}
+
+/* What is said at once, rather than by the other side. */
+static int check_fabric(const struct options *o, struct client *client)
+{
+    return fabric_usable(o->fabric, &client->fabric)
+               ? 0
+               : say(EXIT_FAILURE, "--fabric %s cannot be used: %s", o->fabric,
+                     client->fabric.why_not);
+}
+
+static int open_orders(const struct options *o, struct client *client)
+{
+    client->orders.server = &client->child;
+    return area_create(&client->orders.area, o->vs == VS_FLOOR ? baseline_bytes(o) : 1);
+}
+
+static int open_raw(const struct options *o, struct client *client)
+{
+    bool pings = o->test == TEST_LAT;
+    return raw_open(&client->raw, client->url, pings ? 2 * o->size_max : baseline_bytes(o),
+                    pings ? o->size_max : 0);
 }
 
 /* Connects; says why not. */
@@ -99,20 +132,16 @@ static int connect_client(struct client *client, const char *url)
 static int open_client(const struct options *o, struct client *client)
 {
     const char *url = o->url;
-    if (o->vs_floor) {
-        if (area_create(&client->floor.area, area_bytes(o)) != 0) {
-            return EXIT_FAILURE;
-        }
-        client->floor.server = &client->child;
-        client->session.floor = &client->floor;
+    if (o->vs != VS_NONE && open_orders(o, client) != 0) {
+        return EXIT_FAILURE;
     }
     if (o->role == ROLE_LOCAL) {
-        snprintf(client->url, sizeof client->url, "%s://wb_perf.%ld", o->fabric, (long)getpid());
-        url = client->url;
-        int wrong = start_server(o, client);
+        int wrong = check_fabric(o, client);
+        wrong = wrong == 0 ? start_server(o, client) : wrong;
         if (wrong != 0) {
             return wrong;
         }
+        url = client->url;
     }
     if (setup_side(o, 0, &client->session.engine) != 0) {
         return EXIT_FAILURE;
@@ -121,7 +150,8 @@ static int open_client(const struct options *o, struct client *client)
     if (status != WB_OK) {
         return say(EXIT_FAILURE, "cannot register the actions: %s", status_words(status));
     }
-    return connect_client(client, url);
+    int wrong = connect_client(client, url);
+    return wrong == 0 && o->vs == VS_RAW ? open_raw(o, client) : wrong;
 }
 
 /* Returns the server's exit status: 0 where there is none. */
@@ -130,6 +160,8 @@ static int close_client(struct client *client)
     wb_peer_close(client->session.peer);
     wb_engine_destroy(client->session.engine);
     floor_close(&client->floor);
+    raw_close(&client->raw);
+    orders_close(&client->orders);
     return child_stop(&client->child);
 }
 
@@ -140,7 +172,10 @@ static int run_client(const struct options *o)
         return say(EXIT_FAILURE, "no memory");
     }
     client->child = CHILD_NONE;
-    client->floor = FLOOR_NONE;
+    client->orders = ORDERS_NONE;
+    client->floor.orders = client->raw.orders = &client->orders;
+    client->session.floor = &client->floor;
+    client->session.raw = &client->raw;
     client->session.options = o;
     client->session.service = &client->service;
     int wrong = open_client(o, client);
@@ -164,6 +199,7 @@ int main(int argc, char **argv)
     switch (options_parse(&options, argc, argv)) {
     case PARSED_HELP:
         fputs(options_help, stdout);
+        fputs(options_method, stdout);
         return finish_output(EXIT_SUCCESS);
     case PARSED_WRONG:
         return EXIT_USAGE;
