@@ -18,6 +18,11 @@ static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 
                                                  .spin_us = 50,
                                                  .liveness_us = 1000000};
 
+static uint32_t or_default(uint32_t told, uint32_t normal)
+{
+    return told != 0 ? told : normal;
+}
+
 void wb_engine_config_default(struct wb_engine_config *config)
 {
     *config = defaults;
@@ -38,7 +43,8 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         c->max_calls, c->credits, c->max_peers, c->call_timeout_us, c->connect_timeout_us,
         c->spin_us, c->liveness_us, c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
-        c->verbs.ack_timeout, c->verbs.retries);
+        or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
+        or_default(c->verbs.retries, WBI_RETRIES));
 }
 
 static int check_range(const char *name, uint64_t value, uint64_t low, uint64_t high)
@@ -67,8 +73,8 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"call_timeout_us", c->call_timeout_us, 1, UINT64_MAX},
         {"connect_timeout_us", c->connect_timeout_us, 1, UINT64_MAX / 2},
         {"liveness_us", c->liveness_us, 10000, UINT64_MAX / 2},
-        {"verbs.ack_timeout", c->verbs.ack_timeout == 0 ? 16 : c->verbs.ack_timeout, 8, 20},
-        {"verbs.retries", c->verbs.retries == 0 ? 6 : c->verbs.retries, 1, 6},
+        {"verbs.ack_timeout", or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT), 8, 20},
+        {"verbs.retries", or_default(c->verbs.retries, WBI_RETRIES), 1, 6},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         int status = check_range(ranges[i].name, ranges[i].value, ranges[i].low, ranges[i].high);

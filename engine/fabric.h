@@ -72,8 +72,11 @@ struct wbi_lane_config {
 };
 
 enum {
-    WBI_CREDITS_KEPT = 4,  /* that every peer gets, whatever the others have */
-    WBI_SHARED_GRANTS = 16 /* full grants of credits that the shared ones make */
+    WBI_CREDITS_KEPT = 4,   /* that every peer gets, whatever the others have */
+    WBI_SHARED_GRANTS = 16, /* full grants of credits that the shared ones make */
+    WBI_ACK_TIMEOUT = 16,   /* of verbs, where none is told: 268 ms: a switch that converges, a host
+                               that stalls */
+    WBI_RETRIES = 6
 };
 
 /* Receive slots of a lane: one for the reply of each call, one for each credit, and those that the

@@ -9,8 +9,6 @@
 #include "engine/verbs/queues.h"
 
 enum {
-    DEFAULT_ACK_TIMEOUT = 16, /* 268 ms: a switch that converges, a host that stalls */
-    DEFAULT_RETRIES = 6,
     READ_BYTES = 1 << 20, /* a READ at most: several pipeline, and a deadline is seen between two */
 };
 
@@ -33,9 +31,8 @@ static int choose_mtu(uint32_t bytes, enum ibv_mtu *mtu)
 static int choose(const struct wb_verbs_config *config, struct wbi_verbs_choice *choice)
 {
     *choice = (struct wbi_verbs_choice){
-        .ack_timeout =
-            (uint8_t)(config->ack_timeout != 0 ? config->ack_timeout : DEFAULT_ACK_TIMEOUT),
-        .retries = (uint8_t)(config->retries != 0 ? config->retries : DEFAULT_RETRIES)};
+        .ack_timeout = (uint8_t)(config->ack_timeout != 0 ? config->ack_timeout : WBI_ACK_TIMEOUT),
+        .retries = (uint8_t)(config->retries != 0 ? config->retries : WBI_RETRIES)};
     if (config->source != NULL) {
         choice->has_source = true;
         if (!wbi_verbs_numeric(config->source, 0, &choice->source)) {

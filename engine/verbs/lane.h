@@ -21,11 +21,6 @@
 
 enum { WBI_VERBS_REASON_BYTES = 300 };
 
-struct wbi_verbs_listener {
-    struct rdma_cm_id *id;
-    struct wbi_verbs_listener *next;
-};
-
 /* LOOKUP -> DIALLING -> OPEN -> LOST, or accepted: OPEN -> LOST. A doomed channel (doom != WB_OK)
  * has an end that is known and not yet told: what it has received comes first. */
 enum wbi_verbs_state { WBI_VERBS_LOOKUP, WBI_VERBS_DIALLING, WBI_VERBS_OPEN, WBI_VERBS_LOST };
@@ -94,6 +89,7 @@ struct wbi_fabric_lane {
 
     struct rdma_event_channel *cm;
     struct wbi_verbs_listener *listeners;
+    uint64_t renew_at;                /* microseconds: when listeners are made anew; 0: not */
     struct wbi_verbs_lookup *orphans; /* of channels that were closed while the resolver worked */
     uint64_t linger_left, lingered; /* microseconds: what closes may wait; when that was reckoned */
     int epoll, event;
@@ -145,11 +141,20 @@ void wbi_verbs_doom_device(struct wbi_fabric_lane *lane, const struct wbi_verbs_
 /* Takes what a device says of its queue pairs and ports. Returns the number of things done. */
 int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_device *device);
 
-/* ---- rendezvous.c: listening and the passive side ---- */
+/* ---- listener.c ---- */
 
 int wbi_verbs_listen(struct wbi_fabric_lane *lane, const char *address);
 void wbi_verbs_listeners_close(struct wbi_fabric_lane *lane);
 bool wbi_verbs_is_listener(const struct wbi_fabric_lane *lane, const struct rdma_cm_id *id);
+
+/* A port went down; something came back: listeners are made anew a little later, from
+ * lane->renew_at on, by _renew. */
+void wbi_verbs_listeners_shake(struct wbi_fabric_lane *lane);
+void wbi_verbs_listeners_settle(struct wbi_fabric_lane *lane);
+void wbi_verbs_listeners_renew(struct wbi_fabric_lane *lane);
+
+/* ---- rendezvous.c: the passive side ---- */
+
 int wbi_verbs_accept(struct wbi_request *request, const void *hello, size_t hello_len,
                      void *channel_owner, struct wbi_channel **out);
 void wbi_verbs_reject(struct wbi_request *request, const void *hello, size_t hello_len);
