@@ -59,8 +59,9 @@ static uint64_t active_message_bytes(struct wbi_verbs_device *device)
 
 static int learn(struct wbi_verbs_device *device)
 {
-    if (ibv_query_device(device->context, &device->attr) != 0) {
-        return wbi_error(WB_ERR_SYSTEM, "%s: ibv_query_device: %s", device->name, strerror(errno));
+    int error = ibv_query_device(device->context, &device->attr);
+    if (error != 0) {
+        return wbi_error(WB_ERR_SYSTEM, "%s: ibv_query_device: %s", device->name, strerror(error));
     }
     const struct ibv_device_attr *attr = &device->attr;
     device->max_message_bytes = active_message_bytes(device);

@@ -57,9 +57,11 @@ static int register_slots(struct wbi_verbs_queues *queues)
     struct ibv_pd *pd = queues->device->pd;
     queues->receive_mr = ibv_reg_mr(pd, lane->slots.base, lane->slots.stride * lane->slots.count,
                                     IBV_ACCESS_LOCAL_WRITE);
-    queues->send_mr = ibv_reg_mr(pd, lane->send_slots.base, lane->send_slots.mapped_bytes,
-                                 IBV_ACCESS_LOCAL_WRITE);
-    if (queues->receive_mr != NULL && queues->send_mr != NULL) {
+    if (queues->receive_mr != NULL) {
+        queues->send_mr = ibv_reg_mr(pd, lane->send_slots.base, lane->send_slots.mapped_bytes,
+                                     IBV_ACCESS_LOCAL_WRITE);
+    }
+    if (queues->send_mr != NULL) {
         return WB_OK;
     }
     return wbi_error(WB_ERR_NO_MEMORY, "%s: the message slots (%zu bytes) cannot be registered: %s",
