@@ -408,12 +408,12 @@ static bool send_in_place(struct wbi_outgoing *out)
         sent(out);
         return true;
     }
-    int moved = move_to_parcel(out);
-    if (moved != WB_OK || status != WB_AGAIN) {
-        lose(out, moved != WB_OK ? moved : status);
-        return false;
+    status = status == WB_AGAIN ? move_to_parcel(out) : status;
+    if (status == WB_OK) {
+        enqueue(out);
+    } else {
+        lose(out, status);
     }
-    enqueue(out);
     return false;
 }
 

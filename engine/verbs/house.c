@@ -60,14 +60,7 @@ int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_devic
         case IBV_EVENT_DEVICE_FATAL:
             wbi_verbs_doom_device(lane, device, wbi_verbs_device_words(event.event_type));
             break;
-        case IBV_EVENT_PORT_ERR: /* retries decide what becomes of channels */
-            wbi_verbs_listeners_shake(lane);
-            break;
-        case IBV_EVENT_PORT_ACTIVE:
-        case IBV_EVENT_GID_CHANGE:
-            wbi_verbs_listeners_settle(lane);
-            break;
-        default:
+        default: /* ports that go and come: retries decide */
             break;
         }
         ibv_ack_async_event(&event);
@@ -152,9 +145,6 @@ int wbi_verbs_keep_house(struct wbi_fabric_lane *lane)
         done += take_event(lane, events[i].data.u32);
     }
     tend_channels(lane);
-    if (lane->renew_at != 0 && lane->now >= lane->renew_at) {
-        wbi_verbs_listeners_renew(lane);
-    }
     if (lane->orphans != NULL) {
         wbi_verbs_orphans_reap(&lane->orphans, false);
     }

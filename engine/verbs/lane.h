@@ -89,7 +89,6 @@ struct wbi_fabric_lane {
 
     struct rdma_event_channel *cm;
     struct wbi_verbs_listener *listeners;
-    uint64_t renew_at;                /* microseconds: when listeners are made anew; 0: not */
     struct wbi_verbs_lookup *orphans; /* of channels that were closed while the resolver worked */
     uint64_t linger_left, lingered; /* microseconds: what closes may wait; when that was reckoned */
     int epoll, event;
@@ -146,12 +145,6 @@ int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_devic
 int wbi_verbs_listen(struct wbi_fabric_lane *lane, const char *address);
 void wbi_verbs_listeners_close(struct wbi_fabric_lane *lane);
 bool wbi_verbs_is_listener(const struct wbi_fabric_lane *lane, const struct rdma_cm_id *id);
-
-/* A port went down; something came back: listeners are made anew a little later, from
- * lane->renew_at on, by _renew. */
-void wbi_verbs_listeners_shake(struct wbi_fabric_lane *lane);
-void wbi_verbs_listeners_settle(struct wbi_fabric_lane *lane);
-void wbi_verbs_listeners_renew(struct wbi_fabric_lane *lane);
 
 /* ---- rendezvous.c: the passive side ---- */
 

@@ -1,24 +1,15 @@
-/* Listening. A listener whose port went down and came back hears nothing any more, since it holds
- * on to the GID that went: it is made anew then. */
+/* Listening. (The passive side of a connection: rendezvous.c.) */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/clock.h"
 #include "engine/verbs/lane.h"
 
-enum {
-    SETTLE_US = 200000, /* addresses come back some time after their port */
-    RETRY_US = 1000000,
-    BACKLOG = 128
-};
+enum { BACKLOG = 128 };
 
 struct wbi_verbs_listener {
-    struct rdma_cm_id *id; /* NULL: it could not be made anew yet */
-    struct sockaddr_storage where;
-    bool shaken; /* its port was down */
+    struct rdma_cm_id *id;
     struct wbi_verbs_listener *next;
-    char address[]; /* as it was given */
 };
 
 static int say_why(const char *address)
@@ -54,39 +45,27 @@ static int prepare(struct wbi_fabric_lane *lane, const struct rdma_cm_id *id, co
     return number >= 0 ? wbi_verbs_queues_open(lane, (unsigned)number) : WB_OK;
 }
 
-/* Makes listener->id; NULL where that fails. */
-static int begin(struct wbi_fabric_lane *lane, struct wbi_verbs_listener *listener)
-{
-    int on = 1;
-    if (rdma_create_id(lane->cm, &listener->id, NULL, RDMA_PS_TCP) != 0) {
-        listener->id = NULL;
-        return say_why(listener->address);
-    }
-    /* a port that only connections of a former process hold is free; one with a listener is not */
-    rdma_set_option(listener->id, RDMA_OPTION_ID, RDMA_OPTION_ID_REUSEADDR, &on, sizeof on);
-    int status = rdma_bind_addr(listener->id, (struct sockaddr *)&listener->where) == 0 &&
-                         rdma_listen(listener->id, BACKLOG) == 0
-                     ? prepare(lane, listener->id, listener->address)
-                     : say_why(listener->address);
-    if (status != WB_OK) {
-        rdma_destroy_id(listener->id);
-        listener->id = NULL;
-    }
-    return status;
-}
-
-static int listen_at(struct wbi_fabric_lane *lane, const struct sockaddr_storage *where,
+static int listen_at(struct wbi_fabric_lane *lane, struct sockaddr_storage *where,
                      const char *address)
 {
-    size_t len = strlen(address) + 1;
-    struct wbi_verbs_listener *listener = calloc(1, sizeof *listener + len);
+    struct wbi_verbs_listener *listener = calloc(1, sizeof *listener);
+    int on = 1;
     if (listener == NULL) {
         return wbi_error(WB_ERR_NO_MEMORY, "no memory for a listener");
     }
-    memcpy(listener->address, address, len);
-    listener->where = *where;
-    int status = begin(lane, listener);
+    if (rdma_create_id(lane->cm, &listener->id, listener, RDMA_PS_TCP) != 0) {
+        int status = say_why(address);
+        free(listener);
+        return status;
+    }
+    /* a port that only connections of a former process hold is free; one with a listener is not */
+    rdma_set_option(listener->id, RDMA_OPTION_ID, RDMA_OPTION_ID_REUSEADDR, &on, sizeof on);
+    int status = rdma_bind_addr(listener->id, (struct sockaddr *)where) == 0 &&
+                         rdma_listen(listener->id, BACKLOG) == 0
+                     ? prepare(lane, listener->id, address)
+                     : say_why(address);
     if (status != WB_OK) {
+        rdma_destroy_id(listener->id);
         free(listener);
         return status;
     }
@@ -121,9 +100,7 @@ void wbi_verbs_listeners_close(struct wbi_fabric_lane *lane)
     while (lane->listeners != NULL) {
         struct wbi_verbs_listener *listener = lane->listeners;
         lane->listeners = listener->next;
-        if (listener->id != NULL) {
-            rdma_destroy_id(listener->id);
-        }
+        rdma_destroy_id(listener->id);
         free(listener);
     }
 }
@@ -135,37 +112,4 @@ bool wbi_verbs_is_listener(const struct wbi_fabric_lane *lane, const struct rdma
         listener = listener->next;
     }
     return listener != NULL;
-}
-
-/* ---- ports that go and come ---- */
-
-void wbi_verbs_listeners_shake(struct wbi_fabric_lane *lane)
-{
-    for (struct wbi_verbs_listener *listener = lane->listeners; listener != NULL;
-         listener = listener->next) {
-        listener->shaken = true;
-    }
-}
-
-void wbi_verbs_listeners_settle(struct wbi_fabric_lane *lane)
-{
-    lane->renew_at = wbi_now() + SETTLE_US;
-}
-
-void wbi_verbs_listeners_renew(struct wbi_fabric_lane *lane)
-{
-    lane->renew_at = 0;
-    for (struct wbi_verbs_listener *listener = lane->listeners; listener != NULL;
-         listener = listener->next) {
-        if (!listener->shaken) {
-            continue;
-        }
-        if (listener->id != NULL) {
-            rdma_destroy_id(listener->id);
-        }
-        listener->shaken = begin(lane, listener) != WB_OK;
-        if (listener->shaken) {
-            lane->renew_at = wbi_now() + RETRY_US;
-        }
-    }
 }
