@@ -16,7 +16,9 @@
 /* What a program chooses. */
 struct fabric_under_test {
     const char *scheme;
-    bool two_processes; /* servers are processes of their own, that can be killed and stopped */
+    bool two_processes;   /* servers are processes of their own, that can be killed and stopped */
+    bool revokes_at_once; /* takes a chunk from a peer without its help; a silent peer that has one
+                             and gives none back is lost where that cannot be */
     /* Writes the URL of this run's server number `number`; other runs have others. */
     void (*make_url)(char *url, size_t size, unsigned number);
     const char *const

@@ -1,4 +1,5 @@
-/* How much a test does: under sanitizers everything is an order of magnitude slower. */
+/* How much a test does: under sanitizers, and in an emulated machine, everything is an order of
+ * magnitude slower. */
 #ifndef WAYBILL_TESTS_SUPPORT_SCALE_H
 #define WAYBILL_TESTS_SUPPORT_SCALE_H
 
@@ -21,10 +22,13 @@ enum { TEST_UNDER_SANITIZER = 0, TEST_SLOWER = 1 };
 /* gcc's TSan takes five bytes of its own for each byte that was touched. */
 static const uint64_t test_largest_vector = (uint64_t)(TEST_UNDER_SANITIZER ? 64 : 256) << 20;
 
-/* `count` repetitions, or what of them a sanitized run has time for. */
+/* How much slower than on a developer's machine things go here: 1 is none. */
+unsigned test_slower(void);
+
+/* `count` repetitions, or what of them a slow run has time for. */
 static inline unsigned test_scaled(unsigned count)
 {
-    return (count + TEST_SLOWER - 1) / TEST_SLOWER;
+    return (count + test_slower() - 1) / test_slower();
 }
 
 #endif
