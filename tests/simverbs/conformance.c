@@ -1,0 +1,45 @@
+/*
+ * The conformance suite on the simulated device, with threads. All engines are on one host, as the
+ * suite expects, with a device for each server; so what they do to each other goes over a device
+ * and not past it. The first argument names a profile.
+ */
+#include <string.h>
+
+#include "tests/conformance/verbs_url.h"
+#include "tests/conformance/world.h"
+#include "tests/simverbs/world.h"
+
+static void make_url(char *url, size_t size, unsigned number)
+{
+    snprintf(url, size, "verbs://10.0.%u.1:%u", number % TEST_SERVERS, 20000 + number);
+}
+
+static const struct sim_profile *find_profile(const char *name)
+{
+    static const struct sim_profile *const all[] = {&sim_profile_mlx5, &sim_profile_rxe,
+                                                    &sim_profile_aries, &sim_profile_tiny};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(all[i]->name, name) == 0) {
+            return all[i];
+        }
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct fabric_under_test verbs = {
+        .scheme = "verbs", .make_url = make_url, .bad_addresses = test_verbs_bad_addresses};
+    const struct sim_profile *profile = argc > 1 ? find_profile(argv[1]) : NULL;
+    if (profile == NULL) {
+        fprintf(stderr, "usage: %s mlx5|rxe|aries|tiny [case]\n", argv[0]);
+        return 2;
+    }
+    sim_open(&(struct sim_options){.seed = 1, .threads = true});
+    struct sim_host *host = sim_host_add();
+    sim_device_add(host, profile, "10.0.0.1");
+    sim_device_add(host, profile, "10.0.1.1");
+    argv[1] = argv[0];
+    int failed = test_conformance_run(&verbs, argc - 1, argv + 1);
+    return failed != 0 || sim_close() != 0;
+}

@@ -1,0 +1,83 @@
+#include "tests/simverbs/fault.h"
+
+#include "tests/simverbs/model.h"
+
+static bool chance(const char *what, uint32_t rate)
+{
+    struct sim_faults *faults = &sim_world.faults;
+    faults->points++;
+    bool armed = faults->points == faults->armed;
+    if (!armed && (rate == 0 || sim_random_below(1000000) >= rate)) {
+        return false;
+    }
+    if (armed) {
+        faults->hit = what;
+    }
+    faults->happened++;
+    sim_trace(NULL, what, faults->points, 0, 0);
+    return true;
+}
+
+int sim_call_fails(const char *what, const int *errors)
+{
+    unsigned count = 0;
+    if (!chance(what, sim_world.faults.rates.call_fails)) {
+        return 0;
+    }
+    while (errors[count] != 0) {
+        count++;
+    }
+    return errors[sim_random_below(count)];
+}
+
+bool sim_goes_wrong(const char *what, uint32_t rate)
+{
+    return chance(what, rate);
+}
+
+uint64_t sim_lateness_ns(void)
+{
+    uint64_t most = sim_world.faults.rates.late_ns;
+    return 1 + sim_random_below(most != 0 ? most : 1000000);
+}
+
+/* ---- for tests ---- */
+
+uint64_t sim_fault_points(void)
+{
+    sim_enter(0);
+    uint64_t points = sim_world.faults.points;
+    sim_leave();
+    return points;
+}
+
+void sim_fault_arm(uint64_t point)
+{
+    sim_enter(0);
+    sim_world.faults.armed = point;
+    sim_world.faults.hit = NULL;
+    sim_leave();
+}
+
+const char *sim_fault_hit(void)
+{
+    sim_enter(0);
+    const char *hit = sim_world.faults.hit;
+    sim_leave();
+    return hit;
+}
+
+uint64_t sim_faults_happened(void)
+{
+    sim_enter(0);
+    uint64_t happened = sim_world.faults.happened;
+    sim_leave();
+    return happened;
+}
+
+void sim_fault_rates(const struct sim_rates *rates)
+{
+    sim_enter(0);
+    sim_world.faults.rates = *rates;
+    sim_leave();
+}

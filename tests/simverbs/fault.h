@@ -1,0 +1,54 @@
+/*
+ * Faults. Every place where something can fail has a number: the first that a run passes is 1, and
+ * so on; in a deterministic world a scenario passes the same ones each time. A test counts them,
+ * and then fails each in turn; or it sets rates and lets chance decide.
+ */
+#ifndef WAYBILL_TESTS_SIMVERBS_FAULT_H
+#define WAYBILL_TESTS_SIMVERBS_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Chances in a million, at each place of the kind. */
+struct sim_rates {
+    uint32_t call_fails;   /* a function fails with one of its errors */
+    uint32_t work_fails;   /* a work request ends with an error that its queue pair survives not */
+    uint32_t work_late;    /* ... comes late, by late_ns at most */
+    uint32_t packet_lost;  /* and is repeated after the queue pair's timeout */
+    uint32_t answer_lost;  /* the peer has done it, the requester does not know */
+    uint32_t message_late; /* of the connection manager, by late_ns at most */
+    uint32_t message_lost;
+    uint64_t late_ns; /* 0: a millisecond */
+};
+
+struct sim_faults {
+    struct sim_rates rates;
+    uint64_t points, armed; /* passed so far; to fail, 0 is none */
+    const char *hit;        /* what has failed last because it was armed */
+    uint64_t happened;      /* faults of all kinds */
+};
+
+/* How many places were passed since the world was opened. */
+uint64_t sim_fault_points(void);
+
+/* Fails place number `point` (counted from the world's opening); 0: none. */
+void sim_fault_arm(uint64_t point);
+
+/* What failed because it was armed; NULL: not reached. Static. */
+const char *sim_fault_hit(void);
+
+uint64_t sim_faults_happened(void);
+void sim_fault_rates(const struct sim_rates *rates);
+
+/* ---- for the devices, with the lock held ---- */
+
+/* A function that may fail: 0, or one of its errors, which ends with 0. */
+int sim_call_fails(const char *what, const int *errors);
+
+/* Something else that may go wrong: whether it does, at this rate or because it is armed. */
+bool sim_goes_wrong(const char *what, uint32_t rate);
+
+/* By how much what is late comes late. */
+uint64_t sim_lateness_ns(void);
+
+#endif

@@ -1,0 +1,33 @@
+/* Kinds of RDMA device, as far as a program can tell them apart. */
+#ifndef WAYBILL_TESTS_SIMVERBS_PROFILE_H
+#define WAYBILL_TESTS_SIMVERBS_PROFILE_H
+
+#include <infiniband/verbs.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SIM_MAX_SGE = 32 }; /* no profile has more */
+
+struct sim_profile {
+    const char *name; /* of its kind; devices are NAME_0, NAME_1 ... */
+    struct ibv_device_attr attr;
+    uint32_t max_inline;  /* bytes */
+    uint32_t max_message; /* bytes, of a message or a READ */
+    enum ibv_mtu max_mtu, active_mtu;
+    bool tells_last_wqe; /* LAST_WQE_REACHED when a queue pair in ERR holds no receive any more */
+    bool tells_access_error; /* QP_ACCESS_ERR and QP_REQ_ERR at the responder */
+    bool cleans_cq;          /* destroying a queue pair takes its completions out of the CQ */
+    bool retry_7_is_forever; /* retry_cnt 7 never ends */
+};
+
+extern const struct sim_profile sim_profile_mlx5; /* much of everything */
+extern const struct sim_profile sim_profile_rxe;  /* Soft-RoCE of Linux 6.1 */
+
+/* The least of everything but of what a default configuration of the engine needs: deep queues. */
+extern const struct sim_profile sim_profile_tiny;
+
+/* Few registrations and shallow queues, as on Aries. What verbs cannot say of it (no shared receive
+ * queue, READs aligned to 4 bytes) waits for a fabric that can live without. */
+extern const struct sim_profile sim_profile_aries;
+
+#endif

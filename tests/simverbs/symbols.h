@@ -1,0 +1,15 @@
+/* What programs reach inline, through their contexts. These take the lock themselves. */
+#ifndef WAYBILL_TESTS_SIMVERBS_SYMBOLS_H
+#define WAYBILL_TESTS_SIMVERBS_SYMBOLS_H
+
+#include <infiniband/verbs.h>
+
+int sim_symbol_query_port(struct ibv_context *context, uint8_t number, struct ibv_port_attr *attr,
+                          size_t size);
+int sim_symbol_poll_cq(struct ibv_cq *cq, int most, struct ibv_wc *wcs);
+int sim_symbol_req_notify_cq(struct ibv_cq *cq, int solicited_only);
+int sim_symbol_post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad);
+int sim_symbol_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad);
+int sim_symbol_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad);
+
+#endif

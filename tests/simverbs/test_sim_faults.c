@@ -1,0 +1,157 @@
+/*
+ * The fault walk: a scenario that connects, calls with everything in it, and closes passes some
+ * hundred places where something can fail; each fails in turn. And storms: faults of all kinds by
+ * chance. Whatever it was: every call ends, in time and once; nothing is kept, nothing is leaked;
+ * what arrives is right; and afterwards the two can talk to each other as if nothing had been.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "tests/simverbs/scene_calls.h"
+#include "tests/support/pattern.h"
+#include "tests/support/program.h"
+#include "tests/support/scale.h"
+
+static const struct sim_profile *const profiles[] = {&sim_profile_mlx5, &sim_profile_rxe,
+                                                     &sim_profile_aries, &sim_profile_tiny};
+enum { PROFILES = sizeof profiles / sizeof profiles[0] };
+
+static struct sim_pair pair;
+static struct sim_tally tally;
+static char when[200];
+
+static void clear(void)
+{
+    sim_pair_clear(&pair);
+}
+
+/* After all faults: everything works, and everything is quiet. */
+static void assert_recovers(void)
+{
+    struct sim_tally after = {.good = 0};
+    sim_calls_mend(&pair, when, &tally);
+    sim_calls_make(&pair, when, &after); /* what was left on the way may still cost something */
+    sim_calls_mend(&pair, when, &tally);
+    int status = sim_calls_digest(&pair, 7);
+    test_check(status == WB_OK, "%s: does not recover: %s", when, wb_last_error());
+    sim_calls_assert_quiet(&pair, when);
+}
+
+/* ---- the walk ---- */
+
+/* Runs the scenario with one place failing; 0: none. Returns how many places there are. */
+static uint64_t walk(const struct sim_profile *profile, uint64_t fail)
+{
+    snprintf(when, sizeof when, "%s, place %" PRIu64, profile->name, fail);
+    sim_pair_open(&pair, 1, profile);
+    sim_fault_arm(fail);
+    int status = sim_pair_begin(&pair);
+    if (status == WB_OK) {
+        sim_calls_make(&pair, when, &tally);
+    } else {
+        test_check(fail != 0, "%s", wb_last_error());
+    }
+    uint64_t points = sim_fault_points();
+    const char *hit = sim_fault_hit();
+    test_check(fail == 0 || hit != NULL, "%s was not reached", when);
+    snprintf(when, sizeof when, "%s, place %" PRIu64 " (%s)", profile->name, fail, hit);
+    sim_fault_arm(0);
+    assert_recovers();
+    sim_pair_close(&pair);
+    return points;
+}
+
+START_TEST(test_each_place_fails_in_turn)
+{
+    const struct sim_profile *profile = profiles[_i];
+    tally = (struct sim_tally){.good = 0};
+    uint64_t points = walk(profile, 0);
+    ck_assert_uint_eq(walk(profile, 0), points);
+    ck_assert_uint_gt(points, 50);
+    for (uint64_t fail = 1; fail <= points; fail++) {
+        walk(profile, fail);
+    }
+    printf("%s: %" PRIu64 " places; %u calls were well, %u not; %u connections made anew\n",
+           profile->name, points, tally.good, tally.failed, tally.mended);
+    ck_assert_uint_gt(tally.failed, 0);
+}
+END_TEST
+
+/* ---- storms ---- */
+
+/* Some kinds of fault, some times, by what the seed says. */
+static struct sim_rates some_rates(uint64_t *state)
+{
+    uint32_t rates[7];
+    for (unsigned i = 0; i < 7; i++) {
+        uint64_t random = test_pattern_random(state);
+        rates[i] = random % 2 == 0 ? 0 : (uint32_t)(random >> 8) % 20000;
+    }
+    return (struct sim_rates){.call_fails = rates[0],
+                              .work_fails = rates[1],
+                              .work_late = 10 * rates[2],
+                              .packet_lost = rates[3],
+                              .answer_lost = rates[4],
+                              .message_late = 10 * rates[5],
+                              .message_lost = rates[6],
+                              .late_ns = 20000000};
+}
+
+static uint64_t storm(uint64_t seed)
+{
+    uint64_t state = seed;
+    struct sim_rates rates = some_rates(&state), none = {.late_ns = 0};
+    snprintf(when, sizeof when, "seed %" PRIu64, seed);
+    sim_pair_open(&pair, seed, profiles[test_pattern_random(&state) % PROFILES]);
+    for (unsigned round = 0; round < 5; round++) {
+        sim_fault_rates(&none);
+        sim_calls_mend(&pair, when, &tally);
+        sim_fault_rates(&rates);
+        sim_calls_make(&pair, when, &tally);
+        if (test_pattern_random(&state) % 8 == 0) {
+            sim_link_set(pair.server_device, false);
+            sim_pair_settle(&pair, test_pattern_random(&state) % 4000000);
+            sim_link_set(pair.server_device, true);
+            sim_pair_settle(&pair, 3000000);
+        }
+    }
+    sim_fault_rates(&none);
+    sim_pair_settle(&pair, 3000000);
+    assert_recovers();
+    uint64_t hash = sim_trace_hash();
+    sim_pair_close(&pair);
+    return hash;
+}
+
+START_TEST(test_storms)
+{
+    tally = (struct sim_tally){.good = 0};
+    for (uint64_t seed = 1; seed <= test_scaled(400); seed++) {
+        storm(seed);
+    }
+    printf("storms: %u calls were well, %u not; %u connections made anew\n", tally.good,
+           tally.failed, tally.mended);
+    ck_assert_uint_gt(tally.failed, 0);
+}
+END_TEST
+
+START_TEST(test_a_storm_comes_again)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        uint64_t hash = storm(seed);
+        ck_assert_uint_eq(storm(seed), hash);
+    }
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    Suite *suite = suite_create("simverbs: faults");
+    TCase *tcase = tcase_create("faults");
+    tcase_add_checked_fixture(tcase, NULL, clear);
+    tcase_add_loop_test(tcase, test_each_place_fails_in_turn, 0, PROFILES);
+    tcase_add_test(tcase, test_storms);
+    tcase_add_test(tcase, test_a_storm_comes_again);
+    suite_add_tcase(suite, tcase);
+    return test_program_run(suite, argc, argv);
+}

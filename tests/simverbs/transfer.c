@@ -1,0 +1,334 @@
+/*
+ * The responder, and what its answers do at the requester. A request is executed when it arrives,
+ * in order; a READ's bytes are taken when its answer returns, the last moment at which a device may
+ * still take them: what was given back by then is found.
+ */
+#include "tests/simverbs/transfer.h"
+
+#include <string.h>
+
+/* ---- memory ---- */
+
+/* Spans for a list of local ranges; false: one of them is not the device's to touch. */
+static bool local_spans(struct sim_device *device, const struct ibv_pd *pd,
+                        const struct ibv_sge *sges, int count, bool write, struct sim_span *spans)
+{
+    for (int i = 0; i < count; i++) {
+        spans[i] = (struct sim_span){.bytes = sges[i].length};
+        if (sges[i].length > 0) {
+            spans[i].at = sim_mr_local(device, pd, &sges[i], write);
+            if (spans[i].at == NULL) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool gather(struct sim_qp *qp, struct sim_work *work, struct sim_span *spans)
+{
+    if ((work->flags & IBV_SEND_INLINE) != 0) {
+        spans[0] = (struct sim_span){.at = work->in_line, .bytes = work->bytes};
+        return true;
+    }
+    return local_spans(qp->device, qp->ibv.pd, work->sges, work->sge_count, false, spans);
+}
+
+/* ---- the responder ---- */
+
+/* REFUSED: by the responder, which breaks. FAILED: by the requester's own fault. */
+enum answer { DONE, NOT_READY, REFUSED, FAILED };
+
+/* It says so by an event, unless a receive's completion says it. */
+static void complain(struct sim_qp *qp, enum ibv_wc_status status, bool is_message)
+{
+    if (qp->device->profile->tells_access_error && !is_message) {
+        enum ibv_event_type type =
+            status == IBV_WC_REM_ACCESS_ERR ? IBV_EVENT_QP_ACCESS_ERR : IBV_EVENT_QP_REQ_ERR;
+        sim_async(qp->ibv.context,
+                  (struct ibv_async_event){.element.qp = &qp->ibv, .event_type = type});
+    }
+    sim_qp_break(qp);
+}
+
+/* Ends a receive that was taken for a message. */
+static void receive_ends(struct sim_qp *qp, const struct sim_receive *receive,
+                         const struct sim_work *work, enum ibv_wc_status status, uint32_t src_qp)
+{
+    bool immediate = work->opcode == IBV_WR_SEND_WITH_IMM;
+    struct sim_cqe cqe = {.wc = {.wr_id = receive->wr_id,
+                                 .status = status,
+                                 .opcode = IBV_WC_RECV,
+                                 .qp_num = qp->ibv.qp_num,
+                                 .src_qp = src_qp}};
+    if (status == IBV_WC_SUCCESS) {
+        cqe.wc.byte_len = (uint32_t)work->bytes;
+        cqe.wc.wc_flags = immediate ? IBV_WC_WITH_IMM : 0;
+        cqe.wc.imm_data = work->immediate;
+    } else { /* but for the first three, what a failed completion says is not to be relied on */
+        cqe.wc.opcode = (enum ibv_wc_opcode)0x5a;
+        cqe.wc.byte_len = 0x5a5a5a5a;
+    }
+    sim_cq_push((struct sim_cq *)qp->ibv.recv_cq, &cqe, (work->flags & IBV_SEND_SOLICITED) != 0);
+}
+
+static enum answer take_message(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
+                                enum ibv_wc_status *status)
+{
+    struct sim_receive_queue *queue = sim_qp_receives(to);
+    struct sim_span source[SIM_MAX_SGE], target[SIM_MAX_SGE];
+    uint64_t room = 0;
+    if (!gather(from, work, source)) {
+        *status = IBV_WC_LOC_PROT_ERR;
+        return FAILED;
+    }
+    if (queue->count == 0) {
+        return NOT_READY;
+    }
+    struct sim_receive *receive = &queue->ring[queue->first];
+    queue->first = (queue->first + 1) % queue->depth;
+    queue->count--;
+    for (int i = 0; i < receive->sge_count; i++) {
+        room += receive->sges[i].length;
+    }
+    enum ibv_wc_status ours = IBV_WC_SUCCESS;
+    if (work->bytes > room) {
+        ours = IBV_WC_LOC_LEN_ERR;
+        *status = IBV_WC_REM_INV_REQ_ERR;
+    } else if (!local_spans(to->device, to->ibv.pd, receive->sges, receive->sge_count, true,
+                            target)) {
+        ours = IBV_WC_LOC_PROT_ERR;
+        *status = IBV_WC_REM_OP_ERR;
+    } else {
+        sim_spans_copy(target, source, work->bytes);
+    }
+    receive_ends(to, receive, work, ours, from->ibv.qp_num);
+    return ours == IBV_WC_SUCCESS ? DONE : REFUSED;
+}
+
+static enum answer refuse(enum ibv_wc_status what, enum ibv_wc_status *status)
+{
+    *status = what;
+    return REFUSED;
+}
+
+static enum answer take_write(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
+                              enum ibv_wc_status *status)
+{
+    struct sim_span source[SIM_MAX_SGE], target = {.bytes = work->bytes};
+    if ((to->attr.qp_access_flags & IBV_ACCESS_REMOTE_WRITE) == 0) {
+        return refuse(IBV_WC_REM_ACCESS_ERR, status);
+    }
+    if (work->bytes == 0) {
+        return DONE; /* no key is looked at */
+    }
+    if (!gather(from, work, source)) {
+        *status = IBV_WC_LOC_PROT_ERR;
+        return FAILED;
+    }
+    target.at = sim_mr_remote(to->device, to->ibv.pd, work->rkey, work->remote, work->bytes,
+                              IBV_ACCESS_REMOTE_WRITE);
+    if (target.at == NULL) {
+        return refuse(IBV_WC_REM_ACCESS_ERR, status);
+    }
+    sim_spans_copy(&target, source, work->bytes);
+    return DONE;
+}
+
+static enum answer take_read(struct sim_qp *to, const struct sim_work *work,
+                             enum ibv_wc_status *status)
+{
+    if ((to->attr.qp_access_flags & IBV_ACCESS_REMOTE_READ) == 0) {
+        return refuse(IBV_WC_REM_ACCESS_ERR, status);
+    }
+    if (to->reads_in >= to->attr.max_dest_rd_atomic) {
+        return refuse(IBV_WC_REM_INV_REQ_ERR, status);
+    }
+    if (work->bytes > 0 && sim_mr_remote(to->device, to->ibv.pd, work->rkey, work->remote,
+                                         work->bytes, IBV_ACCESS_REMOTE_READ) == NULL) {
+        return refuse(IBV_WC_REM_ACCESS_ERR, status);
+    }
+    return DONE;
+}
+
+static enum answer execute(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
+                           enum ibv_wc_status *status)
+{
+    switch (work->opcode) {
+    case IBV_WR_RDMA_READ:
+        return take_read(to, work, status);
+    case IBV_WR_RDMA_WRITE:
+        return take_write(to, from, work, status);
+    default:
+        return take_message(to, from, work, status);
+    }
+}
+
+/* ---- requests ---- */
+
+/* The queue pair at the other end, if it can be reached and listens to this one. */
+static struct sim_qp *responder_of(const struct sim_qp *from)
+{
+    struct sim_qp *to = sim_qp_find(from->peer, from->attr.dest_qp_num);
+    bool ready = to != NULL && (to->ibv.state == IBV_QPS_RTR || to->ibv.state == IBV_QPS_RTS) &&
+                 to->attr.dest_qp_num == from->ibv.qp_num && to->peer == from->device;
+    return ready && sim_path_is_up(from->device, from->peer) ? to : NULL;
+}
+
+/* Waits of the responder for a receive, in microseconds, by min_rnr_timer; 0 is the longest. */
+static const uint32_t rnr_us[32] = {655360, 10,    20,    30,     40,     60,     80,     120,
+                                    160,    240,   320,   480,    640,    960,    1280,   1920,
+                                    2560,   3840,  5120,  7680,   10240,  15360,  20480,  30720,
+                                    40960,  61440, 81920, 122880, 163840, 245760, 327680, 491520};
+
+static void answer(struct sim_qp *from, const struct sim_event *request, enum ibv_wc_status status,
+                   uint64_t bytes)
+{
+    uint64_t at = sim_now_ns() + sim_way_ns(bytes);
+    if (sim_goes_wrong("late end of work", sim_world.faults.rates.work_late)) {
+        at += sim_lateness_ns();
+    }
+    from->returns_at = at > from->returns_at ? at : from->returns_at;
+    struct sim_event event = *request;
+    event.run = sim_transfer_return;
+    event.status = status;
+    sim_schedule(event, from->returns_at);
+}
+
+/* The responder breaks when its refusal leaves it: answers to earlier requests come first. */
+static void responder_breaks(const struct sim_event *event)
+{
+    struct sim_qp *to = sim_qp_find(event->device, event->qp_num);
+    if (to != NULL) {
+        complain(to, event->status, event->number != 0);
+    }
+}
+
+static void refusal(struct sim_qp *to, struct sim_qp *from, const struct sim_event *request,
+                    enum ibv_wc_status status, bool is_message)
+{
+    to->refusing = true;
+    uint64_t now = sim_now_ns();
+    sim_schedule((struct sim_event){.run = responder_breaks,
+                                    .device = to->device,
+                                    .qp_num = to->ibv.qp_num,
+                                    .number = is_message,
+                                    .status = status},
+                 from->returns_at > now ? from->returns_at : now);
+    answer(from, request, status, 0);
+}
+
+static void not_ready(struct sim_qp *from, const struct sim_qp *to, const struct sim_event *request)
+{
+    sim_trace(from->device, "receiver not ready", from->ibv.qp_num, request->number, 0);
+    if (from->attr.rnr_retry == 7 || from->rnr_tries < from->attr.rnr_retry) {
+        from->rnr_tries++;
+        sim_qp_repeat_after(from, sim_way_ns(0) + rnr_us[to->attr.min_rnr_timer] * 1000ULL);
+    } else {
+        answer(from, request, IBV_WC_RNR_RETRY_EXC_ERR, 0);
+    }
+}
+
+/* Executes a request; false: it is as if it had never come. */
+static bool serve(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
+                  const struct sim_event *request)
+{
+    enum ibv_wc_status status = IBV_WC_SUCCESS;
+    bool is_read = work->opcode == IBV_WR_RDMA_READ, is_write = work->opcode == IBV_WR_RDMA_WRITE;
+    bool repeated = request->number < to->expected;
+    enum answer said = repeated && !is_read ? DONE : execute(to, from, work, &status);
+    sim_trace(from->device, is_read ? "READ arrives" : "message arrives", from->ibv.qp_num,
+              request->number, (uint64_t)said << 8 | (uint64_t)status);
+    if (said == NOT_READY) {
+        not_ready(from, to, request);
+        return true;
+    }
+    if (said == REFUSED) {
+        refusal(to, from, request, status, !is_read && !is_write);
+        return true;
+    }
+    to->expected += repeated ? 0 : 1;
+    if (sim_goes_wrong("lost answer", sim_world.faults.rates.answer_lost)) {
+        return false;
+    }
+    to->reads_in += is_read && said == DONE;
+    answer(from, request, status, is_read ? work->bytes : 0);
+    return true;
+}
+
+void sim_transfer_arrive(const struct sim_event *request)
+{
+    struct sim_qp *from = sim_qp_find(request->device, request->qp_num);
+    if (from == NULL || from->ibv.state != IBV_QPS_RTS || from->epoch != request->epoch) {
+        return;
+    }
+    struct sim_work *work = &from->works[request->number % from->cap.max_send_wr];
+    struct sim_qp *to = responder_of(from);
+    if (to == NULL || to->refusing || request->number > to->expected ||
+        sim_goes_wrong("lost packet", sim_world.faults.rates.packet_lost) ||
+        !serve(to, from, work, request)) {
+        sim_trace(from->device, "lost", from->ibv.qp_num, request->number, 0);
+        sim_qp_lose(from);
+    }
+}
+
+/* ---- answers ---- */
+
+/* Takes a READ's bytes; false: they do not come. */
+static bool land(struct sim_qp *from, struct sim_qp *to, const struct sim_work *work,
+                 enum ibv_wc_status *status)
+{
+    struct sim_span target[SIM_MAX_SGE], source = {.bytes = work->bytes};
+    if (work->bytes == 0) {
+        return true;
+    }
+    source.at = sim_mr_remote(to->device, to->ibv.pd, work->rkey, work->remote, work->bytes,
+                              IBV_ACCESS_REMOTE_READ);
+    if (source.at == NULL) {
+        *status = IBV_WC_REM_ACCESS_ERR;
+        complain(to, *status, false);
+        return true;
+    }
+    if (!local_spans(from->device, from->ibv.pd, work->sges, work->sge_count, true, target)) {
+        *status = IBV_WC_LOC_PROT_ERR;
+        return true;
+    }
+    sim_spans_copy(target, &source, work->bytes);
+    return true;
+}
+
+void sim_transfer_return(const struct sim_event *event)
+{
+    struct sim_qp *from = sim_qp_find(event->device, event->qp_num);
+    if (from == NULL) {
+        return;
+    }
+    struct sim_work *work = &from->works[event->number % from->cap.max_send_wr];
+    struct sim_qp *to = from->peer != NULL ? responder_of(from) : NULL;
+    enum ibv_wc_status status = event->status;
+    bool is_read = work->opcode == IBV_WR_RDMA_READ && status == IBV_WC_SUCCESS;
+    if (is_read && to != NULL && to->reads_in > 0) {
+        to->reads_in--;
+    }
+    if (from->ibv.state != IBV_QPS_RTS || from->epoch != event->epoch ||
+        from->done != event->number) {
+        return;
+    }
+    if (is_read && (to == NULL || !land(from, to, work, &status))) {
+        sim_qp_lose(from);
+        return;
+    }
+    if (!sim_path_is_up(from->device, from->peer)) {
+        sim_qp_lose(from);
+        return;
+    }
+    if (status == IBV_WC_SUCCESS &&
+        sim_goes_wrong("work ends badly", sim_world.faults.rates.work_fails)) {
+        static const enum ibv_wc_status bad[] = {IBV_WC_RETRY_EXC_ERR, IBV_WC_REM_OP_ERR,
+                                                 IBV_WC_LOC_QP_OP_ERR, IBV_WC_FATAL_ERR};
+        status = bad[sim_random_below(sizeof bad / sizeof bad[0])];
+    }
+    from->tries = from->rnr_tries = 0;
+    sim_qp_complete(from, status);
+    sim_qp_issue(from);
+}
