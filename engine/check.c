@@ -46,12 +46,11 @@ static void pass_on(void *context, enum wb_verdict verdict, const char *line)
 
 static const struct wbi_fabric *fabric_of(const char *url, const char **address)
 {
-    const char *mark = strstr(url, "://");
-    for (unsigned i = 0; mark != NULL && wbi_fabric_at(i) != NULL; i++) {
-        const char *scheme = wbi_fabric_at(i)->scheme;
-        if (strlen(scheme) == (size_t)(mark - url) && strncmp(url, scheme, strlen(scheme)) == 0) {
-            *address = mark + 3;
-            return wbi_fabric_at(i);
+    const struct wbi_fabric *fabric;
+    for (unsigned i = 0; (fabric = wbi_fabric_at(i)) != NULL; i++) {
+        *address = wbi_url_address(url, fabric->scheme);
+        if (*address != NULL) {
+            return fabric;
         }
     }
     return NULL;

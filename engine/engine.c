@@ -20,15 +20,17 @@ const struct wbi_fabric *wbi_fabric_at(unsigned index)
     return index < FABRIC_COUNT ? fabrics[index] : NULL;
 }
 
-static bool has_scheme(const char *url, const char *mark, const char *scheme)
+const char *wbi_url_address(const char *url, const char *scheme)
 {
-    return strlen(scheme) == (size_t)(mark - url) && strncmp(url, scheme, strlen(scheme)) == 0;
+    size_t len = strlen(scheme);
+    bool has = strncmp(url, scheme, len) == 0 && strncmp(url + len, "://", 3) == 0;
+    return has ? url + len + 3 : NULL;
 }
 
-static const char *why_no_lane(const struct wb_engine *engine, const char *url, const char *mark)
+static const char *why_no_lane(const struct wb_engine *engine, const char *url)
 {
     for (unsigned i = 0; i < FABRIC_COUNT; i++) {
-        if (has_scheme(url, mark, fabrics[i]->scheme)) {
+        if (wbi_url_address(url, fabrics[i]->scheme) != NULL) {
             return engine->why_not[i];
         }
     }
@@ -38,20 +40,21 @@ static const char *why_no_lane(const struct wb_engine *engine, const char *url, 
 struct wbi_lane *wbi_engine_route(struct wb_engine *engine, const char *url, const char **address,
                                   int *status)
 {
-    const char *mark = url != NULL ? strstr(url, "://") : NULL;
-    if (mark == NULL) {
+    if (url == NULL || strstr(url, "://") == NULL) {
         *status = wbi_error(WB_ERR_BAD_URL, "%s: an address looks like shm://NAME",
                             url != NULL ? url : "(null)");
         return NULL;
     }
     for (unsigned i = 0; i < engine->lane_count; i++) {
-        if (has_scheme(url, mark, engine->lanes[i]->fabric->scheme)) {
-            *address = mark + 3;
-            *status = engine->lanes[i]->fabric->check_address(*address);
+        const struct wbi_fabric *fabric = engine->lanes[i]->fabric;
+        const char *found = wbi_url_address(url, fabric->scheme);
+        if (found != NULL) {
+            *address = found;
+            *status = fabric->check_address(found);
             return *status == WB_OK ? engine->lanes[i] : NULL;
         }
     }
-    *status = wbi_error(WB_ERR_NO_FABRIC, "%s: %s", url, why_no_lane(engine, url, mark));
+    *status = wbi_error(WB_ERR_NO_FABRIC, "%s: %s", url, why_no_lane(engine, url));
     return NULL;
 }
 

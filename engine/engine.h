@@ -37,6 +37,9 @@ int wbi_config_check(const struct wb_engine_config *config);
 /* Fabric number `index` of those that were built in, or NULL. */
 const struct wbi_fabric *wbi_fabric_at(unsigned index);
 
+/* What stands behind "scheme://" in a URL, or NULL: it has another scheme. */
+const char *wbi_url_address(const char *url, const char *scheme);
+
 /* The lane for a URL, with the address behind its scheme; or NULL, with *status WB_ERR_BAD_URL or
  * WB_ERR_NO_FABRIC and words. */
 struct wbi_lane *wbi_engine_route(struct wb_engine *engine, const char *url, const char **address,

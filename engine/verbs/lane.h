@@ -100,6 +100,14 @@ struct wbi_fabric_lane {
     wbi_counter read_requests, reads_peak, probes;
 };
 
+/* The slot of a receive that the device holds no more, by its work request's id. */
+static inline uint8_t *wbi_verbs_unpost(struct wbi_verbs_queues *queues, uint64_t wr_id)
+{
+    const struct wbi_slot_arena *slots = &queues->lane->slots;
+    queues->posted--;
+    return slots->base + (size_t)(wr_id & ~WBI_VERBS_RECEIVE) * slots->stride;
+}
+
 /* ---- lane.c ---- */
 
 int wbi_verbs_lane_open(struct wbi_domain *domain, const struct wbi_lane_config *config,

@@ -34,10 +34,8 @@ static void on_failed_receive(struct wbi_channel *channel, const struct ibv_wc *
 static void on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
 {
     struct wbi_fabric_lane *lane = queues->lane;
-    size_t index = wc->wr_id & ~WBI_VERBS_RECEIVE;
-    uint8_t *slot = lane->slots.base + index * lane->slots.stride;
+    uint8_t *slot = wbi_verbs_unpost(queues, wc->wr_id);
     struct wbi_channel *channel = wbi_verbs_map_find(queues, wc->qp_num);
-    queues->posted--;
     if (channel == NULL || channel->state != WBI_VERBS_OPEN || channel->deaf) {
         lane->events.return_slot(lane->owner, slot); /* of one that was closed */
         return;

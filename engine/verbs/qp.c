@@ -141,9 +141,7 @@ int wbi_verbs_qp_start(struct wbi_channel *channel, uint32_t outgoing, uint32_t 
 static void give_slot_back(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
 {
     struct wbi_fabric_lane *lane = queues->lane;
-    size_t index = wc->wr_id & ~WBI_VERBS_RECEIVE;
-    queues->posted--;
-    lane->events.return_slot(lane->owner, lane->slots.base + index * lane->slots.stride);
+    lane->events.return_slot(lane->owner, wbi_verbs_unpost(queues, wc->wr_id));
 }
 
 /* Takes what is in the CQ: what is the channel's own is forgotten, the rest stashed. Returns

@@ -123,9 +123,7 @@ static void give_back(struct wbi_verbs_queues *queues, const struct ibv_recv_wr 
 {
     struct wbi_fabric_lane *lane = queues->lane;
     for (; bad != NULL; bad = bad->next) {
-        size_t index = bad->wr_id & ~WBI_VERBS_RECEIVE;
-        queues->posted--;
-        lane->events.return_slot(lane->owner, lane->slots.base + index * lane->slots.stride);
+        lane->events.return_slot(lane->owner, wbi_verbs_unpost(queues, bad->wr_id));
     }
 }
 
