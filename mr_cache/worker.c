@@ -2,68 +2,8 @@
 
 #include <signal.h>
 
-#include "mr_cache/growth.h"
 #include "mr_cache/pool.h"
-
-/* How one demand fared in a round. */
-enum outcome {
-    ENDED,  /* parked or failed: the asker is to be told */
-    WAITS,  /* for slabs that peers have not let go yet */
-    REFUSED /* others hold the room; ended, too */
-};
-
-/* The mutex and the grow_mutex are held. */
-static enum outcome serve(struct wb_rma_allocator *pool, struct wbi_demand *demand)
-{
-    demand->state = WBI_DEMAND_SERVING;
-    int rc = wbi_growth_make_room(pool, demand->run_bytes, &demand->run);
-    if (rc == WB_OK) {
-        demand->state = WBI_DEMAND_PARKED;
-        return ENDED;
-    }
-    if (rc != WB_AGAIN) {
-        demand->state = WBI_DEMAND_FAILED;
-        demand->failure = rc;
-        return ENDED;
-    }
-    if (wbi_growth_is_pending(pool, demand->run_bytes)) {
-        demand->state = WBI_DEMAND_CLAIMING;
-        return WAITS;
-    }
-    wbi_demand_end(pool, demand);
-    return REFUSED;
-}
-
-/* Tries every waiting demand once, the oldest first. No mutex is held. */
-static void round_of_demands(struct wb_rma_allocator *pool)
-{
-    uint64_t ticket = 0;
-    bool refused = false;
-
-    for (;;) {
-        /* Taken anew for each, so that growth on users' threads has its turn, and on_growth may
-         * grow. */
-        pthread_mutex_lock(&pool->grow_mutex);
-        pthread_mutex_lock(&pool->mutex);
-        struct wbi_demand *demand = pool->worker_stop ? NULL : wbi_demand_next(pool, ticket);
-        bool ended = false;
-        if (demand) {
-            ticket = demand->ticket;
-            enum outcome outcome = serve(pool, demand);
-            refused |= outcome == REFUSED;
-            ended = outcome != WAITS;
-        } else if (refused || pool->demands.crowded) {
-            pool->demands.crowded = false;
-            ended = wbi_demand_count_round(pool);
-        }
-        pthread_mutex_unlock(&pool->mutex);
-        pthread_mutex_unlock(&pool->grow_mutex);
-        if (ended && pool->on_growth)
-            pool->on_growth(pool->on_growth_context);
-        if (!demand)
-            return;
-    }
-}
+#include "mr_cache/round.h"
 
 static void *work(void *argument)
 {
@@ -77,8 +17,7 @@ static void *work(void *argument)
         }
         pool->worker_work = false;
         pthread_mutex_unlock(&pool->mutex);
-        wbi_growth_reap(pool);
-        round_of_demands(pool);
+        wbi_round(pool);
         pthread_mutex_lock(&pool->mutex);
     }
     pthread_mutex_unlock(&pool->mutex);

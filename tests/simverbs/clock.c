@@ -19,7 +19,7 @@ enum { STEP_US = 1000 }; /* the others get a turn that often */
 static const uint64_t longest_us = 86400ULL * 1000000;
 
 /* Threads that the product runs besides (shm has one) live in the machine's time. */
-static bool is_simulated(void)
+bool sim_is_simulated(void)
 {
     return sim_world.open && !sim_world.options.threads &&
            pthread_equal(pthread_self(), sim_world.owner);
@@ -46,7 +46,7 @@ uint64_t sim_now_ns(void)
 
 uint64_t wbi_now(void)
 {
-    if (!is_simulated()) {
+    if (!sim_is_simulated()) {
         return machine_ns() / 1000 + 1;
     }
     sim_enter(sim_world.options.clock_ns);
@@ -58,7 +58,7 @@ uint64_t wbi_now(void)
 int wbi_random(void *bytes, size_t len)
 {
     uint8_t *at = bytes;
-    if (!is_simulated()) {
+    if (!sim_is_simulated()) {
         return getrandom(bytes, len, 0) == (ssize_t)len ? WB_OK : WB_ERR_SYSTEM;
     }
     sim_enter(0);
@@ -91,6 +91,7 @@ bool sim_advance(uint64_t us)
     sim_world.now_ns = there ? (next > sim_world.now_ns ? next : sim_world.now_ns) : end;
     sim_run_due();
     sim_leave();
+    sim_background();
     return there;
 }
 
@@ -145,7 +146,7 @@ int wbi_wait(int fd, uint64_t timeout_us)
     if (!sim_world.open) {
         return look(fd, timeout_us);
     }
-    if (is_simulated()) {
+    if (sim_is_simulated()) {
         return wait_simulated(fd, timeout_us);
     }
     return sim_world.options.threads ? wait_threaded(fd, timeout_us) : look(fd, timeout_us);
@@ -156,7 +157,7 @@ int wbi_wait(int fd, uint64_t timeout_us)
 void wbi_park(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_us)
 {
     struct timespec timeout = timespec_of(timeout_us);
-    if (is_simulated()) {
+    if (sim_is_simulated()) {
         if (atomic_load(word) == expected && !let_others()) {
             sim_advance(timeout_us < STEP_US ? timeout_us : STEP_US);
         }

@@ -67,6 +67,10 @@ uint64_t sim_now_ns(void);
  * and lets it happen. Returns whether there was one. */
 bool sim_advance(uint64_t us);
 
+/* Lets happen what the product does on threads of its own; sim_advance does it too. Returns whether
+ * something was done. */
+bool sim_background(void);
+
 /* Called in a deterministic world before wbi_wait moves the clock, with nothing locked: lets a test
  * drive the engines of other hosts. Returns whether something was done. NULL: none. */
 void sim_on_wait(bool (*others)(void *context), void *context);
