@@ -32,6 +32,7 @@ void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
  * land. */
 static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_grow)
 {
+    call->room_bytes = 0; /* not the last tenant's */
     if (reply_bytes == 0) {
         return WB_OK;
     }
