@@ -384,9 +384,11 @@ static int move_to_parcel(struct wbi_outgoing *out)
     return parcel != NULL ? WB_OK : WB_ERR_NO_MEMORY;
 }
 
-/* A parcel that will never go: its call, or its channel, ends. */
+/* A parcel that will never go: its call, or its channel, ends. What made it fail has left its words
+ * (a chunk that cannot be offered), unless that is the end of the channel. */
 static void lose(struct wbi_outgoing *out, int status)
 {
+    const char *words = status != WB_ERR_NOT_SENT ? wb_last_error() : NULL;
     struct wb_call *call = out->call;
     out->call = NULL;
     if (call != NULL) {
@@ -394,7 +396,7 @@ static void lose(struct wbi_outgoing *out, int status)
     }
     wbi_outgoing_abandon(out);
     if (call != NULL) {
-        wbi_call_end(call, status, NULL);
+        wbi_call_end(call, status, words);
     }
 }
 
