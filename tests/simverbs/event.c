@@ -65,6 +65,7 @@ void sim_run_due(void)
     uint64_t now = sim_now_ns();
     while (sim_world.event_count > 0 && sim_world.heap[0].at <= now) {
         struct sim_event event = take_first();
+        sim_world.events_run++;
         event.run(&event);
     }
 }

@@ -31,6 +31,7 @@ void sim_fifo_remove(struct sim_fifo *fifo, size_t index);
 struct sim_signal {
     int fd;
     bool raised;
+    bool unblocked; /* it is known not to block: nobody turns that back */
 };
 
 void sim_signal_open(struct sim_signal *signal);
@@ -178,7 +179,8 @@ struct sim_qp {
     struct sim_receive_queue receives; /* without an SRQ */
 
     unsigned async_unacknowledged;
-    struct sim_qp *next; /* in its bin of device->qps */
+    struct sim_qp *next;       /* in its bin of device->qps */
+    struct sim_qp *older_live; /* of all of the device's, newest first */
 };
 
 struct sim_qp *sim_qp_find(struct sim_device *device, uint32_t number);
@@ -222,7 +224,7 @@ struct sim_device {
     struct sim_context *contexts;
     uint32_t last_key, last_qp_num;
     struct sim_mr *mrs[SIM_BINS];
-    struct sim_qp *qps[SIM_BINS];
+    struct sim_qp *qps[SIM_BINS], *newest_qp;
     struct sim_cq *cqs;
     int mr_count, qp_count, cq_count, srq_count, pd_count;
 };
@@ -271,7 +273,8 @@ struct sim_world {
     uint64_t random;
     struct sim_event *heap;
     size_t event_count, event_room;
-    uint64_t events_scheduled;
+    uint64_t events_scheduled, events_run;
+    uint64_t looked_at, idle_looks; /* the clock: events_run then, and looks since */
     struct sim_host *hosts, *here;
     unsigned host_count;
     uint32_t device_count;

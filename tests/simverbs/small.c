@@ -60,7 +60,7 @@ void sim_fifo_close(struct sim_fifo *fifo)
 
 void sim_signal_open(struct sim_signal *signal)
 {
-    signal->raised = false;
+    *signal = (struct sim_signal){.raised = false};
     signal->fd = eventfd(0, EFD_CLOEXEC);
     if (signal->fd < 0) {
         abort();
@@ -86,7 +86,8 @@ void sim_signal_close(struct sim_signal *signal)
 bool sim_signal_wait(struct sim_signal *signal)
 {
     struct pollfd wanted = {.fd = signal->fd, .events = POLLIN};
-    if ((fcntl(signal->fd, F_GETFL) & O_NONBLOCK) != 0) {
+    signal->unblocked = signal->unblocked || (fcntl(signal->fd, F_GETFL) & O_NONBLOCK) != 0;
+    if (signal->unblocked) {
         return signal->raised;
     }
     while (!signal->raised) {

@@ -72,6 +72,8 @@ struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *init)
         use(qp, 1);
         qp->next = device->qps[qp->ibv.qp_num % SIM_BINS];
         device->qps[qp->ibv.qp_num % SIM_BINS] = qp;
+        qp->older_live = device->newest_qp;
+        device->newest_qp = qp;
     }
     sim_leave();
     sim_set_errno(error);
@@ -105,6 +107,10 @@ int ibv_destroy_qp(struct ibv_qp *ibv)
         at = &(*at)->next;
     }
     *at = qp->next;
+    for (at = &qp->device->newest_qp; *at != qp;) {
+        at = &(*at)->older_live;
+    }
+    *at = qp->older_live;
     if (qp->device->profile->cleans_cq) {
         clean(ibv->send_cq, ibv->qp_num);
         clean(ibv->recv_cq, ibv->qp_num);

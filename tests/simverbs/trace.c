@@ -58,9 +58,11 @@ uint64_t sim_trace_hash(void)
 }
 
 /* Also where the lock is held: sim_bug prints. */
-void sim_trace_print(FILE *out)
+void sim_trace_print(FILE *out, unsigned most)
 {
-    for (uint64_t i = written > KEPT ? written - KEPT : 0; i < written; i++) {
+    uint64_t count = written < KEPT ? written : KEPT;
+    count = count < most ? count : most;
+    for (uint64_t i = written - count; i < written; i++) {
         const struct line *line = &lines[i % KEPT];
         fprintf(out,
                 "%12" PRIu64 ".%03u us  device %" PRIu32 "  %-24s %" PRIu64 " %" PRIu64 " %" PRIu64

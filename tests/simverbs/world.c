@@ -1,6 +1,7 @@
 #include "tests/simverbs/world.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ void sim_bug(const char *format, ...)
         on_bug(line);
         return;
     }
-    sim_trace_print(stderr);
+    sim_trace_print(stderr, UINT_MAX);
     fprintf(stderr, "simverbs: %s\n", line);
     abort();
 }

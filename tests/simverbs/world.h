@@ -90,8 +90,8 @@ void sim_link_set(struct sim_device *device, bool up);
 /* A number that two runs share if and only if (but for accidents) the same happened in both. */
 uint64_t sim_trace_hash(void);
 
-/* The last events, for people. */
-void sim_trace_print(FILE *out);
+/* The last events, `most` of them at most, for people. */
+void sim_trace_print(FILE *out, unsigned most);
 
 /* Keeps or forgets sim_bug's default, which prints the line and the trace and aborts. */
 void sim_on_bug(void (*bug)(const char *line));
