@@ -1,0 +1,99 @@
+#include "tests/wb_sim/chaos.h"
+
+#include "tests/simverbs/fault.h"
+#include "tests/wb_sim/play.h"
+
+void chaos_no_faults(void)
+{
+    sim_fault_rates(&(struct sim_rates){.late_ns = 0});
+}
+
+/* A rate below `most`, or none. */
+static uint32_t some_rate(struct play *play, uint32_t most)
+{
+    return play_chance(play, 500) ? 0 : (uint32_t)play_below(play, most);
+}
+
+void chaos_rates(struct play *play)
+{
+    struct sim_rates rates = {.call_fails = some_rate(play, 10000),
+                              .work_fails = some_rate(play, 10000),
+                              .work_late = some_rate(play, 300000),
+                              .packet_lost = some_rate(play, 60000),
+                              .answer_lost = some_rate(play, 60000),
+                              .message_late = some_rate(play, 300000),
+                              .message_lost = some_rate(play, 100000),
+                              .late_ns = 1000 + play_size(play, 50000000)};
+    if (play_chance(play, 300)) {
+        chaos_no_faults();
+    } else {
+        sim_fault_rates(&rates);
+    }
+}
+
+static void rest(struct node *node, uint64_t most_us)
+{
+    node->down_until_ns = sim_now_ns() + play_size(node->play, most_us) * 1000;
+}
+
+void chaos_restart(struct node *node)
+{
+    sim_host_enter(node->host);
+    node_down(node);
+    rest(node, 20000);
+    node->play->summary.restarts++;
+}
+
+void chaos_kill(struct node *node)
+{
+    for (unsigned i = 0; i < node->device_count; i++) {
+        sim_device_stop(node->devices[i]);
+    }
+    node_down(node);
+    for (unsigned i = 0; i < node->device_count; i++) {
+        sim_device_revive(node->devices[i]);
+    }
+    rest(node, 5000000);
+    node->play->summary.kills++;
+}
+
+static void set_link(struct node *node, unsigned device, bool up)
+{
+    if (node->up[device] != up) {
+        node->up[device] = up;
+        sim_link_set(node->devices[device], up);
+        node->play->summary.links_down += !up;
+    }
+}
+
+void chaos_link(struct node *node)
+{
+    unsigned i = (unsigned)play_below(node->play, node->device_count);
+    set_link(node, i, !node->up[i]);
+}
+
+void chaos_stall(struct node *node)
+{
+    uint64_t us = play_size(node->play, node->play->calm ? 20000 : 4000000);
+    node->stalled_until_ns = sim_now_ns() + us * 1000;
+    node->play->summary.stalls++;
+}
+
+void chaos_end(struct play *play)
+{
+    chaos_no_faults();
+    for (unsigned i = 0; i < play->host_count; i++) {
+        struct node *node = &play->nodes[i];
+        node->stalled_until_ns = 0;
+        for (unsigned k = 0; k < node->device_count; k++) {
+            set_link(node, k, true);
+        }
+    }
+    for (unsigned i = 0; i < play->host_count; i++) {
+        struct node *node = &play->nodes[i];
+        if (node->engine == NULL && !node_up(node)) {
+            play_fail(play, "host %u cannot be started though all is well again: %s", i,
+                      wb_last_error());
+        }
+    }
+}

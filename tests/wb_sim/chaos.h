@@ -1,0 +1,27 @@
+/* What is done to hosts, devices and the network. */
+#ifndef WAYBILL_TESTS_WB_SIM_CHAOS_H
+#define WAYBILL_TESTS_WB_SIM_CHAOS_H
+
+#include <stdbool.h>
+
+struct play;
+struct node;
+
+/* Faults of some kinds from now on, or of none. Not in a calm run. */
+void chaos_rates(struct play *play);
+void chaos_no_faults(void);
+
+/* The host's process ends: destroyed in order; or its devices die first, and nobody hears of it. */
+void chaos_restart(struct node *node);
+void chaos_kill(struct node *node);
+
+/* One of its links goes down, or comes back. Not in a calm run. */
+void chaos_link(struct node *node);
+
+/* It takes no turn for a while. */
+void chaos_stall(struct node *node);
+
+/* Everything works again, and every host that is down comes up. */
+void chaos_end(struct play *play);
+
+#endif

@@ -1,0 +1,139 @@
+#include "tests/wb_sim/command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/program.h"
+
+static const char help[] =
+    "usage: wb_sim [OPTION VALUE]...\n"
+    "\n"
+    "Runs engines on hosts of a simulated RDMA network through random calls, connects, closes,\n"
+    "faults and deaths, and checks at every step what must hold. A run is a function of its seed;\n"
+    "one that fails prints its last events and the command that shows it again.\n"
+    "\n"
+    "  --seed S      the first seed (1; with --time: drawn)\n"
+    "  --seeds N     how many seeds from there on (1)\n"
+    "  --time T      as many as there is time for in T seconds\n"
+    "  --steps N     steps of each (2000)\n"
+    "  --hosts H     hosts of each, 2 to 16 (3)\n"
+    "  --profile P   their devices: mlx5, rxe, aries or tiny (any: each seed draws one)\n"
+    "  --disturb D   yes, or no: nothing is disturbed, every call has to end well (yes)\n"
+    "  --jobs J      processes that share the seeds; 0: this one runs them, for debuggers (1)\n"
+    "  --trace N     events that a failure prints (100)\n"
+    "  --summary S   yes: says at the end what has happened (no)\n"
+    "  --hash S      yes: prints a number for each seed that says what has happened (no)\n"
+    "  --help\n";
+
+static const struct sim_profile *const profiles[] = {&sim_profile_mlx5, &sim_profile_rxe,
+                                                     &sim_profile_aries, &sim_profile_tiny};
+
+static bool read_number(const char *text, uint64_t low, uint64_t high, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != 0 || text[0] == '-' || number < low || number > high) {
+        return false;
+    }
+    *out = number;
+    return true;
+}
+
+static bool read_unsigned(const char *text, uint64_t low, uint64_t high, unsigned *out)
+{
+    uint64_t number;
+    bool good = read_number(text, low, high, &number);
+    *out = good ? (unsigned)number : *out;
+    return good;
+}
+
+static bool read_bool(const char *text, bool *out)
+{
+    *out = strcmp(text, "yes") == 0;
+    return *out || strcmp(text, "no") == 0;
+}
+
+static bool read_profile(const char *text, const struct sim_profile **out)
+{
+    *out = NULL;
+    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
+        if (strcmp(profiles[i]->name, text) == 0) {
+            *out = profiles[i];
+        }
+    }
+    return *out != NULL || strcmp(text, "any") == 0;
+}
+
+/* Sets one option; false: no such option, or not with that value. */
+static bool set(struct command *c, const char *name, const char *value)
+{
+    static const uint64_t most = UINT64_MAX / 2;
+    if (strcmp(name, "--seed") == 0) {
+        return read_number(value, 0, most, &c->seed);
+    }
+    if (strcmp(name, "--seeds") == 0) {
+        return read_number(value, 1, most, &c->seeds);
+    }
+    if (strcmp(name, "--time") == 0) {
+        return read_number(value, 1, most, &c->time_s);
+    }
+    if (strcmp(name, "--steps") == 0) {
+        return read_number(value, 1, most, &c->play.steps);
+    }
+    if (strcmp(name, "--hosts") == 0) {
+        return read_unsigned(value, 2, PLAY_MOST_HOSTS, &c->play.hosts);
+    }
+    if (strcmp(name, "--profile") == 0) {
+        return read_profile(value, &c->play.profile);
+    }
+    if (strcmp(name, "--disturb") == 0) {
+        return read_bool(value, &c->play.disturb);
+    }
+    if (strcmp(name, "--jobs") == 0) {
+        return read_unsigned(value, 0, 64, &c->jobs);
+    }
+    if (strcmp(name, "--trace") == 0) {
+        return read_unsigned(value, 0, UINT_MAX, &c->trace);
+    }
+    if (strcmp(name, "--summary") == 0) {
+        return read_bool(value, &c->summary);
+    }
+    return strcmp(name, "--hash") == 0 && read_bool(value, &c->hash);
+}
+
+int command_read(int argc, char **argv, struct command *command, bool *done)
+{
+    const uint64_t not_told = UINT64_MAX;
+    *command = (struct command){.play = {.steps = 2000, .hosts = 3, .disturb = true},
+                                .seed = not_told,
+                                .seeds = 1,
+                                .jobs = 1,
+                                .trace = 100};
+    *done = argc == 2 && strcmp(argv[1], "--help") == 0;
+    if (*done) {
+        fputs(help, stdout);
+        return 0;
+    }
+    for (int i = 1; i < argc; i += 2) {
+        if (i + 1 == argc || !set(command, argv[i], argv[i + 1])) {
+            fprintf(stderr, "wb_sim: %s%s%s: no such option, or not with that value; see --help\n",
+                    argv[i], i + 1 < argc ? " " : "", i + 1 < argc ? argv[i + 1] : "");
+            return 2;
+        }
+    }
+    if (command->seed == not_told) {
+        command->seed = command->time_s > 0 ? test_clock_us() : 1;
+    }
+    return 0;
+}
+
+void command_print(const struct command *c, uint64_t seed, FILE *out)
+{
+    const char *profile = c->play.profile != NULL ? c->play.profile->name : "any";
+    fprintf(out, "wb_sim --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s", seed,
+            c->play.steps, c->play.hosts, profile, c->play.disturb ? "" : " --disturb no");
+}

@@ -1,0 +1,214 @@
+#include "tests/wb_sim/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/simverbs/model.h"
+#include "tests/wb_sim/calls.h"
+#include "tests/wb_sim/play.h"
+
+enum { PORT = 7000, URL_BYTES = 48 };
+
+/* ---- configuration ---- */
+
+static uint32_t one_of(struct play *play, const uint32_t *values, size_t count)
+{
+    return values[play_below(play, count)];
+}
+#define ONE_OF(play, ...)                                                                          \
+    one_of(play, (const uint32_t[]){__VA_ARGS__},                                                  \
+           sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+
+static void configure(struct node *node)
+{
+    struct play *play = node->play;
+    struct wb_engine_config *config = &node->config;
+    wb_engine_config_default(config);
+    config->slab_bytes = 2 << 20;
+    config->budget_bytes = (uint64_t)(play->tight ? 4 : 64) << 20;
+    config->eager_bytes = ONE_OF(play, 512, 1024, 4096, 8192);
+    config->pointer_threshold = ONE_OF(play, 200, 1000, 4096);
+    config->rma_threshold = ONE_OF(play, 64, 1024);
+    config->max_calls = ONE_OF(play, 4, 16, 32);
+    config->credits = ONE_OF(play, 1, 2, 8, 16);
+    config->max_peers = ONE_OF(play, 8, 12);
+    config->liveness_us = ONE_OF(play, 50000, 300000, 1000000);
+    config->verbs.ack_timeout = ONE_OF(play, 10, 14, 16);
+    config->verbs.retries = ONE_OF(play, 2, 4, 6);
+}
+
+void node_open(struct node *node, struct play *play, unsigned number)
+{
+    *node = (struct node){.play = play, .number = number, .host = sim_host_add()};
+    node->device_count = play_chance(play, 200) ? 2 : 1;
+    for (unsigned i = 0; i < node->device_count; i++) {
+        char address[32];
+        snprintf(address, sizeof address, "10.0.%u.%u", i, number + 1);
+        node->devices[i] = sim_device_add(node->host, play->profile, address);
+        node->up[i] = true;
+    }
+    configure(node);
+}
+
+/* ---- life ---- */
+
+bool node_up(struct node *node)
+{
+    char url[URL_BYTES];
+    snprintf(url, sizeof url, "verbs://*:%d", PORT);
+    sim_host_enter(node->host);
+    int status = wb_engine_create(&node->config, &node->engine);
+    if (status == WB_OK) {
+        status = node_serve(node);
+        status = status == WB_OK ? wb_listen(node->engine, url) : status;
+        if (status != WB_OK) {
+            node_down(node);
+        }
+    } else {
+        node->engine = NULL;
+    }
+    if (status != WB_OK && node->play->calm) {
+        play_fail(node->play, "host %u cannot be started: %s: %s", node->number,
+                  wb_status_name(status), wb_last_error());
+    }
+    return status == WB_OK;
+}
+
+void node_down(struct node *node)
+{
+    sim_host_enter(node->host);
+    play_break_all(node->play, node->number);
+    struct wb_engine *engine = node->engine;
+    node->turning = true; /* nobody drives it meanwhile */
+    wb_engine_destroy(engine);
+    node->turning = false;
+    node->engine = NULL;
+    for (unsigned i = 0; i < NODE_LINKS; i++) {
+        node->links[i].peer = NULL;
+    }
+    node->back.peer = NULL;
+    calls_abandon(node);
+}
+
+void node_drop_kept(struct node *node, unsigned index)
+{
+    wb_rma_vector_drop(&node->kept[index]);
+}
+
+void node_close(struct node *node)
+{
+    if (node->engine != NULL) {
+        node_down(node);
+    }
+    for (unsigned i = 0; i < NODE_KEPT; i++) {
+        node_drop_kept(node, i);
+    }
+    free(node->answer);
+    node->answer = NULL;
+}
+
+bool node_runs(const struct node *node)
+{
+    return node->engine != NULL && !node->turning && sim_now_ns() >= node->stalled_until_ns;
+}
+
+/* ---- turns ---- */
+
+bool node_turn(struct node *node)
+{
+    sim_host_enter(node->host);
+    node->turning = true;
+    int done = wb_progress(node->engine);
+    node->turning = false;
+    calls_take_ended(node);
+    return done > 0;
+}
+
+void node_sleep(struct node *node, uint64_t us)
+{
+    sim_host_enter(node->host);
+    node->turning = true;
+    wb_wait(node->engine, us);
+    node->turning = false;
+    node->play->summary.sleeps++;
+    calls_take_ended(node);
+}
+
+/* ---- connections ---- */
+
+void node_connect(struct node *node, unsigned index)
+{
+    struct play *play = node->play;
+    struct link *link = &node->links[index];
+    unsigned target = (unsigned)play_below(play, play->host_count);
+    unsigned device = (unsigned)play_below(play, play->nodes[target].device_count);
+    char url[URL_BYTES];
+    snprintf(url, sizeof url, "verbs://10.0.%u.%u:%d", device, target + 1, PORT);
+    sim_host_enter(node->host);
+    int status = wb_connect(node->engine, url, &link->peer);
+    if (status != WB_OK) {
+        link->peer = NULL;
+        if (play->calm && status != WB_AGAIN && status != WB_ERR_REFUSED) {
+            play_fail(play, "host %u cannot connect to %s: %s: %s", node->number, url,
+                      wb_status_name(status), wb_last_error());
+        }
+        return;
+    }
+    sim_trace(node->devices[0], "wb_sim: connects to", node->number, target, index);
+    link->target = target;
+    play->summary.connects++;
+}
+
+void node_connect_if_free(struct node *node)
+{
+    unsigned index = (unsigned)play_below(node->play, NODE_LINKS);
+    if (node->links[index].peer == NULL) {
+        node_connect(node, index);
+    }
+}
+
+void node_disconnect(struct node *node, struct link *link, bool lost)
+{
+    struct play *play = node->play;
+    sim_host_enter(node->host);
+    sim_trace(node->devices[0], lost ? "wb_sim: has lost" : "wb_sim: closes", node->number,
+              link->target, 0);
+    if (!lost) {
+        play_break(play, node->number, link->target);
+    }
+    calls_forget_peer(node, link->peer);
+    node->turning = true;
+    wb_peer_close(link->peer);
+    node->turning = false;
+    link->peer = NULL;
+    play->summary.closes += !lost;
+    play->summary.losses += lost;
+}
+
+static void mend(struct node *node, struct link *link)
+{
+    if (link->peer == NULL || wb_peer_state(link->peer) != WB_PEER_LOST) {
+        return;
+    }
+    const struct play *play = node->play;
+    const char *reason = wb_peer_reason(link->peer);
+    if (reason[0] == 0) {
+        play_fail(play, "host %u has lost host %u and does not say why", node->number,
+                  link->target);
+    }
+    if (!play_may_be_lost(play, node->number, link->target) &&
+        strstr(reason, "(max_peers)") == NULL) {
+        play_fail(play, "host %u has lost host %u though nothing was disturbed: %s", node->number,
+                  link->target, reason);
+    }
+    node_disconnect(node, link, true);
+}
+
+void node_mend(struct node *node)
+{
+    for (unsigned i = 0; i < NODE_LINKS; i++) {
+        mend(node, &node->links[i]);
+    }
+    mend(node, &node->back);
+}

@@ -1,0 +1,371 @@
+#include "tests/wb_sim/play.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "tests/simverbs/fault.h"
+#include "tests/support/pattern.h"
+#include "tests/wb_sim/calls.h"
+#include "tests/wb_sim/chaos.h"
+#include "tests/wb_sim/rules.h"
+
+enum {
+    STEPS_A_POOL = 64, /* the pools' books are checked once in so many steps */
+    MOST_OPEN = 24     /* calls of a host at once */
+};
+
+static const uint64_t patience_us = 120000000; /* of the world's time, for a run to come to rest */
+static const uint64_t quarantine_us = 6000000; /* after the last call: grace periods end */
+
+/* ---- failing ---- */
+
+static void (*say_replay)(uint64_t seed, FILE *out);
+static unsigned trace_lines = 100;
+static const struct play *current;
+
+void play_on_fail(void (*say)(uint64_t seed, FILE *out), unsigned lines)
+{
+    say_replay = say;
+    trace_lines = lines;
+}
+
+void play_fail(const struct play *play, const char *format, ...)
+{
+    va_list arguments;
+    sim_trace_print(stderr, trace_lines);
+    fprintf(stderr, "wb_sim: seed %" PRIu64 ", step %" PRIu64 ", profile %s%s: ", play->seed,
+            play->step, play->profile->name, play->calm ? ", nothing disturbed" : "");
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\n");
+    if (say_replay != NULL) {
+        say_replay(play->seed, stderr);
+    }
+    fflush(NULL);
+    _Exit(1);
+}
+
+static void on_bug(const char *line)
+{
+    play_fail(current, "the device complains: %s", line);
+}
+
+/* ---- chance and time ---- */
+
+uint64_t play_below(struct play *play, uint64_t limit)
+{
+    return limit != 0 ? test_pattern_random(&play->random) % limit : 0;
+}
+
+bool play_chance(struct play *play, unsigned in_1000)
+{
+    return play_below(play, 1000) < in_1000;
+}
+
+uint64_t play_size(struct play *play, uint64_t limit)
+{
+    unsigned bits = 0;
+    while (limit >> bits > 0) {
+        bits++;
+    }
+    uint64_t size = play_below(play, (uint64_t)1 << play_below(play, bits + 1));
+    return size < limit ? size : limit;
+}
+
+void play_pass(uint64_t us)
+{
+    uint64_t end = sim_now_ns() + us * 1000;
+    while (sim_now_ns() < end) {
+        sim_advance((end - sim_now_ns() + 999) / 1000);
+    }
+}
+
+void play_break(struct play *play, unsigned a, unsigned b)
+{
+    play->broken_ns[a][b] = play->broken_ns[b][a] = sim_now_ns();
+}
+
+void play_break_all(struct play *play, unsigned a)
+{
+    for (unsigned i = 0; i < play->host_count; i++) {
+        play_break(play, a, i);
+    }
+}
+
+bool play_may_be_lost(const struct play *play, unsigned a, unsigned b)
+{
+    return !play->calm || play->broken_ns[a][b] != 0;
+}
+
+/* ---- steps ---- */
+
+/* A host that takes turns; NULL: the one that was drawn does not. */
+static struct node *some_node(struct play *play)
+{
+    struct node *node = &play->nodes[play_below(play, play->host_count)];
+    return node_runs(node) ? node : NULL;
+}
+
+/* While one waits, the others go on. */
+static bool others_turn(void *context)
+{
+    struct node *node = some_node(context);
+    return node != NULL && play_chance(context, 800) && node_turn(node);
+}
+
+static void begin_call(struct node *node)
+{
+    unsigned index = (unsigned)play_below(node->play, NODE_LINKS + 1);
+    struct link *link = index < NODE_LINKS ? &node->links[index] : &node->back;
+    sim_host_enter(node->host);
+    if (link->peer == NULL && index < NODE_LINKS) {
+        node_connect(node, index);
+    } else if (link->peer != NULL && node->call_count < MOST_OPEN) {
+        call_begin(node, link->target, link->peer, false);
+    }
+}
+
+static void close_link(struct node *node)
+{
+    unsigned index = (unsigned)play_below(node->play, NODE_LINKS + 1);
+    struct link *link = index < NODE_LINKS ? &node->links[index] : &node->back;
+    if (link->peer != NULL) {
+        node_disconnect(node, link, false);
+    }
+}
+
+static void wait_for_call(struct node *node)
+{
+    struct link *link = &node->links[play_below(node->play, NODE_LINKS)];
+    sim_host_enter(node->host);
+    if (link->peer != NULL && node->call_count < MOST_OPEN) {
+        call_and_wait(node, link);
+    }
+}
+
+static void pass_time(struct play *play)
+{
+    unsigned kind = (unsigned)play_below(play, 100);
+    if (kind < 85) {
+        play_pass(play_below(play, 30));
+    } else if (kind < 98 || play->calm) {
+        play_pass(play_below(play, 3000));
+    } else {
+        play_pass(play_below(play, 1500000));
+    }
+}
+
+/* What is done to a host; now and then. */
+static void disturb(struct node *node)
+{
+    struct play *play = node->play;
+    unsigned kind = (unsigned)play_below(play, 100);
+    if (kind < 25) {
+        chaos_stall(node);
+    } else if (kind < 30) {
+        chaos_restart(node);
+    } else if (play->calm) {
+        return;
+    } else if (kind < 45) {
+        chaos_kill(node);
+    } else if (kind < 60) {
+        chaos_link(node);
+    } else {
+        chaos_rates(play);
+    }
+}
+
+static void act(struct play *play, struct node *node)
+{
+    unsigned kind = (unsigned)play_below(play, 1000);
+    if (kind < 150) {
+        begin_call(node);
+    } else if (kind < 160) {
+        node_connect_if_free(node);
+    } else if (kind < 164) {
+        close_link(node);
+    } else if (kind < 184) {
+        node_drop_kept(node, (unsigned)play_below(play, NODE_KEPT));
+    } else if (kind < 196) {
+        node_sleep(node, play_below(play, 2000));
+    } else if (kind < 200) {
+        wait_for_call(node);
+    } else if (kind < 207) {
+        disturb(node);
+    } else {
+        node_turn(node);
+    }
+    if (node->engine != NULL) {
+        node_mend(node);
+    }
+}
+
+/* Hosts that are down come up again. */
+static void revive(struct play *play)
+{
+    for (unsigned i = 0; i < play->host_count; i++) {
+        struct node *node = &play->nodes[i];
+        if (node->engine == NULL && sim_now_ns() >= node->down_until_ns) {
+            node_up(node);
+        }
+    }
+}
+
+static void step(struct play *play)
+{
+    struct node *node = some_node(play);
+    if (node == NULL || play_chance(play, 150)) {
+        pass_time(play);
+    } else {
+        act(play, node);
+    }
+    revive(play);
+    sim_background();
+    rules_check_reads(play);
+    rules_check_credits(play);
+    if (play->step % STEPS_A_POOL == 0) {
+        rules_check_pools(play);
+    }
+    play->summary.rules_checked++;
+}
+
+/* ---- the end ---- */
+
+static unsigned open_calls(const struct play *play)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < play->host_count; i++) {
+        count += play->nodes[i].call_count;
+    }
+    return count;
+}
+
+/* All hosts go on, until `us` have passed; or, with `calls`, until no call is open. When nobody has
+ * anything to do, `idle_us` pass. */
+static void settle(struct play *play, uint64_t us, uint64_t idle_us, bool calls)
+{
+    uint64_t end = sim_now_ns() + us * 1000;
+    while (sim_now_ns() < end && (!calls || open_calls(play) > 0)) {
+        bool busy = false;
+        for (unsigned i = 0; i < play->host_count; i++) {
+            busy |= node_turn(&play->nodes[i]);
+            node_mend(&play->nodes[i]);
+        }
+        rules_check_reads(play);
+        rules_check_credits(play);
+        if (!busy) {
+            sim_advance(idle_us);
+        }
+    }
+}
+
+static void check_ledger(const struct play *play)
+{
+    for (uint64_t number = 1; number <= play->ledger.count; number++) {
+        const struct entry *entry = &play->ledger.entries[number - 1];
+        if (entry->state == CALL_OPEN) {
+            play_fail(play, "call %" PRIu64 " from host %u to %u has not ended", number,
+                      entry->caller, entry->callee);
+        }
+    }
+}
+
+static void come_to_rest(struct play *play)
+{
+    chaos_end(play);
+    settle(play, patience_us, 1000, true);
+    check_ledger(play);
+    settle(play, quarantine_us, 20000, false);
+    for (unsigned i = 0; i < play->host_count; i++) {
+        for (unsigned k = 0; k < NODE_KEPT; k++) {
+            node_drop_kept(&play->nodes[i], k);
+        }
+    }
+    rules_check_quiet(play);
+}
+
+/* ---- the whole ---- */
+
+static void count_engines(struct play *play)
+{
+    struct summary *summary = &play->summary;
+    for (unsigned i = 0; i < play->host_count; i++) {
+        struct wb_engine_stats stats;
+        wb_engine_stats(play->nodes[i].engine, &stats);
+        summary->reads += stats.reads;
+        summary->read_requests += stats.read_requests;
+        summary->read_bytes += stats.read_bytes;
+        summary->messages += stats.parcels_received;
+        summary->late_replies += stats.late_replies;
+    }
+    summary->virtual_us += sim_now_ns() / 1000;
+    summary->faults += sim_faults_happened();
+    summary->steps += play->step;
+    summary->calm_seeds += play->calm;
+    summary->seeds++;
+}
+
+static const struct sim_profile *draw_profile(struct play *play)
+{
+    static const struct sim_profile *const all[] = {&sim_profile_mlx5, &sim_profile_rxe,
+                                                    &sim_profile_aries, &sim_profile_tiny};
+    const struct sim_profile *drawn = all[play_below(play, sizeof all / sizeof all[0])];
+    return play->options->profile != NULL ? play->options->profile : drawn;
+}
+
+static void open_play(struct play *play)
+{
+    sim_open(&(struct sim_options){.seed = play->seed, .clock_ns = 100, .poll_ns = 50});
+    sim_on_bug(on_bug);
+    play->calm = play_chance(play, 250) || !play->options->disturb;
+    play->tight = play_chance(play, 250);
+    play->profile = draw_profile(play);
+    play->host_count = play->options->hosts;
+    for (unsigned i = 0; i < play->host_count; i++) {
+        node_open(&play->nodes[i], play, i);
+    }
+    for (unsigned i = 0; i < play->host_count; i++) {
+        node_up(&play->nodes[i]);
+    }
+    sim_on_wait(others_turn, play);
+    if (!play->calm) {
+        chaos_rates(play);
+    }
+}
+
+static void close_play(struct play *play)
+{
+    for (unsigned i = 0; i < play->host_count; i++) {
+        node_close(&play->nodes[i]);
+    }
+    unsigned left = sim_close();
+    if (left != 0) {
+        play_fail(play, "%u things of verbs are left", left);
+    }
+    ledger_close(&play->ledger);
+}
+
+uint64_t play_run(const struct play_options *options, uint64_t seed, struct summary *summary)
+{
+    struct play *play = calloc(1, sizeof *play);
+    if (play == NULL) {
+        abort();
+    }
+    play->options = options;
+    play->seed = play->random = seed;
+    current = play;
+    open_play(play);
+    for (play->step = 1; play->step <= options->steps; play->step++) {
+        step(play);
+    }
+    come_to_rest(play);
+    count_engines(play);
+    uint64_t hash = sim_trace_hash();
+    close_play(play);
+    summary_add(summary, &play->summary);
+    free(play);
+    current = NULL;
+    return hash;
+}

@@ -1,0 +1,71 @@
+/*
+ * One run: hosts of a simulated network, each with an engine, do at random what engines can do,
+ * step by step in one thread, while a model (ledger.h) and rules (rules.h) watch. A run is a
+ * function of its options and its seed.
+ */
+#ifndef WAYBILL_TESTS_WB_SIM_PLAY_H
+#define WAYBILL_TESTS_WB_SIM_PLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/simverbs/world.h"
+#include "tests/wb_sim/ledger.h"
+#include "tests/wb_sim/node.h"
+#include "tests/wb_sim/summary.h"
+
+struct play_options {
+    uint64_t steps;
+    unsigned hosts;                    /* 2 to PLAY_MOST_HOSTS */
+    const struct sim_profile *profile; /* of all devices; NULL: each run draws one */
+    bool disturb;                      /* false: every run is calm */
+};
+
+enum { PLAY_MOST_HOSTS = 16 };
+
+struct play {
+    const struct play_options *options;
+    uint64_t seed, random;
+    bool calm;  /* nothing is disturbed: calls end well, or by their own deadline */
+    bool tight; /* pools are small: there may be no room */
+    const struct sim_profile *profile;
+    struct node nodes[PLAY_MOST_HOSTS];
+    unsigned host_count;
+    struct ledger ledger;
+    /* when something was last done that ends channels between two hosts; 0 never; both ways */
+    uint64_t broken_ns[PLAY_MOST_HOSTS][PLAY_MOST_HOSTS];
+    uint64_t step;
+    struct summary summary;
+};
+
+/* Runs one seed; a rule that is broken ends the program (play_fail). Returns the hash of its trace.
+ * Adds to *summary. */
+uint64_t play_run(const struct play_options *options, uint64_t seed, struct summary *summary);
+
+/* A rule is broken: says which, the last events, and how to see it again; ends the process. */
+void play_fail(const struct play *play, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+
+/* What play_fail prints for the run under way: set by whoever knows the command line. */
+void play_on_fail(void (*say_replay)(uint64_t seed, FILE *out), unsigned trace_lines);
+
+/* Channels between two hosts end, or those of one with all; and whether a channel between two may
+ * have ended. */
+void play_break(struct play *play, unsigned a, unsigned b);
+void play_break_all(struct play *play, unsigned a);
+bool play_may_be_lost(const struct play *play, unsigned a, unsigned b);
+
+/* ---- chance ---- */
+
+uint64_t play_below(struct play *play, uint64_t limit); /* limit 0: 0 */
+bool play_chance(struct play *play, unsigned in_1000);
+
+/* Below `limit`, with every order of magnitude as likely as the next. */
+uint64_t play_size(struct play *play, uint64_t limit);
+
+/* ---- time ---- */
+
+/* Lets time pass, with all that devices do in it. */
+void play_pass(uint64_t us);
+
+#endif

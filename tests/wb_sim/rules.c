@@ -1,0 +1,212 @@
+#include "tests/wb_sim/rules.h"
+
+#include "engine/engine.h"
+#include "engine/peer.h"
+#include "engine/verbs/lane.h"
+#include "mr_cache/address_map.h"
+#include "mr_cache/pool.h"
+#include "mr_cache/validate.h"
+#include "tests/simverbs/model.h"
+#include "tests/support/driver.h"
+#include "tests/wb_sim/play.h"
+
+/* ---- READs ---- */
+
+/* The queue pair that would answer; NULL: none any more. */
+static struct sim_qp *responder_of(const struct sim_qp *from)
+{
+    struct sim_qp *to = from->peer != NULL ? sim_qp_find(from->peer, from->attr.dest_qp_num) : NULL;
+    bool answers = to != NULL && to->attr.dest_qp_num == from->ibv.qp_num &&
+                   to->peer == from->device && !to->refusing &&
+                   (to->ibv.state == IBV_QPS_RTR || to->ibv.state == IBV_QPS_RTS);
+    return answers ? to : NULL;
+}
+
+/* Memory of a pool is lent while its block is leased; other memory while it is registered. */
+static const char *not_lent(const struct sim_qp *to, const struct sim_work *work)
+{
+    const uint8_t *memory = sim_mr_remote(to->device, to->ibv.pd, work->rkey, work->remote,
+                                          work->bytes, IBV_ACCESS_REMOTE_READ);
+    if (memory == NULL) {
+        return "is registered no more";
+    }
+    const struct wb_rma_block *block = wbi_rma_find(memory);
+    bool pooled = wbi_address_map_find(memory) != NULL;
+    if (pooled && (block == NULL || atomic_load(&block->leases) == 0)) {
+        return "is back in its pool";
+    }
+    return NULL;
+}
+
+static void check_queue(const struct play *play, const struct sim_qp *from)
+{
+    const struct sim_qp *to = NULL;
+    if (from->ibv.state != IBV_QPS_RTS) {
+        return;
+    }
+    for (uint64_t number = from->done; number < from->posted; number++) {
+        const struct sim_work *work = &from->works[number % from->cap.max_send_wr];
+        if (work->opcode != IBV_WR_RDMA_READ) {
+            continue;
+        }
+        to = to != NULL ? to : responder_of(from);
+        const char *wrong = to != NULL ? not_lent(to, work) : NULL;
+        if (wrong != NULL) {
+            play_fail(play,
+                      "a READ of %llu bytes by host %u (queue pair %u, work %llu) can still be "
+                      "served, and what it reads of host %u %s",
+                      (unsigned long long)work->bytes, from->device->host->number, from->ibv.qp_num,
+                      (unsigned long long)number, to->device->host->number, wrong);
+        }
+    }
+}
+
+void rules_check_reads(const struct play *play)
+{
+    for (const struct sim_host *host = sim_world.hosts; host != NULL; host = host->next) {
+        for (int i = 0; i < host->device_count; i++) {
+            for (const struct sim_qp *qp = host->devices[i]->newest_qp; qp != NULL;
+                 qp = qp->older_live) {
+                check_queue(play, qp);
+            }
+        }
+    }
+}
+
+/* ---- credits ---- */
+
+static struct wbi_lane *lane_of(const struct node *node)
+{
+    return node->engine != NULL ? node->engine->lanes[0] : NULL;
+}
+
+/* The peer at the other end of a connection that stands, or NULL. */
+static const struct wb_peer *other_end(const struct play *play, const struct wb_peer *peer)
+{
+    const struct sim_qp *mine = peer->channel != NULL ? (struct sim_qp *)peer->channel->qp : NULL;
+    const struct sim_qp *theirs = mine != NULL ? responder_of(mine) : NULL;
+    const struct wbi_lane *lane =
+        theirs != NULL ? lane_of(&play->nodes[theirs->device->host->number]) : NULL;
+    if (lane == NULL) {
+        return NULL;
+    }
+    for (const struct wb_peer *at = lane->peers; at != NULL; at = at->next) {
+        if (at->channel != NULL && (const struct sim_qp *)at->channel->qp == theirs) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+/* What one side may send and what the other has received and not paid back is never more than what
+ * was granted; it is that when nothing is under way. */
+static void check_credits(const struct play *play, const struct node *node,
+                          const struct wb_peer *peer, bool quiet)
+{
+    const struct wb_peer *other = other_end(play, peer);
+    if (other == NULL || wb_peer_state(peer) != WB_PEER_CONNECTED ||
+        wb_peer_state(other) != WB_PEER_CONNECTED) {
+        return;
+    }
+    uint32_t known = peer->credits + other->unreturned;
+    if (known > peer->credits_max || (quiet && known != peer->credits_max)) {
+        play_fail(play,
+                  "host %u has %u credits of %u at a peer that has received %u requests and not "
+                  "paid them back",
+                  node->number, peer->credits, peer->credits_max, other->unreturned);
+    }
+    if (quiet && peer->unanswered != 0) {
+        play_fail(play, "host %u waits for %llu replies of a peer, and nothing is under way",
+                  node->number, (unsigned long long)peer->unanswered);
+    }
+}
+
+static void check_lane(const struct play *play, const struct node *node, bool quiet)
+{
+    const struct wbi_lane *lane = lane_of(node);
+    uint32_t wanted = node->config.credits;
+    uint32_t kept = wanted < WBI_CREDITS_KEPT ? wanted : WBI_CREDITS_KEPT;
+    uint32_t shared = lane->shared_credits;
+    for (const struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
+        if (peer->owed > peer->unreturned || peer->unreturned > peer->granted) {
+            play_fail(play,
+                      "host %u owes a peer %u credits, of %u that it has not paid back, of %u that "
+                      "it granted",
+                      node->number, peer->owed, peer->unreturned, peer->granted);
+        }
+        bool counted = !peer->dying || peer->channel != NULL || wbi_lane_is_dying(lane, peer);
+        shared += counted ? peer->granted - kept : 0;
+        check_credits(play, node, peer, quiet);
+    }
+    if (shared != wanted * WBI_SHARED_GRANTS) {
+        play_fail(play, "host %u: %u shared credits in all, of %u", node->number, shared,
+                  wanted * WBI_SHARED_GRANTS);
+    }
+}
+
+/* ---- books ---- */
+
+static void check_pool(const struct play *play, const struct node *node)
+{
+    struct wb_rma_allocator *pool = wb_engine_allocator(node->engine);
+    struct wb_rma_stats stats;
+    wb_rma_allocator_stats(pool, &stats);
+    const char *wrong = wbi_rma_validate(pool);
+    if (wrong != NULL || stats.slab_bytes > stats.budget_bytes) {
+        play_fail(play, "the pool of host %u: %s (%llu bytes of %llu)", node->number,
+                  wrong != NULL ? wrong : "beyond its budget", (unsigned long long)stats.slab_bytes,
+                  (unsigned long long)stats.budget_bytes);
+    }
+}
+
+/* All of them speak the protocol right, whatever is done to them. */
+static void check_protocol(const struct play *play, const struct node *node)
+{
+    struct wb_engine_stats stats;
+    wb_engine_stats(node->engine, &stats);
+    if (stats.protocol_errors != 0) {
+        play_fail(play, "host %u says that a peer has broken the protocol", node->number);
+    }
+}
+
+void rules_check_credits(const struct play *play)
+{
+    for (unsigned i = 0; i < play->host_count; i++) {
+        if (play->nodes[i].engine != NULL) {
+            check_lane(play, &play->nodes[i], false);
+            check_protocol(play, &play->nodes[i]);
+        }
+    }
+}
+
+void rules_check_pools(const struct play *play)
+{
+    for (unsigned i = 0; i < play->host_count; i++) {
+        if (play->nodes[i].engine != NULL) {
+            check_pool(play, &play->nodes[i]);
+        }
+    }
+}
+
+void rules_check_quiet(const struct play *play)
+{
+    for (unsigned i = 0; i < play->host_count; i++) {
+        const struct node *node = &play->nodes[i];
+        struct test_figures figures;
+        if (node->engine == NULL) {
+            continue;
+        }
+        test_figures_take(node->engine, &figures);
+        const char *unquiet = test_figures_unquiet(&figures, 0);
+        const struct wbi_lane *lane = lane_of(node);
+        if (unquiet != NULL) {
+            play_fail(play, "host %u is not quiet: %s", i, unquiet);
+        }
+        if (lane->parked != NULL || lane->landed_bytes != 0) {
+            play_fail(play, "host %u still has parcels that wait, or %llu bytes landed", i,
+                      (unsigned long long)lane->landed_bytes);
+        }
+        check_lane(play, node, true);
+        check_pool(play, node);
+    }
+}

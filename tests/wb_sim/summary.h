@@ -1,0 +1,27 @@
+/* What happened in many runs, so that nobody takes an idle run for a clean one. */
+#ifndef WAYBILL_TESTS_WB_SIM_SUMMARY_H
+#define WAYBILL_TESTS_WB_SIM_SUMMARY_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+enum { SUMMARY_STATUSES = 26 }; /* WB_OK and the negative ones */
+
+/* All counts; sums of runs are sums of their members. */
+struct summary {
+    uint64_t seeds, steps, calm_seeds;
+    uint64_t virtual_us;
+    uint64_t calls, refused, abandoned, executed, said_again, called_back;
+    uint64_t ends[SUMMARY_STATUSES]; /* by -status */
+    uint64_t pointer_chunks, rma_chunks, copied_archives, long_lists;
+    uint64_t reads, read_requests, read_bytes, messages, late_replies, leases_quarantined;
+    uint64_t connects, closes, restarts, kills, losses, links_down, stalls, sleeps;
+    uint64_t faults, rules_checked;
+};
+
+void summary_add(struct summary *sum, const struct summary *more);
+
+/* For people; `prefix` before each line. */
+void summary_print(const struct summary *summary, FILE *out);
+
+#endif
