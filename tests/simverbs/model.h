@@ -50,6 +50,8 @@ void sim_set_errno(int error);
 
 /* ---- memory ---- */
 
+struct sim_qp;
+
 struct sim_pd {
     struct ibv_pd ibv;
     unsigned users;
@@ -59,7 +61,28 @@ struct sim_pd {
 struct sim_mr {
     struct ibv_mr ibv;
     unsigned access;
+    unsigned windows;    /* bound to it */
     struct sim_mr *next; /* in its bin of device->mrs */
+};
+
+/* A window of type 2B. Its key's upper 24 bits are its own for life and no region's; the lower 8
+ * are the program's choice, anew at each binding. */
+struct sim_mw {
+    struct ibv_mw ibv; /* the program keeps its rkey up to date, the device does not */
+    uint32_t key;      /* as of the last binding */
+    struct sim_mr *mr; /* NULL: not bound */
+    uint32_t qp_num;   /* bound: the only one that may use it */
+    uint64_t address, bytes;
+    unsigned access;
+    struct sim_mw *next; /* in its bin of device->mws */
+};
+
+/* What a work request wants bound. By keys: whatever a pointer meant may be gone when it runs. */
+struct sim_binding {
+    uint32_t window, key; /* its key now, and from then on */
+    uint32_t lkey;
+    uint64_t address, bytes;
+    unsigned access;
 };
 
 struct sim_span {
@@ -72,9 +95,33 @@ struct sim_span {
 uint8_t *sim_mr_local(struct sim_device *device, const struct ibv_pd *pd, const struct ibv_sge *sge,
                       bool write);
 
-/* The memory behind a remote key, or NULL, likewise. */
-uint8_t *sim_mr_remote(struct sim_device *device, const struct ibv_pd *pd, uint32_t rkey,
-                       uint64_t address, uint64_t bytes, unsigned access);
+/* The memory behind a remote key, a region's or a window's, for a request to this queue pair; or
+ * NULL, likewise. */
+uint8_t *sim_mr_remote(const struct sim_qp *to, uint32_t rkey, uint64_t address, uint64_t bytes,
+                       unsigned access);
+
+/* The region with this local key, or NULL: none of this PD. */
+struct sim_mr *sim_mr_find(const struct sim_device *device, const struct ibv_pd *pd, uint32_t lkey);
+
+/* Whether the second range lies within the first. */
+bool sim_within(uint64_t base, uint64_t room, uint64_t address, uint64_t bytes);
+
+/* ---- memory windows ---- */
+
+bool sim_mw_has(const struct sim_device *device); /* whether it has any */
+bool sim_mw_is_key(uint32_t rkey);
+uint32_t sim_mw_new_key(struct sim_device *device);
+struct sim_mw **sim_mw_bin(struct sim_device *device, uint32_t key);
+
+/* The bound window of this queue pair with this key, or NULL. */
+struct sim_mw *sim_mw_bound(const struct sim_qp *qp, uint32_t rkey);
+
+/* The end of a work request that binds; and whether there was a window to make unreadable. */
+enum ibv_wc_status sim_mw_bind(struct sim_qp *qp, const struct sim_binding *binding);
+bool sim_mw_invalidate(const struct sim_qp *qp, uint32_t rkey);
+void sim_mw_unbind(struct sim_mw *mw);
+
+/* ---- spans ---- */
 
 /* Copies `bytes` from spans to spans, which have them. */
 void sim_spans_copy(const struct sim_span *to, const struct sim_span *from, uint64_t bytes);
@@ -139,6 +186,11 @@ struct sim_work {
     enum ibv_wr_opcode opcode;
     unsigned flags;
     uint32_t immediate;
+    uint32_t invalidates; /* a window's key */
+    struct sim_binding binding;
+    uint64_t sequence;      /* among what travels: what the device does by itself has none */
+    bool executed;          /* by the device itself, */
+    enum ibv_wc_status end; /* with this end */
     uint64_t remote;
     uint32_t rkey;
     uint64_t bytes;
@@ -151,8 +203,8 @@ struct sim_work {
 /*
  * The requester numbers its work from 0. Invariant: freed <= done <= issued <= posted <= freed +
  * depth. [done, issued) is on its way, a place is freed when a completion of it or of a later one
- * is polled. The responder expects number `expected` of its peer; what comes earlier is a
- * repetition, what comes later is dropped.
+ * is polled. The responder expects work with sequence `expected` of its peer; what comes earlier is
+ * a repetition, what comes later is dropped.
  */
 struct sim_qp {
     struct ibv_qp ibv;
@@ -164,6 +216,7 @@ struct sim_qp {
 
     struct sim_work *works;
     uint64_t posted, issued, done, freed;
+    uint64_t sequence;   /* of the next that travels */
     uint32_t reads_out;  /* READs on their way */
     uint32_t epoch;      /* counts repetitions: what was under way before is void */
     uint64_t arrives_at; /* the last thing sent, ns: nothing overtakes */
@@ -223,10 +276,12 @@ struct sim_device {
     struct sim_context *cm_context; /* the connection manager's own */
     struct sim_context *contexts;
     uint32_t last_key, last_qp_num;
+    uint32_t last_mw;
     struct sim_mr *mrs[SIM_BINS];
+    struct sim_mw *mws[SIM_BINS];
     struct sim_qp *qps[SIM_BINS], *newest_qp;
     struct sim_cq *cqs;
-    int mr_count, qp_count, cq_count, srq_count, pd_count;
+    int mr_count, mw_count, qp_count, cq_count, srq_count, pd_count;
 };
 
 struct sim_context *sim_context_of(struct ibv_context *context);

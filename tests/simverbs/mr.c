@@ -13,11 +13,20 @@ static struct sim_mr *find(const struct sim_device *device, uint32_t key, bool r
     return NULL;
 }
 
+struct sim_mr *sim_mr_find(const struct sim_device *device, const struct ibv_pd *pd, uint32_t lkey)
+{
+    struct sim_mr *mr = find(device, lkey, false);
+    return mr != NULL && mr->ibv.pd == pd ? mr : NULL;
+}
+
+bool sim_within(uint64_t base, uint64_t room, uint64_t address, uint64_t bytes)
+{
+    return address >= base && address - base <= room && bytes <= room - (address - base);
+}
+
 static bool covers(const struct sim_mr *mr, uint64_t address, uint64_t bytes)
 {
-    uint64_t base = (uintptr_t)mr->ibv.addr;
-    return address >= base && address - base <= mr->ibv.length &&
-           bytes <= mr->ibv.length - (address - base);
+    return sim_within((uintptr_t)mr->ibv.addr, mr->ibv.length, address, bytes);
 }
 
 /* A pointer that comes from the registration and not from a number that a peer has sent. */
@@ -29,19 +38,34 @@ static uint8_t *at(const struct sim_mr *mr, uint64_t address)
 uint8_t *sim_mr_local(struct sim_device *device, const struct ibv_pd *pd, const struct ibv_sge *sge,
                       bool write)
 {
-    const struct sim_mr *mr = find(device, sge->lkey, false);
-    if (mr == NULL || mr->ibv.pd != pd || !covers(mr, sge->addr, sge->length) ||
+    const struct sim_mr *mr = sim_mr_find(device, pd, sge->lkey);
+    if (mr == NULL || !covers(mr, sge->addr, sge->length) ||
         (write && (mr->access & IBV_ACCESS_LOCAL_WRITE) == 0)) {
         return NULL;
     }
     return at(mr, sge->addr);
 }
 
-uint8_t *sim_mr_remote(struct sim_device *device, const struct ibv_pd *pd, uint32_t rkey,
-                       uint64_t address, uint64_t bytes, unsigned access)
+/* A window's rights and bounds are its own. */
+static uint8_t *through_window(const struct sim_qp *to, uint32_t rkey, uint64_t address,
+                               uint64_t bytes, unsigned access)
 {
-    const struct sim_mr *mr = find(device, rkey, true);
-    if (mr == NULL || mr->ibv.pd != pd || !covers(mr, address, bytes) ||
+    const struct sim_mw *mw = sim_mw_bound(to, rkey);
+    if (mw == NULL || !sim_within(mw->address, mw->bytes, address, bytes) ||
+        (mw->access & access) != access) {
+        return NULL;
+    }
+    return at(mw->mr, address);
+}
+
+uint8_t *sim_mr_remote(const struct sim_qp *to, uint32_t rkey, uint64_t address, uint64_t bytes,
+                       unsigned access)
+{
+    if (sim_mw_is_key(rkey)) {
+        return through_window(to, rkey, address, bytes, access);
+    }
+    const struct sim_mr *mr = find(to->device, rkey, true);
+    if (mr == NULL || mr->ibv.pd != to->ibv.pd || !covers(mr, address, bytes) ||
         (mr->access & access) != access) {
         return NULL;
     }

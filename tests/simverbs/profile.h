@@ -18,6 +18,7 @@ struct sim_profile {
     bool tells_access_error; /* QP_ACCESS_ERR and QP_REQ_ERR at the responder */
     bool cleans_cq;          /* destroying a queue pair takes its completions out of the CQ */
     bool retry_7_is_forever; /* retry_cnt 7 never ends */
+    bool flags_with_inv;     /* a receive says IBV_WC_WITH_INV, and not the key alone */
 };
 
 extern const struct sim_profile sim_profile_mlx5; /* much of everything */

@@ -28,6 +28,10 @@ static enum ibv_wc_opcode opcode_of(enum ibv_wr_opcode opcode)
         return IBV_WC_RDMA_READ;
     case IBV_WR_RDMA_WRITE:
         return IBV_WC_RDMA_WRITE;
+    case IBV_WR_BIND_MW:
+        return IBV_WC_BIND_MW;
+    case IBV_WR_LOCAL_INV:
+        return IBV_WC_LOCAL_INV;
     default:
         return IBV_WC_SEND;
     }

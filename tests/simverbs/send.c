@@ -2,21 +2,23 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tests/simverbs/local.h"
 #include "tests/simverbs/model.h"
 #include "tests/simverbs/transfer.h"
 
 /* ---- taking ---- */
 
-static bool is_known(enum ibv_wr_opcode opcode)
+static bool is_known(const struct sim_qp *qp, const struct ibv_send_wr *wr)
 {
-    return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM || opcode == IBV_WR_RDMA_WRITE ||
-           opcode == IBV_WR_RDMA_READ;
+    return wr->opcode == IBV_WR_SEND || wr->opcode == IBV_WR_SEND_WITH_IMM ||
+           wr->opcode == IBV_WR_RDMA_WRITE || wr->opcode == IBV_WR_RDMA_READ ||
+           (sim_mw_has(qp->device) && (wr->opcode == IBV_WR_SEND_WITH_INV || sim_local_is_fit(wr)));
 }
 
 static int check(const struct sim_qp *qp, const struct ibv_send_wr *wr, uint64_t *bytes)
 {
     *bytes = 0;
-    if (wr->num_sge < 0 || (uint32_t)wr->num_sge > qp->cap.max_send_sge || !is_known(wr->opcode)) {
+    if (wr->num_sge < 0 || (uint32_t)wr->num_sge > qp->cap.max_send_sge || !is_known(qp, wr)) {
         return EINVAL;
     }
     if (wr->opcode == IBV_WR_RDMA_READ && (wr->num_sge > qp->device->profile->attr.max_sge_rd ||
@@ -60,6 +62,9 @@ static int take(struct sim_qp *qp, const struct ibv_send_wr *wr)
     work->rkey = wr->wr.rdma.rkey;
     work->bytes = bytes;
     work->sge_count = wr->num_sge;
+    work->sequence = qp->sequence;
+    qp->sequence += sim_local_is(wr->opcode) ? 0 : 1;
+    sim_local_take(work, wr);
     if ((wr->send_flags & IBV_SEND_INLINE) != 0) {
         copy_inline(work, wr);
     } else if (wr->num_sge > 0) {
@@ -117,10 +122,11 @@ void sim_qp_issue(struct sim_qp *qp)
             return;
         }
         bool is_read = work->opcode == IBV_WR_RDMA_READ;
+        bool is_local = sim_local_is(work->opcode);
         uint64_t at = sim_now_ns() + sim_way_ns(is_read ? 0 : work->bytes);
         qp->arrives_at = at > qp->arrives_at ? at : qp->arrives_at;
         qp->reads_out += is_read;
-        sim_schedule((struct sim_event){.run = sim_transfer_arrive,
+        sim_schedule((struct sim_event){.run = is_local ? sim_local_execute : sim_transfer_arrive,
                                         .device = qp->device,
                                         .qp_num = qp->ibv.qp_num,
                                         .epoch = qp->epoch,

@@ -11,5 +11,8 @@ int sim_symbol_req_notify_cq(struct ibv_cq *cq, int solicited_only);
 int sim_symbol_post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad);
 int sim_symbol_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad);
 int sim_symbol_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad);
+struct ibv_mw *sim_symbol_alloc_mw(struct ibv_pd *pd, enum ibv_mw_type type);
+int sim_symbol_dealloc_mw(struct ibv_mw *mw);
+int sim_symbol_bind_mw(struct ibv_qp *qp, struct ibv_mw *mw, struct ibv_mw_bind *bind);
 
 #endif

@@ -187,6 +187,7 @@ const char *ibv_wc_status_str(enum ibv_wc_status status)
                                         [IBV_WC_LOC_QP_OP_ERR] = "local QP operation error",
                                         [IBV_WC_LOC_PROT_ERR] = "local protection error",
                                         [IBV_WC_WR_FLUSH_ERR] = "Work Request Flushed Error",
+                                        [IBV_WC_MW_BIND_ERR] = "memory bind operation error",
                                         [IBV_WC_REM_INV_REQ_ERR] = "remote invalid request error",
                                         [IBV_WC_REM_ACCESS_ERR] = "remote access error",
                                         [IBV_WC_REM_OP_ERR] = "remote operation error",

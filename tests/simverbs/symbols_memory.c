@@ -118,6 +118,10 @@ int ibv_dereg_mr(struct ibv_mr *ibv)
     sim_enter(0);
     struct sim_device *device = sim_device_of(ibv->context);
     struct sim_mr **at = &device->mrs[ibv->lkey / 2 % SIM_BINS];
+    if (((struct sim_mr *)ibv)->windows > 0) {
+        sim_leave();
+        return EBUSY;
+    }
     while (&(*at)->ibv != ibv) {
         at = &(*at)->next;
     }

@@ -51,11 +51,22 @@ static void complain(struct sim_qp *qp, enum ibv_wc_status status, bool is_messa
     sim_qp_break(qp);
 }
 
+/* What came besides bytes. */
+static void tell_more(const struct sim_qp *qp, const struct sim_work *work, struct ibv_wc *wc)
+{
+    if (work->opcode == IBV_WR_SEND_WITH_IMM) {
+        wc->wc_flags = IBV_WC_WITH_IMM;
+        wc->imm_data = work->immediate;
+    } else if (work->opcode == IBV_WR_SEND_WITH_INV) {
+        wc->wc_flags = qp->device->profile->flags_with_inv ? IBV_WC_WITH_INV : 0;
+        wc->invalidated_rkey = work->invalidates;
+    }
+}
+
 /* Ends a receive that was taken for a message. */
 static void receive_ends(struct sim_qp *qp, const struct sim_receive *receive,
                          const struct sim_work *work, enum ibv_wc_status status, uint32_t src_qp)
 {
-    bool immediate = work->opcode == IBV_WR_SEND_WITH_IMM;
     struct sim_cqe cqe = {.wc = {.wr_id = receive->wr_id,
                                  .status = status,
                                  .opcode = IBV_WC_RECV,
@@ -63,8 +74,7 @@ static void receive_ends(struct sim_qp *qp, const struct sim_receive *receive,
                                  .src_qp = src_qp}};
     if (status == IBV_WC_SUCCESS) {
         cqe.wc.byte_len = (uint32_t)work->bytes;
-        cqe.wc.wc_flags = immediate ? IBV_WC_WITH_IMM : 0;
-        cqe.wc.imm_data = work->immediate;
+        tell_more(qp, work, &cqe.wc);
     } else { /* but for the first three, what a failed completion says is not to be relied on */
         cqe.wc.opcode = (enum ibv_wc_opcode)0x5a;
         cqe.wc.byte_len = 0x5a5a5a5a;
@@ -99,6 +109,9 @@ static enum answer take_message(struct sim_qp *to, struct sim_qp *from, struct s
                             target)) {
         ours = IBV_WC_LOC_PROT_ERR;
         *status = IBV_WC_REM_OP_ERR;
+    } else if (work->opcode == IBV_WR_SEND_WITH_INV && !sim_mw_invalidate(to, work->invalidates)) {
+        ours = IBV_WC_REM_INV_REQ_ERR; /* as rxe says it */
+        *status = IBV_WC_REM_ACCESS_ERR;
     } else {
         sim_spans_copy(target, source, work->bytes);
     }
@@ -126,8 +139,7 @@ static enum answer take_write(struct sim_qp *to, struct sim_qp *from, struct sim
         *status = IBV_WC_LOC_PROT_ERR;
         return FAILED;
     }
-    target.at = sim_mr_remote(to->device, to->ibv.pd, work->rkey, work->remote, work->bytes,
-                              IBV_ACCESS_REMOTE_WRITE);
+    target.at = sim_mr_remote(to, work->rkey, work->remote, work->bytes, IBV_ACCESS_REMOTE_WRITE);
     if (target.at == NULL) {
         return refuse(IBV_WC_REM_ACCESS_ERR, status);
     }
@@ -144,8 +156,8 @@ static enum answer take_read(struct sim_qp *to, const struct sim_work *work,
     if (to->reads_in >= to->attr.max_dest_rd_atomic) {
         return refuse(IBV_WC_REM_INV_REQ_ERR, status);
     }
-    if (work->bytes > 0 && sim_mr_remote(to->device, to->ibv.pd, work->rkey, work->remote,
-                                         work->bytes, IBV_ACCESS_REMOTE_READ) == NULL) {
+    if (work->bytes > 0 &&
+        sim_mr_remote(to, work->rkey, work->remote, work->bytes, IBV_ACCESS_REMOTE_READ) == NULL) {
         return refuse(IBV_WC_REM_ACCESS_ERR, status);
     }
     return DONE;
@@ -181,18 +193,23 @@ static const uint32_t rnr_us[32] = {655360, 10,    20,    30,     40,     60,   
                                     2560,   3840,  5120,  7680,   10240,  15360,  20480,  30720,
                                     40960,  61440, 81920, 122880, 163840, 245760, 327680, 491520};
 
-static void answer(struct sim_qp *from, const struct sim_event *request, enum ibv_wc_status status,
-                   uint64_t bytes)
+uint64_t sim_answer_ns(struct sim_qp *from, uint64_t bytes)
 {
     uint64_t at = sim_now_ns() + sim_way_ns(bytes);
     if (sim_goes_wrong("late end of work", sim_world.faults.rates.work_late)) {
         at += sim_lateness_ns();
     }
     from->returns_at = at > from->returns_at ? at : from->returns_at;
+    return from->returns_at;
+}
+
+static void answer(struct sim_qp *from, const struct sim_event *request, enum ibv_wc_status status,
+                   uint64_t bytes)
+{
     struct sim_event event = *request;
     event.run = sim_transfer_return;
     event.status = status;
-    sim_schedule(event, from->returns_at);
+    sim_schedule(event, sim_answer_ns(from, bytes));
 }
 
 /* The responder breaks when its refusal leaves it: answers to earlier requests come first. */
@@ -235,7 +252,7 @@ static bool serve(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
 {
     enum ibv_wc_status status = IBV_WC_SUCCESS;
     bool is_read = work->opcode == IBV_WR_RDMA_READ, is_write = work->opcode == IBV_WR_RDMA_WRITE;
-    bool repeated = request->number < to->expected;
+    bool repeated = work->sequence < to->expected;
     enum answer said = repeated && !is_read ? DONE : execute(to, from, work, &status);
     sim_trace(from->device, is_read ? "READ arrives" : "message arrives", from->ibv.qp_num,
               request->number, (uint64_t)said << 8 | (uint64_t)status);
@@ -264,7 +281,7 @@ void sim_transfer_arrive(const struct sim_event *request)
     }
     struct sim_work *work = &from->works[request->number % from->cap.max_send_wr];
     struct sim_qp *to = responder_of(from);
-    if (to == NULL || to->refusing || request->number > to->expected ||
+    if (to == NULL || to->refusing || work->sequence > to->expected ||
         sim_goes_wrong("lost packet", sim_world.faults.rates.packet_lost) ||
         !serve(to, from, work, request)) {
         sim_trace(from->device, "lost", from->ibv.qp_num, request->number, 0);
@@ -282,8 +299,7 @@ static bool land(struct sim_qp *from, struct sim_qp *to, const struct sim_work *
     if (work->bytes == 0) {
         return true;
     }
-    source.at = sim_mr_remote(to->device, to->ibv.pd, work->rkey, work->remote, work->bytes,
-                              IBV_ACCESS_REMOTE_READ);
+    source.at = sim_mr_remote(to, work->rkey, work->remote, work->bytes, IBV_ACCESS_REMOTE_READ);
     if (source.at == NULL) {
         *status = IBV_WC_REM_ACCESS_ERR;
         complain(to, *status, false);

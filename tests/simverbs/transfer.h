@@ -10,6 +10,9 @@ void sim_transfer_arrive(const struct sim_event *event);
 /* Its answer, event->status, is back. */
 void sim_transfer_return(const struct sim_event *event);
 
+/* When an answer with `bytes` that leaves now is back at the queue pair that asked. */
+uint64_t sim_answer_ns(struct sim_qp *from, uint64_t bytes);
+
 /* How long `bytes` are on their way. */
 uint64_t sim_way_ns(uint64_t bytes);
 

@@ -116,7 +116,7 @@ static void keep(struct sim_qp *qp, const struct ibv_qp_attr *attr, int mask)
 /* Forgets all that was under way, without completions. */
 static void reset(struct sim_qp *qp)
 {
-    qp->posted = qp->issued = qp->done = qp->freed = qp->expected = 0;
+    qp->posted = qp->issued = qp->done = qp->freed = qp->sequence = qp->expected = 0;
     qp->reads_out = qp->reads_in = 0;
     qp->refusing = false;
     qp->epoch++;

@@ -102,6 +102,7 @@ static unsigned close_device(struct sim_device *device)
     }
     unsigned left =
         report(device, "contexts", contexts) + report(device, "MRs", device->mr_count) +
+        report(device, "windows", device->mw_count) +
         report(device, "queue pairs", device->qp_count) + report(device, "CQs", device->cq_count) +
         report(device, "SRQs", device->srq_count) + report(device, "PDs", device->pd_count);
     free(device);
