@@ -19,7 +19,9 @@ static const char help[] =
     "  --seeds N     how many seeds from there on (1)\n"
     "  --time T      as many as there is time for in T seconds\n"
     "  --steps N     steps of each (2000)\n"
-    "  --hosts H     hosts of each, 2 to 16 (3)\n"
+    "  --hosts H     hosts of each, 2 to 16 (3); 17 to 1001 are a crowd: all others connect to "
+    "the\n"
+    "                first and call it, and what each of them costs there is reported\n"
     "  --profile P   their devices: mlx5, rxe, aries or tiny (any: each seed draws one)\n"
     "  --disturb D   yes, or no: nothing is disturbed, every call has to end well (yes)\n"
     "  --jobs J      processes that share the seeds; 0: this one runs them, for debuggers (1)\n"
@@ -85,7 +87,7 @@ static bool set(struct command *c, const char *name, const char *value)
         return read_number(value, 1, most, &c->play.steps);
     }
     if (strcmp(name, "--hosts") == 0) {
-        return read_unsigned(value, 2, PLAY_MOST_HOSTS, &c->play.hosts);
+        return read_unsigned(value, 2, PLAY_MOST_CROWD, &c->play.hosts);
     }
     if (strcmp(name, "--profile") == 0) {
         return read_profile(value, &c->play.profile);

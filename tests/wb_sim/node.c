@@ -8,7 +8,7 @@
 #include "tests/wb_sim/calls.h"
 #include "tests/wb_sim/play.h"
 
-enum { PORT = 7000, URL_BYTES = 48 };
+enum { PORT = 7000, URL_BYTES = 48, ADDRESS_BYTES = 24 };
 
 /* ---- configuration ---- */
 
@@ -38,13 +38,19 @@ static void configure(struct node *node)
     config->verbs.retries = ONE_OF(play, 2, 4, 6);
 }
 
+/* Each device is on a network of its own number. */
+static void node_address(unsigned number, unsigned device, char *address, size_t size)
+{
+    snprintf(address, size, "10.%u.%u.%u", device, number / 200, number % 200 + 1);
+}
+
 void node_open(struct node *node, struct play *play, unsigned number)
 {
     *node = (struct node){.play = play, .number = number, .host = sim_host_add()};
     node->device_count = play_chance(play, 200) ? 2 : 1;
     for (unsigned i = 0; i < node->device_count; i++) {
-        char address[32];
-        snprintf(address, sizeof address, "10.0.%u.%u", i, number + 1);
+        char address[ADDRESS_BYTES];
+        node_address(number, i, address, sizeof address);
         node->devices[i] = sim_device_add(node->host, play->profile, address);
         node->up[i] = true;
     }
@@ -139,12 +145,17 @@ void node_sleep(struct node *node, uint64_t us)
 
 void node_connect(struct node *node, unsigned index)
 {
+    node_connect_to(node, index, (unsigned)play_below(node->play, node->play->host_count));
+}
+
+void node_connect_to(struct node *node, unsigned index, unsigned target)
+{
     struct play *play = node->play;
     struct link *link = &node->links[index];
-    unsigned target = (unsigned)play_below(play, play->host_count);
     unsigned device = (unsigned)play_below(play, play->nodes[target].device_count);
-    char url[URL_BYTES];
-    snprintf(url, sizeof url, "verbs://10.0.%u.%u:%d", device, target + 1, PORT);
+    char url[URL_BYTES], address[ADDRESS_BYTES];
+    node_address(target, device, address, sizeof address);
+    snprintf(url, sizeof url, "verbs://%s:%d", address, PORT);
     sim_host_enter(node->host);
     int status = wb_connect(node->engine, url, &link->peer);
     if (status != WB_OK) {

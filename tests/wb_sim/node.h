@@ -61,6 +61,9 @@ void node_sleep(struct node *node, uint64_t us);
 /* Connects slot `index`, which is free, to some host; or some slot, if it is free. */
 void node_connect(struct node *node, unsigned index);
 void node_connect_if_free(struct node *node);
+
+/* The same to one host. */
+void node_connect_to(struct node *node, unsigned index, unsigned target);
 void node_disconnect(struct node *node, struct link *link, bool lost);
 
 /* Ends the links whose peers are lost. */

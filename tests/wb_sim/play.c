@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/simverbs/fault.h"
+#include "tests/simverbs/model.h"
 #include "tests/support/pattern.h"
 #include "tests/wb_sim/calls.h"
 #include "tests/wb_sim/chaos.h"
@@ -84,7 +85,7 @@ void play_pass(uint64_t us)
 
 void play_break(struct play *play, unsigned a, unsigned b)
 {
-    play->broken_ns[a][b] = play->broken_ns[b][a] = sim_now_ns();
+    play->broken[a * play->host_count + b] = play->broken[b * play->host_count + a] = true;
 }
 
 void play_break_all(struct play *play, unsigned a)
@@ -96,7 +97,7 @@ void play_break_all(struct play *play, unsigned a)
 
 bool play_may_be_lost(const struct play *play, unsigned a, unsigned b)
 {
-    return !play->calm || play->broken_ns[a][b] != 0;
+    return !play->calm || play->broken[a * play->host_count + b];
 }
 
 /* ---- steps ---- */
@@ -242,16 +243,16 @@ static unsigned open_calls(const struct play *play)
     return count;
 }
 
-/* All hosts go on, until `us` have passed; or, with `calls`, until no call is open. When nobody has
- * anything to do, `idle_us` pass. */
-static void settle(struct play *play, uint64_t us, uint64_t idle_us, bool calls)
+void play_settle(struct play *play, uint64_t us, uint64_t idle_us, bool calls)
 {
     uint64_t end = sim_now_ns() + us * 1000;
     while (sim_now_ns() < end && (!calls || open_calls(play) > 0)) {
         bool busy = false;
         for (unsigned i = 0; i < play->host_count; i++) {
-            busy |= node_turn(&play->nodes[i]);
-            node_mend(&play->nodes[i]);
+            if (node_runs(&play->nodes[i])) {
+                busy |= node_turn(&play->nodes[i]);
+                node_mend(&play->nodes[i]);
+            }
         }
         rules_check_reads(play);
         rules_check_credits(play);
@@ -275,9 +276,9 @@ static void check_ledger(const struct play *play)
 static void come_to_rest(struct play *play)
 {
     chaos_end(play);
-    settle(play, patience_us, 1000, true);
+    play_settle(play, patience_us, 1000, true);
     check_ledger(play);
-    settle(play, quarantine_us, 20000, false);
+    play_settle(play, quarantine_us, 20000, false);
     for (unsigned i = 0; i < play->host_count; i++) {
         for (unsigned k = 0; k < NODE_KEPT; k++) {
             node_drop_kept(&play->nodes[i], k);
@@ -315,27 +316,27 @@ static const struct sim_profile *draw_profile(struct play *play)
     return play->options->profile != NULL ? play->options->profile : drawn;
 }
 
-static void open_play(struct play *play)
+struct play *play_open(const struct play_options *options, uint64_t seed)
 {
-    sim_open(&(struct sim_options){.seed = play->seed, .clock_ns = 100, .poll_ns = 50});
+    struct play *play = sim_new(sizeof *play);
+    play->options = options;
+    play->seed = play->random = seed;
+    play->host_count = options->hosts;
+    play->nodes = sim_new(play->host_count * sizeof *play->nodes);
+    play->broken = sim_new((size_t)play->host_count * play->host_count);
+    current = play;
+    sim_open(&(struct sim_options){.seed = seed, .clock_ns = 100, .poll_ns = 50});
     sim_on_bug(on_bug);
-    play->calm = play_chance(play, 250) || !play->options->disturb;
+    play->calm = play_chance(play, 250) || !options->disturb;
     play->tight = play_chance(play, 250);
     play->profile = draw_profile(play);
-    play->host_count = play->options->hosts;
     for (unsigned i = 0; i < play->host_count; i++) {
         node_open(&play->nodes[i], play, i);
     }
-    for (unsigned i = 0; i < play->host_count; i++) {
-        node_up(&play->nodes[i]);
-    }
-    sim_on_wait(others_turn, play);
-    if (!play->calm) {
-        chaos_rates(play);
-    }
+    return play;
 }
 
-static void close_play(struct play *play)
+void play_close(struct play *play)
 {
     for (unsigned i = 0; i < play->host_count; i++) {
         node_close(&play->nodes[i]);
@@ -345,27 +346,29 @@ static void close_play(struct play *play)
         play_fail(play, "%u things of verbs are left", left);
     }
     ledger_close(&play->ledger);
+    free(play->nodes);
+    free(play->broken);
+    free(play);
+    current = NULL;
 }
 
 uint64_t play_run(const struct play_options *options, uint64_t seed, struct summary *summary)
 {
-    struct play *play = calloc(1, sizeof *play);
-    if (play == NULL) {
-        abort();
+    struct play *play = play_open(options, seed);
+    for (unsigned i = 0; i < play->host_count; i++) {
+        node_up(&play->nodes[i]);
     }
-    play->options = options;
-    play->seed = play->random = seed;
-    current = play;
-    open_play(play);
+    sim_on_wait(others_turn, play);
+    if (!play->calm) {
+        chaos_rates(play);
+    }
     for (play->step = 1; play->step <= options->steps; play->step++) {
         step(play);
     }
     come_to_rest(play);
     count_engines(play);
     uint64_t hash = sim_trace_hash();
-    close_play(play);
     summary_add(summary, &play->summary);
-    free(play);
-    current = NULL;
+    play_close(play);
     return hash;
 }

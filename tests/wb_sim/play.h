@@ -16,12 +16,12 @@
 
 struct play_options {
     uint64_t steps;
-    unsigned hosts;                    /* 2 to PLAY_MOST_HOSTS */
+    unsigned hosts;                    /* 2 to PLAY_MOST_HOSTS; of a crowd more */
     const struct sim_profile *profile; /* of all devices; NULL: each run draws one */
     bool disturb;                      /* false: every run is calm */
 };
 
-enum { PLAY_MOST_HOSTS = 16 };
+enum { PLAY_MOST_HOSTS = 16, PLAY_MOST_CROWD = 1001 };
 
 struct play {
     const struct play_options *options;
@@ -29,11 +29,11 @@ struct play {
     bool calm;  /* nothing is disturbed: calls end well, or by their own deadline */
     bool tight; /* pools are small: there may be no room */
     const struct sim_profile *profile;
-    struct node nodes[PLAY_MOST_HOSTS];
+    struct node *nodes;
     unsigned host_count;
     struct ledger ledger;
-    /* when something was last done that ends channels between two hosts; 0 never; both ways */
-    uint64_t broken_ns[PLAY_MOST_HOSTS][PLAY_MOST_HOSTS];
+    bool *broken; /* host_count by host_count, both ways: something was done that ends channels
+                     between the two */
     uint64_t step;
     struct summary summary;
 };
@@ -41,6 +41,15 @@ struct play {
 /* Runs one seed; a rule that is broken ends the program (play_fail). Returns the hash of its trace.
  * Adds to *summary. */
 uint64_t play_run(const struct play_options *options, uint64_t seed, struct summary *summary);
+
+/* For play_run and crowd_run: a world with its hosts, none of them up yet; and its end, which fails
+ * if something is left. */
+struct play *play_open(const struct play_options *options, uint64_t seed);
+void play_close(struct play *play);
+
+/* All hosts go on, until `us` have passed; or, with `calls`, until no call is open. When nobody has
+ * anything to do, `idle_us` pass. */
+void play_settle(struct play *play, uint64_t us, uint64_t idle_us, bool calls);
 
 /* A rule is broken: says which, the last events, and how to see it again; ends the process. */
 void play_fail(const struct play *play, const char *format, ...)

@@ -25,8 +25,8 @@ static struct sim_qp *responder_of(const struct sim_qp *from)
 /* Memory of a pool is lent while its block is leased; other memory while it is registered. */
 static const char *not_lent(const struct sim_qp *to, const struct sim_work *work)
 {
-    const uint8_t *memory = sim_mr_remote(to, work->rkey, work->remote, work->bytes,
-                                          IBV_ACCESS_REMOTE_READ);
+    const uint8_t *memory =
+        sim_mr_remote(to, work->rkey, work->remote, work->bytes, IBV_ACCESS_REMOTE_READ);
     if (memory == NULL) {
         return "is registered no more";
     }

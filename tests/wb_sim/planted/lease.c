@@ -1,7 +1,7 @@
 /* A planted defect: a call that has timed out, or a reply that nobody waits for any more, gets its
  * buffers back at once, whether or not the peer may still read them. */
-#include "engine/lane.h"
 #include "engine/lease.h"
+#include "engine/lane.h"
 #include "engine/peer.h"
 
 bool __real_wbi_lease_set_withdraw(struct wbi_lease_set *set);
