@@ -47,10 +47,16 @@ struct wbi_fabric_caps {
     uint32_t max_offers;  /* chunks that can be offered on a channel at once */
     uint32_t max_regions; /* registrations at once; 0 is no limit that matters */
     uint64_t max_region_bytes; /* largest registration; 0 is no limit that matters */
-    uint32_t kept_slots;  /* receive slots a channel that the fabric needs beyond those of requests
-                             and replies: its control messages' */
-    uint32_t slot_sets;   /* devices that each need all of a lane's receive slots; 1 but for several
-                             devices */
+    uint32_t kept_slots; /* receive slots a channel that the fabric needs beyond those of requests
+                            and replies: its control messages' */
+    uint32_t slot_sets;  /* devices that each need all of a lane's receive slots; 1 but for several
+                            devices */
+    uint32_t late_receives;   /* that may be missing: posted anew in batches of one more */
+    uint32_t max_channels;    /* of a lane; 0 is no limit that matters */
+    uint32_t max_receives;    /* posted at once; 0 is no limit that matters */
+    uint32_t max_completions; /* that can wait at once, a place for each receive that is posted and
+                                 channel_work for each channel; 0 is no limit that matters */
+    uint32_t channel_work;
     bool revokes_at_once; /* revoke() makes a chunk unreadable by itself, without closing the
                              channel */
 };
@@ -65,6 +71,7 @@ struct wbi_slot_arena {
 
 struct wbi_lane_config {
     struct wbi_slot_arena slots;
+    uint32_t receives;     /* slots to be posted, on each device */
     uint32_t eager_bytes;  /* largest message sent or received on this lane */
     uint32_t max_channels; /* 1 to 1024 */
     uint64_t liveness_us;  /* a channel on which nothing was heard for so long is probed, if the
@@ -72,20 +79,10 @@ struct wbi_lane_config {
 };
 
 enum {
-    WBI_CREDITS_KEPT = 4,   /* that every peer gets, whatever the others have */
-    WBI_SHARED_GRANTS = 16, /* full grants of credits that the shared ones make */
-    WBI_ACK_TIMEOUT = 16,   /* of verbs, where none is told: 268 ms: a switch that converges, a host
-                               that stalls */
+    WBI_ACK_TIMEOUT = 16, /* of verbs, where none is told: 268 ms: a switch that converges, a host
+                             that stalls */
     WBI_RETRIES = 6
 };
-
-/* Receive slots of a lane: one for the reply of each call, one for each credit, and those that the
- * fabric keeps for each peer. */
-static inline uint32_t wbi_receive_slots(const struct wb_engine_config *config, uint32_t kept_slots)
-{
-    return config->max_calls + config->credits * WBI_SHARED_GRANTS +
-           (WBI_CREDITS_KEPT + kept_slots) * config->max_peers;
-}
 
 /* What a fabric counts beyond what the engine sees. */
 struct wbi_fabric_counters {

@@ -12,7 +12,7 @@ static void describe_self(const struct wbi_lane *lane, struct wbi_hello *hello)
 {
     *hello = (struct wbi_hello){.version_min = WB_WIRE_VERSION_MIN,
                                 .version_max = WB_WIRE_VERSION_MAX,
-                                .eager_bytes = lane->engine->config.eager_bytes,
+                                .eager_bytes = lane->shares.eager_bytes,
                                 .read_depth = lane->caps->read_depth,
                                 .engine_id = lane->engine->id};
 }
@@ -20,7 +20,7 @@ static void describe_self(const struct wbi_lane *lane, struct wbi_hello *hello)
 /* What both sides have agreed on, once each knows the other's hello. */
 static void settle(struct wb_peer *peer, const struct wbi_hello *theirs)
 {
-    uint32_t mine = peer->lane->engine->config.eager_bytes;
+    uint32_t mine = peer->lane->shares.eager_bytes;
     peer->credits = peer->credits_max = theirs->credits;
     atomic_store_explicit(&peer->eager_bytes,
                           mine < theirs->eager_bytes ? mine : theirs->eager_bytes,

@@ -253,6 +253,8 @@ static void unlist(struct wbi_inbound *in)
     }
     in->next = in->prev = NULL;
     in->peer = NULL;
+    in->lane->waiting -= in->waiting;
+    in->waiting = false;
     count_landed(in, -in->landed_bytes);
 }
 

@@ -52,6 +52,7 @@ struct wbi_inbound {
     uint64_t deadline;               /* 0 none or not yet known */
     int status;                      /* the first failure; READs are no more issued */
     bool parked, fetching, credited; /* in which queue it is; whether its credit went back */
+    bool waiting;                    /* it counts in the lane's */
     enum wbi_stage stage;
     struct wbi_part archive_part, list_part;
     const uint8_t *archive, *list;

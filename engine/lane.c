@@ -113,25 +113,32 @@ void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel)
 /* ---- a turn ---- */
 
 /* Peers with something to send, or that may have: those for whom there is still no room stay in the
- * list. */
+ * list, before those that could send, so that what is scarce goes round. */
 static int flush_busy(struct wbi_lane *lane)
 {
     int done = 0;
-    struct wb_peer *peer = lane->busy;
+    struct wb_peer *peer = lane->busy, *first = NULL, **tail = &first;
     lane->busy = NULL;
     while (peer != NULL) {
         struct wb_peer *next = peer->busy_next;
         peer->busy = false;
         if (atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED) {
             bool clear = wbi_control_flush(peer);
-            done += wbi_parcels_flush(peer);
+            int sent = wbi_parcels_flush(peer);
+            done += sent;
             wbi_inbound_fetch(peer);
-            if (!clear || peer->waiting != NULL) {
+            if (sent == 0 && peer->waiting != NULL && !peer->busy) {
+                peer->busy = true;
+                *tail = peer;
+                tail = &peer->busy_next;
+            } else if (!clear || peer->waiting != NULL) {
                 wbi_peer_busy(peer);
             }
         }
         peer = next;
     }
+    *tail = lane->busy;
+    lane->busy = first;
     return done;
 }
 
@@ -206,19 +213,22 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
                               .domain = domain,
                               .caps = fabric->caps(domain),
                               .registrar = registrar,
-                              .shared_credits = config->credits * WBI_SHARED_GRANTS,
                               .now = wbi_now()};
     lane->parked_tail = &lane->parked;
-    wbi_parcels_open(&lane->parcels, config->eager_bytes, config->max_calls);
-    int status = wbi_calls_open(&lane->calls, lane, config->max_calls);
+    int status = wbi_share_out(config, lane->caps, &lane->shares);
+    const struct wbi_shares *shares = &lane->shares;
     if (status == WB_OK) {
-        uint32_t slots = wbi_receive_slots(config, lane->caps->kept_slots);
-        status = wbi_slots_open(&lane->slots, config->eager_bytes, slots * lane->caps->slot_sets);
+        lane->shared_credits = shares->credits_shared;
+        wbi_parcels_open(&lane->parcels, shares->eager_bytes, config->max_calls);
+        status = wbi_calls_open(&lane->calls, lane, config->max_calls);
     }
+    status =
+        status == WB_OK ? wbi_slots_open(&lane->slots, shares->eager_bytes, shares->slots) : status;
     if (status == WB_OK) {
         struct wbi_lane_config lane_config = {.slots = lane->slots.arena,
-                                              .eager_bytes = config->eager_bytes,
-                                              .max_channels = config->max_peers,
+                                              .receives = shares->receives,
+                                              .eager_bytes = shares->eager_bytes,
+                                              .max_channels = shares->peers,
                                               .liveness_us = config->liveness_us};
         status = fabric->lane_open(domain, &lane_config, &wbi_engine_events, lane, &lane->port);
     }

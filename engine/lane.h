@@ -15,6 +15,7 @@
 #include "engine/fabric.h"
 #include "engine/lease.h"
 #include "engine/peer.h"
+#include "engine/share.h"
 #include "engine/slots.h"
 
 struct wb_engine;
@@ -27,6 +28,7 @@ struct wbi_lane {
     const struct wbi_fabric *fabric;
     struct wbi_domain *domain;
     const struct wbi_fabric_caps *caps;
+    struct wbi_shares shares; /* what it makes of the fabric's receives */
     struct wbi_fabric_lane *port;
     unsigned registrar; /* the domain's number in the pool */
 
@@ -37,6 +39,8 @@ struct wbi_lane {
     struct wb_peer *peers, *busy, *dying;
     uint32_t peer_count;
     uint32_t shared_credits; /* not granted to anybody */
+    uint32_t waiting;        /* requests that wait with their credits given back */
+    uint32_t asked;          /* unanswered requests, beyond those that are kept for each peer */
     struct wbi_inbound *parked, **parked_tail;
     uint32_t queueing;     /* of the parked ones, those that wait for landings */
     uint64_t landed_bytes; /* in landings of requests that are being fetched or served */

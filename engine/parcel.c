@@ -100,7 +100,7 @@ static bool place_in_slot(struct wbi_outgoing *out)
     struct wb_peer *peer = out->peer;
     bool ready = atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED &&
                  !peer->dying && peer->waiting == NULL &&
-                 (out->header.kind != WBI_REQUEST || peer->credits > 0);
+                 (out->header.kind != WBI_REQUEST || wbi_peer_may_ask(peer));
     return ready && peer->lane->fabric->reserve(peer->channel, out->plan.bytes, false,
                                                 &out->message) == WB_OK;
 }
@@ -311,8 +311,7 @@ static void sent(struct wbi_outgoing *out)
         out->set->sent = true;
     }
     if (out->header.kind == WBI_REQUEST) {
-        peer->credits--;
-        peer->unanswered++;
+        wbi_peer_asked(peer);
         out->call->sent = true;
         out->call->set = out->set;
         if (out->set != NULL) {
@@ -337,7 +336,7 @@ static int send_parcel(struct wbi_outgoing *out)
 {
     struct wb_peer *peer = out->peer;
     const struct wbi_fabric *fabric = peer->lane->fabric;
-    if ((out->header.kind == WBI_REQUEST && peer->credits == 0) || !releases_first(out)) {
+    if ((out->header.kind == WBI_REQUEST && !wbi_peer_may_ask(peer)) || !releases_first(out)) {
         return WB_AGAIN;
     }
     int status = seal(out);

@@ -4,9 +4,24 @@
 #include "engine/lane.h"
 #include "engine/peer.h"
 
+/* Where receives are few, one that waits for its handler gives its credit back and keeps only the
+ * block: nothing that waits may stop what it waits for. */
+static void part_with_credit(struct wbi_inbound *inbound)
+{
+    struct wbi_lane *lane = inbound->lane;
+    if (inbound->stage == WBI_STAGE_READY && !inbound->credited &&
+        lane->waiting < lane->shares.waiting) {
+        inbound->waiting = true;
+        lane->waiting++;
+        wbi_inbound_return_credit(inbound);
+        wbi_peer_busy(inbound->peer);
+    }
+}
+
 void wbi_inbound_park(struct wbi_inbound *inbound)
 {
     struct wbi_lane *lane = inbound->lane;
+    part_with_credit(inbound);
     inbound->parked = true;
     inbound->queue_next = NULL;
     lane->queueing += inbound->stage != WBI_STAGE_READY;

@@ -14,8 +14,7 @@ enum {
 /* Credits for a new peer: what every peer gets, and a fair part of what is shared. */
 static uint32_t grant_credits(struct wbi_lane *lane)
 {
-    uint32_t wanted = lane->engine->config.credits;
-    uint32_t kept = wanted < WBI_CREDITS_KEPT ? wanted : WBI_CREDITS_KEPT;
+    uint32_t wanted = lane->engine->config.credits, kept = lane->shares.credits_kept;
     uint32_t part = lane->shared_credits / 4;
     uint32_t more = wanted - kept < part ? wanted - kept : part;
     lane->shared_credits -= more;
@@ -33,10 +32,17 @@ static void free_ops(struct wb_peer *peer)
     }
 }
 
+/* Whether there is a place for another peer: none, as long as they are lent. */
+static bool has_place(const struct wbi_lane *lane)
+{
+    return lane->peer_count < lane->shares.peers &&
+           lane->asked <= wbi_share_replies_most(&lane->shares, lane->peer_count);
+}
+
 struct wb_peer *wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted)
 {
     struct wb_peer *peer = NULL;
-    if (lane->peer_count < lane->engine->config.max_peers) {
+    if (has_place(lane)) {
         peer = calloc(1, sizeof *peer);
     }
     if (peer == NULL) {
@@ -68,6 +74,28 @@ void wbi_peer_busy(struct wb_peer *peer)
         peer->busy_next = peer->lane->busy;
         peer->lane->busy = peer;
     }
+}
+
+bool wbi_peer_may_ask(const struct wb_peer *peer)
+{
+    const struct wbi_lane *lane = peer->lane;
+    return peer->credits > 0 && (peer->unanswered < lane->shares.replies_kept ||
+                                 lane->asked < wbi_share_replies(&lane->shares, lane->peer_count));
+}
+
+void wbi_peer_asked(struct wb_peer *peer)
+{
+    struct wbi_lane *lane = peer->lane;
+    peer->credits--;
+    lane->asked += peer->unanswered >= lane->shares.replies_kept;
+    peer->unanswered++;
+}
+
+void wbi_peer_answered(struct wb_peer *peer)
+{
+    struct wbi_lane *lane = peer->lane;
+    peer->unanswered--;
+    lane->asked -= peer->unanswered >= lane->shares.replies_kept;
 }
 
 void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
@@ -102,9 +130,10 @@ int wbi_peer_end_of(const struct wb_call *call)
 static void retire(struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
-    uint32_t wanted = lane->engine->config.credits;
-    uint32_t kept = wanted < WBI_CREDITS_KEPT ? wanted : WBI_CREDITS_KEPT;
-    lane->shared_credits += peer->granted - kept;
+    lane->shared_credits += peer->granted - lane->shares.credits_kept;
+    while (peer->unanswered > 0) {
+        wbi_peer_answered(peer); /* no reply can come any more */
+    }
     lane->peer_count--;
     for (struct wb_peer **at = &lane->busy; peer->busy && *at != NULL; at = &(*at)->busy_next) {
         if (*at == peer) {
@@ -240,8 +269,10 @@ int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **out)
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
     struct wb_peer *peer = wbi_peer_new(lane, url, false);
     if (peer == NULL) {
-        status = wbi_error(WB_AGAIN, "%s: %u peers are connected already (max_peers)", url,
-                           lane->peer_count);
+        status = wbi_error(
+            WB_AGAIN, "%s: %u peers are connected already (max_peers%s)", url, lane->peer_count,
+            lane->shares.peers < engine->config.max_peers ? ", as far as the fabric's queues allow"
+                                                          : "");
     } else {
         status = wbi_handshake_connect(peer, address);
     }

@@ -47,7 +47,7 @@ struct wb_peer {
     uint32_t credits, credits_max;
     uint32_t granted, unreturned, owed;
 
-    uint64_t
+    uint32_t
         unanswered; /* requests sent for which no reply has come, whatever became of the calls */
 
     struct wbi_parcel *waiting, **waiting_tail; /* in order */
@@ -82,6 +82,14 @@ void wbi_peer_forget(struct wb_peer *peer);
 
 /* Lane thread: there is something to send when there is room. */
 void wbi_peer_busy(struct wb_peer *peer);
+
+/* Lane thread: whether a request may be sent: the peer has a receive for it, and the lane one for
+ * its reply. */
+bool wbi_peer_may_ask(const struct wb_peer *peer);
+
+/* Lane thread: a request has been sent; the reply to one has come, in time or late. */
+void wbi_peer_asked(struct wb_peer *peer);
+void wbi_peer_answered(struct wb_peer *peer);
 
 /* Lane thread: deadlines of everything that hangs on this peer. */
 void wbi_peer_expire(struct wb_peer *peer, uint64_t now);

@@ -33,7 +33,7 @@ static bool reply(struct wb_peer *peer, uint8_t *slot, size_t len, const struct 
         wbi_peer_fail(peer, WB_ERR_PROTOCOL, "sent a reply that no request asked for");
         return false;
     }
-    peer->unanswered--;
+    wbi_peer_answered(peer);
     return wbi_call_reply(peer, slot, len, header);
 }
 

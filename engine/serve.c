@@ -151,7 +151,7 @@ int wbi_serve_inbound(struct wbi_inbound *in)
                                .context = in->lane};
     wbi_inbound_return_credit(in);
     int status = run(&context, &reader);
-    if (status == WB_AGAIN) {
+    if (status == WB_AGAIN && !in->waiting) {
         in->credited = credit_gone(in->peer);
     }
     return status;

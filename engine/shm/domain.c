@@ -23,6 +23,7 @@ static const struct wbi_fabric_caps caps = {
     .max_region_bytes = 0,
     .kept_slots = 2,
     .slot_sets = 1,
+    .max_channels = WBI_SHM_MAX_CHANNELS,
     .revokes_at_once = true,
 };
 

@@ -52,11 +52,8 @@ int wbi_verbs_channel_equip(struct wbi_channel *channel)
     if (status != WB_OK) {
         return status;
     }
-    if (queues->target + (queues->channels + 1) * WBI_VERBS_SEND_DEPTH > queues->entries) {
-        return wbi_error(WB_AGAIN, "%s: its completion queue has no room for another channel",
-                         queues->device->name);
-    }
     channel->queues = queues;
+    wbi_verbs_send_queue_open(&channel->sends, queues->device->send_depth);
     return wbi_verbs_qp_create(channel);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "engine/fabric.h"
+#include "engine/verbs/send_queue.h"
 
 bool wbi_verbs_unblock(int fd)
 {
@@ -70,6 +71,10 @@ static int learn(struct wbi_verbs_device *device)
                          "%s: no port is active: bring its cable or its network interface up",
                          device->name);
     }
+    if (attr->max_qp_wr < WBI_VERBS_LEAST_SENDS) {
+        return wbi_error(WB_ERR_NO_FABRIC, "%s: a queue pair has %d work requests; %d are needed",
+                         device->name, attr->max_qp_wr, WBI_VERBS_LEAST_SENDS);
+    }
     if (attr->max_srq <= 0 || attr->max_qp_rd_atom <= 0 || attr->max_qp_init_rd_atom <= 0) {
         return wbi_error(WB_ERR_NO_FABRIC,
                          "%s: the device has no shared receive queue or no RDMA READ",
@@ -81,6 +86,7 @@ static int learn(struct wbi_verbs_device *device)
     device->read_sges = wbi_verbs_least(
         wbi_verbs_least((uint32_t)attr->max_sge, (uint32_t)attr->max_sge_rd), WBI_VERBS_READ_SGES);
     device->read_sges = device->read_sges == 0 ? 1 : device->read_sges;
+    device->send_depth = wbi_verbs_least((uint32_t)attr->max_qp_wr, WBI_VERBS_SEND_DEPTH);
     device->inline_bytes = WBI_VERBS_INLINE;
     device->tells_last_wqe = true;
     return WB_OK;

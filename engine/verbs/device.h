@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 enum {
+    WBI_VERBS_SEND_DEPTH = 64, /* work requests of a queue pair, at most */
     WBI_VERBS_READ_DEPTH = 16, /* READs in flight a channel, at most */
     WBI_VERBS_READ_SGES = 8,   /* landings that one READ fills, at most */
     WBI_VERBS_INLINE = 256     /* bytes: what is asked of the device */
@@ -24,6 +25,7 @@ struct wbi_verbs_device {
     uint32_t read_depth_out;    /* READs that we may have in flight on a channel */
     uint32_t read_depth_in;     /* READs that a peer may have in flight on a channel */
     uint32_t read_sges;
+    uint32_t send_depth;   /* work requests that a queue pair has */
     uint32_t inline_bytes; /* what queue pairs are asked for: lowered when the device refuses */
     bool tells_last_wqe;   /* it has sent LAST_WQE_REACHED, or was not asked yet */
 };

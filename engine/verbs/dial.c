@@ -122,7 +122,7 @@ void wbi_verbs_on_route(struct wbi_channel *channel)
 {
     int status = wbi_verbs_channel_equip(channel);
     if (status != WB_OK) {
-        doom_by_error(channel, status == WB_AGAIN ? WB_ERR_REFUSED : status);
+        doom_by_error(channel, status);
         return;
     }
     const struct wbi_verbs_device *device = channel->queues->device;

@@ -1,9 +1,11 @@
 #include "engine/verbs/domain.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/share.h"
 #include "engine/verbs/address.h"
 #include "engine/verbs/memlock.h"
 #include "engine/verbs/queues.h"
@@ -78,18 +80,62 @@ static int check_names(const char *list, struct ibv_device *const *all, int coun
     return WB_OK;
 }
 
-/* Whether the device can post the receives that the engine promises to its peers. */
+/* Takes the lesser of a limit and a device's, where 0 is none. */
+static void lower(uint32_t *limit, uint64_t devices)
+{
+    if (*limit == 0 || devices < *limit) {
+        *limit = (uint32_t)devices;
+    }
+}
+
+/* What every one of these devices has. */
+static void state_caps(const struct wbi_verbs_device *devices, unsigned count,
+                       struct wbi_fabric_caps *caps)
+{
+    *caps = (struct wbi_fabric_caps){.max_eager_bytes = WBI_VERBS_MAX_EAGER,
+                                     .read_depth = WBI_VERBS_READ_DEPTH,
+                                     .max_read_bytes = READ_BYTES,
+                                     .read_align = 1,
+                                     .key_bytes = sizeof(uint32_t),
+                                     .max_offers = WBI_VERBS_MAX_OFFERS,
+                                     .max_region_bytes = UINT64_MAX,
+                                     .kept_slots = WBI_VERBS_KEPT_SLOTS,
+                                     .slot_sets = count,
+                                     .late_receives = WBI_VERBS_LATE_RECEIVES,
+                                     .revokes_at_once = false};
+    for (unsigned i = 0; i < count; i++) {
+        const struct wbi_verbs_device *device = &devices[i];
+        const struct ibv_device_attr *attr = &device->attr;
+        if (device->max_message_bytes < caps->max_read_bytes) {
+            caps->max_read_bytes = device->max_message_bytes;
+        }
+        if (attr->max_mr_size < caps->max_region_bytes) {
+            caps->max_region_bytes = attr->max_mr_size;
+        }
+        if (device->send_depth > caps->channel_work) {
+            caps->channel_work = device->send_depth;
+        }
+        lower(&caps->max_eager_bytes, device->max_message_bytes);
+        lower(&caps->read_depth, device->read_depth_out);
+        lower(&caps->max_regions, (uint32_t)attr->max_mr);
+        lower(&caps->max_channels, (uint32_t)attr->max_qp);
+        lower(&caps->max_receives, (uint32_t)attr->max_srq_wr);
+        lower(&caps->max_completions, (uint32_t)attr->max_cqe);
+    }
+}
+
+/* Whether the device has room for an engine, be it a small one. */
 static int check_room(const struct wbi_verbs_device *device, const struct wb_engine_config *config)
 {
-    uint32_t slots = wbi_receive_slots(config, WBI_VERBS_KEPT_SLOTS);
-    if (slots <= (uint32_t)device->attr.max_srq_wr &&
-        slots + WBI_VERBS_SEND_DEPTH <= (uint32_t)device->attr.max_cqe) {
+    struct wbi_fabric_caps caps;
+    struct wbi_shares shares;
+    state_caps(device, 1, &caps);
+    if (wbi_share_out(config, &caps, &shares) == WB_OK) {
         return WB_OK;
     }
-    return wbi_error(WB_ERR_NO_FABRIC,
-                     "%s: %u receives are needed, and it has %d a queue and %d completions: lower "
-                     "max_calls, credits or max_peers",
-                     device->name, slots, device->attr.max_srq_wr, device->attr.max_cqe);
+    char why[200];
+    snprintf(why, sizeof why, "%s", wb_last_error());
+    return wbi_error(WB_ERR_NO_FABRIC, "%s: %s", device->name, why);
 }
 
 /* As many as there is room for. */
@@ -157,38 +203,6 @@ int wbi_verbs_device_of(const struct wbi_domain *domain, const struct rdma_cm_id
 
 /* ---- life ---- */
 
-static void state_caps(struct wbi_domain *domain)
-{
-    struct wbi_fabric_caps *caps = &domain->caps;
-    *caps = (struct wbi_fabric_caps){.max_eager_bytes = WBI_VERBS_MAX_EAGER,
-                                     .read_depth = WBI_VERBS_READ_DEPTH,
-                                     .max_read_bytes = READ_BYTES,
-                                     .read_align = 1,
-                                     .key_bytes = sizeof(uint32_t),
-                                     .max_offers = WBI_VERBS_MAX_OFFERS,
-                                     .kept_slots = WBI_VERBS_KEPT_SLOTS,
-                                     .slot_sets = domain->device_count,
-                                     .revokes_at_once = false};
-    for (unsigned i = 0; i < domain->device_count; i++) {
-        const struct wbi_verbs_device *device = &domain->devices[i];
-        if (device->max_message_bytes < caps->max_read_bytes) {
-            caps->max_read_bytes = device->max_message_bytes;
-        }
-        if (device->max_message_bytes < caps->max_eager_bytes) {
-            caps->max_eager_bytes = (uint32_t)device->max_message_bytes;
-        }
-        if (device->read_depth_out < caps->read_depth) {
-            caps->read_depth = device->read_depth_out;
-        }
-        if (caps->max_region_bytes == 0 || device->attr.max_mr_size < caps->max_region_bytes) {
-            caps->max_region_bytes = device->attr.max_mr_size;
-        }
-        if (caps->max_regions == 0 || (uint32_t)device->attr.max_mr < caps->max_regions) {
-            caps->max_regions = (uint32_t)device->attr.max_mr;
-        }
-    }
-}
-
 int wbi_verbs_domain_open(const struct wb_engine_config *config, struct wbi_domain **out)
 {
     struct wbi_domain *domain = calloc(1, sizeof *domain);
@@ -202,12 +216,14 @@ int wbi_verbs_domain_open(const struct wb_engine_config *config, struct wbi_doma
                                              "Linux 5.12 and rdma-core 35 or later are needed");
     }
     status = status == WB_OK ? find_connection_manager() : status;
-    status = status == WB_OK ? wbi_verbs_memlock_check(config, domain->device_count) : status;
+    if (status == WB_OK) {
+        state_caps(domain->devices, domain->device_count, &domain->caps);
+        status = wbi_verbs_memlock_check(config, &domain->caps);
+    }
     if (status != WB_OK) {
         wbi_verbs_domain_close(domain);
         return status;
     }
-    state_caps(domain);
     *out = domain;
     return WB_OK;
 }

@@ -57,6 +57,7 @@ int wbi_verbs_lane_open(struct wbi_domain *domain, const struct wbi_lane_config 
     lane->events = *events;
     lane->owner = lane_owner;
     lane->slots = config->slots;
+    lane->receives = config->receives;
     lane->eager_bytes = config->eager_bytes;
     lane->max_channels = config->max_channels;
     lane->liveness_us = config->liveness_us;

@@ -75,7 +75,7 @@ struct wbi_fabric_lane {
     struct wbi_fabric_events events;
     void *owner;
     struct wbi_slot_arena slots; /* to receive into: the engine's */
-    uint32_t eager_bytes, max_channels;
+    uint32_t receives, eager_bytes, max_channels;
     uint64_t liveness_us;
 
     struct wbi_verbs_queues queues[WBI_VERBS_MAX_DEVICES]; /* by the device's number */
@@ -192,8 +192,7 @@ void wbi_verbs_close(struct wbi_channel *channel);
 int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel **out);
 
 /* Finds the device behind channel->id and makes the queue pair there. WB_ERR_INVALID: a device that
- * is not ours, WB_AGAIN: its completion queue has no room for another channel, WB_ERR_SYSTEM,
- * WB_ERR_NO_MEMORY. */
+ * is not ours, WB_ERR_SYSTEM, WB_ERR_NO_MEMORY. */
 int wbi_verbs_channel_equip(struct wbi_channel *channel);
 
 /* Open from here on: messages may come. */

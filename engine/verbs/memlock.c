@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "engine/share.h"
 #include "engine/verbs/domain.h"
 #include "engine/verbs/send_slots.h"
 
@@ -36,17 +37,27 @@ uint64_t wbi_verbs_memlock_limit(void)
     return limit.rlim_cur;
 }
 
-uint64_t wbi_verbs_pinned_bytes(const struct wb_engine_config *config)
+uint64_t wbi_verbs_pinned_bytes(const struct wb_engine_config *config,
+                                const struct wbi_fabric_caps *caps)
 {
-    uint64_t stride = (uint64_t)config->eager_bytes + 192; /* as slots are laid out, at most */
-    uint64_t slots = wbi_receive_slots(config, WBI_VERBS_KEPT_SLOTS) + WBI_VERBS_SHARED_SENDS +
-                     (uint64_t)config->max_peers * WBI_VERBS_KEPT_SENDS;
+    struct wbi_shares shares;
+    if (wbi_share_out(config, caps, &shares) != WB_OK) {
+        return UINT64_MAX;
+    }
+    uint64_t stride = (uint64_t)shares.eager_bytes + 192; /* as slots are laid out, at most */
+    uint64_t slots = (uint64_t)shares.slots + WBI_VERBS_SHARED_SENDS +
+                     (uint64_t)shares.peers * WBI_VERBS_KEPT_SENDS;
     return config->slab_bytes + slots * stride;
 }
 
-int wbi_verbs_memlock_check(const struct wb_engine_config *config, unsigned devices)
+int wbi_verbs_memlock_check(const struct wb_engine_config *config,
+                            const struct wbi_fabric_caps *caps)
 {
-    uint64_t limit = wbi_verbs_memlock_limit(), needed = wbi_verbs_pinned_bytes(config) * devices;
+    uint64_t limit = wbi_verbs_memlock_limit(), each = wbi_verbs_pinned_bytes(config, caps);
+    if (each == UINT64_MAX) {
+        return WB_ERR_NO_FABRIC;
+    }
+    uint64_t needed = each * caps->slot_sets;
     if (needed <= limit) {
         return WB_OK;
     }

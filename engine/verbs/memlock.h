@@ -5,14 +5,18 @@
 #include <stdint.h>
 #include <waybill/engine.h>
 
+#include "engine/fabric.h"
+
 /* Bytes that this process may pin; UINT64_MAX: no limit, or it does not apply to this process. */
 uint64_t wbi_verbs_memlock_limit(void);
 
 /* Bytes that an engine pins at once on each device: its first slab, and the message slots. */
-uint64_t wbi_verbs_pinned_bytes(const struct wb_engine_config *config);
+uint64_t wbi_verbs_pinned_bytes(const struct wb_engine_config *config,
+                                const struct wbi_fabric_caps *caps);
 
-/* Whether that can be pinned on `devices` devices. WB_ERR_NO_FABRIC, with the line for limits.conf.
- */
-int wbi_verbs_memlock_check(const struct wb_engine_config *config, unsigned devices);
+/* Whether that can be pinned on all devices. WB_ERR_NO_FABRIC, with the line for limits.conf, or
+ * because together they are too small. */
+int wbi_verbs_memlock_check(const struct wb_engine_config *config,
+                            const struct wbi_fabric_caps *caps);
 
 #endif

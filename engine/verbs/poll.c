@@ -65,6 +65,13 @@ static void on_work(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
     wbi_verbs_work_complete(channel, wc->wr_id);
 }
 
+static void refill_if_due(struct wbi_verbs_queues *queues)
+{
+    if (wbi_verbs_refill_is_due(queues)) {
+        wbi_verbs_refill(queues);
+    }
+}
+
 /* Takes completions; *dry is cleared where more may be waiting. */
 static int poll_queues(struct wbi_verbs_queues *queues, bool *dry)
 {
@@ -86,6 +93,7 @@ static int poll_queues(struct wbi_verbs_queues *queues, bool *dry)
         }
         done += count;
         queues->taken += (uint64_t)count;
+        refill_if_due(queues);              /* before credits for these receives go out */
         wbi_verbs_post_ready(queues->lane); /* replies do not wait for the next ones' handlers */
         if (count < COMPLETIONS && !stashed) {
             return done;
@@ -150,9 +158,8 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
     }
     wbi_verbs_post_ready(lane);
     for (unsigned i = 0; i < lane->domain->device_count; i++) {
-        struct wbi_verbs_queues *queues = &lane->queues[i];
-        if (queues->device != NULL && wbi_verbs_refill_is_due(queues)) {
-            wbi_verbs_refill(queues);
+        if (lane->queues[i].device != NULL) {
+            refill_if_due(&lane->queues[i]);
         }
     }
     lane->polling = false;

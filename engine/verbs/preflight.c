@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/clock.h"
+#include "engine/share.h"
 #include "engine/verbs/explain.h"
 #include "engine/verbs/lane.h"
 #include "engine/verbs/memlock.h"
@@ -39,7 +40,7 @@ static void check_memlock(const struct preflight *preflight)
 {
     uint64_t limit = wbi_verbs_memlock_limit();
     uint64_t budget = preflight->config->budget_bytes - preflight->config->slab_bytes +
-                      wbi_verbs_pinned_bytes(preflight->config);
+                      wbi_verbs_pinned_bytes(preflight->config, &preflight->domain->caps);
     if (limit == UINT64_MAX) {
         say(preflight, WB_CHECK_GOOD, "memory may be pinned without limit");
     } else if (limit < budget) {
@@ -52,6 +53,23 @@ static void check_memlock(const struct preflight *preflight)
         say(preflight, WB_CHECK_GOOD,
             "%" PRIu64 " bytes may be pinned, and budget and slots are %" PRIu64, limit, budget);
     }
+}
+
+/* What the queues of the devices allow of what the configuration asks for. */
+static void check_shares(const struct preflight *preflight)
+{
+    const struct wb_engine_config *config = preflight->config;
+    struct wbi_shares shares;
+    if (wbi_share_out(config, &preflight->domain->caps, &shares) != WB_OK) {
+        say(preflight, WB_CHECK_BAD, "%s", wb_last_error());
+        return;
+    }
+    bool less = shares.peers < config->max_peers || shares.replies_shared < config->max_calls ||
+                shares.eager_bytes < config->eager_bytes;
+    say(preflight, less ? WB_CHECK_DOUBT : WB_CHECK_GOOD,
+        "the queues hold %u peers of %u, %u unanswered requests of %u calls, messages of %u bytes",
+        shares.peers, config->max_peers, shares.replies_shared, config->max_calls,
+        shares.eager_bytes);
 }
 
 /* ---- the way ---- */
@@ -188,6 +206,7 @@ void wbi_verbs_check(const struct wb_engine_config *config, const char *address,
         return;
     }
     check_memlock(&preflight);
+    check_shares(&preflight);
     check_address(&preflight, address);
     wbi_verbs_domain_close(preflight.domain);
 }

@@ -36,7 +36,7 @@ static int create(struct wbi_channel *channel)
                                         .send_cq = queues->cq,
                                         .recv_cq = queues->cq,
                                         .srq = queues->srq,
-                                        .cap = {.max_send_wr = WBI_VERBS_SEND_DEPTH,
+                                        .cap = {.max_send_wr = device->send_depth,
                                                 .max_send_sge = device->read_sges,
                                                 .max_inline_data = device->inline_bytes},
                                         .qp_type = IBV_QPT_RC};

@@ -19,11 +19,8 @@ static int fail(const struct wbi_verbs_queues *queues, const char *what)
 static int make_cq(struct wbi_verbs_queues *queues)
 {
     const struct wbi_fabric_lane *lane = queues->lane;
-    const struct ibv_device_attr *attr = &queues->device->attr;
-    uint32_t slots = lane->slots.count / lane->domain->device_count; /* this device's part */
-    uint32_t wanted = slots + lane->max_channels * WBI_VERBS_SEND_DEPTH;
-    queues->entries = wbi_verbs_least(wanted, (uint32_t)attr->max_cqe);
-    queues->target = slots; /* fits: wbi_verbs_domain_open has seen to it */
+    queues->target = lane->receives;
+    queues->entries = lane->receives + lane->max_channels * queues->device->send_depth;
     queues->completions = ibv_create_comp_channel(queues->device->context);
     if (queues->completions == NULL) {
         return fail(queues, "no completion channel");
@@ -205,7 +202,6 @@ void wbi_verbs_map_add(struct wbi_channel *channel)
     struct wbi_channel **bin = bin_of(channel->queues, channel->qp_num);
     channel->next_by_qp = *bin;
     *bin = channel;
-    channel->queues->channels++;
 }
 
 void wbi_verbs_map_remove(struct wbi_channel *channel)
@@ -216,7 +212,6 @@ void wbi_verbs_map_remove(struct wbi_channel *channel)
     }
     if (*at == channel) {
         *at = channel->next_by_qp;
-        channel->queues->channels--;
     }
 }
 

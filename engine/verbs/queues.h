@@ -2,8 +2,8 @@
  * What a lane has on one device: a completion queue, a shared receive queue, and the receive slots
  * that are posted to it.
  *
- * The CQ never overflows: entries >= slots + channels * WBI_VERBS_SEND_DEPTH, since a flush
- * completes unsignalled work too; a channel for which that would not hold is refused.
+ * The CQ never overflows: entries >= receives + channels * send_depth, since a flush completes
+ * unsignalled work too; engine/share.h sees to it that the device has so many.
  */
 #ifndef WBI_VERBS_QUEUES_H
 #define WBI_VERBS_QUEUES_H
@@ -16,8 +16,8 @@ struct wbi_fabric_lane;
 struct wbi_channel;
 
 enum {
-    WBI_VERBS_SEND_DEPTH = 64, /* work requests of a queue pair, at most */
-    WBI_VERBS_QP_BINS = 1024   /* a power of two */
+    WBI_VERBS_QP_BINS = 1024,    /* a power of two */
+    WBI_VERBS_LATE_RECEIVES = 15 /* that are not posted anew until there are more of them */
 };
 
 struct wbi_verbs_queues {
@@ -30,7 +30,6 @@ struct wbi_verbs_queues {
     struct ibv_mr *receive_mr, *send_mr;
     uint32_t entries;        /* of the CQ */
     uint32_t target, posted; /* receive slots: wanted in the SRQ, there */
-    uint32_t channels;       /* with a queue pair here */
     uint64_t taken;          /* completions, so far */
 
     /* Completions of others that a close met while it waited for its own; the next poll's first. */
@@ -49,11 +48,12 @@ void wbi_verbs_queues_close(struct wbi_verbs_queues *queues);
 /* Posts receive slots, in batches, as many as the engine gives, up to the target. */
 void wbi_verbs_refill(struct wbi_verbs_queues *queues);
 
-/* Whether enough slots are missing for a batch. */
+/* Whether enough slots are missing for a batch: what is missing after a refill was not due is what
+ * caps.late_receives says. */
 static inline bool wbi_verbs_refill_is_due(const struct wbi_verbs_queues *queues)
 {
     uint32_t missing = queues->target - queues->posted;
-    return missing >= 16 || missing > queues->target / 16;
+    return missing > WBI_VERBS_LATE_RECEIVES || missing > queues->target / 16;
 }
 
 /* The next completions, the stash's first; at most `most`. Negative: the device is broken. */

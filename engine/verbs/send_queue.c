@@ -11,11 +11,19 @@ static struct wbi_verbs_work *work_at(struct wbi_verbs_send_queue *queue, uint64
     return &queue->works[number % WBI_VERBS_SEND_DEPTH];
 }
 
+void wbi_verbs_send_queue_open(struct wbi_verbs_send_queue *queue, uint32_t depth)
+{
+    uint32_t quarter = depth / 4;
+    queue->depth = depth;
+    queue->sends = depth / 2;
+    queue->signal_every = wbi_verbs_least(quarter, WBI_VERBS_SIGNAL_EVERY);
+}
+
 struct wbi_verbs_work *wbi_verbs_work_add(struct wbi_verbs_send_queue *queue,
                                           enum wbi_verbs_work_kind kind)
 {
-    /* one place is kept for the drain */
-    if (queue->queued - queue->done >= WBI_VERBS_SEND_DEPTH - 1) {
+    bool ours = kind == WBI_VERBS_CONTROL || kind == WBI_VERBS_PROBE; /* the link's own */
+    if (queue->queued - queue->done >= queue->depth - (ours ? 1 : WBI_VERBS_KEPT_WORKS)) {
         return NULL;
     }
     struct wbi_verbs_work *work = work_at(queue, queue->queued++);

@@ -3,7 +3,8 @@
  * and what it holds until it completes. Most sends are not signalled; a completion speaks for all
  * that was posted before it.
  *
- * Invariant: done <= posted <= queued <= done + WBI_VERBS_SEND_DEPTH. work[i % DEPTH] is number i.
+ * Invariant: done <= posted <= queued < done + depth <= done + WBI_VERBS_SEND_DEPTH. work[i %
+ * WBI_VERBS_SEND_DEPTH] is number i.
  */
 #ifndef WBI_VERBS_SEND_QUEUE_H
 #define WBI_VERBS_SEND_QUEUE_H
@@ -16,9 +17,10 @@
 #include "engine/verbs/queues.h"
 
 enum {
-    WBI_VERBS_SENDS = 32,        /* messages in flight a channel, at most */
-    WBI_VERBS_SIGNAL_EVERY = 8,  /* messages */
-    WBI_VERBS_CONTROL_WINDOW = 2 /* control messages that the peer has sent no receipt for */
+    WBI_VERBS_LEAST_SENDS = 8,    /* depth that a channel can work with */
+    WBI_VERBS_SIGNAL_EVERY = 8,   /* messages, at most */
+    WBI_VERBS_CONTROL_WINDOW = 2, /* control messages that the peer has sent no receipt for */
+    WBI_VERBS_KEPT_WORKS = 5      /* places for these two, receipts, a probe, and the drain */
 };
 
 enum wbi_verbs_work_kind { WBI_VERBS_SEND, WBI_VERBS_CONTROL, WBI_VERBS_READ, WBI_VERBS_PROBE };
@@ -39,6 +41,8 @@ struct wbi_verbs_work {
 
 struct wbi_verbs_send_queue {
     uint64_t queued, posted, done;
+    uint32_t depth;
+    uint32_t sends, signal_every; /* messages in flight, at most; and how often one is signalled */
     uint32_t sends_in_flight, reads_in_flight, unsignalled;
     uint32_t slots_used;
     uint32_t read_depth;  /* READs in flight that both devices allow */
@@ -48,7 +52,10 @@ struct wbi_verbs_send_queue {
     struct ibv_sge read_sges[WBI_VERBS_READ_DEPTH][WBI_VERBS_READ_SGES];
 };
 
-/* The next piece of work, zeroed but for its kind; NULL: the queue is full. */
+void wbi_verbs_send_queue_open(struct wbi_verbs_send_queue *queue, uint32_t depth);
+
+/* The next piece of work, zeroed but for its kind; NULL: the queue is full, or what is left of it
+ * is for other kinds. */
 struct wbi_verbs_work *wbi_verbs_work_add(struct wbi_verbs_send_queue *queue,
                                           enum wbi_verbs_work_kind kind);
 

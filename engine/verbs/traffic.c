@@ -32,11 +32,10 @@ static uint16_t unreceipted(const struct wbi_channel *channel)
 static bool has_room(const struct wbi_channel *channel, bool control)
 {
     const struct wbi_verbs_send_queue *queue = &channel->sends;
-    if (queue->queued - queue->done >= WBI_VERBS_SEND_DEPTH - 2) {
-        return false;
-    }
-    return control ? unreceipted(channel) < WBI_VERBS_CONTROL_WINDOW
-                   : queue->sends_in_flight < WBI_VERBS_SENDS;
+    uint64_t used = queue->queued - queue->done;
+    return control ? used < queue->depth - 2 && unreceipted(channel) < WBI_VERBS_CONTROL_WINDOW
+                   : used < queue->depth - WBI_VERBS_KEPT_WORKS &&
+                         queue->sends_in_flight < queue->sends;
 }
 
 int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
@@ -80,7 +79,7 @@ static uint32_t receipts(struct wbi_channel *channel)
 static bool wants_signal(struct wbi_verbs_send_queue *queue, bool in_line)
 {
     queue->unsignalled++;
-    bool wanted = queue->unsignalled >= WBI_VERBS_SIGNAL_EVERY ||
+    bool wanted = queue->unsignalled >= queue->signal_every ||
                   (!in_line && queue->slots_used >= WBI_VERBS_KEPT_SENDS);
     queue->unsignalled = wanted ? 0 : queue->unsignalled;
     return wanted;

@@ -140,6 +140,8 @@ void test_side_open_on(struct test_side *side, const struct wbi_fabric *fabric,
     TEST_OK(fabric->domain_open(config, &side->domain));
     side->registrar = fabric->registrar(side->domain);
     struct wbi_lane_config lane_config = {.slots = {side->arena, stride, TEST_SLOTS},
+                                          .receives =
+                                              TEST_SLOTS / fabric->caps(side->domain)->slot_sets,
                                           .eager_bytes = side->eager,
                                           .max_channels = TEST_MAX_CHANNELS,
                                           .liveness_us = config->liveness_us};

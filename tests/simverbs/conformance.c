@@ -41,5 +41,9 @@ int main(int argc, char **argv)
     sim_device_add(host, profile, "10.0.1.1");
     argv[1] = argv[0];
     int failed = test_conformance_run(&verbs, argc - 1, argv + 1);
-    return failed != 0 || sim_close() != 0;
+    unsigned long long not_ready = sim_not_ready_count();
+    if (not_ready > 0) {
+        fprintf(stderr, "%llu messages found no receive\n", not_ready);
+    }
+    return failed != 0 || not_ready > 0 || sim_close() != 0;
 }

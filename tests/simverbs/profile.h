@@ -24,7 +24,7 @@ struct sim_profile {
 extern const struct sim_profile sim_profile_mlx5; /* much of everything */
 extern const struct sim_profile sim_profile_rxe;  /* Soft-RoCE of Linux 6.1 */
 
-/* The least of everything but of what a default configuration of the engine needs: deep queues. */
+/* The least of everything, shared by as many connections as the suite makes. */
 extern const struct sim_profile sim_profile_tiny;
 
 /* Few registrations and shallow queues, as on Aries. What verbs cannot say of it (no shared receive

@@ -57,6 +57,14 @@ uint64_t sim_trace_hash(void)
     return now;
 }
 
+uint64_t sim_not_ready_count(void)
+{
+    sim_enter(0);
+    uint64_t count = sim_world.not_ready;
+    sim_leave();
+    return count;
+}
+
 /* Also where the lock is held: sim_bug prints. */
 void sim_trace_print(FILE *out, unsigned most)
 {

@@ -237,6 +237,7 @@ static void refusal(struct sim_qp *to, struct sim_qp *from, const struct sim_eve
 
 static void not_ready(struct sim_qp *from, const struct sim_qp *to, const struct sim_event *request)
 {
+    sim_world.not_ready++;
     sim_trace(from->device, "receiver not ready", from->ibv.qp_num, request->number, 0);
     if (from->attr.rnr_retry == 7 || from->rnr_tries < from->attr.rnr_retry) {
         from->rnr_tries++;

@@ -91,6 +91,9 @@ void sim_link_set(struct sim_device *device, bool up);
 /* A number that two runs share if and only if (but for accidents) the same happened in both. */
 uint64_t sim_trace_hash(void);
 
+/* Messages that found no receive: the engine's never do. */
+uint64_t sim_not_ready_count(void);
+
 /* The last events, `most` of them at most, for people. */
 void sim_trace_print(FILE *out, unsigned most);
 

@@ -237,7 +237,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
 static bool may_be_lost(const struct play *play, const struct entry *entry)
 {
     return play_may_be_lost(play, entry->caller, entry->callee) ||
-           strstr(wb_last_error(), "(max_peers)") != NULL;
+           strstr(wb_last_error(), "(max_peers") != NULL;
 }
 
 static bool is_allowed(const struct play *play, const struct entry *entry, int status)

@@ -209,7 +209,7 @@ static void mend(struct node *node, struct link *link)
                   link->target);
     }
     if (!play_may_be_lost(play, node->number, link->target) &&
-        strstr(reason, "(max_peers)") == NULL) {
+        strstr(reason, "(max_peers") == NULL) {
         play_fail(play, "host %u has lost host %u though nothing was disturbed: %s", node->number,
                   link->target, reason);
     }

@@ -116,17 +116,16 @@ static void check_credits(const struct play *play, const struct node *node,
                   node->number, peer->credits, peer->credits_max, other->unreturned);
     }
     if (quiet && peer->unanswered != 0) {
-        play_fail(play, "host %u waits for %llu replies of a peer, and nothing is under way",
-                  node->number, (unsigned long long)peer->unanswered);
+        play_fail(play, "host %u waits for %u replies of a peer, and nothing is under way",
+                  node->number, peer->unanswered);
     }
 }
 
 static void check_lane(const struct play *play, const struct node *node, bool quiet)
 {
     const struct wbi_lane *lane = lane_of(node);
-    uint32_t wanted = node->config.credits;
-    uint32_t kept = wanted < WBI_CREDITS_KEPT ? wanted : WBI_CREDITS_KEPT;
-    uint32_t shared = lane->shared_credits;
+    const struct wbi_shares *shares = &lane->shares;
+    uint32_t shared = lane->shared_credits, asked = lane->asked;
     for (const struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
         if (peer->owed > peer->unreturned || peer->unreturned > peer->granted) {
             play_fail(play,
@@ -135,12 +134,19 @@ static void check_lane(const struct play *play, const struct node *node, bool qu
                       node->number, peer->owed, peer->unreturned, peer->granted);
         }
         bool counted = !peer->dying || peer->channel != NULL || wbi_lane_is_dying(lane, peer);
-        shared += counted ? peer->granted - kept : 0;
+        shared += counted ? peer->granted - shares->credits_kept : 0;
+        asked -= counted && peer->unanswered > shares->replies_kept
+                     ? peer->unanswered - shares->replies_kept
+                     : 0;
         check_credits(play, node, peer, quiet);
     }
-    if (shared != wanted * WBI_SHARED_GRANTS) {
+    if (shared != shares->credits_shared) {
         play_fail(play, "host %u: %u shared credits in all, of %u", node->number, shared,
-                  wanted * WBI_SHARED_GRANTS);
+                  shares->credits_shared);
+    }
+    if (asked != 0) {
+        play_fail(play, "host %u: %d requests are counted that no peer has unanswered",
+                  node->number, (int)asked);
     }
 }
 
@@ -171,6 +177,9 @@ static void check_protocol(const struct play *play, const struct node *node)
 
 void rules_check_credits(const struct play *play)
 {
+    if (sim_not_ready_count() != 0) {
+        play_fail(play, "a message has found no receive");
+    }
     for (unsigned i = 0; i < play->host_count; i++) {
         if (play->nodes[i].engine != NULL) {
             check_lane(play, &play->nodes[i], false);
