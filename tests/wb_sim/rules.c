@@ -197,6 +197,31 @@ void rules_check_pools(const struct play *play)
     }
 }
 
+static uint32_t count_free(const struct wbi_free_slot *slot)
+{
+    uint32_t count = 0;
+    for (; slot != NULL; slot = slot->next) {
+        count++;
+    }
+    return count;
+}
+
+/* Every slot is free, or posted to a device. */
+static void check_slots(const struct play *play, const struct node *node)
+{
+    struct wbi_lane *lane = lane_of(node);
+    const struct wbi_slots *slots = &lane->slots;
+    uint32_t found = slots->arena.count - slots->fresh + count_free(slots->free) +
+                     count_free(atomic_load(&slots->returned));
+    for (unsigned i = 0; i < WBI_VERBS_MAX_DEVICES; i++) {
+        found += lane->port->queues[i].posted;
+    }
+    if (found != slots->arena.count) {
+        play_fail(play, "host %u has %u receive slots, and %u of them are free or posted",
+                  node->number, slots->arena.count, found);
+    }
+}
+
 void rules_check_quiet(const struct play *play)
 {
     for (unsigned i = 0; i < play->host_count; i++) {
@@ -217,5 +242,6 @@ void rules_check_quiet(const struct play *play)
         }
         check_lane(play, node, true);
         check_pool(play, node);
+        check_slots(play, node);
     }
 }

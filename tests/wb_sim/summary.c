@@ -46,9 +46,8 @@ void summary_print(const struct summary *s, FILE *out)
             s->pointer_chunks, s->rma_chunks, s->copied_archives, s->long_lists);
     fprintf(out,
             "READs       %" PRIu64 " (%" PRIu64 " as posted), %" PRIu64 " bytes; %" PRIu64
-            " parcels; %" PRIu64 " late replies; %" PRIu64 " leases in quarantine\n",
-            s->reads, s->read_requests, s->read_bytes, s->messages, s->late_replies,
-            s->leases_quarantined);
+            " parcels; %" PRIu64 " late replies\n",
+            s->reads, s->read_requests, s->read_bytes, s->messages, s->late_replies);
     fprintf(out,
             "hosts       %" PRIu64 " connects, %" PRIu64 " closes, %" PRIu64
             " channels lost, %" PRIu64 " restarts, %" PRIu64 " kills, %" PRIu64
