@@ -183,7 +183,7 @@ START_TEST(test_stopped_and_continued)
         wait_at_gate_in_drop(&in);
         test_assert_quiet(test_world.engine, 0);
         test_world_assert_works(test_world.peers[1]);
-        test_server_thaw(&test_world.servers[0]);
+        test_server_thaw(&test_world.host, &test_world.servers[0]);
         assert_goes_on();
     }
     test_world_close();
@@ -207,7 +207,7 @@ START_TEST(test_late_replies_are_dropped)
         test_assert_status(add_finish(calls[i], &out), WB_ERR_TIMED_OUT);
     }
     test_world_assert_works(test_world.peers[1]);
-    test_server_thaw(&test_world.servers[0]);
+    test_server_thaw(&test_world.host, &test_world.servers[0]);
     uint64_t start = test_clock_us();
     do {
         wb_wait(test_world.engine, 1000);
@@ -241,7 +241,7 @@ START_TEST(test_more_than_a_stopped_server_can_take)
     for (unsigned i = 0; i < CALLS; i++) {
         test_assert_status(texts_finish(calls[i], &out), WB_ERR_TIMED_OUT);
     }
-    test_server_thaw(&test_world.servers[0]);
+    test_server_thaw(&test_world.host, &test_world.servers[0]);
     for (unsigned i = 0; i < 600; i++) {
         test_assert_status(texts_call(test_world.peers[0], &in, &out, NULL), WB_OK);
         texts_out_drop(&out);
@@ -265,7 +265,7 @@ START_TEST(test_closing_a_stopped_peer)
     ck_assert_uint_lt(test_clock_us() - start, soon_us);
     ck_assert(wb_rma_vector_is_exclusive(&in.data));
     wait_at_gate_in_drop(&in);
-    test_server_thaw(&test_world.servers[0]);
+    test_server_thaw(&test_world.host, &test_world.servers[0]);
     test_world_connect(0);
     test_world_assert_works(test_world.peers[0]);
     test_world_close();
@@ -286,7 +286,7 @@ START_TEST(test_connecting_to_a_stopped_server)
     ck_assert_int_eq(wb_peer_state(peer), WB_PEER_LOST);
     wb_peer_close(peer);
     test_world_assert_works(test_world.peers[1]);
-    test_server_thaw(&test_world.servers[0]);
+    test_server_thaw(&test_world.host, &test_world.servers[0]);
     test_world_assert_works(test_world.peers[0]);
     test_world_close();
 }

@@ -1,32 +1,29 @@
-/*
- * Where servers run: in this process, each driven by a thread of its own, or in processes of their
- * own. Those are forked by a nursery, a process that was itself forked before this one had
- * any engine or thread; so a server inherits nothing, and nothing is exec'ed.
- */
+/* Where servers run: in this process, each driven by a thread of its own; or in processes of their
+ * own, on this host or another. */
 #ifndef WAYBILL_TESTS_CONFORMANCE_HOST_H
 #define WAYBILL_TESTS_CONFORMANCE_HOST_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "tests/conformance/service.h"
-
-enum { TEST_URL_BYTES = 128 };
+#include "tests/conformance/nursery.h"
 
 struct test_host {
     int nursery; /* a socket, or -1: servers run in this process */
-    pid_t pid;   /* of the nursery */
+    pid_t pid;   /* of the nursery, if it is this host's; or 0 */
 };
 
 struct test_server {
     char url[TEST_URL_BYTES];
     struct test_service *local; /* in this process; or NULL */
-    int control;                /* a socket to the process; or -1 */
-    pid_t pid;
+    pid_t pid;                  /* of its own process; or 0 */
 };
 
 /* Before any engine and any thread. */
 void test_host_open(struct test_host *host, bool processes);
+
+/* Servers run on another host: `socket` leads to its nursery, and is the host's from here on. */
+void test_host_open_remote(struct test_host *host, int socket);
 
 /* Ends the nursery and whatever servers are left. */
 void test_host_close(struct test_host *host);
@@ -44,8 +41,9 @@ void test_server_kill(struct test_host *host, struct test_server *server);
 
 /* Stops a process with SIGSTOP: on return none of its threads runs. And lets it go on. */
 void test_server_freeze(struct test_host *host, struct test_server *server);
-void test_server_thaw(struct test_server *server);
+void test_server_thaw(struct test_host *host, struct test_server *server);
 
-void test_server_figures(struct test_server *server, struct test_figures *figures);
+void test_server_figures(struct test_host *host, struct test_server *server,
+                         struct test_figures *figures);
 
 #endif

@@ -48,7 +48,7 @@ static void assert_server_quiet(struct test_server *server)
     const char *unquiet;
     do {
         wb_wait(world->engine, 1000);
-        test_server_figures(server, &figures);
+        test_server_figures(&world->host, server, &figures);
         unquiet = test_figures_unquiet(&figures, 0);
     } while (unquiet != NULL && test_clock_us() - start < test_patience_us / 6);
     ck_assert_msg(unquiet == NULL, "the server is not quiet: %s", unquiet);
@@ -137,7 +137,11 @@ TCase *test_world_case(const char *name, const TTest *const *tests, unsigned cou
 int test_conformance_run(const struct fabric_under_test *fabric, int argc, char **argv)
 {
     test_world.fabric = fabric;
-    test_host_open(&test_world.host, fabric->two_processes);
+    if (fabric->find_nursery != NULL) {
+        test_host_open_remote(&test_world.host, fabric->find_nursery());
+    } else {
+        test_host_open(&test_world.host, fabric->two_processes);
+    }
     Suite *suite = suite_create(fabric->two_processes ? "conformance, two processes"
                                                       : "conformance, one process");
     suite_add_tcase(suite, test_arguments_case());

@@ -16,7 +16,8 @@
 /* What a program chooses. */
 struct fabric_under_test {
     const char *scheme;
-    bool two_processes;   /* servers are processes of their own, that can be killed and stopped */
+    bool two_processes; /* servers are processes of their own, that can be killed and stopped */
+    int (*find_nursery)(void); /* they run on another host: a socket to its nursery; NULL: here */
     bool revokes_at_once; /* takes a chunk from a peer without its help; a silent peer that has one
                              and gives none back is lost where that cannot be */
     /* Writes the URL of this run's server number `number`; other runs have others. */
