@@ -51,10 +51,11 @@ struct wbi_fabric_caps {
                             and replies: its control messages' */
     uint32_t slot_sets;  /* devices that each need all of a lane's receive slots; 1 but for several
                             devices */
-    uint32_t late_receives;   /* that may be missing: posted anew in batches of one more */
-    uint32_t max_channels;    /* of a lane; 0 is no limit that matters */
-    uint32_t max_receives;    /* posted at once; 0 is no limit that matters */
-    uint32_t max_completions; /* that can wait at once, a place for each receive that is posted and
+    uint32_t max_channels;  /* of a lane; 0 is no limit that matters */
+    bool own_receives;      /* each channel has receives of its own, as many as receives() says */
+    uint32_t late_receives; /* of those together, that may be missing: they are posted in batches */
+    uint32_t max_receives;  /* of those together, posted at once; 0 is no limit that matters */
+    uint32_t max_completions; /* that can wait at once: one for each receive that is posted, and
                                  channel_work for each channel; 0 is no limit that matters */
     uint32_t channel_work;
     bool revokes_at_once; /* revoke() makes a chunk unreadable by itself, without closing the
@@ -71,7 +72,7 @@ struct wbi_slot_arena {
 
 struct wbi_lane_config {
     struct wbi_slot_arena slots;
-    uint32_t receives;     /* slots to be posted, on each device */
+    uint32_t receives;     /* slots to be posted on each device, or to all channels together */
     uint32_t eager_bytes;  /* largest message sent or received on this lane */
     uint32_t max_channels; /* 1 to 1024 */
     uint64_t liveness_us;  /* a channel on which nothing was heard for so long is probed, if the
@@ -114,6 +115,9 @@ struct wbi_fabric_events {
      * NULL: receive no more for now. */
     uint8_t *(*take_slot)(void *lane_owner);
     void (*return_slot)(void *lane_owner, uint8_t *slot);
+
+    /* Receives that a channel needs, where each has its own; asked once, when it is made. */
+    uint32_t (*receives)(void *channel_owner);
 
     /* A message of `len` bytes is in `slot`, which is the engine's again. The peer can change it no
      * more. */

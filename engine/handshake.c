@@ -154,9 +154,15 @@ static void return_slot(void *lane_owner, uint8_t *slot)
     wbi_slots_give(&((struct wbi_lane *)lane_owner)->slots, slot);
 }
 
+static uint32_t receives(void *channel_owner)
+{
+    return wbi_peer_receives(channel_owner);
+}
+
 const struct wbi_fabric_events wbi_engine_events = {.on_request = on_request,
                                                     .on_connected = on_connected,
                                                     .on_lost = on_lost,
                                                     .take_slot = take_slot,
                                                     .return_slot = return_slot,
+                                                    .receives = receives,
                                                     .on_message = wbi_receive};

@@ -219,6 +219,7 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
     const struct wbi_shares *shares = &lane->shares;
     if (status == WB_OK) {
         lane->shared_credits = shares->credits_shared;
+        lane->shared_replies = shares->replies_granted;
         wbi_parcels_open(&lane->parcels, shares->eager_bytes, config->max_calls);
         status = wbi_calls_open(&lane->calls, lane, config->max_calls);
     }

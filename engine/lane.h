@@ -39,6 +39,7 @@ struct wbi_lane {
     struct wb_peer *peers, *busy, *dying;
     uint32_t peer_count;
     uint32_t shared_credits; /* not granted to anybody */
+    uint32_t shared_replies; /* likewise, of those that are granted */
     uint32_t waiting;        /* requests that wait with their credits given back */
     uint32_t asked;          /* unanswered requests, beyond those that are kept for each peer */
     struct wbi_inbound *parked, **parked_tail;

@@ -15,10 +15,27 @@ enum {
 static uint32_t grant_credits(struct wbi_lane *lane)
 {
     uint32_t wanted = lane->engine->config.credits, kept = lane->shares.credits_kept;
+    wanted = wanted < lane->shares.channel_most ? wanted : lane->shares.channel_most;
     uint32_t part = lane->shared_credits / 4;
     uint32_t more = wanted - kept < part ? wanted - kept : part;
     lane->shared_credits -= more;
     return kept + more;
+}
+
+/* The same for replies, where each channel has its own receives. */
+static uint32_t grant_replies(struct wbi_lane *lane)
+{
+    uint32_t kept = lane->shares.replies_kept, most = lane->shares.channel_most - kept;
+    uint32_t part = lane->shared_replies / 4;
+    uint32_t more = most < part ? most : part;
+    lane->shared_replies -= more;
+    return kept + more;
+}
+
+uint32_t wbi_peer_receives(const struct wb_peer *peer)
+{
+    const struct wbi_fabric_caps *caps = peer->lane->caps;
+    return caps->kept_slots + caps->late_receives + peer->granted + peer->replies;
 }
 
 static void free_ops(struct wb_peer *peer)
@@ -54,6 +71,7 @@ struct wb_peer *wbi_peer_new(struct wbi_lane *lane, const char *url, bool accept
     atomic_init(&peer->state, WB_PEER_CONNECTING);
     atomic_init(&peer->eager_bytes, WBI_EAGER_MIN);
     peer->granted = grant_credits(lane);
+    peer->replies = grant_replies(lane);
     peer->waiting_tail = &peer->waiting;
     peer->fetching_tail = &peer->fetching;
     free_ops(peer);
@@ -79,7 +97,7 @@ void wbi_peer_busy(struct wb_peer *peer)
 bool wbi_peer_may_ask(const struct wb_peer *peer)
 {
     const struct wbi_lane *lane = peer->lane;
-    return peer->credits > 0 && (peer->unanswered < lane->shares.replies_kept ||
+    return peer->credits > 0 && (peer->unanswered < peer->replies ||
                                  lane->asked < wbi_share_replies(&lane->shares, lane->peer_count));
 }
 
@@ -87,7 +105,7 @@ void wbi_peer_asked(struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
     peer->credits--;
-    lane->asked += peer->unanswered >= lane->shares.replies_kept;
+    lane->asked += peer->unanswered >= peer->replies;
     peer->unanswered++;
 }
 
@@ -95,7 +113,7 @@ void wbi_peer_answered(struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
     peer->unanswered--;
-    lane->asked -= peer->unanswered >= lane->shares.replies_kept;
+    lane->asked -= peer->unanswered >= peer->replies;
 }
 
 void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
@@ -131,6 +149,7 @@ static void retire(struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
     lane->shared_credits += peer->granted - lane->shares.credits_kept;
+    lane->shared_replies += peer->replies - lane->shares.replies_kept;
     while (peer->unanswered > 0) {
         wbi_peer_answered(peer); /* no reply can come any more */
     }

@@ -46,6 +46,7 @@ struct wb_peer {
      */
     uint32_t credits, credits_max;
     uint32_t granted, unreturned, owed;
+    uint32_t replies; /* receives for replies that are its own */
 
     uint32_t
         unanswered; /* requests sent for which no reply has come, whatever became of the calls */
@@ -82,6 +83,9 @@ void wbi_peer_forget(struct wb_peer *peer);
 
 /* Lane thread: there is something to send when there is room. */
 void wbi_peer_busy(struct wb_peer *peer);
+
+/* Lane thread: receives that its channel needs, if it has its own. */
+uint32_t wbi_peer_receives(const struct wb_peer *peer);
 
 /* Lane thread: whether a request may be sent: the peer has a receive for it, and the lane one for
  * its reply. */

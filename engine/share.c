@@ -22,7 +22,7 @@ static uint32_t limited(uint32_t value, uint32_t limit)
 /* Receives that `shares` need. */
 static uint32_t needed(const struct wbi_shares *shares, const struct wbi_fabric_caps *caps)
 {
-    return caps->late_receives +
+    return caps->late_receives * (caps->own_receives ? shares->peers : 1) +
            shares->peers * (caps->kept_slots + shares->credits_kept + shares->replies_kept) +
            shares->credits_shared + shares->replies_shared;
 }
@@ -30,7 +30,8 @@ static uint32_t needed(const struct wbi_shares *shares, const struct wbi_fabric_
 /* Receives that can be posted beside the work of so many channels. */
 static uint32_t available(const struct wbi_fabric_caps *caps, uint32_t peers)
 {
-    uint32_t receives = caps->max_receives != 0 ? caps->max_receives : UINT32_MAX;
+    bool limits = caps->max_receives != 0 && !caps->own_receives;
+    uint32_t receives = limits ? caps->max_receives : UINT32_MAX;
     if (caps->max_completions != 0) {
         uint32_t work = peers * caps->channel_work;
         uint32_t left = caps->max_completions > work ? caps->max_completions - work : 0;
@@ -39,12 +40,24 @@ static uint32_t available(const struct wbi_fabric_caps *caps, uint32_t peers)
     return receives;
 }
 
+/* Credits, and likewise replies, for which a channel has receives of its own. */
+static uint32_t channel_most(const struct wbi_fabric_caps *caps)
+{
+    uint32_t other = caps->kept_slots + caps->late_receives;
+    if (!caps->own_receives || caps->max_receives == 0) {
+        return UINT32_MAX;
+    }
+    return caps->max_receives > other ? (caps->max_receives - other) / 2 : 0;
+}
+
 /* What the configuration asks for. */
 static struct wbi_shares wished(const struct wb_engine_config *config,
                                 const struct wbi_fabric_caps *caps)
 {
+    uint32_t most = channel_most(caps);
     return (struct wbi_shares){.peers = limited(config->max_peers, caps->max_channels),
-                               .credits_kept = least(config->credits, CREDITS_KEPT),
+                               .channel_most = most,
+                               .credits_kept = least(least(config->credits, CREDITS_KEPT), most),
                                .credits_shared = config->credits * SHARED_GRANTS,
                                .replies_kept = 1,
                                .replies_shared = config->max_calls};
@@ -62,7 +75,10 @@ static bool has_room(const struct wbi_shares *shares, const struct wbi_fabric_ca
 static void share_scarce(const struct wbi_shares *wish, const struct wbi_fabric_caps *caps,
                          struct wbi_shares *shares)
 {
-    *shares = (struct wbi_shares){.peers = wish->peers, .credits_kept = 1, .replies_kept = 1};
+    *shares = (struct wbi_shares){.peers = wish->peers,
+                                  .channel_most = wish->channel_most,
+                                  .credits_kept = 1,
+                                  .replies_kept = 1};
     while (shares->peers > 0 && !has_room(shares, caps)) {
         shares->peers--;
     }
@@ -75,6 +91,15 @@ static void share_scarce(const struct wbi_shares *wish, const struct wbi_fabric_
     shares->credits_shared = least(wish->credits_shared, left - shares->replies_shared);
 }
 
+/* What was reckoned as if it were shared by all at any time, parted when peers are made. */
+static void part_replies(const struct wb_engine_config *config, struct wbi_shares *shares)
+{
+    shares->replies_granted = shares->replies_shared;
+    shares->replies_shared = 0;
+    shares->place = 0;
+    shares->waiting = config->credits;
+}
+
 int wbi_share_out(const struct wb_engine_config *config, const struct wbi_fabric_caps *caps,
                   struct wbi_shares *shares)
 {
@@ -84,7 +109,7 @@ int wbi_share_out(const struct wb_engine_config *config, const struct wbi_fabric
         got.waiting = config->credits; /* a block is memory: only receives are few */
     }
     got.eager_bytes = limited(config->eager_bytes, caps->max_eager_bytes);
-    if (got.peers == 0) {
+    if (got.peers == 0 || got.channel_most == 0) {
         return wbi_error(WB_ERR_NO_FABRIC,
                          "%u receives and %u completions are too few to serve even one peer",
                          caps->max_receives, caps->max_completions);
@@ -95,7 +120,11 @@ int wbi_share_out(const struct wb_engine_config *config, const struct wbi_fabric
     }
     got.place = caps->kept_slots + got.credits_kept + got.replies_kept;
     got.receives = needed(&got, caps);
-    got.slots = got.receives * caps->slot_sets + config->max_calls + got.waiting;
+    if (caps->own_receives) {
+        part_replies(config, &got);
+    }
+    got.slots =
+        got.receives * (caps->own_receives ? 1 : caps->slot_sets) + config->max_calls + got.waiting;
     *shares = got;
     return WB_OK;
 }

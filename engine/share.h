@@ -8,6 +8,10 @@
  *   receives >= l + peers * (f + credits_kept + replies_kept) + credits_shared + replies_shared
  *   max_completions >= receives + peers * channel_work
  *
+ * Where each channel has receives of its own, l counts for each, and a peer gets its part of the
+ * shared replies, as of the shared credits, when it is made: its channel has f + l receives and one
+ * for each of its credits and replies, of both of which no more than channel_most.
+ *
  * A peer's place is f + credits_kept + replies_kept. Of places that no peer has, half are lent to
  * requests that are unanswered beyond replies_shared.
  */
@@ -22,9 +26,11 @@ struct wbi_shares {
     uint32_t credits_shared;
     uint32_t replies_kept; /* requests that may be unanswered at every peer, likewise */
     uint32_t replies_shared;
+    uint32_t replies_granted; /* in the place of those where each channel has its own receives */
+    uint32_t channel_most;
     uint32_t place;       /* receives that a peer takes */
     uint32_t waiting;     /* requests whose credits go back although they wait and keep a block */
-    uint32_t receives;    /* to be posted, on each device */
+    uint32_t receives;    /* to be posted, on each device, or by all channels together */
     uint32_t slots;       /* blocks: for all receives, and those that calls and `waiting` keep */
     uint32_t eager_bytes; /* of a slot: the largest message */
 };

@@ -83,8 +83,9 @@ static void say_limits(struct text *text, const struct ibv_device_attr *attr)
     say(text, "  read_depth %d out, %d in; max_sge %d; max_sge_rd %d\n", attr->max_qp_init_rd_atom,
         attr->max_qp_rd_atom, attr->max_sge, attr->max_sge_rd);
     say(text,
-        "  max_qp %d; max_cqe %d; max_srq %d of %d receives; max_mr %d of %" PRIu64 " bytes\n",
-        attr->max_qp, attr->max_cqe, attr->max_srq, attr->max_srq_wr, attr->max_mr,
+        "  max_qp %d of %d requests; max_cqe %d; max_srq %d of %d receives; max_mr %d of %" PRIu64
+        " bytes\n",
+        attr->max_qp, attr->max_qp_wr, attr->max_cqe, attr->max_srq, attr->max_srq_wr, attr->max_mr,
         attr->max_mr_size);
     say(text, "  memory_windows %s\n",
         (attr->device_cap_flags & IBV_DEVICE_MEM_WINDOW_TYPE_2B) != 0   ? "type 2B"

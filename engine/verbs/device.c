@@ -75,10 +75,8 @@ static int learn(struct wbi_verbs_device *device)
         return wbi_error(WB_ERR_NO_FABRIC, "%s: a queue pair has %d work requests; %d are needed",
                          device->name, attr->max_qp_wr, WBI_VERBS_LEAST_SENDS);
     }
-    if (attr->max_srq <= 0 || attr->max_qp_rd_atom <= 0 || attr->max_qp_init_rd_atom <= 0) {
-        return wbi_error(WB_ERR_NO_FABRIC,
-                         "%s: the device has no shared receive queue or no RDMA READ",
-                         device->name);
+    if (attr->max_qp_rd_atom <= 0 || attr->max_qp_init_rd_atom <= 0) {
+        return wbi_error(WB_ERR_NO_FABRIC, "%s: the device has no RDMA READ", device->name);
     }
     device->read_depth_out =
         wbi_verbs_least((uint32_t)attr->max_qp_init_rd_atom, WBI_VERBS_READ_DEPTH);

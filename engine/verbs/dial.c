@@ -132,7 +132,7 @@ void wbi_verbs_on_route(struct wbi_channel *channel)
                                     .initiator_depth = (uint8_t)device->read_depth_out,
                                     .retry_count = channel->lane->domain->choice.retries,
                                     .rnr_retry_count = WBI_VERBS_RNR_RETRY,
-                                    .srq = 1,
+                                    .srq = channel->queues->srq != NULL,
                                     .qp_num = channel->qp_num};
     if (rdma_connect(channel->id, &param) != 0) {
         wbi_verbs_doom(channel, WB_ERR_REFUSED, "rdma_connect: %s", strerror(errno));

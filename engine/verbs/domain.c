@@ -101,8 +101,11 @@ static void state_caps(const struct wbi_verbs_device *devices, unsigned count,
                                      .max_region_bytes = UINT64_MAX,
                                      .kept_slots = WBI_VERBS_KEPT_SLOTS,
                                      .slot_sets = count,
-                                     .late_receives = WBI_VERBS_LATE_RECEIVES,
                                      .revokes_at_once = false};
+    for (unsigned i = 0; i < count; i++) {
+        caps->own_receives |= devices[i].attr.max_srq <= 0;
+    }
+    caps->late_receives = caps->own_receives ? WBI_VERBS_LATE_OWN : WBI_VERBS_LATE_RECEIVES;
     for (unsigned i = 0; i < count; i++) {
         const struct wbi_verbs_device *device = &devices[i];
         const struct ibv_device_attr *attr = &device->attr;
@@ -119,7 +122,8 @@ static void state_caps(const struct wbi_verbs_device *devices, unsigned count,
         lower(&caps->read_depth, device->read_depth_out);
         lower(&caps->max_regions, (uint32_t)attr->max_mr);
         lower(&caps->max_channels, (uint32_t)attr->max_qp);
-        lower(&caps->max_receives, (uint32_t)attr->max_srq_wr);
+        lower(&caps->max_receives,
+              (uint32_t)(caps->own_receives ? attr->max_qp_wr : attr->max_srq_wr));
         lower(&caps->max_completions, (uint32_t)attr->max_cqe);
     }
 }

@@ -40,6 +40,9 @@ struct wbi_channel {
     struct wbi_channel *next_by_qp;  /* in its bin of queues->by_qp */
     struct wbi_channel *next_ready;  /* in lane->ready */
     bool ready;
+    bool thirsty;                     /* in queues->thirsty */
+    struct wbi_channel *next_thirsty; /* receives.h */
+    uint32_t receives, posted;        /* without an SRQ: wanted, there */
 
     struct wbi_verbs_queues *queues; /* of its device; NULL until that is known */
     struct rdma_cm_id *id;
@@ -99,14 +102,6 @@ struct wbi_fabric_lane {
 
     wbi_counter read_requests, reads_peak, probes;
 };
-
-/* The slot of a receive that the device holds no more, by its work request's id. */
-static inline uint8_t *wbi_verbs_unpost(struct wbi_verbs_queues *queues, uint64_t wr_id)
-{
-    const struct wbi_slot_arena *slots = &queues->lane->slots;
-    queues->posted--;
-    return slots->base + (size_t)(wr_id & ~WBI_VERBS_RECEIVE) * slots->stride;
-}
 
 /* ---- lane.c ---- */
 

@@ -2,6 +2,7 @@
 #include "engine/clock.h"
 #include "engine/verbs/explain.h"
 #include "engine/verbs/lane.h"
+#include "engine/verbs/receives.h"
 
 enum {
     COMPLETIONS = 16,     /* taken at once */
@@ -23,6 +24,9 @@ static bool is_too_long(enum ibv_wc_status status)
 
 static void on_failed_receive(struct wbi_channel *channel, const struct ibv_wc *wc)
 {
+    if (wc->status == IBV_WC_WR_FLUSH_ERR) { /* of a queue pair's own: something else came first */
+        wbi_verbs_device_events(channel->lane, channel->queues->device);
+    }
     bool too_long = is_too_long(wc->status);
     wbi_verbs_doom(channel, too_long ? WB_ERR_PROTOCOL : WB_ERR_PEER_LOST,
                    "a receive of %u bytes failed: %s (%s)", channel->lane->eager_bytes,

@@ -64,12 +64,12 @@ static void check_shares(const struct preflight *preflight)
         say(preflight, WB_CHECK_BAD, "%s", wb_last_error());
         return;
     }
-    bool less = shares.peers < config->max_peers || shares.replies_shared < config->max_calls ||
+    uint32_t replies = shares.replies_shared + shares.replies_granted;
+    bool less = shares.peers < config->max_peers || replies < config->max_calls ||
                 shares.eager_bytes < config->eager_bytes;
     say(preflight, less ? WB_CHECK_DOUBT : WB_CHECK_GOOD,
         "the queues hold %u peers of %u, %u unanswered requests of %u calls, messages of %u bytes",
-        shares.peers, config->max_peers, shares.replies_shared, config->max_calls,
-        shares.eager_bytes);
+        shares.peers, config->max_peers, replies, config->max_calls, shares.eager_bytes);
 }
 
 /* ---- the way ---- */

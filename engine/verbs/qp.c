@@ -5,6 +5,7 @@
 
 #include "engine/clock.h"
 #include "engine/verbs/lane.h"
+#include "engine/verbs/receives.h"
 
 enum {
     DRAIN_US = 100000,  /* a flush takes microseconds; a device that gives none is destroyed so */
@@ -26,7 +27,7 @@ static int fail(const struct wbi_channel *channel, const char *what)
 }
 
 /* Asks for inline room, and for less where the device has less. */
-static int create(struct wbi_channel *channel)
+static int create(struct wbi_channel *channel, uint32_t receives)
 {
     struct wbi_verbs_queues *queues = channel->queues;
     struct wbi_verbs_device *device = queues->device;
@@ -37,7 +38,9 @@ static int create(struct wbi_channel *channel)
                                         .recv_cq = queues->cq,
                                         .srq = queues->srq,
                                         .cap = {.max_send_wr = device->send_depth,
+                                                .max_recv_wr = receives,
                                                 .max_send_sge = device->read_sges,
+                                                .max_recv_sge = receives > 0 ? 1 : 0,
                                                 .max_inline_data = device->inline_bytes},
                                         .qp_type = IBV_QPT_RC};
         channel->qp = ibv_create_qp(device->pd, &attr);
@@ -68,7 +71,10 @@ static int move(struct wbi_channel *channel, struct ibv_qp_attr *attr, int mask,
 int wbi_verbs_qp_create(struct wbi_channel *channel)
 {
     struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT};
-    int mask, status = create(channel);
+    struct wbi_fabric_lane *lane = channel->lane;
+    bool shared = channel->queues->srq != NULL;
+    uint32_t receives = shared ? 0 : lane->events.receives(channel->owner);
+    int mask, status = create(channel, receives);
     if (status != WB_OK) {
         return status;
     }
@@ -78,7 +84,11 @@ int wbi_verbs_qp_create(struct wbi_channel *channel)
     }
     /* REMOTE_WRITE lets probes pass, which write nothing; no memory of ours is registered for it */
     attr.qp_access_flags = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE;
-    return move(channel, &attr, mask | IBV_QP_ACCESS_FLAGS, "INIT");
+    status = move(channel, &attr, mask | IBV_QP_ACCESS_FLAGS, "INIT");
+    if (status == WB_OK && !shared) {
+        wbi_verbs_receives_begin(channel, receives);
+    }
+    return status;
 }
 
 /* The MTU as told, which the port must have. */
@@ -237,7 +247,9 @@ static void drain(struct wbi_channel *channel)
         return;
     }
     wait_for(channel, DRAIN_ID, false, DRAIN_US);
-    await_last_wqe(channel);
+    if (channel->queues->srq != NULL) {
+        await_last_wqe(channel);
+    }
 }
 
 /* What a former close stashed of this queue pair: its number may be another's next. */
@@ -261,9 +273,12 @@ static void forget_stashed(struct wbi_channel *channel)
 
 void wbi_verbs_qp_destroy(struct wbi_channel *channel)
 {
-    bool broken = false;
+    bool broken = false, shared = channel->qp != NULL && channel->queues->srq != NULL;
     if (channel->qp == NULL) {
         return;
+    }
+    if (!shared) {
+        wbi_verbs_receives_stop(channel);
     }
     if (channel->running) {
         drain(channel);
@@ -276,4 +291,7 @@ void wbi_verbs_qp_destroy(struct wbi_channel *channel)
     channel->qp = NULL;
     collect(channel, DRAIN_ID, &broken);
     forget_stashed(channel);
+    if (!shared) {
+        wbi_verbs_receives_reclaim(channel);
+    }
 }

@@ -6,8 +6,7 @@
 #include <sys/mman.h>
 
 #include "engine/verbs/lane.h"
-
-enum { REFILL = 32 }; /* receive slots posted as one list */
+#include "engine/verbs/receives.h"
 
 /* ---- life ---- */
 
@@ -19,7 +18,7 @@ static int fail(const struct wbi_verbs_queues *queues, const char *what)
 static int make_cq(struct wbi_verbs_queues *queues)
 {
     const struct wbi_fabric_lane *lane = queues->lane;
-    queues->target = lane->receives;
+    queues->target = lane->domain->caps.own_receives ? 0 : lane->receives;
     queues->entries = lane->receives + lane->max_channels * queues->device->send_depth;
     queues->completions = ibv_create_comp_channel(queues->device->context);
     if (queues->completions == NULL) {
@@ -40,8 +39,13 @@ static int make_cq(struct wbi_verbs_queues *queues)
     return queues->stash != NULL ? WB_OK : fail(queues, "no memory for completions");
 }
 
-static int make_srq(struct wbi_verbs_queues *queues)
+/* A shared receive queue; or, where queue pairs have their own, the record of who holds what. */
+static int make_receives(struct wbi_verbs_queues *queues)
 {
+    if (queues->target == 0) {
+        queues->holders = calloc(queues->lane->slots.count, sizeof *queues->holders);
+        return queues->holders != NULL ? WB_OK : fail(queues, "no memory for receives");
+    }
     struct ibv_srq_init_attr attr = {.attr = {.max_wr = queues->target, .max_sge = 1}};
     queues->srq = ibv_create_srq(queues->device->pd, &attr);
     return queues->srq != NULL ? WB_OK : fail(queues, "no shared receive queue; lower max_calls");
@@ -76,7 +80,7 @@ int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number)
     *queues = (struct wbi_verbs_queues){
         .device = &lane->domain->devices[number], .lane = lane, .number = number};
     int status = make_cq(queues);
-    status = status == WB_OK ? make_srq(queues) : status;
+    status = status == WB_OK ? make_receives(queues) : status;
     status = status == WB_OK ? register_slots(queues) : status;
     if (status == WB_OK) {
         status =
@@ -110,52 +114,8 @@ void wbi_verbs_queues_close(struct wbi_verbs_queues *queues)
     if (queues->stash != NULL) {
         munmap(queues->stash, (size_t)queues->entries * sizeof *queues->stash);
     }
+    free(queues->holders);
     *queues = (struct wbi_verbs_queues){0};
-}
-
-/* ---- receiving ---- */
-
-/* What the device did not take. */
-static void give_back(struct wbi_verbs_queues *queues, const struct ibv_recv_wr *bad)
-{
-    struct wbi_fabric_lane *lane = queues->lane;
-    for (; bad != NULL; bad = bad->next) {
-        lane->events.return_slot(lane->owner, wbi_verbs_unpost(queues, bad->wr_id));
-    }
-}
-
-void wbi_verbs_refill(struct wbi_verbs_queues *queues)
-{
-    struct wbi_fabric_lane *lane = queues->lane;
-    struct ibv_recv_wr wrs[REFILL], *bad;
-    struct ibv_sge sges[REFILL];
-    while (queues->posted < queues->target) {
-        uint32_t count = 0;
-        while (count < REFILL && queues->posted + count < queues->target) {
-            uint8_t *slot = lane->events.take_slot(lane->owner);
-            if (slot == NULL) {
-                break;
-            }
-            size_t index = (size_t)(slot - lane->slots.base) / lane->slots.stride;
-            sges[count] = (struct ibv_sge){.addr = (uintptr_t)slot,
-                                           .length = lane->eager_bytes,
-                                           .lkey = queues->receive_mr->lkey};
-            wrs[count] = (struct ibv_recv_wr){
-                .wr_id = WBI_VERBS_RECEIVE | index, .sg_list = &sges[count], .num_sge = 1};
-            if (count > 0) {
-                wrs[count - 1].next = &wrs[count];
-            }
-            count++;
-        }
-        if (count == 0) {
-            return;
-        }
-        queues->posted += count;
-        if (ibv_post_srq_recv(queues->srq, wrs, &bad) != 0) {
-            give_back(queues, bad);
-            return;
-        }
-    }
 }
 
 /* ---- completions ---- */

@@ -1,6 +1,6 @@
 /*
- * What a lane has on one device: a completion queue, a shared receive queue, and the receive slots
- * that are posted to it.
+ * What a lane has on one device: a completion queue, a shared receive queue (or none: then each
+ * queue pair has its own), and the receive slots that are posted to it.
  *
  * The CQ never overflows: entries >= receives + channels * send_depth, since a flush completes
  * unsignalled work too; engine/share.h sees to it that the device has so many.
@@ -16,8 +16,9 @@ struct wbi_fabric_lane;
 struct wbi_channel;
 
 enum {
-    WBI_VERBS_QP_BINS = 1024,    /* a power of two */
-    WBI_VERBS_LATE_RECEIVES = 15 /* that are not posted anew until there are more of them */
+    WBI_VERBS_QP_BINS = 1024,     /* a power of two */
+    WBI_VERBS_LATE_RECEIVES = 15, /* of an SRQ, not posted anew until there are more of them */
+    WBI_VERBS_LATE_OWN = 3        /* of a queue pair's own */
 };
 
 struct wbi_verbs_queues {
@@ -29,8 +30,10 @@ struct wbi_verbs_queues {
     struct ibv_srq *srq;
     struct ibv_mr *receive_mr, *send_mr;
     uint32_t entries;        /* of the CQ */
-    uint32_t target, posted; /* receive slots: wanted in the SRQ, there */
-    uint64_t taken;          /* completions, so far */
+    uint32_t target, posted; /* receive slots: wanted in the SRQ, there; 0 where there is none */
+    uint16_t *holders; /* without an SRQ: by slot, index + 1 of the channel whose receive it is */
+    struct wbi_channel *thirsty; /* likewise: with receives to be posted */
+    uint64_t taken;              /* completions, so far */
 
     /* Completions of others that a close met while it waited for its own; the next poll's first. */
     struct ibv_wc *stash;
@@ -44,17 +47,6 @@ int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number);
 
 /* After all its queue pairs are gone. Accepts a zeroed or half-open one. */
 void wbi_verbs_queues_close(struct wbi_verbs_queues *queues);
-
-/* Posts receive slots, in batches, as many as the engine gives, up to the target. */
-void wbi_verbs_refill(struct wbi_verbs_queues *queues);
-
-/* Whether enough slots are missing for a batch: what is missing after a refill was not due is what
- * caps.late_receives says. */
-static inline bool wbi_verbs_refill_is_due(const struct wbi_verbs_queues *queues)
-{
-    uint32_t missing = queues->target - queues->posted;
-    return missing > WBI_VERBS_LATE_RECEIVES || missing > queues->target / 16;
-}
 
 /* The next completions, the stash's first; at most `most`. Negative: the device is broken. */
 int wbi_verbs_next(struct wbi_verbs_queues *queues, struct ibv_wc *wcs, int most);

@@ -44,7 +44,7 @@ static int answer(struct wbi_channel *channel, const struct wbi_request *request
                                     .responder_resources = (uint8_t)incoming,
                                     .initiator_depth = (uint8_t)outgoing,
                                     .rnr_retry_count = WBI_VERBS_RNR_RETRY,
-                                    .srq = 1,
+                                    .srq = channel->queues->srq != NULL,
                                     .qp_num = channel->qp_num};
     if (status == WB_OK && rdma_accept(channel->id, &param) != 0) {
         status = wbi_error(WB_ERR_SYSTEM, "rdma_accept: %s", strerror(errno));

@@ -20,9 +20,29 @@ static void prepare(void)
                                     .channel_work = 64};
 }
 
+static void assert_sound_own(void)
+{
+    uint64_t other = caps.kept_slots + caps.late_receives;
+    uint64_t all = shares.peers * (other + shares.credits_kept + shares.replies_kept) +
+                   shares.credits_shared + shares.replies_granted;
+    uint64_t work = (uint64_t)shares.peers * caps.channel_work;
+    ck_assert_uint_eq(shares.receives, all);
+    ck_assert_uint_eq(shares.slots, all + config.max_calls + shares.waiting);
+    ck_assert(caps.max_completions == 0 || all + work <= caps.max_completions);
+    ck_assert(caps.max_receives == 0 || other + 2ULL * shares.channel_most <= caps.max_receives);
+    ck_assert(shares.credits_kept >= 1 && shares.credits_kept <= shares.channel_most);
+    ck_assert(shares.replies_kept >= 1 && shares.replies_kept <= shares.channel_most);
+    ck_assert_uint_eq(shares.replies_shared + shares.place, 0);
+    ck_assert(shares.peers >= 1 && shares.peers <= config.max_peers);
+}
+
 /* The equations of engine/share.h, and that everybody can do something. */
 static void assert_sound(void)
 {
+    if (caps.own_receives) {
+        assert_sound_own();
+        return;
+    }
     uint64_t each = caps.kept_slots + shares.credits_kept + shares.replies_kept;
     uint64_t all =
         caps.late_receives + shares.peers * each + shares.credits_shared + shares.replies_shared;
@@ -101,6 +121,30 @@ START_TEST(test_every_depth)
 }
 END_TEST
 
+START_TEST(test_receives_of_each_channels_own)
+{
+    caps.own_receives = true;
+    caps.late_receives = 3;
+    for (uint32_t depth = 1; depth < 600; depth++) {
+        caps.max_receives = depth;
+        int status = wbi_share_out(&config, &caps, &shares);
+        ck_assert_int_eq(status, depth < 3 + 3 + 2 ? WB_ERR_NO_FABRIC : WB_OK);
+        if (status == WB_OK) {
+            assert_sound();
+            ck_assert_uint_eq(shares.peers, config.max_peers);
+        }
+    }
+    for (uint32_t entries = 1; entries < 100000; entries += 1 + entries / 64) {
+        caps.max_completions = entries;
+        int status = wbi_share_out(&config, &caps, &shares);
+        ck_assert_int_eq(status, entries < 64 + 3 + 3 + 2 ? WB_ERR_NO_FABRIC : WB_OK);
+        if (status == WB_OK) {
+            assert_sound();
+        }
+    }
+}
+END_TEST
+
 START_TEST(test_other_limits)
 {
     caps.max_channels = 5;
@@ -136,8 +180,9 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    const TTest *const tests[] = {test_a_deep_device_gives_what_is_asked_for, test_a_tiny_device,
-                                  test_every_depth, test_other_limits, test_what_is_too_small};
+    const TTest *const tests[] = {
+        test_a_deep_device_gives_what_is_asked_for, test_a_tiny_device, test_every_depth,
+        test_receives_of_each_channels_own,         test_other_limits,  test_what_is_too_small};
     Suite *suite = suite_create("share");
     TCase *tcase = test_program_case("share", tests, sizeof tests / sizeof tests[0]);
     tcase_add_checked_fixture(tcase, prepare, NULL);

@@ -109,6 +109,9 @@ void sim_id_free(struct sim_id *id); /* tells the peer, if there is one */
 
 /* ---- cm_message.c ---- */
 
+/* Bytes of private data that a device's message of this kind carries, whatever it was given. */
+uint8_t sim_cm_room(const struct sim_device *device, enum sim_message_kind kind);
+
 /* A message to the peer of an identifier. `data` is copied. */
 void sim_cm_send(struct sim_id *id, enum sim_message_kind kind, int code, const void *data,
                  uint8_t data_len);

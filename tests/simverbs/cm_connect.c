@@ -13,10 +13,10 @@ static int result(int error)
 /* ---- beginning ---- */
 
 static int say(struct sim_id *id, const struct rdma_conn_param *param, enum sim_id_state from,
-               enum sim_id_state to, enum sim_message_kind kind, uint8_t room)
+               enum sim_id_state to, enum sim_message_kind kind)
 {
     static const int errors[] = {ENOMEM, EINVAL, ENETUNREACH, 0};
-    if (id->state != from || param->private_data_len > room) {
+    if (id->state != from || param->private_data_len > sim_cm_room(id->device, kind)) {
         return EINVAL;
     }
     int error = sim_call_fails(kind == SIM_REQUEST ? "rdma_connect" : "rdma_accept", errors);
@@ -33,8 +33,7 @@ static int say(struct sim_id *id, const struct rdma_conn_param *param, enum sim_
 int rdma_connect(struct rdma_cm_id *rdma, struct rdma_conn_param *param)
 {
     sim_enter(0);
-    int error =
-        say((struct sim_id *)rdma, param, SIM_ROUTED, SIM_CALLING, SIM_REQUEST, SIM_REQUEST_BYTES);
+    int error = say((struct sim_id *)rdma, param, SIM_ROUTED, SIM_CALLING, SIM_REQUEST);
     sim_leave();
     return result(error);
 }
@@ -42,8 +41,7 @@ int rdma_connect(struct rdma_cm_id *rdma, struct rdma_conn_param *param)
 int rdma_accept(struct rdma_cm_id *rdma, struct rdma_conn_param *param)
 {
     sim_enter(0);
-    int error =
-        say((struct sim_id *)rdma, param, SIM_ASKED, SIM_ANSWERED, SIM_REPLY, SIM_REPLY_BYTES);
+    int error = say((struct sim_id *)rdma, param, SIM_ASKED, SIM_ANSWERED, SIM_REPLY);
     sim_leave();
     return result(error);
 }
@@ -52,7 +50,7 @@ int rdma_reject(struct rdma_cm_id *rdma, const void *data, uint8_t data_len)
 {
     struct sim_id *id = (struct sim_id *)rdma;
     sim_enter(0);
-    bool fits = id->state == SIM_ASKED && data_len <= SIM_REFUSAL_BYTES;
+    bool fits = id->state == SIM_ASKED && data_len <= sim_cm_room(id->device, SIM_REFUSAL);
     if (fits) {
         sim_cm_send(id, SIM_REFUSAL, SIM_REFUSED_BY_CONSUMER, data, data_len);
         id->state = SIM_CLOSED;

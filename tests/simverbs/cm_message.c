@@ -6,6 +6,18 @@
 
 enum { TRIES = 8 };
 
+uint8_t sim_cm_room(const struct sim_device *device, enum sim_message_kind kind)
+{
+    const struct sim_profile *profile = device->profile;
+    if (kind == SIM_REPLY) {
+        return profile->reply_bytes != 0 ? profile->reply_bytes : SIM_REPLY_BYTES;
+    }
+    if (kind == SIM_REFUSAL) {
+        return profile->refusal_bytes != 0 ? profile->refusal_bytes : SIM_REFUSAL_BYTES;
+    }
+    return SIM_REQUEST_BYTES;
+}
+
 static void arrive(const struct sim_event *event);
 
 static void put_on_the_way(struct sim_message *message)

@@ -76,7 +76,8 @@ static void on_reply(struct sim_id *id, const struct sim_message *message)
     id->state = SIM_HEARD;
     id->peer = message->from_id;
     id->peer_qp_num = message->qp_num;
-    sim_cm_tell(id, RDMA_CM_EVENT_CONNECT_RESPONSE, 0, &param, message->data, SIM_REPLY_BYTES);
+    sim_cm_tell(id, RDMA_CM_EVENT_CONNECT_RESPONSE, 0, &param, message->data,
+                sim_cm_room(message->from, SIM_REPLY));
 }
 
 static void on_refusal(struct sim_id *id, const struct sim_message *message)
@@ -85,7 +86,7 @@ static void on_refusal(struct sim_id *id, const struct sim_message *message)
         id->state == SIM_ANSWERED) {
         id->state = SIM_CLOSED;
         sim_cm_tell(id, RDMA_CM_EVENT_REJECTED, message->code, NULL, message->data,
-                    SIM_REFUSAL_BYTES);
+                    sim_cm_room(message->from, SIM_REFUSAL));
     }
 }
 

@@ -11,8 +11,9 @@ enum { SIM_MAX_SGE = 32 }; /* no profile has more */
 struct sim_profile {
     const char *name; /* of its kind; devices are NAME_0, NAME_1 ... */
     struct ibv_device_attr attr;
-    uint32_t max_inline;  /* bytes */
-    uint32_t max_message; /* bytes, of a message or a READ */
+    uint32_t max_inline;                /* bytes */
+    uint32_t max_message;               /* bytes, of a message or a READ */
+    uint8_t reply_bytes, refusal_bytes; /* of private data; 0: as much as rdma_cm has */
     enum ibv_mtu max_mtu, active_mtu;
     bool tells_last_wqe; /* LAST_WQE_REACHED when a queue pair in ERR holds no receive any more */
     bool tells_access_error; /* QP_ACCESS_ERR and QP_REQ_ERR at the responder */
@@ -27,8 +28,8 @@ extern const struct sim_profile sim_profile_rxe;  /* Soft-RoCE of Linux 6.1 */
 /* The least of everything, shared by as many connections as the suite makes. */
 extern const struct sim_profile sim_profile_tiny;
 
-/* Few registrations and shallow queues, as on Aries. What verbs cannot say of it (no shared receive
- * queue, READs aligned to 4 bytes) waits for a fabric that can live without. */
+/* As on Aries: few registrations, shallow queues, none of them shared, small private data. That
+ * READs are aligned to 4 bytes waits for a fabric that knows of it. */
 extern const struct sim_profile sim_profile_aries;
 
 #endif

@@ -71,6 +71,31 @@ START_TEST(test_private_data_have_their_limits)
 }
 END_TEST
 
+/* What carries less says so by its length. */
+START_TEST(test_private_data_of_a_device_that_carries_little)
+{
+    static const uint8_t data[200] = {1};
+    cm_open();
+    sim_device_add(cm_there.host, &sim_profile_aries, "10.0.0.3");
+    struct rdma_cm_id *server = cm_listener(&cm_there, "10.0.0.3");
+    for (unsigned i = 0; i < 2; i++) {
+        struct rdma_cm_id *id = cm_calling("10.0.0.3");
+        struct rdma_cm_id *passive = cm_expect(&cm_there, RDMA_CM_EVENT_CONNECT_REQUEST).id;
+        ck_assert_int_eq(cm_accept(passive, data, 129), -1);
+        ck_assert_int_eq(rdma_reject(passive, data, 129), -1);
+        ck_assert_int_eq(i == 0 ? cm_accept(passive, data, 128) : rdma_reject(passive, data, 128),
+                         0);
+        struct cm_heard heard =
+            cm_expect(&cm_here, i == 0 ? RDMA_CM_EVENT_CONNECT_RESPONSE : RDMA_CM_EVENT_REJECTED);
+        ck_assert_uint_eq(heard.param.private_data_len, 128);
+        rdma_destroy_id(id);
+        rdma_destroy_id(passive);
+    }
+    rdma_destroy_id(server);
+    cm_close();
+}
+END_TEST
+
 START_TEST(test_nobody_listens)
 {
     static const uint8_t zeros[148];
@@ -260,6 +285,7 @@ int main(int argc, char **argv)
 {
     const TTest *const tests[] = {test_a_connection_comes_and_goes,
                                   test_private_data_have_their_limits,
+                                  test_private_data_of_a_device_that_carries_little,
                                   test_nobody_listens,
                                   test_hosts_that_are_dead_or_never_were,
                                   test_ports_and_addresses_that_cannot_be_had,

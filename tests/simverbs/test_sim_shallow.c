@@ -2,6 +2,7 @@
  * finds its receiver without a receive. */
 #include <string.h>
 
+#include "engine/engine.h"
 #include "tests/simverbs/scene_calls.h"
 #include "tests/support/program.h"
 
@@ -119,6 +120,55 @@ START_TEST(test_more_peers_than_places)
 }
 END_TEST
 
+/* Blocks that are nobody's. */
+static uint32_t free_blocks(struct wb_engine *engine)
+{
+    struct wbi_slots *slots = &engine->lanes[engine->lane_count - 1]->slots;
+    uint32_t count = slots->arena.count - slots->fresh;
+    for (const struct wbi_free_slot *at = slots->free; at != NULL; at = at->next) {
+        count++;
+    }
+    for (const struct wbi_free_slot *at = atomic_load(&slots->returned); at != NULL;
+         at = at->next) {
+        count++;
+    }
+    return count;
+}
+
+/* A queue pair that ends gives back the receives that it held, each once: whatever it was doing,
+ * and though a caller still keeps one. */
+START_TEST(test_receives_come_back)
+{
+    struct add_in in = {.a = 1, .b = 2};
+    struct add_out out;
+    struct wb_call *calls[8], *waiting;
+    struct wait_at_gate_in wait = {.raw = {.data = NULL}};
+    struct wait_at_gate_out waited;
+    open_pair(&sim_profile_aries, 8);
+    for (unsigned i = 0; i < 60; i++) {
+        for (unsigned j = 0; j < 8; j++) {
+            ck_assert_int_eq(add_async(pair.peer, &in, NULL, &calls[j]), WB_OK);
+        }
+        ck_assert_int_eq(wait_at_gate_async(pair.peer, &wait, NULL, &waiting), WB_OK);
+        sim_pair_settle(&pair, i % 12 * 3);
+        wb_peer_close(pair.peer);
+        ck_assert_int_eq(wait_at_gate_finish(waiting, &waited), WB_ERR_CLOSED);
+        sim_pair_settle(&pair, 200000);
+        for (unsigned j = 0; j < 8; j++) {
+            add_finish(calls[j], &out); /* before or after: it keeps a block up to here */
+            add_out_drop(&out);
+        }
+        ck_assert_uint_eq(free_blocks(pair.client.engine),
+                          pair.client.engine->lanes[1]->shares.slots);
+        ck_assert_uint_eq(free_blocks(pair.server.engine),
+                          pair.server.engine->lanes[1]->shares.slots);
+        ck_assert_int_eq(wb_connect(pair.client.engine, sim_pair_url, &pair.peer), WB_OK);
+        ck_assert_int_eq(wb_peer_wait(pair.peer, 20000000), WB_OK);
+    }
+    close_pair();
+}
+END_TEST
+
 static void clear(void)
 {
     sim_pair_clear(&pair);
@@ -133,6 +183,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tcase, test_late_replies_find_their_receives, 0, PROFILES);
     tcase_add_loop_test(tcase, test_more_calls_than_receives, 0, PROFILES);
     tcase_add_test(tcase, test_more_peers_than_places);
+    tcase_add_test(tcase, test_receives_come_back);
     suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);
 }
