@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
+#include "engine/serve.h"
 #include "serial/chunk_list.h"
 
 enum { WBI_RELEASES_ON_BOARD = 4 }; /* that ride along with a parcel */
@@ -384,11 +385,13 @@ static int move_to_parcel(struct wbi_outgoing *out)
 }
 
 /* A parcel that will never go: its call, or its channel, ends. What made it fail has left its words
- * (a chunk that cannot be offered), unless that is the end of the channel. */
+ * (a chunk that cannot be offered), unless that is the end of the channel. Whoever waits for a
+ * reply is told by another one, which needs no chunks and so can go. */
 static void lose(struct wbi_outgoing *out, int status)
 {
     const char *words = status != WB_ERR_NOT_SENT ? wb_last_error() : NULL;
     struct wb_call *call = out->call;
+    bool is_reply = out->header.kind == WBI_REPLY;
     out->call = NULL;
     if (call != NULL) {
         call->out.parcel = NULL;
@@ -396,6 +399,8 @@ static void lose(struct wbi_outgoing *out, int status)
     wbi_outgoing_abandon(out);
     if (call != NULL) {
         wbi_call_end(call, status, words);
+    } else if (is_reply) {
+        wbi_serve_error(out->peer, out->header.call_id, status, 0, words);
     }
 }
 
