@@ -70,9 +70,10 @@ static void on_request(void *lane_owner, struct wbi_request *request, const void
     char name[64];
     snprintf(name, sizeof name, "%s://(accepted %016llx)", lane->fabric->scheme,
              (unsigned long long)theirs.token);
-    struct wb_peer *peer = wbi_peer_new(lane, name, true);
-    if (peer == NULL) {
-        refuse(lane, request, WB_AGAIN);
+    struct wb_peer *peer;
+    status = wbi_peer_new(lane, name, true, &peer);
+    if (status != WB_OK) {
+        refuse(lane, request, status);
         return;
     }
     describe_self(lane, &mine);

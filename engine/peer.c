@@ -56,14 +56,16 @@ static bool has_place(const struct wbi_lane *lane)
            lane->asked <= wbi_share_replies_most(&lane->shares, lane->peer_count);
 }
 
-struct wb_peer *wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted)
+int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out)
 {
-    struct wb_peer *peer = NULL;
-    if (has_place(lane)) {
-        peer = calloc(1, sizeof *peer);
+    if (!has_place(lane)) {
+        bool few = lane->shares.peers < lane->engine->config.max_peers;
+        return wbi_error(WB_AGAIN, "%s: %u peers are connected already (max_peers%s)", url,
+                         lane->peer_count, few ? ", as far as the fabric's queues allow" : "");
     }
+    struct wb_peer *peer = calloc(1, sizeof *peer);
     if (peer == NULL) {
-        return NULL;
+        return wbi_error(WB_ERR_NO_MEMORY, "%s: no memory for a peer", url);
     }
     peer->lane = lane;
     peer->accepted = accepted;
@@ -82,7 +84,8 @@ struct wb_peer *wbi_peer_new(struct wbi_lane *lane, const char *url, bool accept
     }
     lane->peers = peer;
     lane->peer_count++;
-    return peer;
+    *out = peer;
+    return WB_OK;
 }
 
 void wbi_peer_busy(struct wb_peer *peer)
@@ -286,13 +289,9 @@ int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **out)
         return status;
     }
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
-    struct wb_peer *peer = wbi_peer_new(lane, url, false);
-    if (peer == NULL) {
-        status = wbi_error(
-            WB_AGAIN, "%s: %u peers are connected already (max_peers%s)", url, lane->peer_count,
-            lane->shares.peers < engine->config.max_peers ? ", as far as the fabric's queues allow"
-                                                          : "");
-    } else {
+    struct wb_peer *peer = NULL;
+    status = wbi_peer_new(lane, url, false, &peer);
+    if (status == WB_OK) {
         status = wbi_handshake_connect(peer, address);
     }
     if (status == WB_OK) {

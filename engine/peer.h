@@ -64,9 +64,9 @@ struct wb_peer {
     char culprit[100]; /* the READ that failed first, in words; "" */
 };
 
-/* Lane thread. A peer with all of its lists empty, in the lane's list; NULL: max_peers or no
- * memory. */
-struct wb_peer *wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted);
+/* Lane thread. Makes *out a peer with all of its lists empty, in the lane's list. ERRORS: WB_AGAIN
+ * (max_peers), WB_ERR_NO_MEMORY; with words. */
+int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out);
 
 /* Lane thread: the channel has to go: closes nothing yet, the lane buries it at the end of the
  * turn. The first call decides status and reason. */
