@@ -12,7 +12,8 @@
 
 static int fail(const struct wbi_verbs_queues *queues, const char *what)
 {
-    return wbi_error(WB_ERR_SYSTEM, "%s: %s: %s", queues->device->name, what, strerror(errno));
+    return wbi_error(errno == ENOMEM ? WB_ERR_NO_MEMORY : WB_ERR_SYSTEM, "%s: %s: %s",
+                     queues->device->name, what, strerror(errno));
 }
 
 static int make_cq(struct wbi_verbs_queues *queues)
