@@ -125,7 +125,7 @@ static void check_lane(const struct play *play, const struct node *node, bool qu
 {
     const struct wbi_lane *lane = lane_of(node);
     const struct wbi_shares *shares = &lane->shares;
-    uint32_t shared = lane->shared_credits, asked = lane->asked;
+    uint32_t credits = lane->shared_credits, replies = lane->shared_replies, asked = lane->asked;
     for (const struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
         if (peer->owed > peer->unreturned || peer->unreturned > peer->granted) {
             play_fail(play,
@@ -134,15 +134,14 @@ static void check_lane(const struct play *play, const struct node *node, bool qu
                       node->number, peer->owed, peer->unreturned, peer->granted);
         }
         bool counted = !peer->dying || peer->channel != NULL || wbi_lane_is_dying(lane, peer);
-        shared += counted ? peer->granted - shares->credits_kept : 0;
-        asked -= counted && peer->unanswered > shares->replies_kept
-                     ? peer->unanswered - shares->replies_kept
-                     : 0;
+        credits += counted ? peer->granted - shares->credits_kept : 0;
+        replies += counted ? peer->replies - shares->replies_kept : 0;
+        asked -= counted && peer->unanswered > peer->replies ? peer->unanswered - peer->replies : 0;
         check_credits(play, node, peer, quiet);
     }
-    if (shared != shares->credits_shared) {
-        play_fail(play, "host %u: %u shared credits in all, of %u", node->number, shared,
-                  shares->credits_shared);
+    if (credits != shares->credits_shared || replies != shares->replies_granted) {
+        play_fail(play, "host %u: %u shared credits of %u in all, and %u replies of %u",
+                  node->number, credits, shares->credits_shared, replies, shares->replies_granted);
     }
     if (asked != 0) {
         play_fail(play, "host %u: %d requests are counted that no peer has unanswered",
@@ -215,6 +214,9 @@ static void check_slots(const struct play *play, const struct node *node)
                      count_free(atomic_load(&slots->returned));
     for (unsigned i = 0; i < WBI_VERBS_MAX_DEVICES; i++) {
         found += lane->port->queues[i].posted;
+    }
+    for (const struct wbi_channel *at = lane->port->channels; at != NULL; at = at->next) {
+        found += at->posted;
     }
     if (found != slots->arena.count) {
         play_fail(play, "host %u has %u receive slots, and %u of them are free or posted",
