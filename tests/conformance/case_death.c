@@ -63,7 +63,7 @@ START_TEST(test_killed_while_it_reads)
 {
     struct wait_at_gate_out out;
     struct wb_call *call;
-    size_t bytes = test_largest_vector / 4;
+    size_t bytes = test_largest_vector() / 4;
     char *raw = malloc(bytes);
     ck_assert_ptr_nonnull(raw);
     test_pattern_fill(raw, bytes, 0);
@@ -91,7 +91,7 @@ END_TEST
 /* We fetch its result when it dies: that is lost, or it was there already and is right. */
 START_TEST(test_killed_while_we_read)
 {
-    struct produce_in in = {.seed = 1, .count = test_largest_vector / 4, .elem_size = 1};
+    struct produce_in in = {.seed = 1, .count = test_largest_vector() / 4, .elem_size = 1};
     struct wb_call_options options = {.reply_bytes = in.count};
     struct produce_out out;
     struct wb_call *call;

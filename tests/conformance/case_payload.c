@@ -20,7 +20,7 @@ static void open_roomy_world(void)
 /* The largest of what is copied: a slow machine copies the largest of all by RDMA alone. */
 static uint64_t largest_copy(void)
 {
-    return test_slower() > 1 ? test_largest_vector / 4 : test_largest_vector;
+    return test_slower() > 1 ? test_largest_vector() / 4 : test_largest_vector();
 }
 
 /* Calls visit for each size: 0, powers of two and their neighbours, then fewer up to the largest.
@@ -64,7 +64,7 @@ static void send_vector(uint64_t bytes)
 START_TEST(test_arguments_by_rma)
 {
     open_roomy_world();
-    visit_sizes(send_vector, test_largest_vector);
+    visit_sizes(send_vector, test_largest_vector());
     test_world_close();
 }
 END_TEST
@@ -74,15 +74,15 @@ static void *user_memory;
 
 static void map_user_memory(void)
 {
-    user_memory =
-        mmap(NULL, test_largest_vector, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    user_memory = mmap(NULL, test_largest_vector(), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(user_memory, MAP_FAILED);
 }
 
 static void send_pointer(uint64_t bytes)
 {
     /* the last bytes of the mapping: what reads beyond them faults */
-    uint8_t *raw = (uint8_t *)user_memory + (test_largest_vector - bytes);
+    uint8_t *raw = (uint8_t *)user_memory + (test_largest_vector() - bytes);
     struct digest_in in = {.seed = bytes, .raw = {.data = raw, .len = bytes}};
     test_pattern_fill(raw, bytes, bytes);
     assert_arrives(&in, 0);
@@ -92,8 +92,8 @@ START_TEST(test_arguments_by_pointer)
 {
     open_roomy_world();
     map_user_memory();
-    visit_sizes(send_pointer, test_largest_vector);
-    munmap(user_memory, test_largest_vector);
+    visit_sizes(send_pointer, test_largest_vector());
+    munmap(user_memory, test_largest_vector());
     test_world_close();
 }
 END_TEST
@@ -113,7 +113,7 @@ START_TEST(test_arguments_by_copy)
     open_roomy_world();
     map_user_memory();
     visit_sizes(send_copy, largest_copy());
-    munmap(user_memory, test_largest_vector);
+    munmap(user_memory, test_largest_vector());
     test_world_close();
 }
 END_TEST
@@ -154,7 +154,7 @@ static void receive_copy(uint64_t bytes)
 START_TEST(test_results_by_rma)
 {
     open_roomy_world();
-    visit_sizes(receive_vector, test_largest_vector);
+    visit_sizes(receive_vector, test_largest_vector());
     test_world_close();
 }
 END_TEST
@@ -212,9 +212,9 @@ START_TEST(test_five_gib_in_one_vector)
 {
     const uint64_t needed = 14 * gib, bytes = 5 * gib + 24;
     uint64_t available = memory_available();
-    if (TEST_UNDER_SANITIZER || available < needed) {
+    if (test_is_watched() || available < needed) {
         printf("not run: one vector of 5 GiB, which takes %" PRIu64
-               " GiB of free memory (here %" PRIu64 ") and no sanitizer\n",
+               " GiB of free memory (here %" PRIu64 ") and no sanitizer or valgrind\n",
                needed / gib, available / gib);
         return;
     }

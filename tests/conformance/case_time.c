@@ -114,7 +114,7 @@ END_TEST
 START_TEST(test_deadlines_in_the_middle_of_a_fetch)
 {
     test_world_open(1);
-    struct produce_in in = {.seed = 1, .count = test_largest_vector / 4, .elem_size = 1};
+    struct produce_in in = {.seed = 1, .count = test_largest_vector() / 4, .elem_size = 1};
     struct produce_out out;
     for (uint64_t timeout_us = 1; timeout_us < 200000; timeout_us *= 3) {
         struct wb_call_options options = {.timeout_us = timeout_us, .reply_bytes = in.count};
@@ -134,7 +134,7 @@ END_TEST
 START_TEST(test_deadlines_in_the_middle_of_a_read)
 {
     test_world_open(1);
-    struct digest_in in = {.seed = 1, .data = test_world_vector(1, test_largest_vector / 4, 2)};
+    struct digest_in in = {.seed = 1, .data = test_world_vector(1, test_largest_vector() / 4, 2)};
     struct digest_out out;
     for (uint64_t timeout_us = 1; timeout_us < 200000; timeout_us *= 3) {
         struct wb_call_options options = {.timeout_us = timeout_us};
