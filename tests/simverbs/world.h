@@ -16,8 +16,8 @@
  * The device is stricter than hardware where that finds mistakes: an lkey is never an rkey, queues
  * are exactly as deep as was asked for, a READ takes its bytes at the last moment, keys and queue
  * pair numbers do not come round (a window's key does, after 256 bindings), a window that is not
- * bound cannot be invalidated. What hardware answers by blocking for ever, or not at all, ends
- * the program with a line that says so (sim_bug).
+ * bound cannot be invalidated, and valgrind sees each message written anew. What hardware answers by
+ * blocking for ever, or not at all, ends the program with a line that says so (sim_bug).
  */
 #ifndef WAYBILL_TESTS_SIMVERBS_WORLD_H
 #define WAYBILL_TESTS_SIMVERBS_WORLD_H
