@@ -17,6 +17,7 @@ enum {
 void wbi_verbs_doom_device(struct wbi_fabric_lane *lane, const struct wbi_verbs_device *device,
                            const char *words)
 {
+    lane->queues[device - lane->domain->devices].broken = true;
     for (struct wbi_channel *channel = lane->channels; channel != NULL; channel = channel->next) {
         if (channel->queues != NULL && channel->queues->device == device) {
             wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "%s: %s", device->name, words);

@@ -40,12 +40,16 @@ static int make_cq(struct wbi_verbs_queues *queues)
     return queues->stash != NULL ? WB_OK : fail(queues, "no memory for completions");
 }
 
-/* A shared receive queue; or, where queue pairs have their own, the record of who holds what. */
+/* The record of who holds which receive, and a shared receive queue unless queue pairs have their
+ * own. */
 static int make_receives(struct wbi_verbs_queues *queues)
 {
+    queues->holders = calloc(queues->lane->slots.count, sizeof *queues->holders);
+    if (queues->holders == NULL) {
+        return fail(queues, "no memory for receives");
+    }
     if (queues->target == 0) {
-        queues->holders = calloc(queues->lane->slots.count, sizeof *queues->holders);
-        return queues->holders != NULL ? WB_OK : fail(queues, "no memory for receives");
+        return WB_OK;
     }
     struct ibv_srq_init_attr attr = {.attr = {.max_wr = queues->target, .max_sge = 1}};
     queues->srq = ibv_create_srq(queues->device->pd, &attr);
@@ -72,12 +76,9 @@ static int register_slots(struct wbi_verbs_queues *queues)
                      wbi_verbs_register_words(errno));
 }
 
-int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number)
+static int open_queues(struct wbi_fabric_lane *lane, unsigned number)
 {
     struct wbi_verbs_queues *queues = &lane->queues[number];
-    if (queues->device != NULL) {
-        return WB_OK;
-    }
     *queues = (struct wbi_verbs_queues){
         .device = &lane->domain->devices[number], .lane = lane, .number = number};
     int status = make_cq(queues);
@@ -93,6 +94,33 @@ int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number)
     }
     wbi_verbs_refill(queues);
     return WB_OK;
+}
+
+static bool has_channels(const struct wbi_verbs_queues *queues)
+{
+    const struct wbi_channel *channel = queues->lane != NULL ? queues->lane->channels : NULL;
+    while (channel != NULL && (channel->queues != queues || channel->qp == NULL)) {
+        channel = channel->next;
+    }
+    return channel != NULL;
+}
+
+int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number)
+{
+    struct wbi_verbs_queues *queues = &lane->queues[number];
+    if (queues->device != NULL && !queues->broken) {
+        return WB_OK;
+    }
+    if (has_channels(queues)) {
+        return wbi_error(WB_AGAIN,
+                         "%s: its queues have broken, and what was on them is still to "
+                         "be closed; connect again",
+                         queues->device->name);
+    }
+    if (queues->broken) {
+        wbi_verbs_queues_close(queues);
+    }
+    return open_queues(lane, number);
 }
 
 void wbi_verbs_queues_close(struct wbi_verbs_queues *queues)
@@ -114,6 +142,9 @@ void wbi_verbs_queues_close(struct wbi_verbs_queues *queues)
     }
     if (queues->stash != NULL) {
         munmap(queues->stash, (size_t)queues->entries * sizeof *queues->stash);
+    }
+    if (queues->holders != NULL) {
+        wbi_verbs_shared_reclaim(queues);
     }
     free(queues->holders);
     *queues = (struct wbi_verbs_queues){0};

@@ -31,7 +31,8 @@ struct wbi_verbs_queues {
     struct ibv_mr *receive_mr, *send_mr;
     uint32_t entries;        /* of the CQ */
     uint32_t target, posted; /* receive slots: wanted in the SRQ, there; 0 where there is none */
-    uint16_t *holders; /* without an SRQ: by slot, index + 1 of the channel whose receive it is */
+    uint16_t *holders;       /* by slot: whose receive it is (receives.h) */
+    bool broken; /* the CQ or the SRQ: made anew when the last channel on them is gone */
     struct wbi_channel *thirsty; /* likewise: with receives to be posted */
     uint64_t taken;              /* completions, so far */
 
@@ -42,7 +43,8 @@ struct wbi_verbs_queues {
     struct wbi_channel *by_qp[WBI_VERBS_QP_BINS];
 };
 
-/* Makes the queues of device `number`, once. May block. WB_ERR_SYSTEM, WB_ERR_NO_MEMORY. */
+/* Makes the queues of device `number`, once; and anew where they have broken. May block.
+ * WB_ERR_SYSTEM, WB_ERR_NO_MEMORY; WB_AGAIN: the broken ones still have channels. */
 int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number);
 
 /* After all its queue pairs are gone. Accepts a zeroed or half-open one. */

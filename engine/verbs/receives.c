@@ -31,6 +31,13 @@ static void gather(struct wbi_verbs_queues *queues, uint32_t most, struct batch 
     batch->count = count;
 }
 
+static void hold(struct wbi_verbs_queues *queues, const struct batch *batch, uint16_t holder)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        queues->holders[batch->wrs[i].wr_id & ~WBI_VERBS_RECEIVE] = holder;
+    }
+}
+
 /* What the device did not take. */
 static void give_back(struct wbi_verbs_queues *queues, const struct ibv_recv_wr *bad)
 {
@@ -51,15 +58,6 @@ static void add_thirsty(struct wbi_channel *channel)
     }
 }
 
-static void hold(struct wbi_channel *channel, const struct batch *batch)
-{
-    for (uint32_t i = 0; i < batch->count; i++) {
-        size_t index = (size_t)(batch->wrs[i].wr_id & ~WBI_VERBS_RECEIVE);
-        channel->queues->holders[index] = (uint16_t)(channel->index + 1);
-    }
-    channel->posted += batch->count;
-}
-
 /* False: not all, for now. */
 static bool fill(struct wbi_channel *channel)
 {
@@ -70,7 +68,8 @@ static bool fill(struct wbi_channel *channel)
         if (batch.count == 0) {
             return false;
         }
-        hold(channel, &batch);
+        hold(channel->queues, &batch, (uint16_t)(channel->index + 1));
+        channel->posted += batch.count;
         if (ibv_post_recv(channel->qp, batch.wrs, &bad) != 0) {
             give_back(channel->queues, bad);
             return false;
@@ -146,10 +145,21 @@ void wbi_verbs_refill(struct wbi_verbs_queues *queues)
         if (batch.count == 0) {
             return;
         }
+        hold(queues, &batch, WBI_VERBS_SHARED);
         queues->posted += batch.count;
         if (ibv_post_srq_recv(queues->srq, batch.wrs, &bad) != 0) {
             give_back(queues, bad);
             return;
+        }
+    }
+}
+
+void wbi_verbs_shared_reclaim(struct wbi_verbs_queues *queues)
+{
+    struct wbi_fabric_lane *lane = queues->lane;
+    for (uint32_t i = 0; i < lane->slots.count && queues->posted > 0; i++) {
+        if (queues->holders[i] == WBI_VERBS_SHARED) {
+            lane->events.return_slot(lane->owner, wbi_verbs_unpost(queues, i));
         }
     }
 }

@@ -2,13 +2,16 @@
  * Receives: slots that a device holds until a message comes. They are an SRQ's, or, on a device
  * that has none, each queue pair's own.
  *
- * Without an SRQ: holders[slot] == channel->index + 1 for channel->posted slots of each channel,
- * and channel->receives - posted <= WBI_VERBS_LATE_OWN, or it is in queues->thirsty.
+ * holders[slot] == WBI_VERBS_SHARED for queues->posted slots, those of the SRQ. Without an SRQ:
+ * holders[slot] == channel->index + 1 for channel->posted slots of each channel, and
+ * channel->receives - posted <= WBI_VERBS_LATE_OWN, or it is in queues->thirsty.
  */
 #ifndef WBI_VERBS_RECEIVES_H
 #define WBI_VERBS_RECEIVES_H
 
 #include "engine/verbs/lane.h"
+
+enum { WBI_VERBS_SHARED = UINT16_MAX }; /* no channel has that index */
 
 /* Posts receives, in batches, as many as the engine gives, where they are missing. */
 void wbi_verbs_refill(struct wbi_verbs_queues *queues);
@@ -33,12 +36,16 @@ void wbi_verbs_receives_reclaim(struct wbi_channel *channel);
 /* Without an SRQ: a channel's receive `index` has ended. */
 void wbi_verbs_receive_ended(struct wbi_verbs_queues *queues, size_t index);
 
+/* The slots that the SRQ held go back to the engine, once it is gone. */
+void wbi_verbs_shared_reclaim(struct wbi_verbs_queues *queues);
+
 /* The slot of a receive that the device holds no more, by its work request's id. */
 static inline uint8_t *wbi_verbs_unpost(struct wbi_verbs_queues *queues, uint64_t wr_id)
 {
     const struct wbi_slot_arena *slots = &queues->lane->slots;
     size_t index = (size_t)(wr_id & ~WBI_VERBS_RECEIVE);
-    if (__builtin_expect(queues->holders == NULL, 1)) {
+    if (__builtin_expect(queues->holders[index] == WBI_VERBS_SHARED, 1)) {
+        queues->holders[index] = 0;
         queues->posted--;
     } else {
         wbi_verbs_receive_ended(queues, index);

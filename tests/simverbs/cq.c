@@ -30,7 +30,8 @@ static void overrun(struct sim_cq *cq)
 void sim_cq_push(struct sim_cq *cq, const struct sim_cqe *cqe, bool solicited)
 {
     struct sim_channel *channel = (struct sim_channel *)cq->ibv.channel;
-    if (cq->overrun || cq->count == (unsigned)cq->ibv.cqe) {
+    if (cq->overrun || cq->count == (unsigned)cq->ibv.cqe ||
+        sim_goes_wrong("CQ overrun", sim_world.faults.rates.cq_overrun)) {
         overrun(cq);
         return;
     }

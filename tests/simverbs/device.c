@@ -110,6 +110,21 @@ void sim_device_revive(struct sim_device *device)
     sim_leave();
 }
 
+void sim_device_upset(struct sim_device *device, unsigned index)
+{
+    sim_enter(0);
+    struct sim_qp *qp = device->newest_qp;
+    for (; qp != NULL && index > 0; index--) {
+        qp = qp->older_live;
+    }
+    if (qp != NULL) {
+        sim_async(qp->ibv.context, (struct ibv_async_event){.element.qp = &qp->ibv,
+                                                            .event_type = IBV_EVENT_QP_FATAL});
+        sim_qp_break(qp);
+    }
+    sim_leave();
+}
+
 void sim_link_set(struct sim_device *device, bool up)
 {
     enum ibv_event_type type = up ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR;

@@ -16,6 +16,7 @@ struct sim_rates {
     uint32_t work_late;    /* ... comes late, by late_ns at most */
     uint32_t packet_lost;  /* and is repeated after the queue pair's timeout */
     uint32_t answer_lost;  /* the peer has done it, the requester does not know */
+    uint32_t cq_overrun;   /* a completion finds no place: the CQ and its queue pairs break */
     uint32_t message_late; /* of the connection manager, by late_ns at most */
     uint32_t message_lost;
     uint64_t late_ns; /* 0: a millisecond */

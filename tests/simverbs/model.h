@@ -330,7 +330,7 @@ struct sim_world {
     size_t event_count, event_room;
     uint64_t events_scheduled, events_run;
     uint64_t looked_at, idle_looks; /* the clock: events_run then, and looks since */
-    uint64_t not_ready; /* messages that found no receive */
+    uint64_t not_ready;             /* messages that found no receive */
     struct sim_host *hosts, *here;
     unsigned host_count;
     uint32_t device_count;

@@ -54,6 +54,15 @@ START_TEST(test_calls_on_every_profile)
 }
 END_TEST
 
+static void connect_anew(const struct sim_profile *profile)
+{
+    wb_peer_close(pair.peer);
+    pair.peer = NULL;
+    ck_assert_int_eq(wb_connect(pair.client.engine, sim_pair_url, &pair.peer), WB_OK);
+    int status = wb_peer_wait(pair.peer, 10000000);
+    ck_assert_msg(status == WB_OK, "%s: %s", profile->name, wb_last_error());
+}
+
 /* A link that is down for longer than the retries last costs the connection; when it is back, one
  * connects anew. */
 START_TEST(test_a_link_that_comes_back)
@@ -66,12 +75,34 @@ START_TEST(test_a_link_that_comes_back)
     ck_assert_int_eq(wb_peer_state(pair.peer), WB_PEER_LOST);
     sim_link_set(pair.server_device, true);
     sim_pair_settle(&pair, 5000000);
-    wb_peer_close(pair.peer);
-    pair.peer = NULL;
-    ck_assert_int_eq(wb_connect(pair.client.engine, sim_pair_url, &pair.peer), WB_OK);
-    int status = wb_peer_wait(pair.peer, 10000000);
-    ck_assert_msg(status == WB_OK, "%s: %s", profiles[_i]->name, wb_last_error());
+    connect_anew(profiles[_i]);
     call_with_chunks(50000, 1);
+    sim_pair_close(&pair);
+}
+END_TEST
+
+/* A completion queue that breaks costs all channels on it; those that are made then have another.
+ */
+START_TEST(test_a_broken_cq_is_made_anew)
+{
+    static const struct sim_rates breaks = {.cq_overrun = 1000000}, none = {.cq_overrun = 0};
+    struct wb_call *call;
+    struct nothing_in in = {.hold = {.call = NULL}};
+    struct nothing_out out;
+    sim_pair_open(&pair, 1, profiles[_i]);
+    ck_assert_int_eq(sim_pair_begin(&pair), WB_OK);
+    call_add();
+    sim_fault_rates(&breaks);
+    ck_assert_int_eq(nothing_async(pair.peer, &in, NULL, &call), WB_OK);
+    sim_pair_settle(&pair, 100000);
+    sim_fault_rates(&none);
+    ck_assert_int_eq(wb_call_wait(call, 10000000), WB_OK);
+    ck_assert_int_eq(nothing_finish(call, &out), WB_ERR_PEER_LOST);
+    ck_assert_int_eq(wb_peer_state(pair.peer), WB_PEER_LOST);
+    sim_pair_settle(&pair, 100000); /* the server has heard of its own, too */
+    connect_anew(profiles[_i]);
+    call_with_chunks(50000, 1);
+    call_add();
     sim_pair_close(&pair);
 }
 END_TEST
@@ -124,6 +155,7 @@ int main(int argc, char **argv)
     tcase_add_checked_fixture(tcase, NULL, clear);
     tcase_add_loop_test(tcase, test_calls_on_every_profile, 0, PROFILES);
     tcase_add_loop_test(tcase, test_a_link_that_comes_back, 0, PROFILES);
+    tcase_add_loop_test(tcase, test_a_broken_cq_is_made_anew, 0, PROFILES);
     tcase_add_loop_test(tcase, test_a_host_that_dies, 0, PROFILES);
     tcase_add_loop_test(tcase, test_a_seed_says_all, 0, PROFILES);
     suite_add_tcase(suite, tcase);

@@ -4,7 +4,7 @@
 
 #include "tests/simverbs/model.h"
 
-enum { KEPT = 2048 };
+enum { KEPT = 1 << 15 };
 
 struct line {
     uint64_t at;

@@ -16,8 +16,8 @@
  * The device is stricter than hardware where that finds mistakes: an lkey is never an rkey, queues
  * are exactly as deep as was asked for, a READ takes its bytes at the last moment, keys and queue
  * pair numbers do not come round (a window's key does, after 256 bindings), a window that is not
- * bound cannot be invalidated, and valgrind sees each message written anew. What hardware answers by
- * blocking for ever, or not at all, ends the program with a line that says so (sim_bug).
+ * bound cannot be invalidated, and valgrind sees each message written anew. What hardware answers
+ * by blocking for ever, or not at all, ends the program with a line that says so (sim_bug).
  */
 #ifndef WAYBILL_TESTS_SIMVERBS_WORLD_H
 #define WAYBILL_TESTS_SIMVERBS_WORLD_H
@@ -82,6 +82,10 @@ void sim_on_wait(bool (*others)(void *context), void *context);
  * its host. What the program does to it locally still works. Undone by sim_device_revive. */
 void sim_device_stop(struct sim_device *device);
 void sim_device_revive(struct sim_device *device);
+
+/* The device finds its queue pair number `index`, the newest being 0, broken, and says so
+ * (IBV_EVENT_QP_FATAL). One that is not there is none. */
+void sim_device_upset(struct sim_device *device, unsigned index);
 
 /* As a cable that is pulled, and put back: port events, and nothing gets through between. */
 void sim_link_set(struct sim_device *device, bool up);

@@ -19,6 +19,7 @@ void chaos_rates(struct play *play)
     struct sim_rates rates = {.call_fails = some_rate(play, 10000),
                               .work_fails = some_rate(play, 10000),
                               .work_late = some_rate(play, 300000),
+                              .cq_overrun = some_rate(play, 300),
                               .packet_lost = some_rate(play, 60000),
                               .answer_lost = some_rate(play, 60000),
                               .message_late = some_rate(play, 300000),
@@ -50,9 +51,7 @@ void chaos_kill(struct node *node)
         sim_device_stop(node->devices[i]);
     }
     node_down(node);
-    for (unsigned i = 0; i < node->device_count; i++) {
-        sim_device_revive(node->devices[i]);
-    }
+    chaos_speak(node);
     rest(node, 5000000);
     node->play->summary.kills++;
 }
@@ -72,6 +71,29 @@ void chaos_link(struct node *node)
     set_link(node, i, !node->up[i]);
 }
 
+void chaos_silence(struct node *node)
+{
+    unsigned i = (unsigned)play_below(node->play, node->device_count);
+    sim_device_stop(node->devices[i]);
+    node->silent_until_ns = sim_now_ns() + play_size(node->play, 6000000) * 1000;
+    node->play->summary.silences++;
+}
+
+void chaos_speak(struct node *node)
+{
+    for (unsigned i = 0; i < node->device_count; i++) {
+        sim_device_revive(node->devices[i]);
+    }
+    node->silent_until_ns = 0;
+}
+
+void chaos_upset(struct node *node)
+{
+    unsigned i = (unsigned)play_below(node->play, node->device_count);
+    sim_device_upset(node->devices[i], (unsigned)play_below(node->play, 6));
+    node->play->summary.upsets++;
+}
+
 void chaos_stall(struct node *node)
 {
     uint64_t us = play_size(node->play, node->play->calm ? 20000 : 4000000);
@@ -85,6 +107,7 @@ void chaos_end(struct play *play)
     for (unsigned i = 0; i < play->host_count; i++) {
         struct node *node = &play->nodes[i];
         node->stalled_until_ns = 0;
+        chaos_speak(node);
         for (unsigned k = 0; k < node->device_count; k++) {
             set_link(node, k, true);
         }

@@ -18,6 +18,12 @@ void chaos_kill(struct node *node);
 /* One of its links goes down, or comes back. Not in a calm run. */
 void chaos_link(struct node *node);
 
+/* One of its devices neither sends nor receives for a while, and nobody is told; or one finds a
+ * queue pair broken. Not in a calm run. */
+void chaos_silence(struct node *node);
+void chaos_speak(struct node *node);
+void chaos_upset(struct node *node);
+
 /* It takes no turn for a while. */
 void chaos_stall(struct node *node);
 

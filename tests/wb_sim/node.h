@@ -27,9 +27,9 @@ struct node {
     unsigned device_count;
     bool up[NODE_DEVICES]; /* links */
     struct wb_engine_config config;
-    struct wb_engine *engine; /* NULL: down */
-    uint64_t down_until_ns, stalled_until_ns;
-    bool turning; /* one of its turns is under way */
+    struct wb_engine *engine;                                  /* NULL: down */
+    uint64_t down_until_ns, stalled_until_ns, silent_until_ns; /* silent 0: it is not */
+    bool turning;                                              /* one of its turns is under way */
     struct link links[NODE_LINKS];
     struct link back; /* a caller that a handler has kept */
     struct open_call *calls;

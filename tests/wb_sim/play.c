@@ -171,8 +171,12 @@ static void disturb(struct node *node)
         return;
     } else if (kind < 45) {
         chaos_kill(node);
-    } else if (kind < 60) {
+    } else if (kind < 55) {
         chaos_link(node);
+    } else if (kind < 65) {
+        chaos_silence(node);
+    } else if (kind < 72) {
+        chaos_upset(node);
     } else {
         chaos_rates(play);
     }
@@ -203,11 +207,14 @@ static void act(struct play *play, struct node *node)
     }
 }
 
-/* Hosts that are down come up again. */
+/* Hosts that are down come up again, silent ones speak. */
 static void revive(struct play *play)
 {
     for (unsigned i = 0; i < play->host_count; i++) {
         struct node *node = &play->nodes[i];
+        if (node->silent_until_ns != 0 && sim_now_ns() >= node->silent_until_ns) {
+            chaos_speak(node);
+        }
         if (node->engine == NULL && sim_now_ns() >= node->down_until_ns) {
             node_up(node);
         }

@@ -112,8 +112,9 @@ static void check_credits(const struct play *play, const struct node *node,
     if (known > peer->credits_max || (quiet && known != peer->credits_max)) {
         play_fail(play,
                   "host %u has %u credits of %u at a peer that has received %u requests and not "
-                  "paid them back",
-                  node->number, peer->credits, peer->credits_max, other->unreturned);
+                  "paid them back (queue pairs %u and %u)",
+                  node->number, peer->credits, peer->credits_max, other->unreturned,
+                  peer->channel->qp_num, other->channel->qp_num);
     }
     if (quiet && peer->unanswered != 0) {
         play_fail(play, "host %u waits for %u replies of a peer, and nothing is under way",

@@ -51,8 +51,9 @@ void summary_print(const struct summary *s, FILE *out)
     fprintf(out,
             "hosts       %" PRIu64 " connects, %" PRIu64 " closes, %" PRIu64
             " channels lost, %" PRIu64 " restarts, %" PRIu64 " kills, %" PRIu64
-            " links down, %" PRIu64 " stalls, %" PRIu64 " sleeps\n",
-            s->connects, s->closes, s->losses, s->restarts, s->kills, s->links_down, s->stalls,
-            s->sleeps);
+            " links down, %" PRIu64 " silent for a while, %" PRIu64 " queue pairs broken, %" PRIu64
+            " stalls, %" PRIu64 " sleeps\n",
+            s->connects, s->closes, s->losses, s->restarts, s->kills, s->links_down, s->silences,
+            s->upsets, s->stalls, s->sleeps);
     fprintf(out, "faults      %" PRIu64 "\n", s->faults);
 }

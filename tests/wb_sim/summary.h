@@ -15,7 +15,8 @@ struct summary {
     uint64_t ends[SUMMARY_STATUSES]; /* by -status */
     uint64_t pointer_chunks, rma_chunks, copied_archives, long_lists;
     uint64_t reads, read_requests, read_bytes, messages, late_replies;
-    uint64_t connects, closes, restarts, kills, losses, links_down, stalls, sleeps;
+    uint64_t connects, closes, restarts, kills, losses, links_down, stalls, sleeps, silences,
+        upsets;
     uint64_t faults, rules_checked;
 };
 
