@@ -21,7 +21,8 @@ void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
 {
     const struct wb_engine_config *config = &peer->lane->engine->config;
     struct wb_thresholds thresholds = {.pointer = config->pointer_threshold,
-                                       .rma = config->rma_threshold};
+                                       .rma = config->rma_threshold,
+                                       .pointer_mask = peer->lane->caps->read_align - 1};
     if (options != NULL && (options->flags & WB_CALL_COPY) != 0) {
         thresholds = (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX};
     }

@@ -42,7 +42,8 @@ struct wbi_fabric_caps {
     uint32_t max_eager_bytes; /* largest message */
     uint32_t read_depth;      /* READs in flight a channel; read() answers WB_AGAIN beyond */
     uint64_t max_read_bytes;  /* largest single READ */
-    uint32_t read_align;      /* address and length granule of a READ; 1 is none */
+    uint32_t read_align;  /* a READ's addresses and length are multiples of it: a power of two up to
+                             64, 1 is none. An offer's address is its data's, as to this */
     uint32_t key_bytes;   /* length of every key that offer() makes, at most WBI_REMOTE_KEY_MAX */
     uint32_t max_offers;  /* chunks that can be offered on a channel at once */
     uint32_t max_regions; /* registrations at once; 0 is no limit that matters */

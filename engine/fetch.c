@@ -70,14 +70,14 @@ static int issue(struct wb_peer *peer, struct wbi_inbound *inbound)
 {
     struct wbi_lane *lane = peer->lane;
     const struct wbi_part *part = &inbound->parts[inbound->part_next];
-    uint64_t left = part->record.len - inbound->part_offset;
+    uint64_t left = part->bytes - inbound->part_offset;
     uint64_t len = left < lane->caps->max_read_bytes ? left : lane->caps->max_read_bytes;
     struct wbi_read_op *op = peer->free_ops;
     op->inbound = inbound;
     op->part = inbound->part_next;
     op->read = (struct wbi_read){.key = part->record.key,
                                  .key_len = part->record.key_len,
-                                 .address = part->record.address + inbound->part_offset,
+                                 .address = part->from + inbound->part_offset,
                                  .offset = inbound->part_offset,
                                  .len = len,
                                  .into = part->into + inbound->part_offset,
@@ -88,7 +88,7 @@ static int issue(struct wb_peer *peer, struct wbi_inbound *inbound)
         peer->free_ops = op->next_free;
         inbound->in_flight++;
         inbound->part_offset += len;
-        if (inbound->part_offset == part->record.len) {
+        if (inbound->part_offset == part->bytes) {
             inbound->part_next++;
             inbound->part_offset = 0;
         }

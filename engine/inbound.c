@@ -10,13 +10,37 @@
 
 /* ---- where things lie ---- */
 
+/* What is fetched of a chunk. WB_ERR_PROTOCOL: it is not aligned as this side must read it. */
+static int set_range(const struct wbi_lane *lane, struct wbi_part *part)
+{
+    const struct wbi_chunk_record *record = &part->record;
+    uint64_t mask = lane->caps->read_align - 1;
+    part->from = record->address;
+    part->bytes = record->len;
+    if (mask != 0) {
+        part->from -= record->head;
+        part->bytes += record->head + record->tail; /* a record's do not wrap */
+    }
+    return ((part->from | part->bytes) & mask) == 0 ? WB_OK : WB_ERR_PROTOCOL;
+}
+
+/* What was fetched before the chunk itself makes way: vectors lie as they are expected to. */
+static void settle(struct wbi_part *part)
+{
+    uint64_t head = part->record.address - part->from;
+    if (head > 0) {
+        memmove(part->into, part->into + head, (size_t)part->record.len);
+    }
+}
+
 static int parse_long(struct wbi_inbound *in, uint8_t flag, struct wbi_part *part, size_t *at)
 {
     if ((in->header.flags & flag) == 0) {
         return WB_OK;
     }
     int status = wbi_chunk_record_decode(in->slot, in->len, at, &part->record);
-    return status != WB_OK || part->record.kind != WB_CHUNK_RMA ? WB_ERR_PROTOCOL : WB_OK;
+    return status != WB_OK || part->record.kind != WB_CHUNK_RMA ? WB_ERR_PROTOCOL
+                                                                : set_range(in->lane, part);
 }
 
 /* Moves *at over a list of `count` records. */
@@ -74,7 +98,7 @@ int wbi_inbound_parse(struct wbi_inbound *in)
 /* Room for one part: from the caller's reserved room for a reply, from the pool for a request. */
 static int land(struct wbi_inbound *in, struct wbi_part *part)
 {
-    uint64_t bytes = part->record.len;
+    uint64_t bytes = part->bytes;
     if (in->header.kind == WBI_REQUEST) {
         int status = bytes > SIZE_MAX ? WB_ERR_BUDGET
                                       : wbi_rma_alloc(in->lane->engine->allocator, (size_t)bytes,
@@ -106,7 +130,7 @@ static uint64_t stage_bytes(const struct wbi_inbound *in)
 {
     uint64_t total = 0, budget = in->lane->engine->config.budget_bytes;
     for (uint32_t i = 0; i < in->part_count && total <= budget; i++) {
-        total += in->parts[i].record.len <= budget ? in->parts[i].record.len : budget + 1;
+        total += in->parts[i].bytes <= budget ? in->parts[i].bytes : budget + 1;
     }
     return total;
 }
@@ -183,10 +207,12 @@ static void take_long(struct wbi_inbound *in)
 {
     uint32_t i = 0;
     if ((in->header.flags & WBI_FLAG_LONG_ARCHIVE) != 0) {
+        settle(&in->parts[i]);
         in->archive_part = in->parts[i++];
         in->archive = in->archive_part.into;
     }
     if ((in->header.flags & WBI_FLAG_LONG_LIST) != 0) {
+        settle(&in->parts[i]);
         in->list_part = in->parts[i++];
         in->list = in->list_part.into;
     }
@@ -201,8 +227,9 @@ static int visit_chunk(void *context, const struct wbi_chunk_record *record,
     struct wbi_inbound *in = context;
     in->landings[in->part_count] = (struct wb_landing){
         .len = record->len, .archive_offset = archive_offset, .kind = record->kind};
-    in->parts[in->part_count++].record = *record;
-    return WB_OK;
+    struct wbi_part *part = &in->parts[in->part_count++];
+    part->record = *record;
+    return set_range(in->lane, part);
 }
 
 static int set_up_chunks(struct wbi_inbound *in)
@@ -224,6 +251,7 @@ static int set_up_chunks(struct wbi_inbound *in)
 static void take_chunks(struct wbi_inbound *in)
 {
     for (uint32_t i = 0; i < in->chunk_count; i++) {
+        settle(&in->parts[i]);
         in->landings[i].data = in->parts[i].into;
         in->landings[i].block = in->parts[i].block;
     }
@@ -389,7 +417,8 @@ void wbi_inbound_step(struct wbi_inbound *in)
     }
     int status = set_up(in);
     if (status == WB_ERR_PROTOCOL) {
-        wbi_peer_fail(in->peer, status, "a chunk list that does not fit its archive");
+        wbi_peer_fail(in->peer, status,
+                      "a chunk list that does not fit its archive, or cannot be read");
         return; /* the burial ends it */
     }
     status = status == WB_OK ? land_all(in) : status;

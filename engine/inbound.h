@@ -26,9 +26,11 @@ enum {
     WBI_MAX_CHUNKS = 65536
 }; /* of one parcel: bounds what a list can make us allocate outside the pool */
 
-/* One range to fetch: a whole chunk, or the long archive or list. */
+/* One range to fetch: a whole chunk, or the long archive or list; with its head and tail, where
+ * READs must be aligned. */
 struct wbi_part {
     struct wbi_chunk_record record;
+    uint64_t from, bytes; /* what is fetched */
     uint8_t *into;
     struct wb_rma_block *block; /* one reference */
 };

@@ -219,14 +219,18 @@ int wbi_outgoing_written(struct wbi_outgoing *out, struct wb_writer *writer)
 
 /* ---- seal: offers, records, header ---- */
 
-static size_t encode_record(const struct wbi_lease_set *set, uint32_t i, uint8_t *at)
+static size_t encode_record(const struct wbi_outgoing *out, uint32_t i, uint8_t *at)
 {
+    const struct wbi_lease_set *set = out->set;
+    uint32_t align = out->peer->lane->caps->read_align;
     const struct wb_chunk *chunk = &set->chunks[i];
     struct wbi_chunk_record record = {
         .kind = (uint8_t)chunk->kind, .len = chunk->len, .address = chunk->offset};
     if (chunk->kind != WB_CHUNK_INDEX) {
         const struct wbi_offer *offer = &set->offers[i];
         record.address = offer->address;
+        record.head = wbi_chunk_head(chunk, align);
+        record.tail = wbi_chunk_tail(chunk, align);
         record.key_len = (uint8_t)offer->key_len;
         memcpy(record.key, offer->key, offer->key_len);
     }
@@ -236,7 +240,7 @@ static size_t encode_record(const struct wbi_lease_set *set, uint32_t i, uint8_t
 static void encode_list(struct wbi_outgoing *out, uint8_t *at)
 {
     for (uint32_t i = 0; i < out->plan.chunk_count; i++) {
-        at += encode_record(out->set, i, at);
+        at += encode_record(out, i, at);
     }
 }
 
@@ -257,7 +261,7 @@ static int seal_long_list(struct wbi_outgoing *out)
     }
     int status = wbi_lease_set_offer(set, out->peer);
     if (status == WB_OK) {
-        encode_record(set, list_chunk, out->message + out->plan.list_record_at);
+        encode_record(out, list_chunk, out->message + out->plan.list_record_at);
     }
     return status;
 }
@@ -274,7 +278,7 @@ static int seal_chunks(struct wbi_outgoing *out)
         encode_list(out, out->message + out->plan.list_at);
     }
     if (status == WB_OK && out->plan.long_archive) {
-        encode_record(out->set, out->plan.chunk_count, out->message + out->plan.archive_record_at);
+        encode_record(out, out->plan.chunk_count, out->message + out->plan.archive_record_at);
     }
     if (status == WB_OK) {
         wbi_id_encode(out->set->id, out->message + out->plan.lease_at);

@@ -86,4 +86,15 @@ int wbi_parcels_flush(struct wb_peer *peer);
  * alignment. */
 uint64_t wbi_landing_bytes(uint64_t len);
 
+/* Bytes before a chunk, and behind it, with which a READ of it is aligned. They are the chunk's own
+ * block's, which begins and ends on WBI_RMA_ALIGN. */
+static inline uint8_t wbi_chunk_head(const struct wb_chunk *chunk, uint32_t align)
+{
+    return (uint8_t)((uintptr_t)chunk->data & (align - 1));
+}
+static inline uint8_t wbi_chunk_tail(const struct wb_chunk *chunk, uint32_t align)
+{
+    return (uint8_t)(-((uintptr_t)chunk->data + chunk->len) & (align - 1));
+}
+
 #endif

@@ -46,10 +46,13 @@ int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
 static uint64_t room_needed(const struct wbi_outgoing *out)
 {
     uint64_t room = out->plan.long_list ? wbi_landing_bytes(out->plan.list_bytes) : 0;
+    uint32_t align = out->peer->lane->caps->read_align;
     for (uint32_t i = 0; out->set != NULL && i < out->set->chunk_count; i++) {
-        room += out->set->chunks[i].kind != WB_CHUNK_INDEX
-                    ? wbi_landing_bytes(out->set->chunks[i].len)
-                    : 0;
+        const struct wb_chunk *chunk = &out->set->chunks[i];
+        if (chunk->kind != WB_CHUNK_INDEX) {
+            room += wbi_landing_bytes(chunk->len + wbi_chunk_head(chunk, align) +
+                                      wbi_chunk_tail(chunk, align));
+        }
     }
     return room;
 }

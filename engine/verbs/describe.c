@@ -87,6 +87,7 @@ static void say_limits(struct text *text, const struct ibv_device_attr *attr)
         " bytes\n",
         attr->max_qp, attr->max_qp_wr, attr->max_cqe, attr->max_srq, attr->max_srq_wr, attr->max_mr,
         attr->max_mr_size);
+    say(text, "  vendor 0x%06x\n", attr->vendor_id);
     say(text, "  memory_windows %s\n",
         (attr->device_cap_flags & IBV_DEVICE_MEM_WINDOW_TYPE_2B) != 0   ? "type 2B"
         : (attr->device_cap_flags & IBV_DEVICE_MEM_WINDOW_TYPE_2A) != 0 ? "type 2A"

@@ -58,6 +58,23 @@ static uint64_t active_message_bytes(struct wbi_verbs_device *device)
     return bytes;
 }
 
+/* What verbs has no word for, by the vendor: its IEEE number. */
+static const struct {
+    uint32_t vendor_id, read_align;
+} peculiar[] = {
+    {0x0040a6, 4}, /* Cray: a GET of Aries */
+};
+
+static uint32_t read_align_of(const struct ibv_device_attr *attr)
+{
+    for (size_t i = 0; i < sizeof peculiar / sizeof peculiar[0]; i++) {
+        if (peculiar[i].vendor_id == attr->vendor_id) {
+            return peculiar[i].read_align;
+        }
+    }
+    return 1;
+}
+
 static int learn(struct wbi_verbs_device *device)
 {
     int error = ibv_query_device(device->context, &device->attr);
@@ -85,6 +102,7 @@ static int learn(struct wbi_verbs_device *device)
         wbi_verbs_least((uint32_t)attr->max_sge, (uint32_t)attr->max_sge_rd), WBI_VERBS_READ_SGES);
     device->read_sges = device->read_sges == 0 ? 1 : device->read_sges;
     device->send_depth = wbi_verbs_least((uint32_t)attr->max_qp_wr, WBI_VERBS_SEND_DEPTH);
+    device->read_align = read_align_of(attr);
     device->inline_bytes = WBI_VERBS_INLINE;
     device->tells_last_wqe = true;
     return WB_OK;

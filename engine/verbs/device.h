@@ -25,6 +25,7 @@ struct wbi_verbs_device {
     uint32_t read_depth_out;    /* READs that we may have in flight on a channel */
     uint32_t read_depth_in;     /* READs that a peer may have in flight on a channel */
     uint32_t read_sges;
+    uint32_t read_align;   /* of a READ's addresses and length */
     uint32_t send_depth;   /* work requests that a queue pair has */
     uint32_t inline_bytes; /* what queue pairs are asked for: lowered when the device refuses */
     bool tells_last_wqe;   /* it has sent LAST_WQE_REACHED, or was not asked yet */

@@ -112,6 +112,9 @@ static void state_caps(const struct wbi_verbs_device *devices, unsigned count,
         if (device->max_message_bytes < caps->max_read_bytes) {
             caps->max_read_bytes = device->max_message_bytes;
         }
+        if (device->read_align > caps->read_align) {
+            caps->read_align = device->read_align;
+        }
         if (attr->max_mr_size < caps->max_region_bytes) {
             caps->max_region_bytes = attr->max_mr_size;
         }
@@ -126,6 +129,7 @@ static void state_caps(const struct wbi_verbs_device *devices, unsigned count,
               (uint32_t)(caps->own_receives ? attr->max_qp_wr : attr->max_srq_wr));
         lower(&caps->max_completions, (uint32_t)attr->max_cqe);
     }
+    caps->max_read_bytes -= caps->max_read_bytes % caps->read_align;
 }
 
 /* Whether the device has room for an engine, be it a small one. */

@@ -76,6 +76,8 @@ struct wb_chunk {
 struct wb_thresholds {
     size_t pointer;
     size_t rma;
+    size_t pointer_mask; /* bits that are 0 in a pointer chunk's address and length; other ranges
+                            are packed, whatever their length: nobody may read beyond their ends */
 };
 
 struct wb_sizer {
@@ -139,10 +141,11 @@ static inline size_t wb_len_size(uint64_t len)
     return len < WB_LEN_U16 ? 1 : len <= UINT16_MAX ? 3 : len <= UINT32_MAX ? 5 : 9;
 }
 
-/* Whether a string or byte range of `len` bytes becomes a chunk; one of 0 bytes never does. */
-static inline bool wbi_is_pointer_chunk(struct wb_thresholds thresholds, size_t len)
+/* Whether a string or byte range becomes a chunk; one of 0 bytes never does. */
+static inline bool wbi_is_pointer_chunk(struct wb_thresholds thresholds, wb_bytes v)
 {
-    return len >= thresholds.pointer && len > 0;
+    return v.len >= thresholds.pointer && v.len > 0 &&
+           (((uintptr_t)v.data | v.len) & thresholds.pointer_mask) == 0;
 }
 
 /* ---- the sizing pass ---- */
@@ -169,7 +172,7 @@ static inline void wb_size_chunk(struct wb_sizer *s)
 
 static inline void wb_size_bytes(struct wb_sizer *s, wb_bytes v)
 {
-    if (wbi_is_pointer_chunk(s->thresholds, v.len)) {
+    if (wbi_is_pointer_chunk(s->thresholds, v)) {
         wb_size_chunk(s);
     } else {
         wb_size_raw(s, wb_len_size(v.len));
@@ -229,7 +232,7 @@ WB_API void wb_put_chunk(struct wb_writer *w, uint32_t kind, const void *data, u
 
 static inline void wb_put_bytes(struct wb_writer *w, wb_bytes v)
 {
-    if (wbi_is_pointer_chunk(w->thresholds, v.len)) {
+    if (wbi_is_pointer_chunk(w->thresholds, v)) {
         wb_put_chunk(w, WB_CHUNK_POINTER, v.data, v.len, NULL);
     } else if (v.len < WB_LEN_U16) {
         uint8_t len = (uint8_t)v.len;

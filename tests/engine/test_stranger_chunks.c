@@ -2,6 +2,7 @@
  * answered; no landing is left behind by either. */
 #include <string.h>
 
+#include "engine/engine.h"
 #include "tests/engine/forge.h"
 #include "tests/engine/scene.h"
 
@@ -319,6 +320,67 @@ START_TEST(test_more_than_was_offered)
 }
 END_TEST
 
+/* ---- a fabric whose READs are aligned ---- */
+
+static struct wbi_fabric_caps aligned_caps;
+
+/* Both engines, since what the friend offers must be right for the host. */
+static void open_aligned(void)
+{
+    test_scene_open(&scene, NULL);
+    aligned_caps = *scene.host->lanes[0]->caps;
+    aligned_caps.read_align = 4;
+    scene.host->lanes[0]->caps = scene.friend->lanes[0]->caps = &aligned_caps;
+}
+
+/* Every way to say where a chunk of some bytes in an aligned range begins and ends. */
+START_TEST(test_heads_and_tails)
+{
+    static _Alignas(64) uint8_t raw[5000];
+    unsigned taken = 0;
+    open_aligned();
+    for (unsigned i = 0; i < 256; i++) {
+        struct wbi_offer offer = {.data = raw, .len = sizeof raw};
+        unsigned at = i % 4, len = 400 + i / 4 % 4, head = i / 16 % 4, tail = i / 64;
+        struct wbi_chunk_record records[3] = {test_forge_index(0, 9), {0}, test_forge_index(9, 2)};
+        test_scene_meet(&scene);
+        ck_assert_int_eq(scene.fabric->offer(scene.stranger.channel, &offer), WB_OK);
+        records[1] = test_forge_offered(&offer, WB_CHUNK_POINTER, len);
+        records[1].address += 8 + at;
+        records[1].head = (uint8_t)head;
+        records[1].tail = (uint8_t)tail;
+        forge_list(records, 3);
+        if (at == head && (head + len + tail) % 4 == 0) {
+            ck_assert_int_eq(answer(), WB_OK);
+            taken++;
+        } else {
+            assert_thrown_out("head and tail", i);
+        }
+    }
+    ck_assert_uint_eq(taken, 16);
+    test_scene_close(&scene);
+}
+END_TEST
+
+/* More than is needed is fetched too, if it is aligned and was offered. */
+START_TEST(test_long_heads)
+{
+    static _Alignas(64) uint8_t raw[5000];
+    struct wbi_offer offer = {.data = raw, .len = sizeof raw};
+    struct wbi_chunk_record records[3] = {test_forge_index(0, 9), {0}, test_forge_index(9, 2)};
+    open_aligned();
+    test_scene_meet(&scene);
+    ck_assert_int_eq(scene.fabric->offer(scene.stranger.channel, &offer), WB_OK);
+    records[1] = test_forge_offered(&offer, WB_CHUNK_POINTER, 5);
+    records[1].address += 255;
+    records[1].head = 255;
+    records[1].tail = 248;
+    forge_list(records, 3);
+    ck_assert_int_eq(answer(), WB_OK);
+    test_scene_close(&scene);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {test_lists_that_do_not_tile,
@@ -327,7 +389,9 @@ int main(int argc, char **argv)
                                   test_counts_and_long_parts_that_lie,
                                   test_long_lists,
                                   test_more_than_the_budget,
-                                  test_more_than_was_offered};
+                                  test_more_than_was_offered,
+                                  test_heads_and_tails,
+                                  test_long_heads};
     Suite *suite = suite_create("a stranger's chunks");
     suite_add_tcase(suite, test_program_case("chunks", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);

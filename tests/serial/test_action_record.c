@@ -34,7 +34,8 @@ WB_ACTION(long_list, NOTHING, SIXTY_FOUR)
 
 static struct test_arena arena;
 static struct wb_rma_allocator *pool;
-static const struct wb_thresholds packed = {SIZE_MAX, SIZE_MAX}, chunked = {1, 1};
+static const struct wb_thresholds packed = {.pointer = SIZE_MAX, .rma = SIZE_MAX},
+                                  chunked = {.pointer = 1, .rma = 1};
 
 static void open_pool(void)
 {

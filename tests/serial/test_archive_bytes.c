@@ -37,7 +37,7 @@ static struct test_parcel expect_archive(const struct test_field *fields, size_t
     return parcel;
 }
 
-static const struct wb_thresholds no_chunks = {SIZE_MAX, SIZE_MAX};
+static const struct wb_thresholds no_chunks = {.pointer = SIZE_MAX, .rma = SIZE_MAX};
 
 START_TEST(test_scalars)
 {

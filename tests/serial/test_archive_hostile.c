@@ -92,8 +92,12 @@ static const struct {
     size_t count;
     struct wb_thresholds thresholds;
 } samples[] = {
-    {small, 9, {5, 8}},      {small, 9, {SIZE_MAX, SIZE_MAX}},  {small, 9, {0, 0}},
-    {medium, 4, {400, 400}}, {medium, 4, {SIZE_MAX, SIZE_MAX}}, {aligned, 3, {SIZE_MAX, SIZE_MAX}},
+    {small, 9, {5, 8, 0}},
+    {small, 9, {SIZE_MAX, SIZE_MAX, 0}},
+    {small, 9, {0, 0, 0}},
+    {medium, 4, {400, 400, 0}},
+    {medium, 4, {SIZE_MAX, SIZE_MAX, 0}},
+    {aligned, 3, {SIZE_MAX, SIZE_MAX, 0}},
 };
 enum { SAMPLES = sizeof samples / sizeof *samples };
 

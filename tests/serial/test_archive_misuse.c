@@ -68,7 +68,7 @@ START_TEST(test_vector_that_changes)
     static uint8_t data[8192];
     static const size_t lens[] = {0, 1, 4095, 4096, 4097, 8192};
     for (size_t i = 0; i < 36; i++) {
-        struct wb_thresholds off = {SIZE_MAX, SIZE_MAX};
+        struct wb_thresholds off = {.pointer = SIZE_MAX, .rma = SIZE_MAX};
         wb_rma_vector measured = test_vector(data, lens[i % 6], 1);
         wb_rma_vector written = test_vector(data, lens[i / 6], 1);
         struct wb_sizer sizer;
@@ -122,7 +122,7 @@ START_TEST(test_sums_stick)
     static const size_t lens[] = {SIZE_MAX - 1, SIZE_MAX - 8, SIZE_MAX / 2 + 1};
     for (size_t i = 0; i < 3; i++) {
         struct wb_sizer sizer;
-        wb_sizer_start(&sizer, (struct wb_thresholds){SIZE_MAX, SIZE_MAX});
+        wb_sizer_start(&sizer, (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX});
         wb_size_bytes(&sizer, (wb_bytes){.len = lens[i]});
         wb_size_bytes(&sizer, (wb_bytes){.len = lens[i]});
         ck_assert_uint_eq(sizer.bytes, SIZE_MAX);

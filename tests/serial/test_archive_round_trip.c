@@ -158,7 +158,7 @@ START_TEST(test_packed_vectors_share_the_backing)
             {.kind = TEST_rma, .vector = test_vector(data, sizeof data, 1)},
             {.kind = TEST_rma, .vector = test_vector(data, sizeof data - 1, 1)},
         };
-        struct wb_thresholds none = {SIZE_MAX, SIZE_MAX};
+        struct wb_thresholds none = {.pointer = SIZE_MAX, .rma = SIZE_MAX};
         struct test_maker maker = {.arena = &arena};
         struct test_parcel parcel;
         ck_assert_int_eq(test_parcel_write(&arena, &parcel, fields, 3, &none), WB_OK);

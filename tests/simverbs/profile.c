@@ -64,6 +64,7 @@ const struct sim_profile sim_profile_aries = {
     .name = "aries",
     .attr = {.max_mr_size = (uint64_t)16 << 30, /* the suite's largest vector has 5 GiB */
              .page_size_cap = 0x1000,
+             .vendor_id = 0x40a6,
              .max_qp = 4096,
              .max_qp_wr = 512,
              .max_sge = 1,
@@ -78,6 +79,7 @@ const struct sim_profile sim_profile_aries = {
              .phys_port_cnt = 1},
     .max_inline = 0,
     .max_message = 1U << 20,
+    .read_align = 4,
     .reply_bytes = 128,
     .refusal_bytes = 128,
     .max_mtu = IBV_MTU_2048,

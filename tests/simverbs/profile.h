@@ -13,6 +13,7 @@ struct sim_profile {
     struct ibv_device_attr attr;
     uint32_t max_inline;                /* bytes */
     uint32_t max_message;               /* bytes, of a message or a READ */
+    uint32_t read_align;                /* of a READ's addresses and length; 0: none */
     uint8_t reply_bytes, refusal_bytes; /* of private data; 0: as much as rdma_cm has */
     enum ibv_mtu max_mtu, active_mtu;
     bool tells_last_wqe; /* LAST_WQE_REACHED when a queue pair in ERR holds no receive any more */
@@ -28,8 +29,8 @@ extern const struct sim_profile sim_profile_rxe;  /* Soft-RoCE of Linux 6.1 */
 /* The least of everything, shared by as many connections as the suite makes. */
 extern const struct sim_profile sim_profile_tiny;
 
-/* As on Aries: few registrations, shallow queues, none of them shared, small private data. That
- * READs are aligned to 4 bytes waits for a fabric that knows of it. */
+/* As on Aries: few registrations, shallow queues, none of them shared, small private data, READs
+ * that are aligned to 4 bytes. */
 extern const struct sim_profile sim_profile_aries;
 
 #endif

@@ -171,9 +171,24 @@ static enum answer take_write(struct sim_qp *to, struct sim_qp *from, struct sim
     return DONE;
 }
 
-static enum answer take_read(struct sim_qp *to, const struct sim_work *work,
-                             enum ibv_wc_status *status)
+/* As the requester's device demands it. */
+static bool is_aligned(const struct sim_qp *from, const struct sim_work *work)
 {
+    uint32_t align = from->device->profile->read_align;
+    uint64_t bits = work->remote | work->bytes;
+    for (int i = 0; i < work->sge_count; i++) {
+        bits |= work->sges[i].addr | work->sges[i].length;
+    }
+    return align == 0 || bits % align == 0;
+}
+
+static enum answer take_read(struct sim_qp *to, const struct sim_qp *from,
+                             const struct sim_work *work, enum ibv_wc_status *status)
+{
+    if (!is_aligned(from, work)) {
+        *status = IBV_WC_LOC_QP_OP_ERR;
+        return FAILED;
+    }
     if ((to->attr.qp_access_flags & IBV_ACCESS_REMOTE_READ) == 0) {
         return refuse(IBV_WC_REM_ACCESS_ERR, status);
     }
@@ -192,7 +207,7 @@ static enum answer execute(struct sim_qp *to, struct sim_qp *from, struct sim_wo
 {
     switch (work->opcode) {
     case IBV_WR_RDMA_READ:
-        return take_read(to, work, status);
+        return take_read(to, from, work, status);
     case IBV_WR_RDMA_WRITE:
         return take_write(to, from, work, status);
     default:
