@@ -35,6 +35,13 @@ bool sim_goes_wrong(const char *what, uint32_t rate)
     return chance(what, rate);
 }
 
+bool sim_allocation_fails(const char *what)
+{
+    const struct sim_faults *faults = &sim_world.faults;
+    bool failed = chance(what, faults->rates.allocation_fails);
+    return failed || (faults->memory_ends != 0 && faults->points >= faults->memory_ends);
+}
+
 uint64_t sim_lateness_ns(void)
 {
     uint64_t most = sim_world.faults.rates.late_ns;
@@ -56,6 +63,13 @@ void sim_fault_arm(uint64_t point)
     sim_enter(0);
     sim_world.faults.armed = point;
     sim_world.faults.hit = NULL;
+    sim_leave();
+}
+
+void sim_fault_memory_ends(uint64_t point)
+{
+    sim_enter(0);
+    sim_world.faults.memory_ends = point;
     sim_leave();
 }
 

@@ -11,7 +11,8 @@
 
 /* Chances in a million, at each place of the kind. */
 struct sim_rates {
-    uint32_t call_fails;   /* a function fails with one of its errors */
+    uint32_t call_fails;       /* a function fails with one of its errors */
+    uint32_t allocation_fails; /* the product gets no memory */
     uint32_t work_fails;   /* a work request ends with an error that its queue pair survives not */
     uint32_t work_late;    /* ... comes late, by late_ns at most */
     uint32_t packet_lost;  /* and is repeated after the queue pair's timeout */
@@ -25,6 +26,7 @@ struct sim_rates {
 struct sim_faults {
     struct sim_rates rates;
     uint64_t points, armed; /* passed so far; to fail, 0 is none */
+    uint64_t memory_ends;   /* the place from which on there is none; 0: there is */
     const char *hit;        /* what has failed last because it was armed */
     uint64_t happened;      /* faults of all kinds */
 };
@@ -34,6 +36,9 @@ uint64_t sim_fault_points(void);
 
 /* Fails place number `point` (counted from the world's opening); 0: none. */
 void sim_fault_arm(uint64_t point);
+
+/* From place number `point` on, every allocation of the product fails; 0: there is memory. */
+void sim_fault_memory_ends(uint64_t point);
 
 /* What failed because it was armed; NULL: not reached. Static. */
 const char *sim_fault_hit(void);
@@ -48,6 +53,9 @@ int sim_call_fails(const char *what, const int *errors);
 
 /* Something else that may go wrong: whether it does, at this rate or because it is armed. */
 bool sim_goes_wrong(const char *what, uint32_t rate);
+
+/* The product asks for memory: whether it gets none. */
+bool sim_allocation_fails(const char *what);
 
 /* By how much what is late comes late. */
 uint64_t sim_lateness_ns(void);

@@ -350,6 +350,9 @@ extern struct sim_world sim_world;
 void sim_enter(uint64_t ns);
 void sim_leave(void);
 
+/* Whether this thread is the one that a deterministic world runs in. Needs no lock. */
+bool sim_is_simulated(void);
+
 void sim_schedule(struct sim_event event, uint64_t at_ns);
 void sim_run_due(void);
 uint64_t sim_next_event_ns(void); /* UINT64_MAX: none */

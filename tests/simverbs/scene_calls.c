@@ -24,6 +24,7 @@ static void note_end(int status, const char *when, struct sim_tally *tally)
                wb_last_error());
     tally->good += status == WB_OK;
     tally->failed += status != WB_OK;
+    tally->timed_out += status == WB_ERR_TIMED_OUT;
 }
 
 /* ---- calls ---- */

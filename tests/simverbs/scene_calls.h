@@ -8,7 +8,8 @@
 /* What the calls of a run have come to. */
 struct sim_tally {
     unsigned good, failed;
-    unsigned mended; /* connections that had to be made anew */
+    unsigned timed_out; /* of those that failed: whoever could have told did not */
+    unsigned mended;    /* connections that had to be made anew */
 };
 
 /* Small ones at once, chunks of both kinds there, and back. `when` is for people. */

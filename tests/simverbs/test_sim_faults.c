@@ -1,11 +1,13 @@
 /*
  * The fault walk: a scenario that connects, calls with everything in it, and closes passes some
- * hundred places where something can fail; each fails in turn. And storms: faults of all kinds by
- * chance. Whatever it was: every call ends, in time and once; nothing is kept, nothing is leaked;
- * what arrives is right; and afterwards the two can talk to each other as if nothing had been.
+ * hundred places where something can fail, the product's allocations among them; each fails in
+ * turn. From each place on there is no memory at all. And storms: faults of all kinds by chance.
+ * Whatever it was: every call ends, in time and once; nothing is kept, nothing is leaked; what
+ * arrives is right; and afterwards the two can talk to each other as if nothing had been.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/simverbs/scene_calls.h"
 #include "tests/support/pattern.h"
@@ -39,6 +41,26 @@ static void assert_recovers(void)
 
 /* ---- the walk ---- */
 
+static bool is_allocation(const char *hit)
+{
+    static const char *const all[] = {"malloc", "calloc", "realloc", "mmap"};
+    bool found = false;
+    for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) {
+        found |= hit != NULL && strcmp(hit, all[i]) == 0;
+    }
+    return found;
+}
+
+/* Where memory is missing that is said, at once, and nothing else is blamed. */
+static void assert_told(int begun)
+{
+    test_check(tally.timed_out == 0, "%s: a call timed out", when);
+    test_check(begun == WB_OK || begun == WB_ERR_NO_MEMORY || begun == WB_ERR_REFUSED, "%s: %s: %s",
+               when, wb_status_name(begun), wb_last_error());
+    test_check(begun == WB_OK || strstr(wb_last_error(), "(max_peers)") == NULL, "%s: %s", when,
+               wb_last_error());
+}
+
 /* Runs the scenario with one place failing; 0: none. Returns how many places there are. */
 static uint64_t walk(const struct sim_profile *profile, uint64_t fail)
 {
@@ -55,6 +77,10 @@ static uint64_t walk(const struct sim_profile *profile, uint64_t fail)
     const char *hit = sim_fault_hit();
     test_check(fail == 0 || hit != NULL, "%s was not reached", when);
     snprintf(when, sizeof when, "%s, place %" PRIu64 " (%s)", profile->name, fail, hit);
+    if (is_allocation(hit)) {
+        assert_told(status);
+    }
+    tally.timed_out = 0;
     sim_fault_arm(0);
     assert_recovers();
     sim_pair_close(&pair);
@@ -77,13 +103,47 @@ START_TEST(test_each_place_fails_in_turn)
 }
 END_TEST
 
+/* ---- without memory ---- */
+
+/* From one place on nothing is allocated, until all has ended; nor when all is closed. */
+static void starve(const struct sim_profile *profile, uint64_t from)
+{
+    snprintf(when, sizeof when, "%s, no memory from place %" PRIu64 " on", profile->name, from);
+    sim_pair_open(&pair, 1, profile);
+    sim_fault_memory_ends(from);
+    int status = sim_pair_begin(&pair);
+    if (status == WB_OK) {
+        sim_calls_make(&pair, when, &tally);
+        sim_pair_settle(&pair, 3000000);
+    }
+    assert_told(status);
+    sim_fault_memory_ends(0);
+    assert_recovers();
+    sim_fault_memory_ends(1);
+    sim_pair_close(&pair);
+}
+
+START_TEST(test_memory_ends_at_each_place)
+{
+    const struct sim_profile *profile = profiles[_i];
+    tally = (struct sim_tally){.good = 0};
+    uint64_t points = walk(profile, 0);
+    for (uint64_t from = 1; from <= points; from += test_slower() > 1 ? 3 : 1) {
+        starve(profile, from);
+    }
+    printf("%s without memory: %u calls were well, %u not; %u connections made anew\n",
+           profile->name, tally.good, tally.failed, tally.mended);
+    ck_assert_uint_gt(tally.failed, 0);
+}
+END_TEST
+
 /* ---- storms ---- */
 
 /* Some kinds of fault, some times, by what the seed says. */
 static struct sim_rates some_rates(uint64_t *state)
 {
-    uint32_t rates[7];
-    for (unsigned i = 0; i < 7; i++) {
+    uint32_t rates[8];
+    for (unsigned i = 0; i < 8; i++) {
         uint64_t random = test_pattern_random(state);
         rates[i] = random % 2 == 0 ? 0 : (uint32_t)(random >> 8) % 20000;
     }
@@ -94,6 +154,7 @@ static struct sim_rates some_rates(uint64_t *state)
                               .answer_lost = rates[4],
                               .message_late = 10 * rates[5],
                               .message_lost = rates[6],
+                              .allocation_fails = rates[7],
                               .late_ns = 20000000};
 }
 
@@ -150,6 +211,7 @@ int main(int argc, char **argv)
     TCase *tcase = tcase_create("faults");
     tcase_add_checked_fixture(tcase, NULL, clear);
     tcase_add_loop_test(tcase, test_each_place_fails_in_turn, 0, PROFILES);
+    tcase_add_loop_test(tcase, test_memory_ends_at_each_place, 0, PROFILES);
     tcase_add_test(tcase, test_storms);
     tcase_add_test(tcase, test_a_storm_comes_again);
     suite_add_tcase(suite, tcase);
