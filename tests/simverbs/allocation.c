@@ -1,6 +1,7 @@
 #include "tests/simverbs/allocation.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -20,19 +21,57 @@ static bool fails(const char *what)
     return failed;
 }
 
-void *sim_malloc(size_t bytes)
+/* ---- what is held ---- */
+
+/* Counted at the host that the program is on; what is taken on one and given back on another evens
+ * out in the sum, which sim_close looks at. */
+static void *count(void *memory)
 {
-    return fails("malloc") ? NULL : malloc(bytes);
+    if (memory != NULL && sim_is_simulated() && sim_world.here != NULL) {
+        sim_world.here->held_bytes += (int64_t)malloc_usable_size(memory);
+        sim_world.held_blocks++;
+    }
+    return memory;
 }
 
-void *sim_calloc(size_t count, size_t bytes)
+static void discount(void *memory)
 {
-    return fails("calloc") ? NULL : calloc(count, bytes);
+    if (memory != NULL && sim_is_simulated() && sim_world.here != NULL) {
+        sim_world.here->held_bytes -= (int64_t)malloc_usable_size(memory);
+        sim_world.held_blocks--;
+    }
+}
+
+int64_t sim_held_bytes(const struct sim_host *host)
+{
+    return host->held_bytes;
+}
+
+/* ---- the product's calls ---- */
+
+void *sim_malloc(size_t bytes)
+{
+    return fails("malloc") ? NULL : count(malloc(bytes));
+}
+
+void *sim_calloc(size_t count_of, size_t bytes)
+{
+    return fails("calloc") ? NULL : count(calloc(count_of, bytes));
 }
 
 void *sim_realloc(void *memory, size_t bytes)
 {
-    return fails("realloc") ? NULL : realloc(memory, bytes);
+    if (fails("realloc")) {
+        return NULL;
+    }
+    discount(memory);
+    return count(realloc(memory, bytes));
+}
+
+void sim_free(void *memory)
+{
+    discount(memory);
+    free(memory);
 }
 
 void *sim_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)

@@ -5,11 +5,19 @@
 #define WAYBILL_TESTS_SIMVERBS_ALLOCATION_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 void *sim_malloc(size_t bytes);
 void *sim_calloc(size_t count, size_t bytes);
 void *sim_realloc(void *memory, size_t bytes);
+void sim_free(void *memory);
 void *sim_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
+
+struct sim_host;
+
+/* Bytes of memory that the product has taken on this host and not given back, in a deterministic
+ * world. */
+int64_t sim_held_bytes(const struct sim_host *host);
 
 #endif

@@ -150,7 +150,6 @@ struct sim_cq {
     unsigned users;
     unsigned unacknowledged;       /* completion events taken */
     unsigned async_unacknowledged; /* asynchronous ones */
-    struct sim_cq *next;           /* of the device's */
 };
 
 void sim_cq_push(struct sim_cq *cq, const struct sim_cqe *cqe, bool solicited);
@@ -280,7 +279,6 @@ struct sim_device {
     struct sim_mr *mrs[SIM_BINS];
     struct sim_mw *mws[SIM_BINS];
     struct sim_qp *qps[SIM_BINS], *newest_qp;
-    struct sim_cq *cqs;
     int mr_count, mw_count, qp_count, cq_count, srq_count, pd_count;
 };
 
@@ -304,6 +302,7 @@ struct sim_host {
     unsigned number; /* from 0 */
     struct sim_device *devices[SIM_MAX_HOST_DEVICES];
     int device_count;
+    int64_t held_bytes; /* of the product's memory (allocation.c) */
     struct sim_host *next;
 };
 
@@ -338,6 +337,7 @@ struct sim_world {
     uint32_t last_id;
     uint16_t last_port;
     unsigned cm_channels;
+    int64_t held_blocks; /* of the product's memory, on all hosts */
     bool (*others)(void *context);
     void *others_context;
     bool others_run;

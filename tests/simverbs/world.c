@@ -1,6 +1,7 @@
 #include "tests/simverbs/world.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -118,6 +119,11 @@ unsigned sim_close(void)
     }
     if (left > 0) {
         fprintf(stderr, "simverbs: %u rdma_cm identifiers and channels left\n", left);
+    }
+    if (world->held_blocks != 0) {
+        left++;
+        fprintf(stderr, "simverbs: %" PRId64 " blocks of the product's memory left\n",
+                world->held_blocks);
     }
     sim_events_close();
     while (world->hosts != NULL) {

@@ -17,6 +17,7 @@ static uint32_t some_rate(struct play *play, uint32_t most)
 void chaos_rates(struct play *play)
 {
     struct sim_rates rates = {.call_fails = some_rate(play, 10000),
+                              .allocation_fails = some_rate(play, 10000),
                               .work_fails = some_rate(play, 10000),
                               .work_late = some_rate(play, 300000),
                               .cq_overrun = some_rate(play, 300),

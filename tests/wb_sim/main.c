@@ -1,5 +1,6 @@
 /* wb_sim: random schedules by seed. See --help. */
 #include "tests/wb_sim/command.h"
+#include "tests/wb_sim/crowd.h"
 #include "tests/wb_sim/jobs.h"
 
 int main(int argc, char **argv)
@@ -10,6 +11,10 @@ int main(int argc, char **argv)
     int code = command_read(argc, argv, &command, &done);
     if (code != 0 || done) {
         return code;
+    }
+    if (command.play.hosts > PLAY_MOST_HOSTS) {
+        crowd_run(&command.play, command.seed, stdout);
+        return 0;
     }
     bool good = jobs_run(&command, &summary);
     if (command.summary) {
