@@ -104,7 +104,7 @@ static void check_credits(const struct play *play, const struct node *node,
                           const struct wb_peer *peer, bool quiet)
 {
     const struct wb_peer *other = other_end(play, peer);
-    if (other == NULL || wb_peer_state(peer) != WB_PEER_CONNECTED ||
+    if (other == NULL || peer->channel == NULL || wb_peer_state(peer) != WB_PEER_CONNECTED ||
         wb_peer_state(other) != WB_PEER_CONNECTED) {
         return;
     }
