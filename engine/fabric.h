@@ -47,6 +47,8 @@ struct wbi_fabric_caps {
     uint32_t key_bytes;   /* length of every key that offer() makes, at most WBI_REMOTE_KEY_MAX */
     uint32_t max_offers;  /* chunks that can be offered on a channel at once */
     uint32_t max_regions; /* registrations at once; 0 is no limit that matters */
+    uint32_t max_pins; /* of these, for user memory that is offered: chunks of a lane at once; 0 is
+                          no limit that matters */
     uint64_t max_region_bytes; /* largest registration; 0 is no limit that matters */
     uint32_t kept_slots; /* receive slots a channel that the fabric needs beyond those of requests
                             and replies: its control messages' */

@@ -82,9 +82,11 @@ struct wbi_lease_set *wbi_lease_set_new(uint32_t chunks)
 void wbi_lease_set_hold(struct wbi_lease_set *set)
 {
     for (; set->held < set->chunk_count; set->held++) {
-        if (set->chunks[set->held].block != NULL) {
-            wbi_rma_block_lease(set->chunks[set->held].block);
+        const struct wb_chunk *chunk = &set->chunks[set->held];
+        if (chunk->block != NULL) {
+            wbi_rma_block_lease(chunk->block);
         }
+        set->pointers += chunk->kind == WB_CHUNK_POINTER;
     }
 }
 
@@ -110,6 +112,27 @@ static int enter(struct wbi_lease_set *set, struct wb_peer *peer)
     return status;
 }
 
+/* All that the set needs at once: parcels that each hold a part would wait for one another. */
+static int pin(struct wbi_lease_set *set, struct wbi_lane *lane)
+{
+    uint32_t most = lane->caps->max_pins, wanted = set->pointers - set->pinned;
+    if (most == 0 || wanted == 0) {
+        return WB_OK;
+    }
+    if (set->pointers > most) {
+        return wbi_error(WB_ERR_INVALID,
+                         "%s: %u ranges of plain memory in one parcel; this fabric registers %u at "
+                         "once: use rma_vectors, or WB_CALL_COPY",
+                         set->peer->url, set->pointers, most);
+    }
+    if (wanted > most - lane->pinned) {
+        return WB_AGAIN;
+    }
+    lane->pinned += wanted;
+    set->pinned = set->pointers;
+    return WB_OK;
+}
+
 static int offer_one(struct wbi_lease_set *set, struct wbi_lane *lane, uint32_t i)
 {
     const struct wb_chunk *chunk = &set->chunks[i];
@@ -129,6 +152,7 @@ static int offer_one(struct wbi_lease_set *set, struct wbi_lane *lane, uint32_t 
 int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer)
 {
     int status = set->peer == NULL ? enter(set, peer) : WB_OK;
+    status = status == WB_OK ? pin(set, peer->lane) : status;
     while (status == WB_OK && set->offered < set->chunk_count) {
         if (set->chunks[set->offered].kind != WB_CHUNK_INDEX) {
             status = offer_one(set, peer->lane, set->offered);
@@ -163,6 +187,7 @@ void wbi_lease_set_drop(struct wbi_lease_set *set)
             open += set->chunks[i].kind != WB_CHUNK_INDEX;
         }
         struct wbi_counters *counters = &set->peer->lane->counters;
+        set->peer->lane->pinned -= set->pinned;
         wbi_count(&counters->leases_open, -(uint64_t)open);
         wbi_count(&counters->leases_quarantined, set->quarantined_until != 0 ? -(uint64_t)open : 0);
         leave(set);

@@ -2,7 +2,8 @@
  * Leases: the chunks that one parcel offers, as one set with one id. A chunk's owner gets it back
  * when the peer has released the set, when the fabric has revoked it, or when the channel is gone;
  * never before. Invariant: for each i < offered the fabric holds offers[i]; for each i < held
- * chunks[i].block (if any) is leased.
+ * chunks[i].block (if any) is leased. The sum of `pinned` over a lane's sets is lane->pinned, which
+ * is at most caps.max_pins.
  */
 #ifndef WBI_ENGINE_LEASE_H
 #define WBI_ENGINE_LEASE_H
@@ -28,6 +29,8 @@ struct wbi_lease_set {
     uint32_t chunk_count;       /* index, pointer, rma; a long archive and list at the end */
     uint32_t capacity;
     uint32_t held, offered; /* how far holding and offering got */
+    uint32_t pointers;      /* of those that are held: user memory */
+    uint32_t pinned;        /* 0, or all of these, once they may be offered */
     struct wbi_offer *offers;
     struct wb_chunk *chunks;
 };
@@ -55,7 +58,8 @@ void wbi_lease_set_hold(struct wbi_lease_set *set);
 void wbi_lease_set_add_own(struct wbi_lease_set *set, struct wb_rma_block *block, size_t bytes);
 
 /* Lane thread: enters the set in the table and at the peer (once), and offers what is not yet
- * offered. WB_AGAIN: the fabric has no lease free now, call again. */
+ * offered. WB_AGAIN: the fabric has no lease free now, or not as many registrations of user memory
+ * as the set needs, call again. WB_ERR_INVALID: it never has so many. */
 int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer);
 
 /* Lane thread: the peer has released `id`; unknown ids are old news and mean nothing. */

@@ -124,6 +124,7 @@ static void state_caps(const struct wbi_verbs_device *devices, unsigned count,
         lower(&caps->max_eager_bytes, device->max_message_bytes);
         lower(&caps->read_depth, device->read_depth_out);
         lower(&caps->max_regions, (uint32_t)attr->max_mr);
+        lower(&caps->max_pins, ((uint32_t)attr->max_mr + 1) / 2); /* the rest is for slabs */
         lower(&caps->max_channels, (uint32_t)attr->max_qp);
         lower(&caps->max_receives,
               (uint32_t)(caps->own_receives ? attr->max_qp_wr : attr->max_srq_wr));

@@ -10,7 +10,8 @@ const char *wbi_verbs_register_words(int error)
     switch (error) {
     case ENOMEM:
         return "not enough memory may be pinned (`ulimit -l`): add '* - memlock unlimited' to "
-               "/etc/security/limits.conf and log in anew";
+               "/etc/security/limits.conf and log in anew; or the device has all regions that it "
+               "can have (max_mr in wb_info)";
     case EFAULT:
         return "the memory is not all there, or not ours to read";
     case EOPNOTSUPP:
