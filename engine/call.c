@@ -201,6 +201,9 @@ void wbi_call_reply_fetched(struct wb_call *call, struct wbi_inbound *inbound, i
         wbi_call_end(call, WB_OK, NULL);
     } else if (call->peer->dying && status == WB_ERR_PEER_LOST) {
         wbi_call_end(call, wbi_peer_end_of(call), call->peer->reason);
+    } else if (status == WB_ERR_REVOKED && !call->lane->caps->revokes_at_once) {
+        /* a key that is gone takes the channel along: so does the end of the peer's process */
+        wbi_call_end(call, WB_ERR_PEER_LOST, "the peer took its memory away: it has ended");
     } else {
         wbi_call_end(call, status, "the reply could not be fetched");
     }

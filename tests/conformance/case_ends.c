@@ -168,7 +168,7 @@ START_TEST(test_an_engine_calls_itself)
     char url[TEST_URL_BYTES];
     struct wb_peer *peer;
     test_world_open(1);
-    test_world_url(5, url);
+    test_world_own_url(5, url);
     test_assert_status(wb_listen(test_world.engine, url), WB_OK);
     test_assert_status(wb_connect(test_world.engine, url, &peer), WB_OK);
     test_assert_status(wb_peer_wait(peer, test_patience_us), WB_OK);
@@ -194,7 +194,7 @@ START_TEST(test_several_addresses)
     struct wb_peer *peer;
     test_world_open(1);
     for (unsigned i = 0; i < 3; i++) {
-        test_world_url(10 + i, urls[i]);
+        test_world_own_url(10 + i, urls[i]);
         test_assert_status(wb_listen(test_world.engine, urls[i]), WB_OK);
     }
     test_assert_status(wb_listen(test_world.engine, urls[1]), WB_ERR_IN_USE);

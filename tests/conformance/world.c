@@ -10,6 +10,13 @@ void test_world_url(unsigned number, char url[TEST_URL_BYTES])
     test_world.fabric->make_url(url, TEST_URL_BYTES, number);
 }
 
+void test_world_own_url(unsigned number, char url[TEST_URL_BYTES])
+{
+    const struct fabric_under_test *fabric = test_world.fabric;
+    (fabric->make_own_url != NULL ? fabric->make_own_url : fabric->make_url)(url, TEST_URL_BYTES,
+                                                                             number);
+}
+
 void test_world_connect(unsigned index)
 {
     struct test_world *world = &test_world;

@@ -22,6 +22,8 @@ struct fabric_under_test {
                              and gives none back is lost where that cannot be */
     /* Writes the URL of this run's server number `number`; other runs have others. */
     void (*make_url)(char *url, size_t size, unsigned number);
+    /* The same for the client, where that has other addresses than the servers; or NULL. */
+    void (*make_own_url)(char *url, size_t size, unsigned number);
     const char *const
         *bad_addresses; /* what this fabric cannot read behind "scheme://"; ends with NULL */
 };
@@ -58,6 +60,9 @@ void test_world_clear(void);
 
 /* The URL of server number `number`: 0 and 1 are the servers', others are nobody's. */
 void test_world_url(unsigned number, char url[TEST_URL_BYTES]);
+
+/* The same where the client can listen. */
+void test_world_own_url(unsigned number, char url[TEST_URL_BYTES]);
 
 /* Connects the client to server `index` anew, which must succeed. */
 void test_world_connect(unsigned index);
