@@ -122,8 +122,13 @@ static void on_message(void *channel_owner, uint8_t *slot, size_t len)
     return_slot(side, slot);
 }
 
-static const struct wbi_fabric_events events = {on_request, on_connected, on_lost,
-                                                take_slot,  return_slot,  on_message};
+/* No receives(): of the fabrics under test none has channels with receives of their own. */
+static const struct wbi_fabric_events events = {.on_request = on_request,
+                                                .on_connected = on_connected,
+                                                .on_lost = on_lost,
+                                                .take_slot = take_slot,
+                                                .return_slot = return_slot,
+                                                .on_message = on_message};
 
 void test_side_open_on(struct test_side *side, const struct wbi_fabric *fabric,
                        const struct wb_engine_config *config)
