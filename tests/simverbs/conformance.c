@@ -14,23 +14,11 @@ static void make_url(char *url, size_t size, unsigned number)
     snprintf(url, size, "verbs://10.0.%u.1:%u", number % TEST_SERVERS, 20000 + number);
 }
 
-static const struct sim_profile *find_profile(const char *name)
-{
-    static const struct sim_profile *const all[] = {&sim_profile_mlx5, &sim_profile_rxe,
-                                                    &sim_profile_aries, &sim_profile_tiny};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (strcmp(all[i]->name, name) == 0) {
-            return all[i];
-        }
-    }
-    return NULL;
-}
-
 int main(int argc, char **argv)
 {
     static const struct fabric_under_test verbs = {
         .scheme = "verbs", .make_url = make_url, .bad_addresses = test_verbs_bad_addresses};
-    const struct sim_profile *profile = argc > 1 ? find_profile(argv[1]) : NULL;
+    const struct sim_profile *profile = argc > 1 ? sim_profile_named(argv[1]) : NULL;
     if (profile == NULL) {
         fprintf(stderr, "usage: %s mlx5|rxe|aries|tiny [case]\n", argv[0]);
         return 2;

@@ -1,5 +1,7 @@
 #include "tests/simverbs/profile.h"
 
+#include <string.h>
+
 const struct sim_profile sim_profile_mlx5 = {
     .name = "mlx5",
     .attr = {.fw_ver = "16.35.2000",
@@ -112,3 +114,16 @@ const struct sim_profile sim_profile_tiny = {
     .active_mtu = IBV_MTU_256,
     .tells_last_wqe = true,
     .tells_access_error = true};
+
+const struct sim_profile *const sim_profiles[SIM_PROFILES] = {
+    &sim_profile_mlx5, &sim_profile_rxe, &sim_profile_aries, &sim_profile_tiny};
+
+const struct sim_profile *sim_profile_named(const char *name)
+{
+    for (unsigned i = 0; i < SIM_PROFILES; i++) {
+        if (strcmp(sim_profiles[i]->name, name) == 0) {
+            return sim_profiles[i];
+        }
+    }
+    return NULL;
+}

@@ -33,4 +33,11 @@ extern const struct sim_profile sim_profile_tiny;
  * that are aligned to 4 bytes. */
 extern const struct sim_profile sim_profile_aries;
 
+/* All of them. */
+enum { SIM_PROFILES = 4 };
+extern const struct sim_profile *const sim_profiles[SIM_PROFILES];
+
+/* By its kind's name; NULL: there is none. */
+const struct sim_profile *sim_profile_named(const char *name);
+
 #endif

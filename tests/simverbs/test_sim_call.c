@@ -5,10 +5,6 @@
 
 static struct sim_pair pair;
 
-static const struct sim_profile *const profiles[] = {&sim_profile_mlx5, &sim_profile_rxe,
-                                                     &sim_profile_aries, &sim_profile_tiny};
-enum { PROFILES = sizeof profiles / sizeof profiles[0] };
-
 static void call_add(void)
 {
     struct add_in in = {.a = 40, .b = 2};
@@ -49,7 +45,7 @@ static void run(uint64_t seed, const struct sim_profile *profile)
 
 START_TEST(test_calls_on_every_profile)
 {
-    run(1, profiles[_i]);
+    run(1, sim_profiles[_i]);
     sim_pair_close(&pair);
 }
 END_TEST
@@ -67,7 +63,7 @@ static void connect_anew(const struct sim_profile *profile)
  * connects anew. */
 START_TEST(test_a_link_that_comes_back)
 {
-    sim_pair_open(&pair, 1, profiles[_i]);
+    sim_pair_open(&pair, 1, sim_profiles[_i]);
     ck_assert_int_eq(sim_pair_begin(&pair), WB_OK);
     call_add();
     sim_link_set(pair.server_device, false);
@@ -75,7 +71,7 @@ START_TEST(test_a_link_that_comes_back)
     ck_assert_int_eq(wb_peer_state(pair.peer), WB_PEER_LOST);
     sim_link_set(pair.server_device, true);
     sim_pair_settle(&pair, 5000000);
-    connect_anew(profiles[_i]);
+    connect_anew(sim_profiles[_i]);
     call_with_chunks(50000, 1);
     sim_pair_close(&pair);
 }
@@ -89,7 +85,7 @@ START_TEST(test_a_broken_cq_is_made_anew)
     struct wb_call *call;
     struct nothing_in in = {.hold = {.call = NULL}};
     struct nothing_out out;
-    sim_pair_open(&pair, 1, profiles[_i]);
+    sim_pair_open(&pair, 1, sim_profiles[_i]);
     ck_assert_int_eq(sim_pair_begin(&pair), WB_OK);
     call_add();
     sim_fault_rates(&breaks);
@@ -100,7 +96,7 @@ START_TEST(test_a_broken_cq_is_made_anew)
     ck_assert_int_eq(nothing_finish(call, &out), WB_ERR_PEER_LOST);
     ck_assert_int_eq(wb_peer_state(pair.peer), WB_PEER_LOST);
     sim_pair_settle(&pair, 100000); /* the server has heard of its own, too */
-    connect_anew(profiles[_i]);
+    connect_anew(sim_profiles[_i]);
     call_with_chunks(50000, 1);
     call_add();
     sim_pair_close(&pair);
@@ -114,7 +110,7 @@ START_TEST(test_a_host_that_dies)
     struct wait_at_gate_in in = {.raw = {.data = NULL}};
     struct wait_at_gate_out out;
     struct wb_call *call;
-    sim_pair_open(&pair, 1, profiles[_i]);
+    sim_pair_open(&pair, 1, sim_profiles[_i]);
     ck_assert_int_eq(sim_pair_begin(&pair), WB_OK);
     ck_assert_int_eq(wait_at_gate_async(pair.peer, &in, NULL, &call), WB_OK);
     sim_pair_settle(&pair, 5000000); /* probes keep an idle channel alive */
@@ -134,7 +130,7 @@ START_TEST(test_a_seed_says_all)
 {
     uint64_t hashes[3];
     for (unsigned i = 0; i < 3; i++) {
-        run(i == 2 ? 8 : 7, profiles[_i]);
+        run(i == 2 ? 8 : 7, sim_profiles[_i]);
         hashes[i] = sim_trace_hash();
         sim_pair_close(&pair);
     }
@@ -153,11 +149,11 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("simverbs: calls");
     TCase *tcase = tcase_create("calls");
     tcase_add_checked_fixture(tcase, NULL, clear);
-    tcase_add_loop_test(tcase, test_calls_on_every_profile, 0, PROFILES);
-    tcase_add_loop_test(tcase, test_a_link_that_comes_back, 0, PROFILES);
-    tcase_add_loop_test(tcase, test_a_broken_cq_is_made_anew, 0, PROFILES);
-    tcase_add_loop_test(tcase, test_a_host_that_dies, 0, PROFILES);
-    tcase_add_loop_test(tcase, test_a_seed_says_all, 0, PROFILES);
+    tcase_add_loop_test(tcase, test_calls_on_every_profile, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_a_link_that_comes_back, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_a_broken_cq_is_made_anew, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_a_host_that_dies, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_a_seed_says_all, 0, SIM_PROFILES);
     suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);
 }

@@ -14,10 +14,6 @@
 #include "tests/support/program.h"
 #include "tests/support/scale.h"
 
-static const struct sim_profile *const profiles[] = {&sim_profile_mlx5, &sim_profile_rxe,
-                                                     &sim_profile_aries, &sim_profile_tiny};
-enum { PROFILES = sizeof profiles / sizeof profiles[0] };
-
 static struct sim_pair pair;
 static struct sim_tally tally;
 static char when[200];
@@ -89,7 +85,7 @@ static uint64_t walk(const struct sim_profile *profile, uint64_t fail)
 
 START_TEST(test_each_place_fails_in_turn)
 {
-    const struct sim_profile *profile = profiles[_i];
+    const struct sim_profile *profile = sim_profiles[_i];
     tally = (struct sim_tally){.good = 0};
     uint64_t points = walk(profile, 0);
     ck_assert_uint_eq(walk(profile, 0), points);
@@ -125,7 +121,7 @@ static void starve(const struct sim_profile *profile, uint64_t from)
 
 START_TEST(test_memory_ends_at_each_place)
 {
-    const struct sim_profile *profile = profiles[_i];
+    const struct sim_profile *profile = sim_profiles[_i];
     tally = (struct sim_tally){.good = 0};
     uint64_t points = walk(profile, 0);
     for (uint64_t from = 1; from <= points; from += test_slower() > 1 ? 3 : 1) {
@@ -163,7 +159,7 @@ static uint64_t storm(uint64_t seed)
     uint64_t state = seed;
     struct sim_rates rates = some_rates(&state), none = {.late_ns = 0};
     snprintf(when, sizeof when, "seed %" PRIu64, seed);
-    sim_pair_open(&pair, seed, profiles[test_pattern_random(&state) % PROFILES]);
+    sim_pair_open(&pair, seed, sim_profiles[test_pattern_random(&state) % SIM_PROFILES]);
     for (unsigned round = 0; round < 5; round++) {
         sim_fault_rates(&none);
         sim_calls_mend(&pair, when, &tally);
@@ -210,8 +206,8 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("simverbs: faults");
     TCase *tcase = tcase_create("faults");
     tcase_add_checked_fixture(tcase, NULL, clear);
-    tcase_add_loop_test(tcase, test_each_place_fails_in_turn, 0, PROFILES);
-    tcase_add_loop_test(tcase, test_memory_ends_at_each_place, 0, PROFILES);
+    tcase_add_loop_test(tcase, test_each_place_fails_in_turn, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_memory_ends_at_each_place, 0, SIM_PROFILES);
     tcase_add_test(tcase, test_storms);
     tcase_add_test(tcase, test_a_storm_comes_again);
     suite_add_tcase(suite, tcase);

@@ -25,10 +25,6 @@ WB_ACTION(ranges, RANGES_IN, RANGES_OUT)
 static struct sim_pair pair;
 static _Alignas(64) uint8_t memory[RANGE + 56];
 
-static const struct sim_profile *const profiles[] = {&sim_profile_mlx5, &sim_profile_rxe,
-                                                     &sim_profile_aries, &sim_profile_tiny};
-enum { PROFILES = sizeof profiles / sizeof profiles[0] };
-
 static int on_ranges(struct wb_context *context, struct ranges_in *in, struct ranges_out *out,
                      void *user)
 {
@@ -74,7 +70,7 @@ static void fill(struct ranges_in *in, unsigned count)
 START_TEST(test_more_ranges_than_registrations)
 {
     static struct wb_call *calls[CALLS];
-    open_pair(profiles[_i]);
+    open_pair(sim_profiles[_i]);
     for (unsigned i = 0; i < CALLS; i++) {
         struct ranges_in in;
         fill(&in, 1 + i % 30);
@@ -95,9 +91,9 @@ START_TEST(test_a_parcel_of_many_ranges)
 {
     struct ranges_in in;
     struct ranges_out out;
-    open_pair(profiles[_i]);
+    open_pair(sim_profiles[_i]);
     fill(&in, RANGES);
-    int wanted = profiles[_i]->attr.max_mr / 2 < RANGES ? WB_ERR_INVALID : WB_OK;
+    int wanted = sim_profiles[_i]->attr.max_mr / 2 < RANGES ? WB_ERR_INVALID : WB_OK;
     ck_assert_int_eq(ranges_call(pair.peer, &in, &out, NULL), wanted);
     struct wb_call_options copy = {.flags = WB_CALL_COPY};
     ck_assert_int_eq(ranges_call(pair.peer, &in, &out, &copy), WB_OK);
@@ -153,8 +149,8 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("simverbs: registrations");
     TCase *tcase = tcase_create("regions");
     tcase_add_checked_fixture(tcase, NULL, clear);
-    tcase_add_loop_test(tcase, test_more_ranges_than_registrations, 0, PROFILES);
-    tcase_add_loop_test(tcase, test_a_parcel_of_many_ranges, 0, PROFILES);
+    tcase_add_loop_test(tcase, test_more_ranges_than_registrations, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_a_parcel_of_many_ranges, 0, SIM_PROFILES);
     tcase_add_test(tcase, test_a_device_that_others_fill);
     suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);

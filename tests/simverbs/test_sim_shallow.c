@@ -8,9 +8,7 @@
 
 static struct sim_pair pair;
 
-static const struct sim_profile *const profiles[] = {&sim_profile_mlx5, &sim_profile_rxe,
-                                                     &sim_profile_aries, &sim_profile_tiny};
-enum { PROFILES = sizeof profiles / sizeof profiles[0], CALLS = 400 };
+enum { CALLS = 400 };
 
 static void open_pair(const struct sim_profile *profile, uint32_t max_peers)
 {
@@ -55,7 +53,7 @@ START_TEST(test_late_replies_find_their_receives)
 {
     static const uint32_t peers[] = {1, 8, 256};
     for (unsigned i = 0; i < 3; i++) {
-        open_pair(profiles[_i], peers[i]);
+        open_pair(sim_profiles[_i], peers[i]);
         for (unsigned round = 0; round < 4; round++) {
             time_out_many();
         }
@@ -79,7 +77,7 @@ START_TEST(test_more_calls_than_receives)
     static struct wb_call *calls[CALLS];
     struct wait_at_gate_in in = {.raw = {.data = NULL}};
     struct wait_at_gate_out out;
-    open_pair(profiles[_i], 256);
+    open_pair(sim_profiles[_i], 256);
     for (unsigned i = 0; i < CALLS; i++) {
         ck_assert_int_eq(wait_at_gate_async(pair.peer, &in, NULL, &calls[i]), WB_OK);
         sim_pair_settle(&pair, 20);
@@ -180,8 +178,8 @@ int main(int argc, char **argv)
     TCase *tcase = tcase_create("shallow");
     tcase_add_checked_fixture(tcase, NULL, clear);
     tcase_set_timeout(tcase, 300);
-    tcase_add_loop_test(tcase, test_late_replies_find_their_receives, 0, PROFILES);
-    tcase_add_loop_test(tcase, test_more_calls_than_receives, 0, PROFILES);
+    tcase_add_loop_test(tcase, test_late_replies_find_their_receives, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_more_calls_than_receives, 0, SIM_PROFILES);
     tcase_add_test(tcase, test_more_peers_than_places);
     tcase_add_test(tcase, test_receives_come_back);
     suite_add_tcase(suite, tcase);

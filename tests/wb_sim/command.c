@@ -30,9 +30,6 @@ static const char help[] =
     "  --hash S      yes: prints a number for each seed that says what has happened (no)\n"
     "  --help\n";
 
-static const struct sim_profile *const profiles[] = {&sim_profile_mlx5, &sim_profile_rxe,
-                                                     &sim_profile_aries, &sim_profile_tiny};
-
 static bool read_number(const char *text, uint64_t low, uint64_t high, uint64_t *out)
 {
     char *end;
@@ -61,12 +58,7 @@ static bool read_bool(const char *text, bool *out)
 
 static bool read_profile(const char *text, const struct sim_profile **out)
 {
-    *out = NULL;
-    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
-        if (strcmp(profiles[i]->name, text) == 0) {
-            *out = profiles[i];
-        }
-    }
+    *out = sim_profile_named(text);
     return *out != NULL || strcmp(text, "any") == 0;
 }
 

@@ -116,13 +116,19 @@ static bool others_turn(void *context)
     return node != NULL && play_chance(context, 800) && node_turn(node);
 }
 
-static void begin_call(struct node *node)
+/* One that it made, or the caller that it has kept; connected or not. */
+static struct link *some_link(struct node *node)
 {
     unsigned index = (unsigned)play_below(node->play, NODE_LINKS + 1);
-    struct link *link = index < NODE_LINKS ? &node->links[index] : &node->back;
+    return index < NODE_LINKS ? &node->links[index] : &node->back;
+}
+
+static void begin_call(struct node *node)
+{
+    struct link *link = some_link(node);
     sim_host_enter(node->host);
-    if (link->peer == NULL && index < NODE_LINKS) {
-        node_connect(node, index);
+    if (link->peer == NULL && link != &node->back) {
+        node_connect(node, (unsigned)(link - node->links));
     } else if (link->peer != NULL && node->call_count < MOST_OPEN) {
         call_begin(node, link->target, link->peer, false);
     }
@@ -130,8 +136,7 @@ static void begin_call(struct node *node)
 
 static void close_link(struct node *node)
 {
-    unsigned index = (unsigned)play_below(node->play, NODE_LINKS + 1);
-    struct link *link = index < NODE_LINKS ? &node->links[index] : &node->back;
+    struct link *link = some_link(node);
     if (link->peer != NULL) {
         node_disconnect(node, link, false);
     }
@@ -317,9 +322,7 @@ static void count_engines(struct play *play)
 
 static const struct sim_profile *draw_profile(struct play *play)
 {
-    static const struct sim_profile *const all[] = {&sim_profile_mlx5, &sim_profile_rxe,
-                                                    &sim_profile_aries, &sim_profile_tiny};
-    const struct sim_profile *drawn = all[play_below(play, sizeof all / sizeof all[0])];
+    const struct sim_profile *drawn = sim_profiles[play_below(play, SIM_PROFILES)];
     return play->options->profile != NULL ? play->options->profile : drawn;
 }
 
