@@ -88,8 +88,10 @@ uint16_t wbi_control_credits(struct wb_peer *peer)
 
 static bool wanted(const struct wb_peer *peer)
 {
-    /* credits go alone only when the peer may be running out of them */
-    return peer->releases.count > 0 || peer->cancels.count > 0 || peer->owed > peer->granted / 2;
+    /* credits go alone only when the peer may be running out of them, or may have none left */
+    bool short_of_credits =
+        peer->owed > peer->granted / 2 || (peer->owed > 0 && peer->unreturned == peer->granted);
+    return peer->releases.count > 0 || peer->cancels.count > 0 || short_of_credits;
 }
 
 static bool flush_one(struct wb_peer *peer)

@@ -149,15 +149,44 @@ static int offer_one(struct wbi_lease_set *set, struct wbi_lane *lane, uint32_t 
     return status;
 }
 
-int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer)
+/* A set that was not sent gives back what it has been offered of: others may need it. */
+static void take_back(struct wbi_lease_set *set, struct wbi_lane *lane)
 {
-    int status = set->peer == NULL ? enter(set, peer) : WB_OK;
-    status = status == WB_OK ? pin(set, peer->lane) : status;
+    while (set->offered > 0) {
+        uint32_t i = --set->offered;
+        if (set->chunks[i].kind != WB_CHUNK_INDEX) {
+            lane->fabric->retire(set->peer->channel, &set->offers[i]);
+            wbi_count(&lane->counters.leases_open, -(uint64_t)1);
+        }
+    }
+    lane->pinned -= set->pinned;
+    set->pinned = 0;
+}
+
+static int offer_all(struct wbi_lease_set *set, struct wbi_lane *lane)
+{
+    int status = WB_OK;
     while (status == WB_OK && set->offered < set->chunk_count) {
         if (set->chunks[set->offered].kind != WB_CHUNK_INDEX) {
-            status = offer_one(set, peer->lane, set->offered);
+            status = offer_one(set, lane, set->offered);
         }
         set->offered += status == WB_OK;
+    }
+    return status;
+}
+
+int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer)
+{
+    struct wbi_lane *lane = peer->lane;
+    int status = set->peer == NULL ? enter(set, peer) : WB_OK;
+    status = status == WB_OK ? pin(set, lane) : status;
+    if (status != WB_OK) {
+        return status;
+    }
+    status = offer_all(set, lane);
+    if (status == WB_ERR_NO_MEMORY && lane->pinned > set->pinned) {
+        take_back(set, lane);
+        return WB_AGAIN; /* what other sets have registered will come back */
     }
     return status;
 }

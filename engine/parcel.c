@@ -95,12 +95,20 @@ static int lay_out(struct wbi_outgoing *out, const struct wb_sizer *sizer, uint3
     return wbi_plan(&input, &out->plan);
 }
 
+/* Whether no other parcel goes first. */
+static bool is_first(const struct wbi_outgoing *out)
+{
+    const struct wb_peer *peer = out->peer;
+    return out->header.kind == WBI_REPLY ? peer->replies_tail == &peer->waiting
+                                         : peer->waiting == NULL;
+}
+
 /* In the fabric's slot, which only works where nothing has to wait. */
 static bool place_in_slot(struct wbi_outgoing *out)
 {
     struct wb_peer *peer = out->peer;
     bool ready = atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED &&
-                 !peer->dying && peer->waiting == NULL &&
+                 !peer->dying && is_first(out) &&
                  (out->header.kind != WBI_REQUEST || wbi_peer_may_ask(peer));
     return ready && peer->lane->fabric->reserve(peer->channel, out->plan.bytes, false,
                                                 &out->message) == WB_OK;
@@ -244,7 +252,7 @@ static void encode_list(struct wbi_outgoing *out, uint8_t *at)
     }
 }
 
-/* A long list is written once its chunks have keys, and then offered itself. */
+/* A long list is offered like its chunks, and written when all of them have keys. */
 static int seal_long_list(struct wbi_outgoing *out)
 {
     struct wbi_lease_set *set = out->set;
@@ -254,13 +262,15 @@ static int seal_long_list(struct wbi_outgoing *out)
         int status =
             wbi_rma_alloc(out->peer->lane->engine->allocator, out->plan.list_bytes, false, &block);
         if (status != WB_OK) {
-            return status;
+            return wbi_error(status, "%s: no %zu bytes of the pool for a list of %u chunks: %s",
+                             out->peer->url, out->plan.list_bytes, out->plan.chunk_count,
+                             wb_status_text(status));
         }
-        encode_list(out, wbi_rma_block_data(block));
         wbi_lease_set_add_own(set, block, out->plan.list_bytes);
     }
     int status = wbi_lease_set_offer(set, out->peer);
     if (status == WB_OK) {
+        encode_list(out, wbi_rma_block_data(set->chunks[list_chunk].block));
         encode_record(out, list_chunk, out->message + out->plan.list_record_at);
     }
     return status;
@@ -363,10 +373,17 @@ static void enqueue(struct wbi_outgoing *out)
 {
     struct wb_peer *peer = out->peer;
     struct wbi_parcel *parcel = out->parcel;
+    struct wbi_parcel **at =
+        out->header.kind == WBI_REPLY ? peer->replies_tail : peer->waiting_tail;
     parcel->out = *out;
-    parcel->next = NULL;
-    *peer->waiting_tail = parcel;
-    peer->waiting_tail = &parcel->next;
+    parcel->next = *at;
+    *at = parcel;
+    if (out->header.kind == WBI_REPLY) {
+        peer->replies_tail = &parcel->next;
+    }
+    if (parcel->next == NULL) {
+        peer->waiting_tail = &parcel->next;
+    }
     if (out->call != NULL) {
         out->call->out.parcel = parcel;
     }
@@ -385,7 +402,9 @@ static int move_to_parcel(struct wbi_outgoing *out)
     peer->lane->fabric->cancel(peer->channel);
     out->message = parcel != NULL ? parcel->message : NULL;
     out->parcel = parcel;
-    return parcel != NULL ? WB_OK : WB_ERR_NO_MEMORY;
+    return parcel != NULL
+               ? WB_OK
+               : wbi_error(WB_ERR_NO_MEMORY, "%s: no memory for a parcel that waits", peer->url);
 }
 
 /* A parcel that will never go: its call, or its channel, ends. What made it fail has left its words
@@ -469,6 +488,9 @@ static struct wbi_parcel *dequeue(struct wb_peer *peer)
     peer->waiting = parcel->next;
     if (peer->waiting == NULL) {
         peer->waiting_tail = &peer->waiting;
+    }
+    if (peer->replies_tail == &parcel->next) {
+        peer->replies_tail = &peer->waiting;
     }
     return parcel;
 }

@@ -74,7 +74,7 @@ int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct w
     atomic_init(&peer->eager_bytes, WBI_EAGER_MIN);
     peer->granted = grant_credits(lane);
     peer->replies = grant_replies(lane);
-    peer->waiting_tail = &peer->waiting;
+    peer->waiting_tail = peer->replies_tail = &peer->waiting;
     peer->fetching_tail = &peer->fetching;
     free_ops(peer);
     snprintf(peer->url, sizeof peer->url, "%s", url);

@@ -51,7 +51,8 @@ struct wb_peer {
     uint32_t
         unanswered; /* requests sent for which no reply has come, whatever became of the calls */
 
-    struct wbi_parcel *waiting, **waiting_tail; /* in order */
+    /* in order, replies first: a request may wait for a reply that comes only when ours has gone */
+    struct wbi_parcel *waiting, **waiting_tail, **replies_tail;
     struct wbi_ids releases, cancels;
     struct wb_call *calls;                         /* open ones */
     struct wbi_lease_set *sets;                    /* offered ones */

@@ -12,8 +12,9 @@
  * shared replies, as of the shared credits, when it is made: its channel has f + l receives and one
  * for each of its credits and replies, of both of which no more than channel_most.
  *
- * A peer's place is f + credits_kept + replies_kept. Of places that no peer has, half are lent to
- * requests that are unanswered beyond replies_shared.
+ * A peer's place is f + credits_kept + replies_kept. Of places that no peer has, one is kept for
+ * the next and half of the others are lent to requests that are unanswered beyond replies_shared:
+ * so a peer finds a place as long as there is one.
  */
 #ifndef WBI_ENGINE_SHARE_H
 #define WBI_ENGINE_SHARE_H
@@ -43,7 +44,8 @@ int wbi_share_out(const struct wb_engine_config *config, const struct wbi_fabric
  * still have when it takes another. */
 static inline uint32_t wbi_share_replies(const struct wbi_shares *shares, uint32_t peer_count)
 {
-    return shares->replies_shared + (shares->peers - peer_count) * shares->place / 2;
+    uint32_t places = shares->peers - peer_count;
+    return shares->replies_shared + (places > 1 ? (places - 1) * shares->place / 2 : 0);
 }
 static inline uint32_t wbi_share_replies_most(const struct wbi_shares *shares, uint32_t peer_count)
 {

@@ -83,7 +83,7 @@ static int check_names(const char *list, struct ibv_device *const *all, int coun
 /* Takes the lesser of a limit and a device's, where 0 is none. */
 static void lower(uint32_t *limit, uint64_t devices)
 {
-    if (*limit == 0 || devices < *limit) {
+    if (devices != 0 && (*limit == 0 || devices < *limit)) {
         *limit = (uint32_t)devices;
     }
 }

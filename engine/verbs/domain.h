@@ -27,7 +27,6 @@ struct wbi_domain {
     unsigned device_count;
     struct wbi_verbs_choice choice;
     struct wbi_fabric_caps caps;
-    uint32_t pins; /* registrations of user memory; the lane thread's */
 };
 
 /* A region, registered with every device of the domain, by the device's number. */

@@ -75,6 +75,9 @@ static void take_completion_events(struct wbi_verbs_queues *queues)
 {
     struct ibv_cq *cq;
     void *context;
+    if (queues->completions == NULL) {
+        return; /* they broke, and could not be made anew since this was reported */
+    }
     while (ibv_get_cq_event(queues->completions, &cq, &context) == 0) {
         ibv_ack_cq_events(cq, 1);
     }

@@ -33,7 +33,6 @@ static void unpin(struct wbi_channel *channel, struct wbi_offer *offer)
         channel->pins = offer->next;
     }
     ibv_dereg_mr(registration(offer));
-    channel->lane->domain->pins--;
     offer->lease = 0;
 }
 
@@ -42,16 +41,12 @@ static int pin_memory(struct wbi_channel *channel, struct wbi_offer *offer, stru
     /* no access but remote reading; the cast is for ibv_reg_mr, which writes nothing then */
     void *data = (void *)(uintptr_t)offer->data; // NOLINT(performance-no-int-to-ptr)
     *mr = ibv_reg_mr(channel->queues->device->pd, data, (size_t)offer->len, IBV_ACCESS_REMOTE_READ);
-    if (*mr == NULL && errno == ENOMEM && channel->lane->domain->pins > 0) {
-        return WB_AGAIN; /* others have what is lacking: this engine's give it back */
-    }
     if (*mr == NULL) {
         return wbi_error(errno == ENOMEM || errno == EAGAIN ? WB_ERR_NO_MEMORY : WB_ERR_INVALID,
                          "a chunk of %llu bytes cannot be registered: %s",
                          (unsigned long long)offer->len, wbi_verbs_register_words(errno));
     }
     offer->lease = (uintptr_t)*mr;
-    channel->lane->domain->pins++;
     pin_link(channel, offer);
     return WB_OK;
 }

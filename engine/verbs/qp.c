@@ -280,8 +280,8 @@ void wbi_verbs_qp_destroy(struct wbi_channel *channel)
     if (!shared) {
         wbi_verbs_receives_stop(channel);
     }
-    if (channel->running) {
-        drain(channel);
+    if (channel->running && !channel->queues->broken) {
+        drain(channel); /* where the CQ is dead nothing would ever come */
     }
     /* before: some devices' libraries drop what is left of a queue pair, and slots with it; after:
      * others leave it there */

@@ -112,7 +112,7 @@ int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number)
         return WB_OK;
     }
     if (has_channels(queues)) {
-        return wbi_error(WB_AGAIN,
+        return wbi_error(WB_ERR_SYSTEM,
                          "%s: its queues have broken, and what was on them is still to "
                          "be closed; connect again",
                          queues->device->name);

@@ -44,7 +44,7 @@ struct wbi_verbs_queues {
 };
 
 /* Makes the queues of device `number`, once; and anew where they have broken. May block.
- * WB_ERR_SYSTEM, WB_ERR_NO_MEMORY; WB_AGAIN: the broken ones still have channels. */
+ * WB_ERR_SYSTEM (also while the broken ones still have channels), WB_ERR_NO_MEMORY. */
 int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number);
 
 /* After all its queue pairs are gone. Accepts a zeroed or half-open one. */

@@ -122,6 +122,9 @@ START_TEST(test_a_device_that_others_fill)
     for (unsigned i = 0; i < 3; i++) {
         ibv_dereg_mr(others[--count]);
     }
+    fill(&in, 4); /* there are three, and nobody else's will come back */
+    ck_assert_int_eq(ranges_call(pair.peer, &in, &out, NULL), WB_ERR_NO_MEMORY);
+    fill(&in, 1);
     struct wb_call *calls[20];
     for (unsigned i = 0; i < 20; i++) { /* three at a time */
         ck_assert_int_eq(ranges_async(pair.peer, &in, NULL, &calls[i]), WB_OK);

@@ -167,6 +167,43 @@ START_TEST(test_receives_come_back)
 }
 END_TEST
 
+/* Begins a call each way; `back` is the server's handle of the client. */
+static void call_both_ways(struct wb_peer *back, struct wb_call **there, struct wb_call **here)
+{
+    struct add_in in = {.a = 1, .b = 2};
+    ck_assert_int_eq(add_async(pair.peer, &in, NULL, there), WB_OK);
+    sim_host_enter(pair.server_host);
+    ck_assert_int_eq(add_async(back, &in, NULL, here), WB_OK);
+    sim_host_enter(pair.client_host);
+}
+
+/* Each side has more to ask than there are receives for replies. Replies that stood in the queue
+ * behind requests would wait for one another. */
+START_TEST(test_both_sides_ask)
+{
+    static struct wb_call *there[CALLS / 2], *here[CALLS / 2];
+    struct add_out out;
+    open_pair(sim_profiles[_i], 2);
+    sim_pair_settle(&pair, 100000);
+    const struct wb_engine *server = pair.server.engine;
+    struct wb_peer *back = server->lanes[server->lane_count - 1]->peers;
+    for (unsigned i = 0; i < CALLS / 2; i++) {
+        call_both_ways(back, &there[i], &here[i]);
+    }
+    uint64_t start = sim_now_ns();
+    for (unsigned i = 0; i < CALLS / 2; i++) {
+        ck_assert_int_eq(add_finish(there[i], &out), WB_OK);
+    }
+    sim_pair_settle(&pair, 10000);
+    for (unsigned i = 0; i < CALLS / 2; i++) {
+        ck_assert(wb_call_done(here[i]));
+        ck_assert_int_eq(add_finish(here[i], &out), WB_OK);
+    }
+    ck_assert_uint_lt(sim_now_ns() - start, 1000000000);
+    close_pair();
+}
+END_TEST
+
 static void clear(void)
 {
     sim_pair_clear(&pair);
@@ -180,6 +217,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, test_late_replies_find_their_receives, 0, SIM_PROFILES);
     tcase_add_loop_test(tcase, test_more_calls_than_receives, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_both_sides_ask, 0, SIM_PROFILES);
     tcase_add_test(tcase, test_more_peers_than_places);
     tcase_add_test(tcase, test_receives_come_back);
     suite_add_tcase(suite, tcase);

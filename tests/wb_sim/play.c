@@ -13,7 +13,8 @@
 
 enum {
     STEPS_A_POOL = 64, /* the pools' books are checked once in so many steps */
-    MOST_OPEN = 24     /* calls of a host at once */
+    MOST_OPEN = 40,    /* calls of a host at once */
+    BURST = 24
 };
 
 static const uint64_t patience_us = 120000000; /* of the world's time, for a run to come to rest */
@@ -134,6 +135,16 @@ static void begin_call(struct node *node)
     }
 }
 
+/* Many at once: credits and receives run out. */
+static void begin_burst(struct node *node)
+{
+    struct link *link = some_link(node);
+    sim_host_enter(node->host);
+    for (unsigned i = 0; i < BURST && link->peer != NULL && node->call_count < MOST_OPEN; i++) {
+        call_begin(node, link->target, link->peer, false);
+    }
+}
+
 static void close_link(struct node *node)
 {
     struct link *link = some_link(node);
@@ -192,6 +203,8 @@ static void act(struct play *play, struct node *node)
     unsigned kind = (unsigned)play_below(play, 1000);
     if (kind < 150) {
         begin_call(node);
+    } else if (kind < 153) {
+        begin_burst(node);
     } else if (kind < 160) {
         node_connect_if_free(node);
     } else if (kind < 164) {
