@@ -86,6 +86,7 @@ struct sim_message {
     uint32_t qp_num;
     int code;
     unsigned tries;
+    bool unheard; /* the device had stopped when it was sent */
     uint8_t data[SIM_REPLY_BYTES];
 };
 

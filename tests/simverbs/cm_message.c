@@ -38,6 +38,11 @@ static void try_again(const struct sim_event *event)
 static void arrive(const struct sim_event *event)
 {
     struct sim_message *message = event->message;
+    bool dead = message->unheard || message->from->stopped;
+    if (dead && sim_id_find(message->from_id) == NULL) {
+        free(message); /* its host died with it: nobody sends it again */
+        return;
+    }
     if (!sim_path_is_up(message->from, message->to) ||
         sim_goes_wrong("lost connection message", sim_world.faults.rates.message_lost)) {
         sim_trace(message->from, "connection message lost", message->from_id, message->to_id,
@@ -63,6 +68,7 @@ void sim_cm_send(struct sim_id *id, enum sim_message_kind kind, int code, const 
     *message = (struct sim_message){.kind = kind,
                                     .from = id->device,
                                     .to = id->peer_device,
+                                    .unheard = id->device->stopped,
                                     .from_id = id->number,
                                     .to_id = id->peer,
                                     .from_port = id->local_port,

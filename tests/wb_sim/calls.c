@@ -238,7 +238,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
 /* Whether the connection may have gone, or never have come to be. */
 static bool may_be_lost(const struct play *play, const struct entry *entry)
 {
-    return play_may_be_lost(play, entry->caller, entry->callee) ||
+    return play_may_be_lost(play, entry->caller, entry->callee, entry->begun_ns) ||
            strstr(wb_last_error(), "(max_peers") != NULL;
 }
 
@@ -253,8 +253,9 @@ static bool is_allowed(const struct play *play, const struct entry *entry, int s
         return (entry->wish & WISH_FAIL) != 0 && entry->executed == 1;
     case WB_ERR_UNKNOWN_ACTION:
         return entry->kind == CALL_ABSENT;
-    case WB_ERR_TIMED_OUT: /* of a calm run: only where the time was short */
-        return took_us >= entry->timeout_us && !(play->calm && entry->timeout_us == PATIENT_US);
+    case WB_ERR_TIMED_OUT: /* in a calm run only where time is short, or the program has the pool */
+        return took_us >= entry->timeout_us &&
+               (!play->calm || play->tight || entry->timeout_us < PATIENT_US);
     case WB_ERR_REPLY_TOO_LARGE:
         return entry->tight;
     case WB_ERR_PEER_LOST:

@@ -52,7 +52,7 @@ void chaos_kill(struct node *node)
         sim_device_stop(node->devices[i]);
     }
     node_down(node);
-    chaos_speak(node);
+    node->silent_until_ns = 0; /* until it comes up again */
     rest(node, 5000000);
     node->play->summary.kills++;
 }
@@ -115,6 +115,9 @@ void chaos_end(struct play *play)
     }
     for (unsigned i = 0; i < play->host_count; i++) {
         struct node *node = &play->nodes[i];
+        if (node->engine != NULL && !node_is_whole(node)) {
+            node_down(node);
+        }
         if (node->engine == NULL && !node_up(node)) {
             play_fail(play, "host %u cannot be started though all is well again: %s", i,
                       wb_last_error());

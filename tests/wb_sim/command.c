@@ -73,7 +73,7 @@ static bool set(struct command *c, const char *name, const char *value)
         return read_number(value, 1, most, &c->seeds);
     }
     if (strcmp(name, "--time") == 0) {
-        return read_number(value, 1, most, &c->time_s);
+        return read_number(value, 1, most / 1000000, &c->time_s);
     }
     if (strcmp(name, "--steps") == 0) {
         return read_number(value, 1, most, &c->play.steps);
@@ -102,7 +102,8 @@ static bool set(struct command *c, const char *name, const char *value)
 int command_read(int argc, char **argv, struct command *command, bool *done)
 {
     const uint64_t not_told = UINT64_MAX;
-    *command = (struct command){.play = {.steps = 2000, .hosts = 3, .disturb = true},
+    *command = (struct command){.program = argv[0],
+                                .play = {.steps = 2000, .hosts = 3, .disturb = true},
                                 .seed = not_told,
                                 .seeds = 1,
                                 .jobs = 1,
@@ -128,6 +129,6 @@ int command_read(int argc, char **argv, struct command *command, bool *done)
 void command_print(const struct command *c, uint64_t seed, FILE *out)
 {
     const char *profile = c->play.profile != NULL ? c->play.profile->name : "any";
-    fprintf(out, "wb_sim --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s", seed,
-            c->play.steps, c->play.hosts, profile, c->play.disturb ? "" : " --disturb no");
+    fprintf(out, "%s --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s", c->program,
+            seed, c->play.steps, c->play.hosts, profile, c->play.disturb ? "" : " --disturb no");
 }

@@ -9,6 +9,7 @@
 #include "tests/wb_sim/play.h"
 
 struct command {
+    const char *program; /* as it was called */
     struct play_options play;
     uint64_t seed, seeds; /* the first, and how many */
     uint64_t time_s;      /* 0: as many seeds as were asked for; else as many as there is time */

@@ -60,11 +60,13 @@ static int make(struct node *node, const struct entry *entry, wb_rma_vector *out
     return status;
 }
 
-static void keep(struct node *node, wb_rma_vector *data)
+static void keep(struct node *node, const struct entry *entry, const wb_rma_vector *data)
 {
     unsigned index = (unsigned)play_below(node->play, NODE_KEPT);
-    wb_rma_vector_drop(&node->kept[index]);
-    node->kept[index] = wb_rma_vector_share(data);
+    node_drop_kept(node, index);
+    node->kept[index] = (struct kept){.data = wb_rma_vector_share(data),
+                                      .number = entry->number,
+                                      .seed = entry_seed(entry, PART_DATA)};
 }
 
 static void call_back(struct node *node, struct wb_context *context, unsigned caller)
@@ -73,7 +75,8 @@ static void call_back(struct node *node, struct wb_context *context, unsigned ca
     call_begin(node, caller, peer, true);
     node->play->summary.called_back++;
     if (node->back.peer == NULL && play_chance(node->play, 300)) {
-        node->back = (struct link){.peer = wb_peer_keep(peer), .target = caller};
+        node->back =
+            (struct link){.peer = wb_peer_keep(peer), .target = caller, .begun_ns = sim_now_ns()};
     }
 }
 
@@ -109,7 +112,7 @@ static int on_work(struct wb_context *context, struct work_in *in, struct work_o
     node->play->summary.executed++;
     sim_trace(node->devices[0], "wb_sim: call executed", number, entry->caller, 0);
     if ((entry->wish & WISH_KEEP) != 0) {
-        keep(node, &in->data);
+        keep(node, entry, &in->data);
     }
     if ((entry->wish & WISH_STALL) != 0) {
         play_pass(play_below(node->play, 2000));

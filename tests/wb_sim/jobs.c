@@ -84,12 +84,14 @@ static bool look(struct job *job)
         return true;
     }
     job->pid = 0;
-    if (WIFSIGNALED(status)) {
-        fprintf(stderr, "wb_sim: seed %" PRIu64 ": %s\n", atomic_load(&job->seed),
-                strsignal(WTERMSIG(status)));
+    bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (!good && !(WIFEXITED(status) && WEXITSTATUS(status) == PLAY_FAILED)) {
+        fprintf(stderr, "wb_sim: seed %" PRIu64 " ended with %s %d\n", atomic_load(&job->seed),
+                WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exit status",
+                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         say_replay(atomic_load(&job->seed), stderr);
     }
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return good;
 }
 
 static void stop(struct job *jobs, unsigned count)

@@ -4,8 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/engine.h"
+#include "engine/verbs/domain.h"
 #include "tests/simverbs/model.h"
+#include "tests/support/pattern.h"
 #include "tests/wb_sim/calls.h"
+#include "tests/wb_sim/chaos.h"
 #include "tests/wb_sim/play.h"
 
 enum { PORT = 7000, URL_BYTES = 48, ADDRESS_BYTES = 24 };
@@ -59,11 +63,17 @@ void node_open(struct node *node, struct play *play, unsigned number)
 
 /* ---- life ---- */
 
+bool node_is_whole(const struct node *node)
+{
+    return node->engine->lanes[0]->domain->device_count == node->device_count;
+}
+
 bool node_up(struct node *node)
 {
     char url[URL_BYTES];
     snprintf(url, sizeof url, "verbs://*:%d", PORT);
     sim_host_enter(node->host);
+    chaos_speak(node);
     int status = wb_engine_create(&node->config, &node->engine);
     if (status == WB_OK) {
         status = node_serve(node);
@@ -99,7 +109,14 @@ void node_down(struct node *node)
 
 void node_drop_kept(struct node *node, unsigned index)
 {
-    wb_rma_vector_drop(&node->kept[index]);
+    struct kept *kept = &node->kept[index];
+    size_t bytes = wb_rma_vector_bytes(&kept->data);
+    size_t right = test_pattern_check(kept->data.data, bytes, kept->seed);
+    if (right != bytes) {
+        play_fail(node->play, "the vector kept of call %llu is wrong from byte %zu on",
+                  (unsigned long long)kept->number, right);
+    }
+    wb_rma_vector_drop(&kept->data);
 }
 
 void node_close(struct node *node)
@@ -168,6 +185,7 @@ void node_connect_to(struct node *node, unsigned index, unsigned target)
     }
     sim_trace(node->devices[0], "wb_sim: connects to", node->number, target, index);
     link->target = target;
+    link->begun_ns = sim_now_ns();
     play->summary.connects++;
 }
 
@@ -197,6 +215,16 @@ void node_disconnect(struct node *node, struct link *link, bool lost)
     play->summary.losses += lost;
 }
 
+void node_disconnect_all(struct node *node)
+{
+    for (unsigned i = 0; i <= NODE_LINKS; i++) {
+        struct link *link = i < NODE_LINKS ? &node->links[i] : &node->back;
+        if (link->peer != NULL) {
+            node_disconnect(node, link, false);
+        }
+    }
+}
+
 static void mend(struct node *node, struct link *link)
 {
     if (link->peer == NULL || wb_peer_state(link->peer) != WB_PEER_LOST) {
@@ -208,7 +236,7 @@ static void mend(struct node *node, struct link *link)
         play_fail(play, "host %u has lost host %u and does not say why", node->number,
                   link->target);
     }
-    if (!play_may_be_lost(play, node->number, link->target) &&
+    if (!play_may_be_lost(play, node->number, link->target, link->begun_ns) &&
         strstr(reason, "(max_peers") == NULL) {
         play_fail(play, "host %u has lost host %u though nothing was disturbed: %s", node->number,
                   link->target, reason);

@@ -17,6 +17,13 @@ enum { NODE_LINKS = 3, NODE_KEPT = 8, NODE_DEVICES = 2 };
 struct link {
     struct wb_peer *peer; /* NULL: none */
     unsigned target;
+    uint64_t begun_ns;
+};
+
+/* A vector that a handler has kept, of whose bytes it knows the pattern. */
+struct kept {
+    wb_rma_vector data;
+    uint64_t number, seed; /* of the call it came with */
 };
 
 struct node {
@@ -34,7 +41,7 @@ struct node {
     struct link back; /* a caller that a handler has kept */
     struct open_call *calls;
     unsigned call_count;
-    wb_rma_vector kept[NODE_KEPT];
+    struct kept kept[NODE_KEPT];
     uint8_t *answer; /* the bytes of the last raw result */
 };
 
@@ -43,6 +50,10 @@ void node_open(struct node *node, struct play *play, unsigned number);
 
 /* Creates the engine and listens. False: that failed, as it may under faults. */
 bool node_up(struct node *node);
+
+/* Whether it uses all of its devices: those whose links were down, or that could not be opened,
+ * when it was created, it does not. */
+bool node_is_whole(const struct node *node);
 
 /* Destroys the engine, with everything on it. */
 void node_down(struct node *node);
@@ -65,6 +76,8 @@ void node_connect_if_free(struct node *node);
 /* The same to one host. */
 void node_connect_to(struct node *node, unsigned index, unsigned target);
 void node_disconnect(struct node *node, struct link *link, bool lost);
+
+void node_disconnect_all(struct node *node);
 
 /* Ends the links whose peers are lost. */
 void node_mend(struct node *node);

@@ -3,12 +3,14 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/simverbs/fault.h"
 #include "tests/simverbs/model.h"
 #include "tests/support/pattern.h"
 #include "tests/wb_sim/calls.h"
 #include "tests/wb_sim/chaos.h"
+#include "tests/wb_sim/region.h"
 #include "tests/wb_sim/rules.h"
 
 enum {
@@ -17,6 +19,7 @@ enum {
     BURST = 24
 };
 
+static const uint64_t notice_us = 1500000;     /* for the end of a channel to be noticed */
 static const uint64_t patience_us = 120000000; /* of the world's time, for a run to come to rest */
 static const uint64_t quarantine_us = 6000000; /* after the last call: grace periods end */
 
@@ -46,7 +49,7 @@ void play_fail(const struct play *play, const char *format, ...)
         say_replay(play->seed, stderr);
     }
     fflush(NULL);
-    _Exit(1);
+    _Exit(PLAY_FAILED);
 }
 
 static void on_bug(const char *line)
@@ -86,7 +89,8 @@ void play_pass(uint64_t us)
 
 void play_break(struct play *play, unsigned a, unsigned b)
 {
-    play->broken[a * play->host_count + b] = play->broken[b * play->host_count + a] = true;
+    play->broken_ns[a * play->host_count + b] = sim_now_ns();
+    play->broken_ns[b * play->host_count + a] = sim_now_ns();
 }
 
 void play_break_all(struct play *play, unsigned a)
@@ -96,9 +100,11 @@ void play_break_all(struct play *play, unsigned a)
     }
 }
 
-bool play_may_be_lost(const struct play *play, unsigned a, unsigned b)
+/* The other side hears of it a little later: a goodbye takes its time. */
+bool play_may_be_lost(const struct play *play, unsigned a, unsigned b, uint64_t begun_ns)
 {
-    return !play->calm || play->broken[a * play->host_count + b];
+    uint64_t broken_ns = play->broken_ns[a * play->host_count + b];
+    return !play->calm || (broken_ns != 0 && begun_ns <= broken_ns + notice_us * 1000);
 }
 
 /* ---- steps ---- */
@@ -298,11 +304,44 @@ static void check_ledger(const struct play *play)
     }
 }
 
+/* After all that was done to them, each host reaches the next as if nothing had been: from here on
+ * nothing may fail that fails in a calm run. */
+static void reach_each_other(struct play *play)
+{
+    play->calm = true;
+    memset(play->broken_ns, 0,
+           (size_t)play->host_count * play->host_count * sizeof *play->broken_ns);
+    for (unsigned i = 0; i < play->host_count; i++) {
+        node_disconnect_all(&play->nodes[i]);
+    }
+    play_settle(play, notice_us, 1000, false);
+    for (unsigned i = 0; i < play->host_count; i++) {
+        struct node *node = &play->nodes[i];
+        node_connect_to(node, 0, (i + 1) % play->host_count);
+        if (node->links[0].peer == NULL) {
+            play_fail(play, "host %u cannot connect though all is well: %s", i, wb_last_error());
+        }
+        sim_host_enter(node->host);
+        call_begin(node, node->links[0].target, node->links[0].peer, false);
+    }
+    play_settle(play, patience_us, 1000, true);
+    check_ledger(play);
+    play_settle(play, notice_us, 1000, false); /* a call may end before its connection stands */
+    for (unsigned i = 0; i < play->host_count; i++) {
+        struct link *link = &play->nodes[i].links[0];
+        if (link->peer == NULL || wb_peer_state(link->peer) != WB_PEER_CONNECTED) {
+            play_fail(play, "host %u does not reach host %u though all is well", i, link->target);
+        }
+    }
+}
+
 static void come_to_rest(struct play *play)
 {
     chaos_end(play);
     play_settle(play, patience_us, 1000, true);
     check_ledger(play);
+    play_settle(play, quarantine_us, 20000, false);
+    reach_each_other(play);
     play_settle(play, quarantine_us, 20000, false);
     for (unsigned i = 0; i < play->host_count; i++) {
         for (unsigned k = 0; k < NODE_KEPT; k++) {
@@ -329,7 +368,6 @@ static void count_engines(struct play *play)
     summary->virtual_us += sim_now_ns() / 1000;
     summary->faults += sim_faults_happened();
     summary->steps += play->step;
-    summary->calm_seeds += play->calm;
     summary->seeds++;
 }
 
@@ -346,12 +384,14 @@ struct play *play_open(const struct play_options *options, uint64_t seed)
     play->seed = play->random = seed;
     play->host_count = options->hosts;
     play->nodes = sim_new(play->host_count * sizeof *play->nodes);
-    play->broken = sim_new((size_t)play->host_count * play->host_count);
+    play->broken_ns =
+        sim_new((size_t)play->host_count * play->host_count * sizeof *play->broken_ns);
     current = play;
     sim_open(&(struct sim_options){.seed = seed, .clock_ns = 100, .poll_ns = 50});
     sim_on_bug(on_bug);
     play->calm = play_chance(play, 250) || !options->disturb;
     play->tight = play_chance(play, 250);
+    play->summary.calm_seeds = play->calm;
     play->profile = draw_profile(play);
     for (unsigned i = 0; i < play->host_count; i++) {
         node_open(&play->nodes[i], play, i);
@@ -368,9 +408,12 @@ void play_close(struct play *play)
     if (left != 0) {
         play_fail(play, "%u things of verbs are left", left);
     }
+    if (region_count() != 0) {
+        play_fail(play, "%u regions of pools are left", region_count());
+    }
     ledger_close(&play->ledger);
     free(play->nodes);
-    free(play->broken);
+    free(play->broken_ns);
     free(play);
     current = NULL;
 }

@@ -21,7 +21,11 @@ struct play_options {
     bool disturb;                      /* false: every run is calm */
 };
 
-enum { PLAY_MOST_HOSTS = 16, PLAY_MOST_CROWD = 1001 };
+enum {
+    PLAY_MOST_HOSTS = 16,
+    PLAY_MOST_CROWD = 1001,
+    PLAY_FAILED = 3 /* what play_fail exits with: all is said */
+};
 
 struct play {
     const struct play_options *options;
@@ -32,8 +36,8 @@ struct play {
     struct node *nodes;
     unsigned host_count;
     struct ledger ledger;
-    bool *broken; /* host_count by host_count, both ways: something was done that ends channels
-                     between the two */
+    uint64_t *broken_ns; /* host_count by host_count, both ways: when something was last done that
+                            ends channels between the two; 0 never */
     uint64_t step;
     struct summary summary;
 };
@@ -58,11 +62,11 @@ void play_fail(const struct play *play, const char *format, ...)
 /* What play_fail prints for the run under way: set by whoever knows the command line. */
 void play_on_fail(void (*say_replay)(uint64_t seed, FILE *out), unsigned trace_lines);
 
-/* Channels between two hosts end, or those of one with all; and whether a channel between two may
- * have ended. */
+/* Channels between two hosts end, or those of one with all; and whether something that began then
+ * may have lost its channel. */
 void play_break(struct play *play, unsigned a, unsigned b);
 void play_break_all(struct play *play, unsigned a);
-bool play_may_be_lost(const struct play *play, unsigned a, unsigned b);
+bool play_may_be_lost(const struct play *play, unsigned a, unsigned b, uint64_t begun_ns);
 
 /* ---- chance ---- */
 

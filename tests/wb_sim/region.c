@@ -3,6 +3,8 @@
  * dozen, and giving each fresh pages of a memory file takes longer than the run. Regions of one
  * slab's size are kept and used again; what they held is still there, as with any allocator.
  */
+#include "tests/wb_sim/region.h"
+
 #include "mr_cache/region.h"
 
 #include <stdint.h>
@@ -14,7 +16,7 @@
 enum { KEPT_BYTES = 2 << 20, MOST_KEPT = 64 };
 
 static void *kept[MOST_KEPT];
-static unsigned kept_count;
+static unsigned kept_count, given;
 
 /* At a multiple of WBI_REGION_ALIGN. */
 static void *map(size_t bytes)
@@ -42,6 +44,7 @@ int wbi_region_create(size_t bytes, int numa_node, struct wbi_region *region, bo
     }
     *region = (struct wbi_region){.base = base, .bytes = bytes, .fd = -1};
     *huge = false;
+    given++;
     return WB_OK;
 }
 
@@ -50,6 +53,7 @@ void wbi_region_destroy(struct wbi_region *region)
     if (region->base == NULL) {
         return;
     }
+    given--;
     wbi_unpoison(region->base, region->bytes);
     if (region->bytes == KEPT_BYTES && kept_count < MOST_KEPT) {
         kept[kept_count++] = region->base;
@@ -57,4 +61,9 @@ void wbi_region_destroy(struct wbi_region *region)
         munmap(region->base, region->bytes);
     }
     *region = (struct wbi_region){0};
+}
+
+unsigned region_count(void)
+{
+    return given;
 }
