@@ -109,13 +109,18 @@ int wbi_growth_make_room(struct wb_rma_allocator *pool, uint64_t run_bytes, stru
             pthread_mutex_lock(&pool->mutex);
             continue;
         }
-        struct wbi_run *run = wbi_growth_take(pool, run_bytes);
+        /* As long as the budget allows a slab, empty runs of other sizes stay: who asks for blocks
+         * of many sizes at once, and gives all back for want of one, would else get each in turn by
+         * losing another. */
+        uint64_t claims = wbi_demand_claims(pool, run_bytes);
+        bool may_grow = !shortfall(pool, bytes, claims, 0);
+        struct wbi_run *run =
+            may_grow ? wbi_runs_take(pool, run_bytes) : wbi_growth_take(pool, run_bytes);
         if (run) {
             *out = run;
             return WB_OK;
         }
-        uint64_t claims = wbi_demand_claims(pool, run_bytes);
-        if (!shortfall(pool, bytes, claims, 0))
+        if (may_grow)
             return grow(pool, run_bytes, out);
         uint64_t lacking = shortfall(pool, bytes, claims, pool->leaving);
         if (!lacking || lacking > pool->idle)

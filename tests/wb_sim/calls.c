@@ -14,11 +14,13 @@ enum {
     MOST_RAW = 65536,
     MOST_VECTOR = 1 << 18,
     HUGE_VECTOR = 3 << 20, /* beyond a slab: the pool grows */
-    PATIENT_US = 30000000,
-    REPLY_SLACK = 8192,   /* each part of a reply is rounded up */
-    OVERDUE_TURNS = 2000, /* of its engine, after all has run out for a call */
+    REPLY_SLACK = 8192,    /* each part of a reply is rounded up */
+    OVERDUE_TURNS = 2000,  /* of its engine, after all has run out for a call */
 };
 
+/* The deadline of a call that should not need one. Where the program has all of a small pool it
+ * does, and then not too late. */
+static const uint64_t patient_us = 600000000, tight_us = 30000000;
 static const uint64_t overdue_us = 9000000; /* beyond its deadline: grace, liveness, retries */
 
 /* ---- what is asked for ---- */
@@ -58,8 +60,10 @@ static void draw(struct play *play, struct entry *entry)
     entry->again = play_chance(play, 50) ? 1 + (uint32_t)play_below(play, 5) : 0;
     entry->flags = play_chance(play, 100) ? WB_CALL_COPY : 0;
     entry->tight = play_chance(play, 30);
-    entry->timeout_us =
-        play_chance(play, 200) ? timeouts_us[play_below(play, 4)] : (uint64_t)PATIENT_US;
+    entry->timeout_us = play->tight ? tight_us : patient_us;
+    if (play_chance(play, 200)) {
+        entry->timeout_us = timeouts_us[play_below(play, 4)];
+    }
     if (entry->kind != CALL_ABSENT) {
         draw_sizes(play, entry);
     }
@@ -254,8 +258,7 @@ static bool is_allowed(const struct play *play, const struct entry *entry, int s
     case WB_ERR_UNKNOWN_ACTION:
         return entry->kind == CALL_ABSENT;
     case WB_ERR_TIMED_OUT: /* in a calm run only where time is short, or the program has the pool */
-        return took_us >= entry->timeout_us &&
-               (!play->calm || play->tight || entry->timeout_us < PATIENT_US);
+        return took_us >= entry->timeout_us && (!play->calm || entry->timeout_us < patient_us);
     case WB_ERR_REPLY_TOO_LARGE:
         return entry->tight;
     case WB_ERR_PEER_LOST:

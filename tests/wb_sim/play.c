@@ -20,7 +20,7 @@ enum {
 };
 
 static const uint64_t notice_us = 1500000;     /* for the end of a channel to be noticed */
-static const uint64_t patience_us = 120000000; /* of the world's time, for a run to come to rest */
+static const uint64_t patience_us = 700000000; /* of the world's time, for a run to come to rest */
 static const uint64_t quarantine_us = 6000000; /* after the last call: grace periods end */
 
 /* ---- failing ---- */
