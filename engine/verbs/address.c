@@ -159,10 +159,10 @@ int wbi_verbs_lookup_next(struct wbi_verbs_lookup *lookup, struct sockaddr_stora
     return WB_OK;
 }
 
+/* One that still waits its turn is not cancelled: glibc would lose what it keeps of it. */
 static bool is_done(struct wbi_verbs_lookup *lookup)
 {
-    return gai_error(&lookup->request) != EAI_INPROGRESS ||
-           gai_cancel(&lookup->request) != EAI_NOTCANCELED;
+    return gai_error(&lookup->request) != EAI_INPROGRESS;
 }
 
 void wbi_verbs_lookup_drop(struct wbi_verbs_lookup *lookup, struct wbi_verbs_lookup **orphans)
