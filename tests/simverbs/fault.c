@@ -1,6 +1,20 @@
 #include "tests/simverbs/fault.h"
 
+#include <string.h>
+
 #include "tests/simverbs/model.h"
+
+static void count_kind(const char *what)
+{
+    struct sim_fault_kind *kinds = sim_world.faults.kinds;
+    for (unsigned i = 0; i < SIM_FAULT_KINDS; i++) {
+        if (kinds[i].what == NULL || strcmp(kinds[i].what, what) == 0) {
+            kinds[i].what = what;
+            kinds[i].count++;
+            return;
+        }
+    }
+}
 
 static bool chance(const char *what, uint32_t rate)
 {
@@ -14,6 +28,7 @@ static bool chance(const char *what, uint32_t rate)
         faults->hit = what;
     }
     faults->happened++;
+    count_kind(what);
     sim_trace(NULL, what, faults->points, 0, 0);
     return true;
 }
@@ -87,6 +102,11 @@ uint64_t sim_faults_happened(void)
     uint64_t happened = sim_world.faults.happened;
     sim_leave();
     return happened;
+}
+
+const struct sim_fault_kind *sim_fault_kinds(void)
+{
+    return sim_world.faults.kinds;
 }
 
 void sim_fault_rates(const struct sim_rates *rates)

@@ -23,12 +23,21 @@ struct sim_rates {
     uint64_t late_ns; /* 0: a millisecond */
 };
 
+/* How often something has failed. */
+struct sim_fault_kind {
+    const char *what; /* static; NULL: no more kinds */
+    uint64_t count;
+};
+
+enum { SIM_FAULT_KINDS = 48 };
+
 struct sim_faults {
     struct sim_rates rates;
     uint64_t points, armed; /* passed so far; to fail, 0 is none */
     uint64_t memory_ends;   /* the place from which on there is none; 0: there is */
     const char *hit;        /* what has failed last because it was armed */
     uint64_t happened;      /* faults of all kinds */
+    struct sim_fault_kind kinds[SIM_FAULT_KINDS];
 };
 
 /* How many places were passed since the world was opened. */
@@ -44,6 +53,9 @@ void sim_fault_memory_ends(uint64_t point);
 const char *sim_fault_hit(void);
 
 uint64_t sim_faults_happened(void);
+
+/* The same by kind: SIM_FAULT_KINDS of them, the world's. */
+const struct sim_fault_kind *sim_fault_kinds(void);
 void sim_fault_rates(const struct sim_rates *rates);
 
 /* ---- for the devices, with the lock held ---- */

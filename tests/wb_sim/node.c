@@ -91,9 +91,22 @@ bool node_up(struct node *node)
     return status == WB_OK;
 }
 
+void node_count(const struct node *node)
+{
+    struct summary *summary = &node->play->summary;
+    struct wb_engine_stats stats;
+    wb_engine_stats(node->engine, &stats);
+    summary->reads += stats.reads;
+    summary->read_requests += stats.read_requests;
+    summary->read_bytes += stats.read_bytes;
+    summary->messages += stats.parcels_received;
+    summary->late_replies += stats.late_replies;
+}
+
 void node_down(struct node *node)
 {
     sim_host_enter(node->host);
+    node_count(node);
     play_break_all(node->play, node->number);
     struct wb_engine *engine = node->engine;
     node->turning = true; /* nobody drives it meanwhile */

@@ -55,6 +55,9 @@ bool node_up(struct node *node);
  * when it was created, it does not. */
 bool node_is_whole(const struct node *node);
 
+/* Adds what its engine has done to the run's summary. */
+void node_count(const struct node *node);
+
 /* Destroys the engine, with everything on it. */
 void node_down(struct node *node);
 

@@ -353,20 +353,15 @@ static void come_to_rest(struct play *play)
 
 /* ---- the whole ---- */
 
-static void count_engines(struct play *play)
+static void count(struct play *play)
 {
     struct summary *summary = &play->summary;
     for (unsigned i = 0; i < play->host_count; i++) {
-        struct wb_engine_stats stats;
-        wb_engine_stats(play->nodes[i].engine, &stats);
-        summary->reads += stats.reads;
-        summary->read_requests += stats.read_requests;
-        summary->read_bytes += stats.read_bytes;
-        summary->messages += stats.parcels_received;
-        summary->late_replies += stats.late_replies;
+        node_count(&play->nodes[i]);
     }
     summary->virtual_us += sim_now_ns() / 1000;
     summary->faults += sim_faults_happened();
+    summary_add_kinds(summary, sim_fault_kinds());
     summary->steps += play->step;
     summary->seeds++;
 }
@@ -432,7 +427,7 @@ uint64_t play_run(const struct play_options *options, uint64_t seed, struct summ
         step(play);
     }
     come_to_rest(play);
-    count_engines(play);
+    count(play);
     uint64_t hash = sim_trace_hash();
     summary_add(summary, &play->summary);
     play_close(play);

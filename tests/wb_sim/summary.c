@@ -1,20 +1,54 @@
 #include "tests/wb_sim/summary.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 #include <waybill/status.h>
 
-/* All members are counts of 64 bits. */
+void summary_add_kinds(struct summary *sum, const struct sim_fault_kind *kinds)
+{
+    for (unsigned i = 0; i < SIM_FAULT_KINDS && kinds[i].what != NULL; i++) {
+        unsigned at = 0;
+        while (at < SIM_FAULT_KINDS - 1 && sum->kinds[at].what != NULL &&
+               strcmp(sum->kinds[at].what, kinds[i].what) != 0) {
+            at++;
+        }
+        sum->kinds[at].what = kinds[i].what;
+        sum->kinds[at].count += kinds[i].count;
+    }
+}
+
+/* All members but the last are counts of 64 bits. */
 void summary_add(struct summary *sum, const struct summary *more)
 {
-    enum { COUNTS = sizeof *sum / sizeof(uint64_t) };
+    enum { COUNTS = offsetof(struct summary, kinds) / sizeof(uint64_t) };
     uint64_t to[COUNTS], from[COUNTS];
-    memcpy(to, sum, sizeof *sum);
-    memcpy(from, more, sizeof *more);
+    memcpy(to, sum, sizeof to);
+    memcpy(from, more, sizeof from);
     for (unsigned i = 0; i < COUNTS; i++) {
         to[i] += from[i];
     }
-    memcpy(sum, to, sizeof *sum);
+    memcpy(sum, to, sizeof to);
+    summary_add_kinds(sum, more->kinds);
+}
+
+const char *summary_is_idle(const struct summary *s)
+{
+    enum { MANY = 100 };
+    if (s->seeds < MANY) {
+        return NULL;
+    }
+    if (s->ends[0] < s->calls / 2) {
+        return "less than half of the calls have ended well";
+    }
+    if (s->refused > s->calls) {
+        return "more calls were refused than begun";
+    }
+    if (s->pointer_chunks == 0 || s->rma_chunks == 0 || s->copied_archives == 0 ||
+        s->long_lists == 0 || s->reads == 0) {
+        return "chunks of some kind, or READs, were never seen";
+    }
+    return NULL;
 }
 
 static void print_ends(const struct summary *s, FILE *out)
@@ -55,5 +89,9 @@ void summary_print(const struct summary *s, FILE *out)
             " stalls, %" PRIu64 " sleeps\n",
             s->connects, s->closes, s->losses, s->restarts, s->kills, s->links_down, s->silences,
             s->upsets, s->stalls, s->sleeps);
-    fprintf(out, "faults      %" PRIu64 "\n", s->faults);
+    fprintf(out, "faults      %" PRIu64 ":", s->faults);
+    for (unsigned i = 0; i < SIM_FAULT_KINDS && s->kinds[i].what != NULL; i++) {
+        fprintf(out, "%s %s %" PRIu64, i > 0 ? "," : "", s->kinds[i].what, s->kinds[i].count);
+    }
+    fprintf(out, "\n");
 }

@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "tests/simverbs/fault.h"
+
 enum { SUMMARY_STATUSES = 26 }; /* WB_OK and the negative ones */
 
-/* All counts; sums of runs are sums of their members. */
+/* Counts; sums of runs are sums of their members. */
 struct summary {
     uint64_t seeds, steps, calm_seeds;
     uint64_t virtual_us;
@@ -18,11 +20,17 @@ struct summary {
     uint64_t connects, closes, restarts, kills, losses, links_down, stalls, sleeps, silences,
         upsets;
     uint64_t faults, rules_checked;
+    struct sim_fault_kind kinds[SIM_FAULT_KINDS]; /* the last member */
 };
 
 void summary_add(struct summary *sum, const struct summary *more);
 
-/* For people; `prefix` before each line. */
+void summary_add_kinds(struct summary *sum, const struct sim_fault_kind *kinds);
+
+/* For people. */
 void summary_print(const struct summary *summary, FILE *out);
+
+/* NULL; or why so little has happened in many seeds that they prove nothing, in words. Static. */
+const char *summary_is_idle(const struct summary *summary);
 
 #endif
