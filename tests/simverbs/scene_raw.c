@@ -18,14 +18,19 @@ static void make_queues(struct raw_end *end, const struct raw_wish *wish)
     ck_assert_int_eq(fcntl(end->channel->fd, F_SETFL, O_NONBLOCK), 0);
     end->cq = ibv_create_cq(end->context, wish->cqe != 0 ? wish->cqe : 64, NULL, end->channel, 0);
     ck_assert_ptr_nonnull(end->cq);
-    end->srq = ibv_create_srq(end->pd, &srq);
-    ck_assert_ptr_nonnull(end->srq);
-    struct ibv_qp_init_attr qp = {
-        .send_cq = end->cq,
-        .recv_cq = end->cq,
-        .srq = end->srq,
-        .cap = {.max_send_wr = RAW_DEPTH, .max_send_sge = 1, .max_inline_data = 64},
-        .qp_type = IBV_QPT_RC};
+    struct ibv_device_attr attr;
+    ck_assert_int_eq(ibv_query_device(end->context, &attr), 0);
+    end->srq = attr.max_srq > 0 ? ibv_create_srq(end->pd, &srq) : NULL;
+    ck_assert(end->srq != NULL || attr.max_srq == 0);
+    struct ibv_qp_init_attr qp = {.send_cq = end->cq,
+                                  .recv_cq = end->cq,
+                                  .srq = end->srq,
+                                  .cap = {.max_send_wr = RAW_DEPTH,
+                                          .max_send_sge = 1,
+                                          .max_recv_wr = end->srq == NULL ? RAW_RECEIVES : 0,
+                                          .max_recv_sge = end->srq == NULL ? 1 : 0,
+                                          .max_inline_data = 64},
+                                  .qp_type = IBV_QPT_RC};
     end->qp = ibv_create_qp(end->pd, &qp);
     ck_assert_ptr_nonnull(end->qp);
 }
@@ -107,7 +112,7 @@ void raw_close(void)
     for (int i = 0; i < 2; i++) {
         struct raw_end *end = &raw_ends[i];
         ck_assert_int_eq(end->qp != NULL ? ibv_destroy_qp(end->qp) : 0, 0);
-        ck_assert_int_eq(ibv_destroy_srq(end->srq), 0);
+        ck_assert_int_eq(end->srq != NULL ? ibv_destroy_srq(end->srq) : 0, 0);
         ck_assert_int_eq(ibv_destroy_cq(end->cq), 0);
         ck_assert_int_eq(ibv_destroy_comp_channel(end->channel), 0);
         ck_assert_int_eq(end->mr != NULL ? ibv_dereg_mr(end->mr) : 0, 0);
@@ -157,7 +162,8 @@ int raw_receive(struct raw_end *end, uint64_t wr_id, uint32_t offset, uint32_t l
         .addr = (uintptr_t)end->bytes + offset, .length = len, .lkey = end->mr->lkey};
     struct ibv_recv_wr wr = {.wr_id = wr_id, .sg_list = &sge, .num_sge = 1};
     struct ibv_recv_wr *bad = NULL;
-    return ibv_post_srq_recv(end->srq, &wr, &bad);
+    return end->srq != NULL ? ibv_post_srq_recv(end->srq, &wr, &bad)
+                            : ibv_post_recv(end->qp, &wr, &bad);
 }
 
 /* ---- ends ---- */
