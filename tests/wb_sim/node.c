@@ -12,7 +12,7 @@
 #include "tests/wb_sim/chaos.h"
 #include "tests/wb_sim/play.h"
 
-enum { PORT = 7000, URL_BYTES = 48, ADDRESS_BYTES = 24 };
+enum { PORT = 7000, URL_BYTES = 64, ADDRESS_BYTES = 40 };
 
 /* ---- configuration ---- */
 
