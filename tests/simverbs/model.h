@@ -361,9 +361,6 @@ void sim_events_close(void);
 uint64_t sim_random(void);
 uint64_t sim_random_below(uint64_t limit); /* limit 0: 0 */
 
-/* Whether the caller is the one thread of a deterministic world. */
-bool sim_is_simulated(void);
-
 /* The program has made a mistake that hardware would punish in its own way. */
 void sim_bug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
