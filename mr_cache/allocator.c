@@ -21,34 +21,6 @@ static void set_need(struct wbi_need *need, unsigned class_index)
     need->capacity = (uint32_t)(need->run_bytes / need->block_bytes);
 }
 
-static uint64_t round_up(uint64_t bytes, uint64_t unit)
-{
-    return (bytes + unit - 1) / unit * unit;
-}
-
-/* Sets *need to what a block of `bytes` takes; false where that is more than the budget. */
-static bool find_need(const struct wb_rma_allocator *pool, size_t bytes, struct wbi_need *need)
-{
-    if (bytes <= WBI_CLASS_MAX_BYTES) {
-        *need = pool->classes[wbi_class_of(bytes)];
-        return true;
-    }
-    if (bytes > pool->budget_bytes)
-        return false;
-    uint64_t unit = bytes <= pool->slab_bytes ? (uint64_t)WBI_PAGE_BYTES : WBI_REGION_ALIGN;
-    *need = (struct wbi_need){
-        .run_bytes = round_up(bytes, unit), .capacity = 1, .class_index = WBI_NO_CLASS};
-    need->block_bytes = need->run_bytes;
-    return need->run_bytes <= pool->budget_bytes;
-}
-
-bool wbi_pool_can_ever_fit(const struct wb_rma_allocator *pool, size_t bytes)
-{
-    struct wbi_need need;
-
-    return find_need(pool, bytes, &need);
-}
-
 static bool is_valid(const struct wbi_rma_config *config)
 {
     uint64_t slab = config->slab_bytes;
@@ -153,72 +125,6 @@ void wbi_rma_allocator_destroy(struct wb_rma_allocator *pool)
     }
     wbi_growth_reap(pool);
     wbi_pool_drop_holder(pool);
-}
-
-/* Carves `run` for the need and returns its first block. The mutex is held. */
-static int take_from_room(struct wb_rma_allocator *pool, const struct wbi_need *need,
-                          struct wb_rma_block **out)
-{
-    struct wb_rma_block *block = wbi_blocks_take_carved(pool, need);
-
-    if (block) {
-        *out = block;
-        return WB_OK;
-    }
-    struct wbi_run *run = wbi_demand_collect(pool, need->run_bytes);
-    if (!run) {
-        run = wbi_growth_take(pool, need->run_bytes);
-        if (!run)
-            return WB_AGAIN;
-        wbi_demand_withdraw(pool, need->run_bytes);
-    }
-    return wbi_blocks_carve(pool, need, run, out);
-}
-
-/* Room by growth on this thread. The mutex is held at entry and exit. */
-static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *need,
-                          struct wb_rma_block **out)
-{
-    struct wbi_run *run;
-
-    pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_lock(&pool->grow_mutex);
-    pthread_mutex_lock(&pool->mutex);
-    /* Another thread may have grown the pool while this one waited for its turn. */
-    int rc = pool->closed ? WB_ERR_CLOSED : take_from_room(pool, need, out);
-    if (rc == WB_AGAIN) {
-        rc = wbi_growth_make_room(pool, need->run_bytes, &run);
-        if (rc == WB_OK)
-            rc = wbi_blocks_carve(pool, need, run, out);
-    }
-    pthread_mutex_unlock(&pool->grow_mutex);
-    return rc;
-}
-
-int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
-                   struct wb_rma_block **out)
-{
-    struct wbi_need need;
-
-    if (!find_need(pool, bytes, &need))
-        return WB_ERR_BUDGET;
-    pthread_mutex_lock(&pool->mutex);
-    int rc = pool->closed ? WB_ERR_CLOSED : take_from_room(pool, &need, out);
-    if (rc == WB_AGAIN && growth == WBI_GROWTH_HERE)
-        rc = take_by_growth(pool, &need, out);
-    if (rc == WB_AGAIN && growth != WBI_GROWTH_NONE) {
-        if (wbi_growth_is_worthwhile(pool, need.run_bytes))
-            rc = wbi_demand_post(pool, need.run_bytes);
-        pool->waits += rc == WB_AGAIN;
-    }
-    pthread_mutex_unlock(&pool->mutex);
-    return rc;
-}
-
-int wbi_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, bool may_grow,
-                  struct wb_rma_block **out)
-{
-    return wbi_pool_alloc(pool, bytes, may_grow ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND, out);
 }
 
 void wb_rma_allocator_stats(struct wb_rma_allocator *pool, struct wb_rma_stats *stats)

@@ -149,6 +149,9 @@ enum wbi_growth {
     WBI_GROWTH_HERE        /* grow on this thread; not on a progress thread */
 };
 
+/* What a public call on this thread does: see wbi_rma_thread_may_grow. */
+enum wbi_growth wbi_growth_of_this_thread(void);
+
 /* What wbi_rma_alloc does, for all three kinds of growth. Any thread. Errors: as wbi_rma_alloc. */
 int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
                    struct wb_rma_block **out);

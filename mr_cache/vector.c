@@ -4,21 +4,6 @@
 #include "mr_cache/allocator.h"
 #include "mr_cache/pool.h"
 
-static _Thread_local bool may_grow_here = true;
-
-bool wbi_rma_thread_may_grow(bool allowed)
-{
-    bool former = may_grow_here;
-
-    may_grow_here = allowed;
-    return former;
-}
-
-static enum wbi_growth growth_of_this_thread(void)
-{
-    return may_grow_here ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND;
-}
-
 /* A vector over all of a block, whose reference it takes. */
 static wb_rma_vector over_block(struct wb_rma_block *block, uint32_t elem_size, size_t count)
 {
@@ -39,7 +24,7 @@ int wb_rma_vector_create(struct wb_rma_allocator *allocator, size_t elem_size, s
     if (elem_size == 0 || elem_size > UINT32_MAX ||
         __builtin_mul_overflow(elem_size, count, &bytes))
         return WB_ERR_INVALID;
-    int rc = wbi_pool_alloc(allocator, bytes, growth_of_this_thread(), &block);
+    int rc = wbi_pool_alloc(allocator, bytes, wbi_growth_of_this_thread(), &block);
     if (rc)
         return rc;
     *out = over_block(block, (uint32_t)elem_size, count);
@@ -91,7 +76,7 @@ wb_rma_vector wbi_rma_vector_slice(struct wb_rma_block *block, size_t offset, ui
 static int alloc_with_slack(struct wb_rma_allocator *allocator, size_t bytes, size_t wished,
                             struct wb_rma_block **out)
 {
-    enum wbi_growth growth = growth_of_this_thread();
+    enum wbi_growth growth = wbi_growth_of_this_thread();
 
     if (wished > bytes && wbi_pool_can_ever_fit(allocator, wished)) {
         enum wbi_growth quietly = growth == WBI_GROWTH_HERE ? growth : WBI_GROWTH_NONE;
