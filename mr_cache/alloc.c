@@ -1,5 +1,6 @@
 /* The way of an allocation: from a carved run, from free pages, by growth, or by asking for it. */
 #include "mr_cache/blocks.h"
+#include "mr_cache/caches.h"
 #include "mr_cache/growth.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
@@ -88,6 +89,41 @@ static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *
     return rc;
 }
 
+/* At the budget, what threads have cached is wanted back. */
+static int take_from_caches(struct wb_rma_allocator *pool, const struct wbi_need *need,
+                            enum wbi_growth growth, struct wb_rma_block **out)
+{
+    if (growth == WBI_GROWTH_NONE || wbi_growth_is_pending(pool, need->run_bytes) ||
+        !wbi_caches_press(pool))
+        return WB_AGAIN;
+    int rc = take_from_room(pool, need, out);
+    return rc == WB_AGAIN && growth == WBI_GROWTH_HERE ? take_by_growth(pool, need, out) : rc;
+}
+
+/* What no cache had: from the pool itself. The mutex is held at entry and exit. */
+static int take_from_pool(struct wb_rma_allocator *pool, const struct wbi_need *need,
+                          enum wbi_growth growth, struct wb_rma_block **out)
+{
+    wbi_caches_take_returns(pool);
+    wbi_caches_relax(pool);
+    int rc = take_from_room(pool, need, out);
+    /* A slab costs more than this thread's cache is worth. */
+    if (rc == WB_AGAIN && wbi_cache_empty_own(pool))
+        rc = take_from_room(pool, need, out);
+    if (rc == WB_AGAIN && growth == WBI_GROWTH_HERE)
+        rc = take_by_growth(pool, need, out);
+    if (rc == WB_AGAIN)
+        rc = take_from_caches(pool, need, growth, out);
+    if (rc == WB_AGAIN && growth != WBI_GROWTH_NONE) {
+        if (wbi_growth_is_worthwhile(pool, need->run_bytes))
+            rc = wbi_demand_post(pool, need->run_bytes);
+        pool->waits += rc == WB_AGAIN;
+    }
+    if (rc == WB_OK)
+        wbi_cache_refill(pool, need);
+    return rc;
+}
+
 int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
                    struct wb_rma_block **out)
 {
@@ -95,17 +131,20 @@ int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth 
 
     if (!find_need(pool, bytes, &need))
         return WB_ERR_BUDGET;
-    pthread_mutex_lock(&pool->mutex);
-    int rc = pool->closed ? WB_ERR_CLOSED : take_from_room(pool, &need, out);
-    if (rc == WB_AGAIN && growth == WBI_GROWTH_HERE)
-        rc = take_by_growth(pool, &need, out);
-    if (rc == WB_AGAIN && growth != WBI_GROWTH_NONE) {
-        if (wbi_growth_is_worthwhile(pool, need.run_bytes))
-            rc = wbi_demand_post(pool, need.run_bytes);
-        pool->waits += rc == WB_AGAIN;
+    struct wb_rma_block *block = need.class_index == WBI_NO_CLASS
+                                     ? wbi_cache_take_large(pool, need.block_bytes)
+                                     : wbi_cache_take(pool, need.class_index);
+    if (!block) {
+        if (!wbi_cache_here(pool->serial))
+            (void)wbi_caches_obtain(pool);
+        pthread_mutex_lock(&pool->mutex);
+        int rc = pool->closed ? WB_ERR_CLOSED : take_from_pool(pool, &need, growth, &block);
+        pthread_mutex_unlock(&pool->mutex);
+        if (rc)
+            return rc;
     }
-    pthread_mutex_unlock(&pool->mutex);
-    return rc;
+    *out = wbi_block_hand_out(block);
+    return WB_OK;
 }
 
 int wbi_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, bool may_grow,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mr_cache/blocks.h"
+#include "mr_cache/caches.h"
 #include "mr_cache/growth.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
@@ -11,7 +12,12 @@
 #include "mr_cache/slab.h"
 #include "mr_cache/worker.h"
 
-enum { SLAB_MAX_BYTES = 1 << 30 };
+enum {
+    SLAB_MAX_BYTES = 1 << 30,
+    CACHE_SHARE = 16 /* this part of the budget may lie in threads' caches */
+};
+
+static atomic_uint_fast64_t last_serial;
 
 static void set_need(struct wbi_need *need, unsigned class_index)
 {
@@ -19,6 +25,11 @@ static void set_need(struct wbi_need *need, unsigned class_index)
     need->block_bytes = wbi_class_bytes(class_index);
     need->run_bytes = (uint64_t)wbi_class_pages(class_index) << WBI_PAGE_SHIFT;
     need->capacity = (uint32_t)(need->run_bytes / need->block_bytes);
+    /* Rounded up, it is exact for all offsets in a run: they are below 2^20 units of 64 bytes, and
+     * the rounding is below 2^12. A single block is at place 0. */
+    uint64_t units = need->block_bytes / WBI_RMA_ALIGN;
+    if (need->capacity > 1)
+        need->reciprocal = ((UINT64_C(1) << 32) + units - 1) / units;
 }
 
 static bool is_valid(const struct wbi_rma_config *config)
@@ -34,6 +45,13 @@ static bool is_valid(const struct wbi_rma_config *config)
         if (!config->registrars[i].reg || !config->registrars[i].dereg)
             return false;
     return true;
+}
+
+static uint64_t cache_bytes_of(const struct wbi_rma_config *config)
+{
+    if (config->cache_bytes == WBI_RMA_NO_CACHES)
+        return 0;
+    return config->cache_bytes ? config->cache_bytes : config->budget_bytes / CACHE_SHARE;
 }
 
 /* An open pool without a slab, or NULL. */
@@ -54,6 +72,9 @@ static struct wb_rma_allocator *make_shell(const struct wbi_rma_config *config)
     for (unsigned i = 0; i < WBI_CLASSES; i++)
         set_need(&pool->classes[i], i);
     pool->holders = 1;
+    pool->serial = atomic_fetch_add_explicit(&last_serial, 1, memory_order_relaxed) + 1;
+    pool->cache_bytes = cache_bytes_of(config);
+    atomic_init(&pool->returns, NULL);
     atomic_init(&pool->leased_bytes, 0);
     /* With default attributes these cannot fail on Linux. */
     pthread_mutex_init(&pool->grow_mutex, NULL);
@@ -97,6 +118,7 @@ static struct wbi_slab *close_pool(struct wb_rma_allocator *pool)
     pthread_mutex_lock(&pool->grow_mutex); /* lets a growth on a user's thread end first */
     pthread_mutex_lock(&pool->mutex);
     wbi_demand_clear(pool);
+    wbi_caches_close(pool);
     (void)wbi_blocks_retire_empty_runs(pool);
     pool->closed = true;
     for (unsigned kind = 0; kind < 2; kind++) {
@@ -130,15 +152,17 @@ void wbi_rma_allocator_destroy(struct wb_rma_allocator *pool)
 void wb_rma_allocator_stats(struct wb_rma_allocator *pool, struct wb_rma_stats *stats)
 {
     pthread_mutex_lock(&pool->mutex);
+    wbi_caches_take_returns(pool);
+    struct wbi_cached cached = wbi_caches_sum(pool);
     *stats = (struct wb_rma_stats){
         .budget_bytes = pool->budget_bytes,
         .slab_bytes = pool->charged - pool->growing,
-        .used_bytes = pool->used_bytes,
+        .used_bytes = pool->used_bytes - cached.bytes,
         .leased_bytes = atomic_load_explicit(&pool->leased_bytes, memory_order_relaxed),
         .peak_used_bytes = pool->peak_used_bytes,
         .slabs = pool->slab_count,
         .registrations = pool->registrations,
-        .blocks = pool->blocks,
+        .blocks = pool->blocks - cached.blocks,
         .waits = pool->waits,
         .huge_page_bytes = pool->huge_bytes,
     };

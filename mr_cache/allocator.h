@@ -17,13 +17,17 @@ enum {
     WBI_RMA_MAX_REGISTRARS = 4 /* fabrics that one pool can serve */
 };
 
+#define WBI_RMA_NO_CACHES UINT64_MAX
+
 struct wbi_rma_config {
     uint64_t budget_bytes; /* bound on registered bytes; at least slab_bytes */
     uint64_t slab_bytes; /* a power of two from 2 MiB to 1 GiB: an ordinary slab; larger blocks get
                             their own */
     const struct wbi_registrar *registrars; /* copied */
     unsigned registrar_count;
-    int numa_node;                    /* where to place slabs, or -1 for no preference */
+    uint64_t cache_bytes; /* that threads' caches may hold together; WBI_RMA_NO_CACHES: none; 0: a
+                             sixteenth of the budget */
+    int numa_node;        /* where to place slabs, or -1 for no preference */
     void (*on_growth)(void *context); /* called on the growing thread when an asked-for growth has
                                          ended; or NULL */
     void *on_growth_context;

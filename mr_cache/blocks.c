@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "mr_cache/poison.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/runs.h"
 
@@ -11,26 +10,24 @@ static bool is_full(const struct wbi_run *run)
     return run->used == run->capacity;
 }
 
-/* Hands out a block of a carved run that has room. */
+/* Takes a block of a carved run that has room. */
 static struct wb_rma_block *pop(struct wb_rma_allocator *pool, struct wbi_run *run)
 {
     struct wb_rma_block *block;
 
-    if (run->free_head != WBI_NO_BLOCK) {
-        block = &run->blocks[run->free_head];
-        run->free_head = block->next_free;
+    if (run->free_blocks) {
+        block = run->free_blocks;
+        run->free_blocks = block->next;
     } else {
         block = &run->blocks[run->fresh];
         block->run = run;
-        block->index = run->fresh++;
+        block->data = run->base + run->fresh++ * run->block_bytes;
     }
     run->used++;
     pool->blocks++;
     pool->used_bytes += run->block_bytes;
     if (pool->used_bytes > pool->peak_used_bytes)
         pool->peak_used_bytes = pool->used_bytes;
-    atomic_store_explicit(&block->refs, 1, memory_order_relaxed);
-    wbi_unpoison(run->base + block->index * run->block_bytes, run->block_bytes);
     return block;
 }
 
@@ -67,8 +64,10 @@ int wbi_blocks_carve(struct wb_rma_allocator *pool, const struct wbi_need *need,
     run->block_bytes = run->slab->dedicated ? run->slab->region.bytes : need->block_bytes;
     run->capacity = need->capacity;
     run->used = run->fresh = 0;
-    run->free_head = WBI_NO_BLOCK;
+    run->free_blocks = NULL;
     run->class_index = need->class_index;
+    run->cache_serial = need->class_index == WBI_NO_CLASS ? WBI_NO_CACHE : pool->serial;
+    run->reciprocal = need->reciprocal;
     run->state = WBI_RUN_CARVED;
     *out = pop(pool, run);
     if (!is_full(run))
@@ -82,6 +81,7 @@ static void retire(struct wb_rma_allocator *pool, struct wbi_run *run)
     if (run->blocks != &run->only)
         free(run->blocks);
     run->blocks = NULL;
+    run->capacity = 0;
     wbi_runs_give(pool, run);
 }
 
@@ -90,9 +90,8 @@ void wbi_blocks_give(struct wb_rma_allocator *pool, struct wb_rma_block *block)
     struct wbi_run *run = block->run;
     bool was_full = is_full(run);
 
-    wbi_poison(run->base + block->index * run->block_bytes, run->block_bytes);
-    block->next_free = run->free_head;
-    run->free_head = block->index;
+    block->next = run->free_blocks;
+    run->free_blocks = block;
     run->used--;
     pool->blocks--;
     pool->used_bytes -= run->block_bytes;

@@ -9,11 +9,11 @@ struct wb_rma_block;
 struct wbi_need;
 struct wbi_run;
 
-/* A block of a run that is carved already, with one reference, or NULL. */
+/* A block of a run that is carved already, without references, or NULL. */
 struct wb_rma_block *wbi_blocks_take_carved(struct wb_rma_allocator *pool,
                                             const struct wbi_need *need);
 
-/* Takes `run` (parked), carves it and sets *out to its first block, with one reference.
+/* Takes `run` (parked), carves it and sets *out to its first block, without references.
  * Errors: WB_ERR_NO_MEMORY; the run is free again and *out untouched. */
 int wbi_blocks_carve(struct wb_rma_allocator *pool, const struct wbi_need *need,
                      struct wbi_run *run, struct wb_rma_block **out);

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mr_cache/pool.h"
+#include "mr_cache/cache.h"
+#include "mr_cache/page_map.h"
 
 enum {
     HEAP_ALIGN_MAX = 2 << 20,
@@ -36,7 +37,8 @@ static void *align_up(void *data, size_t alignment)
     return (unsigned char *)data + (-(uintptr_t)data & (alignment - 1));
 }
 
-int wb_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, size_t alignment, void **out)
+static __attribute__((noinline)) int alloc_slowly(struct wb_rma_allocator *pool, size_t bytes,
+                                                  size_t alignment, void **out)
 {
     struct wb_rma_block *block;
 
@@ -49,31 +51,56 @@ int wb_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, size_t alignment, 
     int rc = wbi_pool_alloc(pool, asked, wbi_growth_of_this_thread(), &block);
     if (rc)
         return rc;
-    void *data = wbi_rma_block_data(block);
-    *out = alignment > RUN_ALIGN ? align_up(data, alignment) : data;
+    *out = alignment > RUN_ALIGN ? align_up(block->data, alignment) : block->data;
     return WB_OK;
 }
 
-/* Whether wb_rma_alloc may have returned that address of the block. */
-static bool is_start(const struct wb_rma_block *block, const void *memory)
+int wb_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, size_t alignment, void **out)
 {
-    return memory == wbi_rma_block_data(block) ||
-           (uintptr_t)memory % (2 * (uintptr_t)RUN_ALIGN) == 0;
+    if (__builtin_expect(bytes <= WBI_CLASS_MAX_BYTES && alignment <= WBI_RMA_ALIGN, 1)) {
+        struct wb_rma_block *block = wbi_cache_take(pool, wbi_class_of(bytes));
+        if (__builtin_expect(block != NULL, 1)) {
+            *out = wbi_block_hand_out(block)->data;
+            return WB_OK;
+        }
+    }
+    return alloc_slowly(pool, bytes, alignment, out);
+}
+
+/* What was freed is not what was allocated: nothing that the program does next can be trusted. */
+static _Noreturn void die(const void *memory)
+{
+    (void)fprintf(stderr,
+                  "waybill: wb_rma_free(%p): no block of an rma_allocator begins here, or it was "
+                  "freed already\n",
+                  memory);
+    abort();
+}
+
+/* An address that is not the beginning of a block with one reference. */
+static __attribute__((noinline)) void free_slowly(void *memory)
+{
+    struct wb_rma_block *block = memory ? wbi_rma_find(memory) : NULL;
+
+    if (!memory)
+        return;
+    /* The largest alignments are to be had inside a block only. */
+    if (!block || (memory != block->data && (uintptr_t)memory % (2 * RUN_ALIGN)))
+        die(memory);
+    wbi_rma_block_unref(block);
 }
 
 void wb_rma_free(void *memory)
 {
-    if (!memory)
-        return;
-    struct wb_rma_block *block = wbi_rma_find(memory);
-    if (!block || !is_start(block, memory)) {
-        (void)fprintf(stderr,
-                      "waybill: wb_rma_free(%p): no block of an rma_allocator begins here, "
-                      "or it was freed already\n",
-                      memory);
-        abort();
-    }
-    wbi_rma_block_unref(block);
+    struct wbi_run *run = wbi_page_map_find(memory);
+    struct wb_rma_block *block;
+
+    if (__builtin_expect(run && wbi_run_block_at(run, memory, &block) && memory == block->data &&
+                             wbi_block_end_sole(block),
+                         1))
+        wbi_block_give_back(run, block);
+    else
+        free_slowly(memory);
 }
 
 size_t wb_rma_usable_bytes(const void *memory)

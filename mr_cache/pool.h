@@ -23,17 +23,18 @@
 #include "mr_cache/registrar.h"
 #include "mr_cache/size_class.h"
 
-#define WBI_NO_BLOCK UINT32_MAX
+#define WBI_NO_CACHE UINT64_MAX
 
 enum { WBI_RUN_BINS = 128, WBI_NO_CLASS = WBI_CLASSES };
 
-/* Held while refs > 0. data = run->base + index * run->block_bytes. A lease is one of the refs. */
+/* Held while refs > 0. data = run->base + (place in run->blocks) * run->block_bytes. A lease is one
+ * of the refs. `next` links what is free: in its run, in a thread's cache, or on its way back. */
 struct wb_rma_block {
+    void *data; /* NULL until the block is first handed out */
     struct wbi_run *run;
+    struct wb_rma_block *next;
     atomic_uint refs;
     atomic_uint leases;
-    uint32_t index;     /* of this block in its run */
-    uint32_t next_free; /* index of the next block in the run's free list */
 };
 
 enum wbi_run_state {
@@ -44,24 +45,30 @@ enum wbi_run_state {
 };
 
 /*
- * One per page of a slab, valid at the first page of a run.
- * While a block of the run is held, only prev, next, used, fresh, free_head and the blocks change;
- * the rest is then read without the mutex.
- * Invariant when carved: used + (length of the free list) + (capacity - fresh) == capacity.
+ * One per page of a slab, valid at the first page of a run. The first line is what freeing by
+ * address reads.
+ * While a block of the run is held, only prev, next, used, fresh, free_blocks and the blocks
+ * change; the rest is then read without the mutex.
+ * capacity is 0 unless carved. Invariant when carved: used + (length of free_blocks) + (capacity -
+ * fresh) == capacity, where used counts what is held, in a thread's cache, or on its way back.
  */
 struct wbi_run {
-    struct wbi_slab *slab;
-    struct wbi_run *prev, *next; /* in its bin if free; in its class's list if carved with room */
     unsigned char *base;
     struct wb_rma_block *blocks; /* `capacity` of them: an array of its own, or &only */
+    struct wbi_slab *slab;
     size_t block_bytes;
-    uint32_t first, pages;
-    uint32_t capacity;  /* blocks */
-    uint32_t used;      /* blocks that are held */
-    uint32_t fresh;     /* blocks that were ever handed out: the others are in no free list */
-    uint32_t free_head; /* index, or WBI_NO_BLOCK */
+    uint64_t cache_serial; /* the pool's serial, where threads' caches have a list for the blocks;
+                              else WBI_NO_CACHE */
+    uint64_t reciprocal;   /* (offset / 64) * reciprocal >> 32 is the place of the block there */
+    uint32_t capacity;     /* blocks */
     uint32_t class_index;
     enum wbi_run_state state;
+
+    struct wbi_run *prev, *next; /* in its bin if free; in its class's list if carved with room */
+    struct wb_rma_block *free_blocks;
+    uint32_t first, pages;
+    uint32_t used;  /* blocks that are not the run's own to give */
+    uint32_t fresh; /* blocks that were ever handed out: the others are in no free list */
     struct wb_rma_block only;
 };
 
@@ -73,8 +80,8 @@ enum wbi_slab_state {
 
 /*
  * Invariant of an active slab: free_pages + pages of its carved and parked runs == page_count;
- * two free runs are never neighbours; first_of[p] is the first page of the run that holds p, for
- * every page of a run in use and for the last page of a free one.
+ * two free runs are never neighbours; the page map has the run for every page of a run in use, and
+ * for the first and last page of a free one.
  */
 struct wbi_slab {
     struct wbi_region region;
@@ -89,14 +96,15 @@ struct wbi_slab {
     enum wbi_slab_state state;
     bool dedicated;
     bool huge;
-    struct wbi_run *runs;            /* page_count of them, */
-    atomic_uint_least32_t *first_of; /* and of these, which wbi_rma_find reads without the mutex */
+    bool mapped;          /* in the page map */
+    struct wbi_run *runs; /* page_count of them */
 };
 
 /* What a request needs: one block of block_bytes, carved `capacity` to a run of run_bytes. */
 struct wbi_need {
     uint64_t run_bytes;
     size_t block_bytes;
+    uint64_t reciprocal; /* of a run: see there */
     uint32_t capacity;
     uint32_t class_index; /* or WBI_NO_CLASS: a run with a single block */
 };
@@ -110,6 +118,7 @@ struct wbi_need {
  */
 struct wb_rma_allocator {
     /* constant */
+    uint64_t serial; /* of the process's pools, from 1 on; never used again */
     uint64_t budget_bytes;
     uint64_t slab_bytes;
     struct wbi_registrar registrars[WBI_RMA_MAX_REGISTRARS];
@@ -132,6 +141,12 @@ struct wb_rma_allocator {
 
     uint64_t used_bytes, peak_used_bytes, blocks, slab_count, registrations, waits, huge_bytes;
     atomic_uint_fast64_t leased_bytes; /* not under the mutex */
+
+    _Atomic(struct wb_rma_block *) returns; /* on their way back: pushed without the mutex */
+    struct wbi_cache *caches;               /* of the threads: see cache.h */
+    unsigned cache_count;
+    unsigned pressed;     /* visits to the mutex for which the caches still stay empty */
+    uint64_t cache_bytes; /* that all caches may hold together */
 
     struct wbi_demands demands;
     pthread_t worker;
@@ -163,6 +178,21 @@ bool wbi_pool_can_ever_fit(const struct wb_rma_allocator *pool, size_t bytes);
 static inline uint64_t wbi_pool_slab_for(const struct wb_rma_allocator *pool, uint64_t run_bytes)
 {
     return run_bytes > pool->slab_bytes ? run_bytes : pool->slab_bytes;
+}
+
+/* Sets *block to the descriptor of the place of a run at which `address` is, whether or not a block
+ * is held there. False for a run that is not carved, the rest of one in which no block fits, or an
+ * address behind it. */
+static inline bool wbi_run_block_at(const struct wbi_run *run, const void *address,
+                                    struct wb_rma_block **block)
+{
+    uint64_t units = (uint64_t)((const unsigned char *)address - run->base) / WBI_RMA_ALIGN;
+    uint64_t place = units * run->reciprocal >> 32;
+
+    if (place >= run->capacity)
+        return false;
+    *block = &run->blocks[place];
+    return true;
 }
 
 static inline bool wbi_slab_idle(const struct wbi_slab *slab)

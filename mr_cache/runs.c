@@ -1,5 +1,6 @@
 #include "mr_cache/runs.h"
 
+#include "mr_cache/page_map.h"
 #include "mr_cache/pool.h"
 
 enum {
@@ -67,16 +68,6 @@ static unsigned next_bin(const struct wb_rma_allocator *pool, unsigned bin)
     return WBI_RUN_BINS;
 }
 
-static void set_first(struct wbi_slab *slab, uint32_t page, uint32_t first)
-{
-    atomic_store_explicit(&slab->first_of[page], first, memory_order_relaxed);
-}
-
-static uint32_t first_of(const struct wbi_slab *slab, uint32_t page)
-{
-    return atomic_load_explicit(&slab->first_of[page], memory_order_relaxed);
-}
-
 /* Writes the descriptor of a free run; dedicated slabs, which are found by their own list, are in
  * no bin. */
 static void make_free(struct wb_rma_allocator *pool, struct wbi_slab *slab, uint32_t first,
@@ -91,10 +82,11 @@ static void make_free(struct wb_rma_allocator *pool, struct wbi_slab *slab, uint
                             .pages = pages,
                             .class_index = WBI_NO_CLASS,
                             .state = WBI_RUN_FREE};
-    set_first(slab, first, first);
-    set_first(slab, first + pages - 1, first);
-    if (!slab->dedicated)
-        bin_link(pool, run);
+    if (slab->dedicated) /* whose only run all its pages know since it was made */
+        return;
+    wbi_page_map_set(run->base, 1, run);
+    wbi_page_map_set(run->base + ((size_t)(pages - 1) << WBI_PAGE_SHIFT), 1, run);
+    bin_link(pool, run);
 }
 
 /* Takes a free run out of its bin; its pages are the caller's. */
@@ -170,8 +162,8 @@ struct wbi_run *wbi_runs_take(struct wb_rma_allocator *pool, uint64_t run_bytes)
         make_free(pool, slab, run->first + pages, rest);
     run->pages = pages;
     run->state = WBI_RUN_PARKED;
-    for (uint32_t page = run->first; page < run->first + pages; page++)
-        set_first(slab, page, run->first);
+    if (!dedicated)
+        wbi_page_map_set(run->base, pages, run);
     slab->free_pages -= pages;
     return run;
 }
@@ -188,7 +180,7 @@ void wbi_runs_give(struct wb_rma_allocator *pool, struct wbi_run *run)
     if (wbi_slab_idle(slab))
         pool->idle += slab->region.bytes;
     if (first > 0) {
-        struct wbi_run *before = &slab->runs[first_of(slab, first - 1)];
+        struct wbi_run *before = wbi_page_map_find(run->base - 1);
         if (before->state == WBI_RUN_FREE) {
             unmake_free(pool, before);
             first = before->first;

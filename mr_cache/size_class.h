@@ -11,11 +11,27 @@ enum {
         16, /* a page of a slab is 64 KiB; runs of pages are what blocks are carved from */
     WBI_PAGE_BYTES = 1 << WBI_PAGE_SHIFT,
     WBI_CLASSES = 44,
-    WBI_CLASS_MAX_BYTES = 256 << 10
+    WBI_CLASS_MAX_BYTES = 256 << 10,
+    WBI_CLASS_TABLE_BYTES = 1024,
+    WBI_CLASSES_PER_DOUBLING = 4,
+    WBI_CLASS_LINEAR_SHIFT = 8 /* log2 of the last class that is a multiple of 64 as such */
 };
 
+/* The class by 64 bytes, of what is asked for most. */
+extern const uint8_t wbi_class_table[WBI_CLASS_TABLE_BYTES / 64 + 1]
+    __attribute__((visibility("hidden")));
+
 /* The smallest class whose blocks hold `bytes`, which is at most WBI_CLASS_MAX_BYTES. */
-unsigned wbi_class_of(size_t bytes);
+static inline unsigned wbi_class_of(size_t bytes)
+{
+    if (__builtin_expect(bytes <= WBI_CLASS_TABLE_BYTES, 1))
+        return wbi_class_table[(bytes + 63) >> 6];
+    size_t last = bytes - 1; /* offset of the last byte */
+    unsigned log = 63 - (unsigned)__builtin_clzll(last);
+    /* The two bits below the leading one say which quarter of the doubling. */
+    return (log - WBI_CLASS_LINEAR_SHIFT) * WBI_CLASSES_PER_DOUBLING +
+           (unsigned)(last >> (log - 2));
+}
 
 /* Bytes of a block of a class: 64, 128, 192, 256, 320, 384, 448, 512, 640, ..., 262144. All
  * multiples of 64. */

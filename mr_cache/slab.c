@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-#include "mr_cache/address_map.h"
+#include "mr_cache/caches.h"
+#include "mr_cache/page_map.h"
 #include "mr_cache/poison.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
@@ -24,15 +25,16 @@ int wbi_slab_create(struct wb_rma_allocator *pool, uint64_t bytes, struct wbi_sl
     slab->page_shift = slab->dedicated ? WHOLE_SLAB_SHIFT : WBI_PAGE_SHIFT;
     slab->page_count = slab->dedicated ? 1 : (uint32_t)(bytes >> WBI_PAGE_SHIFT);
     slab->runs = calloc(slab->page_count, sizeof(*slab->runs));
-    slab->first_of = calloc(slab->page_count, sizeof(*slab->first_of));
-    if (!slab->runs || !slab->first_of)
+    if (!slab->runs)
         goto fail;
     rc = wbi_region_create(bytes, pool->numa_node, &slab->region, &slab->huge);
     if (rc)
         goto fail;
-    rc = wbi_address_map_enter(slab->region.base, slab->region.bytes, slab);
+    rc = wbi_page_map_cover(slab->region.base, slab->region.bytes);
     if (rc)
         goto fail;
+    wbi_page_map_set(slab->region.base, slab->region.bytes >> WBI_PAGE_SHIFT, slab->runs);
+    slab->mapped = true;
     wbi_poison(slab->region.base, slab->region.bytes);
     *out = slab;
     return WB_OK;
@@ -132,10 +134,9 @@ void wbi_slab_free(struct wbi_slab *slab)
 {
     if (!slab)
         return;
-    if (slab->region.base)
-        wbi_address_map_clear(slab->region.base, slab->region.bytes);
+    if (slab->mapped)
+        wbi_page_map_set(slab->region.base, slab->region.bytes >> WBI_PAGE_SHIFT, NULL);
     wbi_region_destroy(&slab->region);
-    free(slab->first_of);
     free(slab->runs);
     free(slab);
 }
@@ -165,6 +166,7 @@ void wbi_pool_drop_holder(struct wb_rma_allocator *pool)
     pthread_mutex_unlock(&pool->mutex);
     if (!last)
         return;
+    wbi_caches_free(pool);
     pthread_cond_destroy(&pool->worker_wake);
     pthread_mutex_destroy(&pool->grow_mutex);
     pthread_mutex_destroy(&pool->mutex);

@@ -1,6 +1,6 @@
 #include "mr_cache/validate.h"
 
-#include "mr_cache/address_map.h"
+#include "mr_cache/page_map.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
 #include "mr_cache/runs.h"
@@ -11,6 +11,14 @@ struct sums {
     uint64_t free_runs, listed_runs, empty_runs, parked_runs;
 };
 
+/* Whether the block is found by its address. */
+static bool is_at(const struct wbi_run *run, const struct wb_rma_block *block)
+{
+    struct wb_rma_block *found;
+
+    return wbi_run_block_at(run, block->data, &found) && found == block;
+}
+
 static const char *check_blocks(const struct wbi_run *run, struct sums *sums)
 {
     uint32_t free_blocks = 0, held = 0;
@@ -20,22 +28,23 @@ static const char *check_blocks(const struct wbi_run *run, struct sums *sums)
         return "a carved run's blocks fit into its pages";
     if (run->fresh > run->capacity)
         return "a run hands out no more blocks than it has";
-    for (uint32_t i = run->free_head; i != WBI_NO_BLOCK; i = run->blocks[i].next_free) {
-        if (i >= run->fresh || ++free_blocks > run->capacity)
+    for (const struct wb_rma_block *block = run->free_blocks; block; block = block->next) {
+        if (block < run->blocks || block >= run->blocks + run->fresh ||
+            ++free_blocks > run->capacity)
             return "a run's free list is a list of its own blocks";
-        if (atomic_load_explicit(&run->blocks[i].refs, memory_order_relaxed))
+        if (atomic_load_explicit(&block->refs, memory_order_relaxed))
             return "a block in a free list is not referenced";
     }
     for (uint32_t i = 0; i < run->fresh; i++) {
         const struct wb_rma_block *block = &run->blocks[i];
         held += atomic_load_explicit(&block->refs, memory_order_relaxed) > 0;
-        if (block->run != run || block->index != i)
+        if (block->run != run || block->data != run->base + i * run->block_bytes ||
+            !is_at(run, block))
             return "a block knows its run and its place in it";
     }
     if (run->used + free_blocks + (run->capacity - run->fresh) != run->capacity)
         return "used, free and fresh blocks of a run are all of its blocks";
-    if (held >
-        run->used) /* fewer: a last reference was dropped, and its thread waits for the mutex */
+    if (held > run->used) /* fewer: some are in threads' caches, or on their way back */
         return "no referenced block is free";
     sums->blocks += run->used;
     sums->used_bytes += run->used * run->block_bytes;
@@ -44,21 +53,29 @@ static const char *check_blocks(const struct wbi_run *run, struct sums *sums)
     return NULL;
 }
 
+static size_t bytes_of(const struct wbi_run *run)
+{
+    return run->slab->dedicated ? run->slab->region.bytes : (size_t)run->pages << WBI_PAGE_SHIFT;
+}
+
+static const struct wbi_run *last_of(const struct wbi_run *run)
+{
+    return wbi_page_map_find(run->base + bytes_of(run) - WBI_PAGE_BYTES);
+}
+
 static const char *check_run(const struct wbi_run *run, bool after_free, struct sums *sums)
 {
     const struct wbi_slab *slab = run->slab;
-    uint32_t end = run->first + run->pages;
 
     if (run->state == WBI_RUN_FREE) {
         if (after_free)
             return "two free runs are never neighbours";
         sums->free_runs += !slab->dedicated;
-        return slab->first_of[end - 1] == run->first ? NULL
-                                                     : "a free run's last page knows its first";
+        return last_of(run) == run ? NULL : "a free run's last page knows its run";
     }
-    for (uint32_t page = run->first; page < end; page++)
-        if (slab->first_of[page] != run->first)
-            return "every page of a run in use knows the first";
+    for (size_t at = 0; at < bytes_of(run); at += WBI_PAGE_BYTES)
+        if (wbi_page_map_find(run->base + at) != run)
+            return "every page of a run in use knows its run";
     if (run->state == WBI_RUN_CARVED)
         return check_blocks(run, sums);
     sums->parked_runs++;
@@ -75,9 +92,11 @@ static const char *check_slab(const struct wbi_slab *slab, struct sums *sums)
         return "slabs in the pool's list are active";
     if ((uintptr_t)base % WBI_REGION_ALIGN || slab->region.bytes % WBI_REGION_ALIGN)
         return "a slab is aligned to 2 MiB";
-    for (size_t at = 0; at < slab->region.bytes; at += WBI_REGION_ALIGN)
-        if (wbi_address_map_find(base + at) != slab)
-            return "the address map knows the slab";
+    for (size_t at = 0; at < slab->region.bytes; at += WBI_PAGE_BYTES) {
+        const struct wbi_run *run = wbi_page_map_find(base + at);
+        if (!run || run < slab->runs || run >= slab->runs + slab->page_count)
+            return "the page map knows the slab";
+    }
     for (uint32_t page = 0; page < slab->page_count;) {
         const struct wbi_run *run = &slab->runs[page];
         if (run->slab != slab || run->first != page || run->pages == 0 ||

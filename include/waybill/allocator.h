@@ -19,7 +19,7 @@ struct wb_rma_stats {
     uint64_t slab_bytes;   /* registered now, including slabs that a peer has not yet let go */
     uint64_t used_bytes; /* in blocks that someone holds a reference to, rounded to their classes */
     uint64_t leased_bytes;    /* of used_bytes, in blocks of which a lease holds a reference */
-    uint64_t peak_used_bytes; /* largest used_bytes so far */
+    uint64_t peak_used_bytes; /* largest used_bytes so far, with what threads' caches held then */
     uint64_t slabs;           /* slabs registered now */
     uint64_t registrations;   /* slabs registered since the start */
     uint64_t blocks;          /* blocks held now */

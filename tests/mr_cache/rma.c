@@ -132,6 +132,12 @@ struct wb_rma_allocator *test_pool(uint64_t budget_bytes, struct test_registrar 
 struct wb_rma_allocator *test_pool_of(uint64_t budget_bytes, uint64_t slab_bytes,
                                       struct test_registrar *registrar)
 {
+    return test_pool_with(budget_bytes, slab_bytes, 0, registrar);
+}
+
+struct wb_rma_allocator *test_pool_with(uint64_t budget_bytes, uint64_t slab_bytes,
+                                        uint64_t cache_bytes, struct test_registrar *registrar)
+{
     struct wbi_registrar table = {0};
     struct wb_rma_allocator *pool = NULL;
 
@@ -139,6 +145,7 @@ struct wb_rma_allocator *test_pool_of(uint64_t budget_bytes, uint64_t slab_bytes
         table = test_registrar_table(registrar);
     struct wbi_rma_config config = {.budget_bytes = budget_bytes,
                                     .slab_bytes = slab_bytes,
+                                    .cache_bytes = cache_bytes,
                                     .registrars = &table,
                                     .registrar_count = registrar ? 1 : 0,
                                     .numa_node = -1};

@@ -68,6 +68,11 @@ struct wb_rma_allocator *test_pool(uint64_t budget_bytes, struct test_registrar 
 struct wb_rma_allocator *test_pool_of(uint64_t budget_bytes, uint64_t slab_bytes,
                                       struct test_registrar *registrar);
 
+/* The same with so many bytes for threads' caches: WBI_RMA_NO_CACHES where a test looks at what is
+ * free in a run. */
+struct wb_rma_allocator *test_pool_with(uint64_t budget_bytes, uint64_t slab_bytes,
+                                        uint64_t cache_bytes, struct test_registrar *registrar);
+
 /* Allocates with growth here, which must succeed. */
 struct wb_rma_block *test_alloc(struct wb_rma_allocator *pool, size_t bytes);
 

@@ -5,7 +5,7 @@
 #include "engine/engine.h"
 #include "engine/peer.h"
 #include "engine/verbs/lane.h"
-#include "mr_cache/address_map.h"
+#include "mr_cache/page_map.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/validate.h"
 #include "tests/simverbs/model.h"
@@ -33,7 +33,7 @@ static const char *not_lent(const struct sim_qp *to, const struct sim_work *work
         return "is registered no more";
     }
     const struct wb_rma_block *block = wbi_rma_find(memory);
-    bool pooled = wbi_address_map_find(memory) != NULL;
+    bool pooled = wbi_page_map_find(memory) != NULL;
     if (pooled && (block == NULL || atomic_load(&block->leases) == 0)) {
         return "is back in its pool";
     }

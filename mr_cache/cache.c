@@ -1,0 +1,308 @@
+#include "mr_cache/cache.h"
+
+#include <stdlib.h>
+
+#include "mr_cache/blocks.h"
+#include "mr_cache/caches.h"
+#include "mr_cache/slab.h"
+
+enum {
+    BATCH_BYTES = 64 << 10, /* that one visit to the mutex brings, */
+    BATCH_BLOCKS = 64,      /* or so many blocks */
+    LIST_BLOCKS = 512       /* that a list can have at most */
+};
+
+/* ---- inside a cache: by its owner, or by the holder of the mutex who has claimed it ---- */
+
+static unsigned count_of(const struct wbi_cache *cache, unsigned class_index)
+{
+    return cache->lists[class_index].count;
+}
+
+static size_t bytes_of(const struct wbi_cache *cache, unsigned class_index)
+{
+    return cache->pool->classes[class_index].block_bytes;
+}
+
+/* Blocks that a class takes and gives back at once. */
+static unsigned batch_of(const struct wbi_cache *cache, unsigned class_index)
+{
+    size_t batch = BATCH_BYTES / bytes_of(cache, class_index);
+
+    return batch < 1 ? 1 : batch < BATCH_BLOCKS ? (unsigned)batch : BATCH_BLOCKS;
+}
+
+static void put(struct wbi_cache *cache, unsigned class_index, struct wb_rma_block *block)
+{
+    struct wbi_cache_list *list = &cache->lists[class_index];
+
+    list->blocks[list->count++] = block;
+}
+
+/* Takes the last `count` blocks of a list that has so many, as a chain. */
+static struct wb_rma_block *take_chain(struct wbi_cache *cache, unsigned class_index,
+                                       unsigned count)
+{
+    struct wbi_cache_list *list = &cache->lists[class_index];
+    struct wb_rma_block *chain = NULL;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct wb_rma_block *block = list->blocks[--list->count];
+        block->next = chain;
+        chain = block;
+    }
+    return chain;
+}
+
+static void count_large_bytes(struct wbi_cache *cache, size_t bytes)
+{
+    cache->large_bytes += bytes;
+    cache->reserved += bytes;
+}
+
+static struct wb_rma_block *take_large_at(struct wbi_cache *cache, unsigned place)
+{
+    struct wb_rma_block *block = cache->large[place];
+    unsigned count = cache->large_count;
+
+    for (unsigned i = place + 1; i < count; i++)
+        cache->large[i - 1] = cache->large[i];
+    cache->large_count--;
+    count_large_bytes(cache, -block->run->block_bytes);
+    block->next = NULL;
+    return block;
+}
+
+static bool has_room(const struct wbi_cache *cache, size_t bytes)
+{
+    return cache->reserved + bytes <=
+           atomic_load_explicit(&cache->bytes_limit, memory_order_relaxed);
+}
+
+/* Raises the limit of a class by a batch, if there is room. */
+static bool raise_limit(struct wbi_cache *cache, unsigned class_index)
+{
+    struct wbi_cache_list *list = &cache->lists[class_index];
+    unsigned batch = batch_of(cache, class_index);
+    size_t bytes = batch * bytes_of(cache, class_index);
+
+    if (!has_room(cache, bytes) || list->limit + batch > LIST_BLOCKS)
+        return false;
+    if (!list->blocks)
+        list->blocks = calloc(LIST_BLOCKS, sizeof(struct wb_rma_block *));
+    if (!list->blocks)
+        return false;
+    list->limit += batch;
+    cache->reserved += bytes;
+    return true;
+}
+
+/* ---- back to the pool ---- */
+
+/* Without the mutex. */
+static void push_returns(struct wb_rma_allocator *pool, struct wb_rma_block *chain)
+{
+    struct wb_rma_block *last = chain;
+    struct wb_rma_block *head = atomic_load_explicit(&pool->returns, memory_order_relaxed);
+
+    while (last->next)
+        last = last->next;
+    do
+        last->next = head;
+    while (!atomic_compare_exchange_weak_explicit(&pool->returns, &head, chain,
+                                                  memory_order_release, memory_order_relaxed));
+}
+
+static bool give_chain(struct wb_rma_allocator *pool, struct wb_rma_block *chain)
+{
+    bool any = chain != NULL;
+
+    while (chain) {
+        struct wb_rma_block *block = chain;
+        chain = block->next;
+        wbi_blocks_give(pool, block);
+    }
+    return any;
+}
+
+void wbi_caches_take_returns(struct wb_rma_allocator *pool)
+{
+    if (atomic_load_explicit(&pool->returns, memory_order_relaxed))
+        (void)give_chain(pool,
+                         atomic_exchange_explicit(&pool->returns, NULL, memory_order_acquire));
+}
+
+bool wbi_cache_empty(struct wbi_cache *cache)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < WBI_CLASSES; i++) {
+        any |= give_chain(cache->pool, take_chain(cache, i, count_of(cache, i)));
+        cache->lists[i].limit = 0;
+    }
+    while (cache->large_count)
+        any |= give_chain(cache->pool, take_large_at(cache, 0));
+    cache->reserved = 0;
+    return any;
+}
+
+/* Halves the limit of a class, and gives back what exceeds it. */
+static void lower_limit(struct wbi_cache *cache, unsigned class_index)
+{
+    struct wbi_cache_list *list = &cache->lists[class_index];
+    unsigned count = count_of(cache, class_index), taken = list->limit - list->limit / 2;
+
+    list->limit -= taken;
+    cache->reserved -= taken * bytes_of(cache, class_index);
+    if (count > list->limit)
+        push_returns(cache->pool, take_chain(cache, class_index, count - list->limit));
+}
+
+/* Whether the limit of a class may still be raised, at the cost of others. */
+static bool may_rise(const struct wbi_cache *cache, unsigned class_index)
+{
+    unsigned batch = batch_of(cache, class_index);
+
+    return cache->lists[class_index].limit + batch <= LIST_BLOCKS &&
+           batch * bytes_of(cache, class_index) <=
+               atomic_load_explicit(&cache->bytes_limit, memory_order_relaxed);
+}
+
+void wbi_cache_overflow(struct wbi_cache *cache, struct wb_rma_block *block)
+{
+    unsigned class_index = block->run->class_index, batch = batch_of(cache, class_index);
+    struct wbi_cache_list *list = &cache->lists[class_index];
+
+    /* Each class that wants more lowers the others in turn: what is not used has soon no limit. */
+    if (may_rise(cache, class_index)) {
+        for (unsigned i = 0; i < WBI_CLASSES && !raise_limit(cache, class_index); i++) {
+            cache->victim = (cache->victim + 1) % WBI_CLASSES;
+            if (cache->victim != class_index)
+                lower_limit(cache, cache->victim);
+        }
+    }
+    if (list->count == list->limit && list->count)
+        push_returns(cache->pool,
+                     take_chain(cache, class_index, list->count < batch ? list->count : batch));
+    if (list->limit) {
+        put(cache, class_index, block);
+    } else {
+        block->next = NULL;
+        push_returns(cache->pool, block);
+    }
+    wbi_cache_leave(cache);
+}
+
+void wbi_cache_free(struct wbi_cache *cache)
+{
+    for (unsigned i = 0; i < WBI_CLASSES; i++)
+        free(cache->lists[i].blocks);
+    free(cache);
+}
+
+/* ---- the owner's slower ways ---- */
+
+struct wb_rma_block *wbi_cache_take_large(const struct wb_rma_allocator *pool, size_t block_bytes)
+{
+    struct wbi_cache *cache = wbi_cache_here(pool->serial);
+    struct wb_rma_block *block = NULL;
+
+    if (!cache || !wbi_cache_enter(cache))
+        return NULL;
+    for (unsigned i = cache->large_count; i-- > 0;) {
+        if (cache->large[i]->run->block_bytes == block_bytes) {
+            block = take_large_at(cache, i);
+            break;
+        }
+    }
+    wbi_cache_leave(cache);
+    return block;
+}
+
+/* Puts a large block into a cache, in place of the oldest where there is no room. Says whether it
+ * did. The owner is inside. */
+static bool put_large(struct wbi_cache *cache, struct wb_rma_block *block)
+{
+    size_t bytes = block->run->block_bytes;
+
+    if (bytes > atomic_load_explicit(&cache->bytes_limit, memory_order_relaxed) / 2)
+        return false;
+    while (cache->large_count && (!has_room(cache, bytes) || cache->large_count == WBI_CACHE_LARGE))
+        push_returns(cache->pool, take_large_at(cache, 0));
+    if (!has_room(cache, bytes))
+        return false;
+    cache->large[cache->large_count++] = block;
+    count_large_bytes(cache, bytes);
+    return true;
+}
+
+/* Gives a block to the pool itself, and buries its slab if it was the last thing that kept it. */
+static void give_to_pool(struct wb_rma_block *block)
+{
+    struct wbi_slab *slab = block->run->slab;
+    struct wb_rma_allocator *pool = slab->pool;
+
+    pthread_mutex_lock(&pool->mutex);
+    wbi_caches_take_returns(pool);
+    wbi_caches_relax(pool);
+    wbi_blocks_give(pool, block);
+    bool over = wbi_slab_is_over(slab);
+    pthread_mutex_unlock(&pool->mutex);
+    if (over)
+        wbi_slab_bury(slab);
+}
+
+void wbi_cache_give_back_slowly(struct wb_rma_block *block)
+{
+    struct wbi_run *run = block->run;
+    struct wb_rma_allocator *pool = run->slab->pool;
+    struct wbi_cache *cache = wbi_caches_obtain(pool);
+    bool taken = true;
+
+    if (!cache || !wbi_cache_enter(cache)) {
+        give_to_pool(block);
+        return;
+    }
+    if (run->class_index == WBI_NO_CLASS) {
+        taken = put_large(cache, block);
+    } else {
+        if (cache->lists[run->class_index].count == cache->lists[run->class_index].limit) {
+            wbi_cache_overflow(cache, block);
+            return;
+        }
+        put(cache, run->class_index, block);
+    }
+    wbi_cache_leave(cache);
+    if (!taken)
+        give_to_pool(block);
+}
+
+void wbi_cache_refill(struct wb_rma_allocator *pool, const struct wbi_need *need)
+{
+    struct wbi_cache *cache = wbi_cache_here(pool->serial);
+    unsigned class_index = need->class_index;
+
+    if (class_index == WBI_NO_CLASS || !cache || !wbi_cache_enter(cache))
+        return;
+    if (!cache->lists[class_index].limit)
+        (void)raise_limit(cache, class_index);
+    struct wbi_cache_list *list = &cache->lists[class_index];
+    for (unsigned i = 1; i < batch_of(cache, class_index) && list->count < list->limit; i++) {
+        struct wb_rma_block *block = wbi_blocks_take_carved(pool, need);
+        if (!block)
+            break;
+        put(cache, class_index, block);
+    }
+    wbi_cache_leave(cache);
+}
+
+bool wbi_cache_empty_own(struct wb_rma_allocator *pool)
+{
+    struct wbi_cache *cache = wbi_cache_here(pool->serial);
+
+    if (!cache || !wbi_cache_enter(cache))
+        return false;
+    bool any = wbi_cache_empty(cache);
+    wbi_cache_leave(cache);
+    return any;
+}

@@ -1,0 +1,183 @@
+/*
+ * A thread's cache of free blocks of one pool: what makes allocating and freeing cheap. The owner
+ * works on it without a lock and without a read-modify-write; others come in by a claim, which is
+ * the owner's word against a membarrier of theirs (the biased lock of Kawachiya et al., with the
+ * expensive half moved to the side that is rare).
+ *
+ *     owner:  busy = 1;  if (!claimed) work;  busy = 0
+ *     other:  claimed = 1;  membarrier();  if (!busy) work
+ *
+ * The block is handed to the owner's cache by whoever frees it, whichever thread it came from; what
+ * exceeds a cache's bytes goes back over the pool's list of returns, which is pushed to without a
+ * lock and emptied by whoever next holds the pool's mutex.
+ */
+#ifndef WBI_MR_CACHE_CACHE_H
+#define WBI_MR_CACHE_CACHE_H
+
+#include "mr_cache/poison.h"
+#include "mr_cache/pool.h"
+
+enum {
+    WBI_CACHE_LARGE = 8 /* blocks above the classes that a cache keeps */
+};
+
+/* An array and no linked list: taking from it waits for no load of what lies in it. */
+struct wbi_cache_list {
+    struct wb_rma_block **blocks; /* room for more than limit; NULL until the limit is raised */
+    unsigned count, limit;        /* blocks; the limit grows with use, as tcmalloc's */
+};
+
+/*
+ * Invariant: every block in it has refs == 0 and counts in its run's `used`; count <= limit in each
+ * list; reserved <= bytes_limit, but for what is there when that sinks. The first part is for
+ * whoever is inside: the owner between enter and leave, or the holder of the pool's mutex who
+ * claimed it and saw it not busy.
+ */
+struct wbi_cache {
+    struct wbi_cache_list lists[WBI_CLASSES];
+    struct wb_rma_block *large[WBI_CACHE_LARGE]; /* oldest first */
+    size_t large_bytes;
+    size_t reserved; /* bytes of lists at their limits, and of large */
+    unsigned large_count;
+    unsigned victim; /* the class whose limit was lowered last */
+
+    atomic_uint busy, claimed;
+    atomic_size_t bytes_limit;
+
+    /* constant, but for the links, which the caches' mutex guards */
+    struct wb_rma_allocator *pool;
+    uint64_t thread;
+    struct wbi_cache *prev, *next; /* in pool->caches */
+    struct wbi_cache *older, *younger;
+    unsigned char apart[64]; /* from what another thread has next to it */
+};
+
+/* By the number of a pool: a number is never used again, so what a thread keeps of a pool that is
+ * gone matches nothing. All zero is of no pool. */
+struct wbi_cache_slot {
+    uint64_t pool_serial;
+    struct wbi_cache *cache;
+};
+
+/* The cache that this thread used last. */
+extern _Thread_local struct wbi_cache_slot wbi_cache_last
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Takes a free block above the classes, of exactly block_bytes, or NULL. */
+struct wb_rma_block *wbi_cache_take_large(const struct wb_rma_allocator *pool, size_t block_bytes);
+
+/* Gives back a block without references where the way of wbi_block_give_back is barred. */
+void wbi_cache_give_back_slowly(struct wb_rma_block *block);
+
+/* Puts a block into a list that is at its limit: raises that or gives back blocks; and leaves. By
+ * its owner, who is inside: nothing of a cache is touched after leaving, since a pool that is
+ * destroyed meanwhile takes its caches along with its last block. */
+void wbi_cache_overflow(struct wbi_cache *cache, struct wb_rma_block *block);
+
+/* Ends a cache that is empty and in no list. */
+void wbi_cache_free(struct wbi_cache *cache);
+
+/* Puts up to a batch of free blocks of a class into this thread's cache, so that the next ones need
+ * no mutex. The pool's mutex is held, and not by wbi_caches_press. */
+void wbi_cache_refill(struct wb_rma_allocator *pool, const struct wbi_need *need);
+
+/* Takes in what came back without the mutex, which is held. */
+void wbi_caches_take_returns(struct wb_rma_allocator *pool);
+
+/* Empties a cache that its owner is not at, and takes its lists' limits back; says whether
+ * something came back. The pool's mutex is held. */
+bool wbi_cache_empty(struct wbi_cache *cache);
+
+/* Empties this thread's own cache; says whether something came back. The pool's mutex is held. */
+bool wbi_cache_empty_own(struct wb_rma_allocator *pool);
+
+/* The cache that this thread used last, if it is of the pool with that number; or NULL. */
+static inline struct wbi_cache *wbi_cache_here(uint64_t pool_serial)
+{
+    return __builtin_expect(wbi_cache_last.pool_serial == pool_serial, 1) ? wbi_cache_last.cache
+                                                                          : NULL;
+}
+
+static inline void wbi_cache_leave(struct wbi_cache *cache)
+{
+    atomic_store_explicit(&cache->busy, 0, memory_order_release);
+}
+
+/* Whether the owner may work on it, until wbi_cache_leave. */
+static inline bool wbi_cache_enter(struct wbi_cache *cache)
+{
+    atomic_store_explicit(&cache->busy, 1, memory_order_relaxed);
+    /* The claimer's membarrier makes this a full fence. */
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(!atomic_load_explicit(&cache->claimed, memory_order_acquire), 1))
+        return true;
+    wbi_cache_leave(cache);
+    return false;
+}
+
+/* Takes a free block of a class from the cache that this thread used last, or NULL. */
+static inline struct wb_rma_block *wbi_cache_take(const struct wb_rma_allocator *pool,
+                                                  unsigned class_index)
+{
+    if (__builtin_expect(wbi_cache_last.pool_serial != pool->serial, 0))
+        return NULL;
+    struct wbi_cache *cache = wbi_cache_last.cache;
+    if (!wbi_cache_enter(cache))
+        return NULL;
+    struct wbi_cache_list *list = &cache->lists[class_index];
+    struct wb_rma_block *block = NULL;
+    if (__builtin_expect(list->count > 0, 1))
+        block = list->blocks[--list->count];
+    wbi_cache_leave(cache);
+    return block;
+}
+
+/* Makes a free block a held one, with one reference. */
+static inline struct wb_rma_block *wbi_block_hand_out(struct wb_rma_block *block)
+{
+    atomic_store_explicit(&block->refs, 1, memory_order_relaxed);
+    wbi_unpoison(block->data, block->run->block_bytes);
+    return block;
+}
+
+/* Gives back a block of `run` that has lost its last reference. Any thread, no lock but where the
+ * pool is short of room. */
+static inline void wbi_block_give_back(struct wbi_run *run, struct wb_rma_block *block)
+{
+    wbi_poison(block->data, run->block_bytes);
+    struct wbi_cache *cache = wbi_cache_last.cache;
+    if (__builtin_expect(wbi_cache_last.pool_serial != run->cache_serial, 0) ||
+        !wbi_cache_enter(cache)) {
+        wbi_cache_give_back_slowly(block);
+        return;
+    }
+    struct wbi_cache_list *list = &cache->lists[run->class_index];
+    if (__builtin_expect(list->count == list->limit, 0)) {
+        wbi_cache_overflow(cache, block);
+        return;
+    }
+    list->blocks[list->count++] = block;
+    wbi_cache_leave(cache);
+}
+
+/* Ends the only reference to a block; says whether it was that. Acquire: what the former holders
+ * did comes before the block's next use. The sole holder needs no read-modify-write, for nobody
+ * else can take a reference. */
+static inline bool wbi_block_end_sole(struct wb_rma_block *block)
+{
+    if (atomic_load_explicit(&block->refs, memory_order_acquire) != 1)
+        return false;
+    atomic_store_explicit(&block->refs, 0, memory_order_relaxed);
+    return true;
+}
+
+/* Drops one reference; gives the block back with the last. */
+static inline void wbi_block_drop(struct wbi_run *run, struct wb_rma_block *block)
+{
+    if (!wbi_block_end_sole(block) &&
+        atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    wbi_block_give_back(run, block);
+}
+
+#endif

@@ -1,0 +1,275 @@
+#include "mr_cache/caches.h"
+
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    CACHE_SLOTS = 8,
+    CACHE_MAX_BYTES = 8 << 20,
+    PRESS_VISITS = 256, /* to the mutex, for which caches stay empty */
+    PRESS_SPINS = 1000  /* for an owner to come out */
+};
+
+/* A thread's caches by the numbers of their pools, of which few meet in one slot. */
+static _Thread_local struct wbi_cache_slot slots[CACHE_SLOTS];
+_Thread_local struct wbi_cache_slot wbi_cache_last;
+
+/* All caches of the process, and who is who. Lock order: caches_mutex, a pool's mutex. */
+static pthread_mutex_t caches_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct wbi_cache *youngest;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t exit_key;
+static bool usable; /* without membarrier nobody could claim, so there are no caches */
+static atomic_uint_fast64_t last_thread;
+static _Thread_local uint64_t this_thread;
+
+static void membarrier(int command)
+{
+    (void)syscall(SYS_membarrier, command, 0, 0);
+}
+
+/* ---- into another thread's cache: the pool's mutex is held ---- */
+
+static void set_claims(struct wb_rma_allocator *pool, bool claimed)
+{
+    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
+        atomic_store_explicit(&cache->claimed, claimed, memory_order_release);
+}
+
+static bool is_out(const struct wbi_cache *cache)
+{
+    return !atomic_load_explicit(&cache->busy, memory_order_acquire);
+}
+
+static void claim_all(struct wb_rma_allocator *pool)
+{
+    if (!pool->caches)
+        return;
+    set_claims(pool, true);
+    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+/* Whether a claimed cache's owner is out, after a moment: it may have been interrupted inside. */
+static bool comes_out(const struct wbi_cache *cache)
+{
+    for (unsigned spins = 0; !is_out(cache) && spins < PRESS_SPINS; spins++)
+        sched_yield();
+    return is_out(cache);
+}
+
+/* Claims all caches and empties them. One whose owner does not come out keeps what it has. */
+static bool claim_and_empty(struct wb_rma_allocator *pool)
+{
+    bool any = false;
+
+    claim_all(pool);
+    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
+        if (comes_out(cache))
+            any |= wbi_cache_empty(cache);
+    return any;
+}
+
+/* ---- finding and making caches ---- */
+
+/* Shares the bytes for caches among those that there are. Both mutexes are held. */
+static void share_limit(struct wb_rma_allocator *pool)
+{
+    size_t share = pool->cache_count ? pool->cache_bytes / pool->cache_count : 0;
+
+    if (share >= CACHE_MAX_BYTES) {
+        share = CACHE_MAX_BYTES;
+    } else if (pool->cache_count > 1 && !pool->pressed) { /* some may have more than their share */
+        (void)claim_and_empty(pool);
+        set_claims(pool, false);
+    }
+    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
+        atomic_store_explicit(&cache->bytes_limit, share, memory_order_relaxed);
+}
+
+/* Takes a cache out of both lists. Both mutexes are held. */
+static void unlink_cache(struct wbi_cache *cache)
+{
+    if (cache->prev)
+        cache->prev->next = cache->next;
+    else
+        cache->pool->caches = cache->next;
+    if (cache->next)
+        cache->next->prev = cache->prev;
+    if (cache->younger)
+        cache->younger->older = cache->older;
+    else
+        youngest = cache->older;
+    if (cache->older)
+        cache->older->younger = cache->younger;
+    cache->pool->cache_count--;
+}
+
+static void link_cache(struct wbi_cache *cache)
+{
+    struct wb_rma_allocator *pool = cache->pool;
+
+    cache->next = pool->caches;
+    if (cache->next)
+        cache->next->prev = cache;
+    pool->caches = cache;
+    cache->older = youngest;
+    if (youngest)
+        youngest->younger = cache;
+    youngest = cache;
+    pool->cache_count++;
+    share_limit(pool);
+}
+
+/* A thread ends: what it has cached goes back. */
+static void leave_all(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&caches_mutex);
+    for (struct wbi_cache *cache = youngest, *older; cache; cache = older) {
+        older = cache->older;
+        if (cache->thread != this_thread)
+            continue;
+        struct wb_rma_allocator *pool = cache->pool;
+        pthread_mutex_lock(&pool->mutex);
+        (void)wbi_cache_empty(cache);
+        unlink_cache(cache);
+        share_limit(pool);
+        pthread_mutex_unlock(&pool->mutex);
+        wbi_cache_free(cache);
+    }
+    pthread_mutex_unlock(&caches_mutex);
+    memset(slots, 0, sizeof slots); /* what ends later may still free blocks */
+    wbi_cache_last = (struct wbi_cache_slot){0};
+}
+
+static void set_up(void)
+{
+    long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+
+    if (commands < 0 || !(commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED) ||
+        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0))
+        return;
+    usable = pthread_key_create(&exit_key, leave_all) == 0;
+}
+
+/* Both mutexes are held. */
+static struct wbi_cache *find(const struct wb_rma_allocator *pool)
+{
+    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
+        if (cache->thread == this_thread)
+            return cache;
+    return NULL;
+}
+
+/* Both mutexes are held. NULL without memory, which costs time only. */
+static struct wbi_cache *make(struct wb_rma_allocator *pool)
+{
+    struct wbi_cache *cache = calloc(1, sizeof(*cache));
+
+    if (!cache)
+        return NULL;
+    cache->pool = pool;
+    cache->thread = this_thread;
+    atomic_init(&cache->claimed, pool->pressed > 0);
+    link_cache(cache);
+    return cache;
+}
+
+/* Under both mutexes: this thread's cache of an open pool, or NULL. */
+static struct wbi_cache *find_or_make(struct wb_rma_allocator *pool)
+{
+    pthread_mutex_lock(&caches_mutex);
+    pthread_mutex_lock(&pool->mutex);
+    struct wbi_cache *cache = pool->closed ? NULL : find(pool);
+    if (!cache && !pool->closed)
+        cache = make(pool);
+    pthread_mutex_unlock(&pool->mutex);
+    pthread_mutex_unlock(&caches_mutex);
+    return cache;
+}
+
+struct wbi_cache *wbi_caches_obtain(struct wb_rma_allocator *pool)
+{
+    struct wbi_cache_slot *slot = &slots[pool->serial % CACHE_SLOTS];
+
+    if (slot->pool_serial != pool->serial) {
+        (void)pthread_once(&once, set_up);
+        if (!usable || !pool->cache_bytes)
+            return NULL;
+        if (!this_thread)
+            this_thread = atomic_fetch_add_explicit(&last_thread, 1, memory_order_relaxed) + 1;
+        if (pthread_setspecific(exit_key, slots))
+            return NULL;
+        struct wbi_cache *cache = find_or_make(pool);
+        if (!cache)
+            return NULL;
+        *slot = (struct wbi_cache_slot){.pool_serial = pool->serial, .cache = cache};
+    }
+    wbi_cache_last = *slot;
+    return slot->cache;
+}
+
+/* ---- the pool is short of room, or ends: its mutex is held ---- */
+
+bool wbi_caches_press(struct wb_rma_allocator *pool)
+{
+    if (pool->pressed || !pool->caches)
+        return false;
+    pool->pressed = PRESS_VISITS;
+    return claim_and_empty(pool);
+}
+
+void wbi_caches_relax(struct wb_rma_allocator *pool)
+{
+    if (pool->pressed && !pool->closed && --pool->pressed == 0)
+        set_claims(pool, false);
+}
+
+void wbi_caches_close(struct wb_rma_allocator *pool)
+{
+    claim_all(pool);
+    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next) {
+        while (!is_out(cache)) /* a few instructions of a thread that is running or will be */
+            sched_yield();
+        (void)wbi_cache_empty(cache);
+    }
+    wbi_caches_take_returns(pool);
+}
+
+void wbi_caches_free(struct wb_rma_allocator *pool)
+{
+    pthread_mutex_lock(&caches_mutex);
+    while (pool->caches) {
+        struct wbi_cache *cache = pool->caches;
+        unlink_cache(cache);
+        wbi_cache_free(cache);
+    }
+    pthread_mutex_unlock(&caches_mutex);
+}
+
+static void add_cached(struct wbi_cached *sum, const struct wbi_cache *cache)
+{
+    sum->blocks += cache->large_count;
+    sum->bytes += cache->large_bytes;
+    for (unsigned i = 0; i < WBI_CLASSES; i++) {
+        sum->blocks += cache->lists[i].count;
+        sum->bytes += cache->lists[i].count * cache->pool->classes[i].block_bytes;
+    }
+}
+
+struct wbi_cached wbi_caches_sum(struct wb_rma_allocator *pool)
+{
+    struct wbi_cached sum = {0};
+
+    claim_all(pool);
+    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
+        if (comes_out(cache))
+            add_cached(&sum, cache);
+    if (!pool->pressed)
+        set_claims(pool, false);
+    return sum;
+}
