@@ -226,8 +226,9 @@ struct sim_qp {
     bool last_wqe_told;
 
     uint64_t expected;
-    uint32_t reads_in; /* READs that are being answered */
-    bool refusing;     /* it has refused a request, and breaks when the refusal leaves */
+    uint32_t reads_in;       /* READs that are being answered, */
+    uint32_t reads_in_epoch; /* as asked for in this epoch of the peer's: others are void */
+    bool refusing;           /* it has refused a request, and breaks when the refusal leaves */
     struct sim_receive_queue receives; /* without an SRQ */
 
     unsigned async_unacknowledged;

@@ -217,13 +217,19 @@ static enum answer execute(struct sim_qp *to, struct sim_qp *from, struct sim_wo
 
 /* ---- requests ---- */
 
-/* The queue pair at the other end, if it can be reached and listens to this one. */
-static struct sim_qp *responder_of(const struct sim_qp *from)
+/* The queue pair at the other end, if it listens to this one, whether it can be reached or not. */
+static struct sim_qp *counterpart_of(const struct sim_qp *from)
 {
     struct sim_qp *to = sim_qp_find(from->peer, from->attr.dest_qp_num);
     bool ready = to != NULL && (to->ibv.state == IBV_QPS_RTR || to->ibv.state == IBV_QPS_RTS) &&
                  to->attr.dest_qp_num == from->ibv.qp_num && to->peer == from->device;
-    return ready && sim_path_is_up(from->device, from->peer) ? to : NULL;
+    return ready ? to : NULL;
+}
+
+static struct sim_qp *responder_of(const struct sim_qp *from)
+{
+    struct sim_qp *to = counterpart_of(from);
+    return to != NULL && sim_path_is_up(from->device, to->device) ? to : NULL;
 }
 
 /* Waits of the responder for a receive, in microseconds, by min_rnr_timer; 0 is the longest. */
@@ -286,6 +292,24 @@ static void not_ready(struct sim_qp *from, const struct sim_qp *to, const struct
     }
 }
 
+/* A requester that repeats asks for all its READs again: what was being answered is void. */
+static void note_epoch(struct sim_qp *to, uint32_t epoch)
+{
+    if (to->reads_in_epoch != epoch) {
+        to->reads_in_epoch = epoch;
+        to->reads_in = 0;
+    }
+}
+
+/* An answer has left, wherever it got to: there is room for another READ. */
+static void answered_read(const struct sim_qp *from, uint32_t epoch)
+{
+    struct sim_qp *to = counterpart_of(from);
+    if (to != NULL && to->reads_in_epoch == epoch && to->reads_in > 0) {
+        to->reads_in--;
+    }
+}
+
 /* Executes a request; false: it is as if it had never come. */
 static bool serve(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
                   const struct sim_event *request)
@@ -293,6 +317,7 @@ static bool serve(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
     enum ibv_wc_status status = IBV_WC_SUCCESS;
     bool is_read = work->opcode == IBV_WR_RDMA_READ, is_write = work->opcode == IBV_WR_RDMA_WRITE;
     bool repeated = work->sequence < to->expected;
+    note_epoch(to, request->epoch);
     enum answer said = repeated && !is_read ? DONE : execute(to, from, work, &status);
     sim_trace(from->device, is_read ? "READ arrives" : "message arrives", from->ibv.qp_num,
               request->number, (uint64_t)said << 8 | (uint64_t)status);
@@ -360,11 +385,11 @@ void sim_transfer_return(const struct sim_event *event)
         return;
     }
     struct sim_work *work = &from->works[event->number % from->cap.max_send_wr];
-    struct sim_qp *to = from->peer != NULL ? responder_of(from) : NULL;
+    struct sim_qp *to = responder_of(from);
     enum ibv_wc_status status = event->status;
     bool is_read = work->opcode == IBV_WR_RDMA_READ && status == IBV_WC_SUCCESS;
-    if (is_read && to != NULL && to->reads_in > 0) {
-        to->reads_in--;
+    if (is_read) {
+        answered_read(from, event->epoch);
     }
     if (from->ibv.state != IBV_QPS_RTS || from->epoch != event->epoch ||
         from->done != event->number) {

@@ -117,7 +117,7 @@ static void keep(struct sim_qp *qp, const struct ibv_qp_attr *attr, int mask)
 static void reset(struct sim_qp *qp)
 {
     qp->posted = qp->issued = qp->done = qp->freed = qp->sequence = qp->expected = 0;
-    qp->reads_out = qp->reads_in = 0;
+    qp->reads_out = qp->reads_in = qp->reads_in_epoch = 0;
     qp->refusing = false;
     qp->epoch++;
     qp->receives.first = qp->receives.count = 0;
