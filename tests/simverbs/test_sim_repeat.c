@@ -80,10 +80,52 @@ START_TEST(test_a_repeated_read_counts_once)
 }
 END_TEST
 
+/* ---- the requester's own memory ---- */
+
+/* Its end does not come from the peer, and cannot be lost. */
+START_TEST(test_what_fails_by_itself_never_succeeds)
+{
+    struct ibv_sge sge;
+    raw_open(NULL);
+    ck_assert_int_eq(raw_receive(there, 9, 0, 64), 0);
+    sim_fault_rates(&(struct sim_rates){.answer_lost = 1000000});
+    struct ibv_send_wr wr = raw_work(here, IBV_WR_SEND, &sge, 8);
+    sge.lkey++;
+    ck_assert_int_eq(raw_post(here, &wr), 0);
+    assert_ends(here, 0, IBV_WC_LOC_PROT_ERR);
+    raw_close();
+}
+END_TEST
+
+/* Memory that was given back while work on it could still be repeated is found, though the message
+ * has arrived; so is it when nobody is there to hear it. */
+START_TEST(test_a_repetition_reads_memory_again)
+{
+    for (int silent = 0; silent < 2; silent++) {
+        raw_open(NULL);
+        ck_assert_int_eq(raw_receive(there, 9, 0, 64), 0);
+        sim_fault_rates(&(struct sim_rates){.answer_lost = 1000000});
+        post(IBV_WR_SEND, 64, 1);
+        assert_ends(there, 9, IBV_WC_SUCCESS);
+        sim_fault_rates(&(struct sim_rates){.late_ns = 0});
+        ck_assert_int_eq(ibv_dereg_mr(here->mr), 0);
+        here->mr = NULL;
+        sim_link_set(there->device, silent == 0);
+        pass(500000);
+        sim_link_set(there->device, true);
+        assert_ends(here, 1, IBV_WC_LOC_PROT_ERR);
+        while (raw_async(there) >= 0 || raw_async(here) >= 0) {
+        }
+        raw_close();
+    }
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
-    const TTest *const tests[] = {test_an_answer_that_was_lost_frees_its_place,
-                                  test_a_repeated_read_counts_once};
+    const TTest *const tests[] = {
+        test_an_answer_that_was_lost_frees_its_place, test_a_repeated_read_counts_once,
+        test_what_fails_by_itself_never_succeeds, test_a_repetition_reads_memory_again};
     Suite *suite = suite_create("simverbs: repetitions");
     TCase *tcase = test_program_case("repeat", tests, sizeof tests / sizeof tests[0]);
     tcase_add_checked_fixture(tcase, NULL, raw_clear);

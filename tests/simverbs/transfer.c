@@ -27,13 +27,38 @@ static bool local_spans(struct sim_device *device, const struct ibv_pd *pd,
     return true;
 }
 
-static bool gather(struct sim_qp *qp, struct sim_work *work, struct sim_span *spans)
+static bool gather(struct sim_qp *qp, const struct sim_work *work, struct sim_span *spans)
 {
     if ((work->flags & IBV_SEND_INLINE) != 0) {
         spans[0] = (struct sim_span){.at = work->in_line, .bytes = work->bytes};
         return true;
     }
     return local_spans(qp->device, qp->ibv.pd, work->sges, work->sge_count, false, spans);
+}
+
+/* As the requester's device demands it. */
+static bool is_aligned(const struct sim_qp *from, const struct sim_work *work)
+{
+    uint32_t align = from->device->profile->read_align;
+    uint64_t bits = work->remote | work->bytes;
+    for (int i = 0; i < work->sge_count; i++) {
+        bits |= work->sges[i].addr | work->sges[i].length;
+    }
+    return align == 0 || bits % align == 0;
+}
+
+/*
+ * What the requester finds wrong by itself, before anything leaves it, and the spans of what it
+ * sends. At each repetition anew: a NIC keeps no copy, it reads the memory again, so that work
+ * whose memory was given back before its end fails.
+ */
+static enum ibv_wc_status prepare(struct sim_qp *from, const struct sim_work *work,
+                                  struct sim_span *source)
+{
+    if (work->opcode == IBV_WR_RDMA_READ) {
+        return is_aligned(from, work) ? IBV_WC_SUCCESS : IBV_WC_LOC_QP_OP_ERR;
+    }
+    return gather(from, work, source) ? IBV_WC_SUCCESS : IBV_WC_LOC_PROT_ERR;
 }
 
 /*
@@ -60,8 +85,8 @@ static void carry(const struct sim_span *to, int to_count, const struct sim_span
 
 /* ---- the responder ---- */
 
-/* REFUSED: by the responder, which breaks. FAILED: by the requester's own fault. */
-enum answer { DONE, NOT_READY, REFUSED, FAILED };
+/* REFUSED: by the responder, which breaks. */
+enum answer { DONE, NOT_READY, REFUSED };
 
 /* It says so by an event, unless a receive's completion says it. */
 static void complain(struct sim_qp *qp, enum ibv_wc_status status, bool is_message)
@@ -106,16 +131,13 @@ static void receive_ends(struct sim_qp *qp, const struct sim_receive *receive,
     sim_cq_push((struct sim_cq *)qp->ibv.recv_cq, &cqe, (work->flags & IBV_SEND_SOLICITED) != 0);
 }
 
-static enum answer take_message(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
+static enum answer take_message(struct sim_qp *to, const struct sim_qp *from,
+                                const struct sim_work *work, const struct sim_span *source,
                                 enum ibv_wc_status *status)
 {
     struct sim_receive_queue *queue = sim_qp_receives(to);
-    struct sim_span source[SIM_MAX_SGE], target[SIM_MAX_SGE];
+    struct sim_span target[SIM_MAX_SGE];
     uint64_t room = 0;
-    if (!gather(from, work, source)) {
-        *status = IBV_WC_LOC_PROT_ERR;
-        return FAILED;
-    }
     if (queue->count == 0) {
         return NOT_READY;
     }
@@ -149,19 +171,15 @@ static enum answer refuse(enum ibv_wc_status what, enum ibv_wc_status *status)
     return REFUSED;
 }
 
-static enum answer take_write(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
-                              enum ibv_wc_status *status)
+static enum answer take_write(const struct sim_qp *to, const struct sim_work *work,
+                              const struct sim_span *source, enum ibv_wc_status *status)
 {
-    struct sim_span source[SIM_MAX_SGE], target = {.bytes = work->bytes};
+    struct sim_span target = {.bytes = work->bytes};
     if ((to->attr.qp_access_flags & IBV_ACCESS_REMOTE_WRITE) == 0) {
         return refuse(IBV_WC_REM_ACCESS_ERR, status);
     }
     if (work->bytes == 0) {
         return DONE; /* no key is looked at */
-    }
-    if (!gather(from, work, source)) {
-        *status = IBV_WC_LOC_PROT_ERR;
-        return FAILED;
     }
     target.at = sim_mr_remote(to, work->rkey, work->remote, work->bytes, IBV_ACCESS_REMOTE_WRITE);
     if (target.at == NULL) {
@@ -171,24 +189,9 @@ static enum answer take_write(struct sim_qp *to, struct sim_qp *from, struct sim
     return DONE;
 }
 
-/* As the requester's device demands it. */
-static bool is_aligned(const struct sim_qp *from, const struct sim_work *work)
+static enum answer take_read(const struct sim_qp *to, const struct sim_work *work,
+                             enum ibv_wc_status *status)
 {
-    uint32_t align = from->device->profile->read_align;
-    uint64_t bits = work->remote | work->bytes;
-    for (int i = 0; i < work->sge_count; i++) {
-        bits |= work->sges[i].addr | work->sges[i].length;
-    }
-    return align == 0 || bits % align == 0;
-}
-
-static enum answer take_read(struct sim_qp *to, const struct sim_qp *from,
-                             const struct sim_work *work, enum ibv_wc_status *status)
-{
-    if (!is_aligned(from, work)) {
-        *status = IBV_WC_LOC_QP_OP_ERR;
-        return FAILED;
-    }
     if ((to->attr.qp_access_flags & IBV_ACCESS_REMOTE_READ) == 0) {
         return refuse(IBV_WC_REM_ACCESS_ERR, status);
     }
@@ -202,16 +205,17 @@ static enum answer take_read(struct sim_qp *to, const struct sim_qp *from,
     return DONE;
 }
 
-static enum answer execute(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
+static enum answer execute(struct sim_qp *to, const struct sim_qp *from,
+                           const struct sim_work *work, const struct sim_span *source,
                            enum ibv_wc_status *status)
 {
     switch (work->opcode) {
     case IBV_WR_RDMA_READ:
-        return take_read(to, from, work, status);
+        return take_read(to, work, status);
     case IBV_WR_RDMA_WRITE:
-        return take_write(to, from, work, status);
+        return take_write(to, work, source, status);
     default:
-        return take_message(to, from, work, status);
+        return take_message(to, from, work, source, status);
     }
 }
 
@@ -311,14 +315,14 @@ static void answered_read(const struct sim_qp *from, uint32_t epoch)
 }
 
 /* Executes a request; false: it is as if it had never come. */
-static bool serve(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
-                  const struct sim_event *request)
+static bool serve(struct sim_qp *to, struct sim_qp *from, const struct sim_work *work,
+                  const struct sim_span *source, const struct sim_event *request)
 {
     enum ibv_wc_status status = IBV_WC_SUCCESS;
     bool is_read = work->opcode == IBV_WR_RDMA_READ, is_write = work->opcode == IBV_WR_RDMA_WRITE;
     bool repeated = work->sequence < to->expected;
     note_epoch(to, request->epoch);
-    enum answer said = repeated && !is_read ? DONE : execute(to, from, work, &status);
+    enum answer said = repeated && !is_read ? DONE : execute(to, from, work, source, &status);
     sim_trace(from->device, is_read ? "READ arrives" : "message arrives", from->ibv.qp_num,
               request->number, (uint64_t)said << 8 | (uint64_t)status);
     if (said == NOT_READY) {
@@ -333,7 +337,7 @@ static bool serve(struct sim_qp *to, struct sim_qp *from, struct sim_work *work,
     if (sim_goes_wrong("lost answer", sim_world.faults.rates.answer_lost)) {
         return false;
     }
-    to->reads_in += is_read && said == DONE;
+    to->reads_in += is_read;
     answer(from, request, status, is_read ? work->bytes : 0);
     return true;
 }
@@ -344,11 +348,19 @@ void sim_transfer_arrive(const struct sim_event *request)
     if (from == NULL || from->ibv.state != IBV_QPS_RTS || from->epoch != request->epoch) {
         return;
     }
-    struct sim_work *work = &from->works[request->number % from->cap.max_send_wr];
+    const struct sim_work *work = &from->works[request->number % from->cap.max_send_wr];
+    struct sim_span source[SIM_MAX_SGE];
+    enum ibv_wc_status prepared = prepare(from, work, source);
+    if (prepared != IBV_WC_SUCCESS) {
+        sim_trace(from->device, "fails by itself", from->ibv.qp_num, request->number,
+                  (uint64_t)prepared);
+        answer(from, request, prepared, 0);
+        return;
+    }
     struct sim_qp *to = responder_of(from);
     if (to == NULL || to->refusing || work->sequence > to->expected ||
         sim_goes_wrong("lost packet", sim_world.faults.rates.packet_lost) ||
-        !serve(to, from, work, request)) {
+        !serve(to, from, work, source, request)) {
         sim_trace(from->device, "lost", from->ibv.qp_num, request->number, 0);
         sim_qp_lose(from);
     }
@@ -399,7 +411,8 @@ void sim_transfer_return(const struct sim_event *event)
         sim_qp_lose(from);
         return;
     }
-    if (!sim_path_is_up(from->device, from->peer)) {
+    bool is_own = event->status == IBV_WC_LOC_PROT_ERR || event->status == IBV_WC_LOC_QP_OP_ERR;
+    if (!is_own && !sim_path_is_up(from->device, from->peer)) {
         sim_qp_lose(from);
         return;
     }
