@@ -16,7 +16,8 @@ static void count_kind(const char *what)
     }
 }
 
-static bool chance(const char *what, uint32_t rate)
+/* Whether a place that can fail in `errors` ways does. */
+static bool chance(const char *what, uint32_t rate, unsigned errors)
 {
     struct sim_faults *faults = &sim_world.faults;
     faults->points++;
@@ -26,6 +27,7 @@ static bool chance(const char *what, uint32_t rate)
     }
     if (armed) {
         faults->hit = what;
+        faults->errors = errors;
     }
     faults->happened++;
     count_kind(what);
@@ -33,27 +35,35 @@ static bool chance(const char *what, uint32_t rate)
     return true;
 }
 
-int sim_call_fails(const char *what, const int *errors)
+/* Chance picks one, unless the place is armed. */
+int sim_fails_as(const char *what, uint32_t rate, const int *errors)
 {
+    const struct sim_faults *faults = &sim_world.faults;
     unsigned count = 0;
-    if (!chance(what, sim_world.faults.rates.call_fails)) {
-        return 0;
-    }
     while (errors[count] != 0) {
         count++;
     }
-    return errors[sim_random_below(count)];
+    if (!chance(what, rate, count)) {
+        return 0;
+    }
+    bool armed = faults->points == faults->armed;
+    return errors[armed ? faults->armed_error % count : sim_random_below(count)];
+}
+
+int sim_call_fails(const char *what, const int *errors)
+{
+    return sim_fails_as(what, sim_world.faults.rates.call_fails, errors);
 }
 
 bool sim_goes_wrong(const char *what, uint32_t rate)
 {
-    return chance(what, rate);
+    return chance(what, rate, 1);
 }
 
 bool sim_allocation_fails(const char *what)
 {
     const struct sim_faults *faults = &sim_world.faults;
-    bool failed = chance(what, faults->rates.allocation_fails);
+    bool failed = chance(what, faults->rates.allocation_fails, 1);
     return failed || (faults->memory_ends != 0 && faults->points >= faults->memory_ends);
 }
 
@@ -75,10 +85,26 @@ uint64_t sim_fault_points(void)
 
 void sim_fault_arm(uint64_t point)
 {
+    sim_fault_arm_error(point, 0);
+}
+
+void sim_fault_arm_error(uint64_t point, unsigned error)
+{
+    struct sim_faults *faults = &sim_world.faults;
     sim_enter(0);
-    sim_world.faults.armed = point;
-    sim_world.faults.hit = NULL;
+    faults->armed = point;
+    faults->armed_error = error;
+    faults->errors = 0;
+    faults->hit = NULL;
     sim_leave();
+}
+
+unsigned sim_fault_errors(void)
+{
+    sim_enter(0);
+    unsigned errors = sim_world.faults.errors;
+    sim_leave();
+    return errors;
 }
 
 void sim_fault_memory_ends(uint64_t point)

@@ -34,6 +34,8 @@ enum { SIM_FAULT_KINDS = 48 };
 struct sim_faults {
     struct sim_rates rates;
     uint64_t points, armed; /* passed so far; to fail, 0 is none */
+    unsigned armed_error;   /* with which of its errors */
+    unsigned errors;        /* how many the place had that has failed because it was armed */
     uint64_t memory_ends;   /* the place from which on there is none; 0: there is */
     const char *hit;        /* what has failed last because it was armed */
     uint64_t happened;      /* faults of all kinds */
@@ -43,8 +45,14 @@ struct sim_faults {
 /* How many places were passed since the world was opened. */
 uint64_t sim_fault_points(void);
 
-/* Fails place number `point` (counted from the world's opening); 0: none. */
+/* Fails place number `point` (counted from the world's opening), with its first error; 0: none. */
 void sim_fault_arm(uint64_t point);
+
+/* The same with error number `error`, from 0, of those that the place has. */
+void sim_fault_arm_error(uint64_t point, unsigned error);
+
+/* How many errors the place has that failed because it was armed; 0: not reached. */
+unsigned sim_fault_errors(void);
 
 /* From place number `point` on, every allocation of the product fails; 0: there is memory. */
 void sim_fault_memory_ends(uint64_t point);
@@ -62,6 +70,9 @@ void sim_fault_rates(const struct sim_rates *rates);
 
 /* A function that may fail: 0, or one of its errors, which ends with 0. */
 int sim_call_fails(const char *what, const int *errors);
+
+/* The same at another rate than call_fails, and with whatever numbers. */
+int sim_fails_as(const char *what, uint32_t rate, const int *errors);
 
 /* Something else that may go wrong: whether it does, at this rate or because it is armed. */
 bool sim_goes_wrong(const char *what, uint32_t rate);

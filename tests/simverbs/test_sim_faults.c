@@ -1,9 +1,10 @@
 /*
  * The fault walk: a scenario that connects, calls with everything in it, and closes passes some
  * hundred places where something can fail, the product's allocations among them; each fails in
- * turn. From each place on there is no memory at all. And storms: faults of all kinds by chance.
- * Whatever it was: every call ends, in time and once; nothing is kept, nothing is leaked; what
- * arrives is right; and afterwards the two can talk to each other as if nothing had been.
+ * turn, a call with each of its errors. From each place on there is no memory at all. And storms:
+ * faults of all kinds by chance. Whatever it was: every call ends, in time and once; nothing is
+ * kept, nothing is leaked; what arrives is right; and afterwards the two can talk to each other as
+ * if nothing had been.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,12 +58,16 @@ static void assert_told(int begun)
                wb_last_error());
 }
 
-/* Runs the scenario with one place failing; 0: none. Returns how many places there are. */
-static uint64_t walk(const struct sim_profile *profile, uint64_t fail)
+/* How many errors the place of the last walk has. */
+static unsigned errors;
+
+/* Runs the scenario with one place failing in one way; 0: none. Returns how many places there are.
+ */
+static uint64_t walk(const struct sim_profile *profile, uint64_t fail, unsigned error)
 {
     snprintf(when, sizeof when, "%s, place %" PRIu64, profile->name, fail);
     sim_pair_open(&pair, 1, profile);
-    sim_fault_arm(fail);
+    sim_fault_arm_error(fail, error);
     int status = sim_pair_begin(&pair);
     if (status == WB_OK) {
         sim_calls_make(&pair, when, &tally);
@@ -72,7 +77,9 @@ static uint64_t walk(const struct sim_profile *profile, uint64_t fail)
     uint64_t points = sim_fault_points();
     const char *hit = sim_fault_hit();
     test_check(fail == 0 || hit != NULL, "%s was not reached", when);
-    snprintf(when, sizeof when, "%s, place %" PRIu64 " (%s)", profile->name, fail, hit);
+    errors = sim_fault_errors();
+    snprintf(when, sizeof when, "%s, place %" PRIu64 " (%s), error %u", profile->name, fail, hit,
+             error);
     if (is_allocation(hit)) {
         assert_told(status);
     }
@@ -87,15 +94,21 @@ START_TEST(test_each_place_fails_in_turn)
 {
     const struct sim_profile *profile = sim_profiles[_i];
     tally = (struct sim_tally){.good = 0};
-    uint64_t points = walk(profile, 0);
-    ck_assert_uint_eq(walk(profile, 0), points);
+    uint64_t points = walk(profile, 0, 0), walks = 0;
+    ck_assert_uint_eq(walk(profile, 0, 0), points);
     ck_assert_uint_gt(points, 50);
     for (uint64_t fail = 1; fail <= points; fail++) {
-        walk(profile, fail);
+        unsigned error = 0;
+        do {
+            walk(profile, fail, error);
+            walks++;
+        } while (++error < errors);
     }
-    printf("%s: %" PRIu64 " places; %u calls were well, %u not; %u connections made anew\n",
-           profile->name, points, tally.good, tally.failed, tally.mended);
+    printf("%s: %" PRIu64 " places, %" PRIu64
+           " ways to fail; %u calls were well, %u not; %u connections made anew\n",
+           profile->name, points, walks, tally.good, tally.failed, tally.mended);
     ck_assert_uint_gt(tally.failed, 0);
+    ck_assert_uint_gt(walks, points);
 }
 END_TEST
 
@@ -123,7 +136,7 @@ START_TEST(test_memory_ends_at_each_place)
 {
     const struct sim_profile *profile = sim_profiles[_i];
     tally = (struct sim_tally){.good = 0};
-    uint64_t points = walk(profile, 0);
+    uint64_t points = walk(profile, 0, 0);
     for (uint64_t from = 1; from <= points; from += test_slower() > 1 ? 3 : 1) {
         starve(profile, from);
     }

@@ -5,6 +5,7 @@
  */
 #include "tests/simverbs/transfer.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "tests/support/memcheck.h"
@@ -390,6 +391,16 @@ static bool land(struct sim_qp *from, struct sim_qp *to, const struct sim_work *
     return true;
 }
 
+/* A fault: work that was well ends otherwise. */
+static enum ibv_wc_status spoil(void)
+{
+    static const int bad[] = {IBV_WC_RETRY_EXC_ERR, IBV_WC_REM_OP_ERR, IBV_WC_LOC_QP_OP_ERR,
+                              IBV_WC_FATAL_ERR, 0};
+    static_assert(IBV_WC_SUCCESS == 0, "the list's end, and no fault");
+    return (enum ibv_wc_status)sim_fails_as("work ends badly", sim_world.faults.rates.work_fails,
+                                            bad);
+}
+
 void sim_transfer_return(const struct sim_event *event)
 {
     struct sim_qp *from = sim_qp_find(event->device, event->qp_num);
@@ -416,11 +427,8 @@ void sim_transfer_return(const struct sim_event *event)
         sim_qp_lose(from);
         return;
     }
-    if (status == IBV_WC_SUCCESS &&
-        sim_goes_wrong("work ends badly", sim_world.faults.rates.work_fails)) {
-        static const enum ibv_wc_status bad[] = {IBV_WC_RETRY_EXC_ERR, IBV_WC_REM_OP_ERR,
-                                                 IBV_WC_LOC_QP_OP_ERR, IBV_WC_FATAL_ERR};
-        status = bad[sim_random_below(sizeof bad / sizeof bad[0])];
+    if (status == IBV_WC_SUCCESS) {
+        status = spoil();
     }
     from->tries = from->rnr_tries = 0;
     sim_qp_complete(from, status);
