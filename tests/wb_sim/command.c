@@ -22,6 +22,7 @@ static const char help[] =
     "  --hosts H     hosts of each, 2 to 16 (3); 17 to 1001 are a crowd: all others connect to "
     "the\n"
     "                first and call it, and what each of them costs there is reported\n"
+    "                (with --seed and --profile, and no other option)\n"
     "  --profile P   their devices: mlx5, rxe, aries or tiny (any: each seed draws one)\n"
     "  --disturb D   yes, or no: nothing is disturbed, every call has to end well (yes)\n"
     "  --jobs J      processes that share the seeds; 0: this one runs them, for debuggers (1)\n"
@@ -99,6 +100,27 @@ static bool set(struct command *c, const char *name, const char *value)
     return strcmp(name, "--hash") == 0 && read_bool(value, &c->hash);
 }
 
+/* A crowd is one run in this process, without disturbance: what would be ignored is refused. */
+static bool suits_a_crowd(int argc, char **argv)
+{
+    static const char *const suited[] = {"--seed", "--hosts", "--profile"};
+    for (int i = 1; i < argc; i += 2) {
+        bool good = false;
+        for (unsigned k = 0; k < sizeof suited / sizeof suited[0]; k++) {
+            good |= strcmp(argv[i], suited[k]) == 0;
+        }
+        if (!good) {
+            fprintf(
+                stderr,
+                "wb_sim: %s means nothing to a crowd (--hosts above %d), which takes --seed and "
+                "--profile\n",
+                argv[i], PLAY_MOST_HOSTS);
+            return false;
+        }
+    }
+    return true;
+}
+
 int command_read(int argc, char **argv, struct command *command, bool *done)
 {
     const uint64_t not_told = UINT64_MAX;
@@ -119,6 +141,9 @@ int command_read(int argc, char **argv, struct command *command, bool *done)
                     argv[i], i + 1 < argc ? " " : "", i + 1 < argc ? argv[i + 1] : "");
             return 2;
         }
+    }
+    if (command->play.hosts > PLAY_MOST_HOSTS && !suits_a_crowd(argc, argv)) {
+        return 2;
     }
     if (command->seed == not_told) {
         command->seed = command->time_s > 0 ? test_clock_us() : 1;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/support/program.h"
+#include "tests/wb_sim/crash.h"
 
 enum { WATCH_US = 50000, SIGNAL_BASE = 128 };
 
@@ -62,6 +63,7 @@ static void start(const struct command *command, struct job *job, unsigned index
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        crash_on_death(command->trace, NULL); /* the parent says how to see it again */
         work(command, job, index, command->jobs);
         exit(0); /* with what sanitizers have to say then */
     }
@@ -90,6 +92,9 @@ static bool look(struct job *job)
                 WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exit status",
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         say_replay(atomic_load(&job->seed), stderr);
+        fprintf(stderr,
+                "wb_sim: with --trace N it prints more events, with --jobs 0 a debugger can "
+                "stop there\n");
     }
     return good;
 }
@@ -113,12 +118,19 @@ static bool some_run(const struct job *jobs, unsigned count)
     return some;
 }
 
+static struct job own; /* of a run in this process */
+
+static void say_own_replay(void)
+{
+    say_replay(atomic_load(&own.seed), stderr);
+}
+
 /* In this process: a broken rule ends it. */
 static bool run_here(const struct command *command, struct summary *summary)
 {
-    struct job job = {.pid = 0};
-    work(command, &job, 0, 1);
-    summary_add(summary, &job.summary);
+    crash_on_death(command->trace, say_own_replay);
+    work(command, &own, 0, 1);
+    summary_add(summary, &own.summary);
     return true;
 }
 
