@@ -224,6 +224,7 @@ struct sim_qp {
     bool timing;   /* a repetition is due */
     bool flushing; /* a flush is due */
     bool last_wqe_told;
+    bool comm_est_told;
 
     uint64_t expected;
     uint32_t reads_in;       /* READs that are being answered, */

@@ -31,6 +31,7 @@ const struct sim_profile sim_profile_mlx5 = {
     .active_mtu = IBV_MTU_4096,
     .tells_last_wqe = true,
     .tells_access_error = true,
+    .tells_comm_est = true,
     .cleans_cq = true,
     .flags_with_inv = true};
 
@@ -113,7 +114,8 @@ const struct sim_profile sim_profile_tiny = {
     .max_mtu = IBV_MTU_256,
     .active_mtu = IBV_MTU_256,
     .tells_last_wqe = true,
-    .tells_access_error = true};
+    .tells_access_error = true,
+    .tells_comm_est = true};
 
 const struct sim_profile *const sim_profiles[SIM_PROFILES] = {
     &sim_profile_mlx5, &sim_profile_rxe, &sim_profile_aries, &sim_profile_tiny};

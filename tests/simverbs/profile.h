@@ -18,6 +18,7 @@ struct sim_profile {
     enum ibv_mtu max_mtu, active_mtu;
     bool tells_last_wqe; /* LAST_WQE_REACHED when a queue pair in ERR holds no receive any more */
     bool tells_access_error; /* QP_ACCESS_ERR and QP_REQ_ERR at the responder */
+    bool tells_comm_est;     /* COMM_EST when the first message meets a queue pair in RTR */
     bool cleans_cq;          /* destroying a queue pair takes its completions out of the CQ */
     bool retry_7_is_forever; /* retry_cnt 7 never ends */
     bool flags_with_inv;     /* a receive says IBV_WC_WITH_INV, and not the key alone */

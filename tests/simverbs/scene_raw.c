@@ -53,9 +53,13 @@ static void make_end(struct raw_end *end, const struct raw_wish *wish)
     make_queues(end, wish);
 }
 
-void raw_connect(struct raw_end *end, const struct raw_end *other, const struct raw_wish *wish)
+static uint8_t depth_of(const struct raw_wish *wish)
 {
-    uint8_t depth = wish->depth != 0 ? wish->depth : 4;
+    return wish->depth != 0 ? wish->depth : 4;
+}
+
+void raw_to_rtr(struct raw_end *end, const struct raw_end *other, const struct raw_wish *wish)
+{
     struct ibv_gid_entry gid;
     struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT,
                                .port_num = 1,
@@ -69,7 +73,7 @@ void raw_connect(struct raw_end *end, const struct raw_end *other, const struct 
                                 .path_mtu = IBV_MTU_256,
                                 .dest_qp_num = other->qp->qp_num,
                                 .max_dest_rd_atomic =
-                                    wish->depth_there != 0 ? wish->depth_there : depth,
+                                    wish->depth_there != 0 ? wish->depth_there : depth_of(wish),
                                 .min_rnr_timer = 12,
                                 .ah_attr = {.is_global = 1, .port_num = 1, .grh.dgid = gid.gid}};
     ck_assert_int_eq(ibv_modify_qp(end->qp, &attr,
@@ -77,15 +81,25 @@ void raw_connect(struct raw_end *end, const struct raw_end *other, const struct 
                                        IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC |
                                        IBV_QP_MIN_RNR_TIMER),
                      0);
-    attr = (struct ibv_qp_attr){.qp_state = IBV_QPS_RTS,
-                                .max_rd_atomic = depth,
-                                .timeout = 14,
-                                .retry_cnt = 3,
-                                .rnr_retry = wish->rnr_retry != 0 ? wish->rnr_retry : 2};
+}
+
+void raw_to_rts(struct raw_end *end, const struct raw_wish *wish)
+{
+    struct ibv_qp_attr attr = {.qp_state = IBV_QPS_RTS,
+                               .max_rd_atomic = depth_of(wish),
+                               .timeout = 14,
+                               .retry_cnt = 3,
+                               .rnr_retry = wish->rnr_retry != 0 ? wish->rnr_retry : 2};
     ck_assert_int_eq(ibv_modify_qp(end->qp, &attr,
                                    IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
                                        IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC),
                      0);
+}
+
+void raw_connect(struct raw_end *end, const struct raw_end *other, const struct raw_wish *wish)
+{
+    raw_to_rtr(end, other, wish);
+    raw_to_rts(end, wish);
 }
 
 void raw_open(const struct raw_wish *wish)

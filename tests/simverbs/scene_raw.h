@@ -45,6 +45,10 @@ void raw_clear(void);
 /* Brings the queue pair of an end (made, in RESET) to RTS, connected to the other. */
 void raw_connect(struct raw_end *end, const struct raw_end *other, const struct raw_wish *wish);
 
+/* The two halves of that: to RTR, and on. */
+void raw_to_rtr(struct raw_end *end, const struct raw_end *other, const struct raw_wish *wish);
+void raw_to_rts(struct raw_end *end, const struct raw_wish *wish);
+
 /* A work request on the first `len` bytes of the end's memory; rdma ones aim at the other end's. */
 struct ibv_send_wr raw_work(struct raw_end *end, enum ibv_wr_opcode opcode, struct ibv_sge *sge,
                             uint32_t len);

@@ -315,6 +315,16 @@ static void answered_read(const struct sim_qp *from, uint32_t epoch)
     }
 }
 
+/* It knows now that the other side is there, though nobody has told its program yet. */
+static void tell_contact(struct sim_qp *to)
+{
+    if (to->ibv.state == IBV_QPS_RTR && to->device->profile->tells_comm_est && !to->comm_est_told) {
+        to->comm_est_told = true;
+        sim_async(to->ibv.context, (struct ibv_async_event){.element.qp = &to->ibv,
+                                                            .event_type = IBV_EVENT_COMM_EST});
+    }
+}
+
 /* Executes a request; false: it is as if it had never come. */
 static bool serve(struct sim_qp *to, struct sim_qp *from, const struct sim_work *work,
                   const struct sim_span *source, const struct sim_event *request)
@@ -323,6 +333,7 @@ static bool serve(struct sim_qp *to, struct sim_qp *from, const struct sim_work 
     bool is_read = work->opcode == IBV_WR_RDMA_READ, is_write = work->opcode == IBV_WR_RDMA_WRITE;
     bool repeated = work->sequence < to->expected;
     note_epoch(to, request->epoch);
+    tell_contact(to);
     enum answer said = repeated && !is_read ? DONE : execute(to, from, work, source, &status);
     sim_trace(from->device, is_read ? "READ arrives" : "message arrives", from->ibv.qp_num,
               request->number, (uint64_t)said << 8 | (uint64_t)status);

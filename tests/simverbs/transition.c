@@ -118,7 +118,7 @@ static void reset(struct sim_qp *qp)
 {
     qp->posted = qp->issued = qp->done = qp->freed = qp->sequence = qp->expected = 0;
     qp->reads_out = qp->reads_in = qp->reads_in_epoch = 0;
-    qp->refusing = false;
+    qp->refusing = qp->comm_est_told = false;
     qp->epoch++;
     qp->receives.first = qp->receives.count = 0;
 }
