@@ -35,6 +35,20 @@ static void try_again(const struct sim_event *event)
     put_on_the_way(event->message);
 }
 
+/* Who has just answered, or is just ready, changes its mind: its goodbye crosses what the other end
+ * makes of the news. */
+static void cross(const struct sim_message *message)
+{
+    bool connects = message->kind == SIM_REPLY || message->kind == SIM_READY;
+    struct sim_id *id = sim_id_find(message->from_id);
+    bool open = id != NULL && (id->state == SIM_ANSWERED || id->state == SIM_OPEN);
+    if (connects && open &&
+        sim_breaks("disconnect crosses connect", sim_world.faults.rates.connect_crossed)) {
+        id->state = SIM_CLOSING;
+        sim_cm_send(id, SIM_GOODBYE, 0, NULL, 0);
+    }
+}
+
 static void arrive(const struct sim_event *event)
 {
     struct sim_message *message = event->message;
@@ -43,6 +57,7 @@ static void arrive(const struct sim_event *event)
         free(message); /* its host died with it: nobody sends it again */
         return;
     }
+    sim_device_is_reached(message->to);
     if (!sim_path_is_up(message->from, message->to) ||
         sim_goes_wrong("lost connection message", sim_world.faults.rates.message_lost)) {
         sim_trace(message->from, "connection message lost", message->from_id, message->to_id,
@@ -56,6 +71,7 @@ static void arrive(const struct sim_event *event)
     } else {
         sim_trace(message->to, "connection message", message->from_id, message->to_id,
                   (uint64_t)message->kind);
+        cross(message);
         sim_cm_receive(message);
     }
     free(message);

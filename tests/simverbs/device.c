@@ -19,6 +19,11 @@ struct sim_device *sim_device_of(struct ibv_context *context)
     return sim_context_of(context)->device;
 }
 
+bool sim_context_is_dead(struct ibv_context *context)
+{
+    return sim_context_of(context)->dead;
+}
+
 struct sim_context *sim_context_open(struct sim_device *device)
 {
     struct sim_context *context = sim_new(sizeof *context);
@@ -105,7 +110,7 @@ void sim_device_stop(struct sim_device *device)
 void sim_device_revive(struct sim_device *device)
 {
     sim_enter(0);
-    device->stopped = false;
+    device->stopped = device->died = false;
     sim_trace(device, "is back", 0, 0, 0);
     sim_leave();
 }
@@ -121,18 +126,6 @@ void sim_device_upset(struct sim_device *device, unsigned index)
         sim_async(qp->ibv.context, (struct ibv_async_event){.element.qp = &qp->ibv,
                                                             .event_type = IBV_EVENT_QP_FATAL});
         sim_qp_break(qp);
-    }
-    sim_leave();
-}
-
-void sim_link_set(struct sim_device *device, bool up)
-{
-    enum ibv_event_type type = up ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR;
-    sim_enter(0);
-    device->link_down = !up;
-    for (struct sim_context *at = device->contexts; at != NULL; at = at->next) {
-        sim_async(&at->verbs.context,
-                  (struct ibv_async_event){.element.port_num = 1, .event_type = type});
     }
     sim_leave();
 }

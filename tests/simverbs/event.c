@@ -83,12 +83,17 @@ void sim_events_close(void)
 
 /* ---- chance: splitmix64 ---- */
 
-uint64_t sim_random(void)
+uint64_t sim_random_of(uint64_t *stream)
 {
-    uint64_t z = sim_world.random += 0x9e3779b97f4a7c15;
+    uint64_t z = *stream += 0x9e3779b97f4a7c15;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
     z = (z ^ z >> 27) * 0x94d049bb133111eb;
     return z ^ z >> 31;
+}
+
+uint64_t sim_random(void)
+{
+    return sim_random_of(&sim_world.random);
 }
 
 uint64_t sim_random_below(uint64_t limit)

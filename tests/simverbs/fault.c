@@ -17,12 +17,12 @@ static void count_kind(const char *what)
 }
 
 /* Whether a place that can fail in `errors` ways does. */
-static bool chance(const char *what, uint32_t rate, unsigned errors)
+static bool chance(const char *what, uint32_t rate, unsigned errors, uint64_t *stream)
 {
     struct sim_faults *faults = &sim_world.faults;
     faults->points++;
     bool armed = faults->points == faults->armed;
-    if (!armed && (rate == 0 || sim_random_below(1000000) >= rate)) {
+    if (!armed && (rate == 0 || sim_random_of(stream) % 1000000 >= rate)) {
         return false;
     }
     if (armed) {
@@ -36,18 +36,33 @@ static bool chance(const char *what, uint32_t rate, unsigned errors)
 }
 
 /* Chance picks one, unless the place is armed. */
-int sim_fails_as(const char *what, uint32_t rate, const int *errors)
+static int pick(const char *what, uint32_t rate, const int *errors, uint64_t *stream)
 {
     const struct sim_faults *faults = &sim_world.faults;
-    unsigned count = 0;
+    unsigned count = 1; /* no list is empty */
     while (errors[count] != 0) {
         count++;
     }
-    if (!chance(what, rate, count)) {
+    if (!chance(what, rate, count, stream)) {
         return 0;
     }
     bool armed = faults->points == faults->armed;
-    return errors[armed ? faults->armed_error % count : sim_random_below(count)];
+    return errors[armed ? faults->armed_error % count : sim_random_of(stream) % count];
+}
+
+int sim_fails_as(const char *what, uint32_t rate, const int *errors)
+{
+    return pick(what, rate, errors, &sim_world.random);
+}
+
+int sim_breaks_as(const char *what, uint32_t rate, const int *errors)
+{
+    return pick(what, rate, errors, &sim_world.faults.random);
+}
+
+bool sim_breaks(const char *what, uint32_t rate)
+{
+    return chance(what, rate, 1, &sim_world.faults.random);
 }
 
 int sim_call_fails(const char *what, const int *errors)
@@ -57,13 +72,13 @@ int sim_call_fails(const char *what, const int *errors)
 
 bool sim_goes_wrong(const char *what, uint32_t rate)
 {
-    return chance(what, rate, 1);
+    return chance(what, rate, 1, &sim_world.random);
 }
 
 bool sim_allocation_fails(const char *what)
 {
     const struct sim_faults *faults = &sim_world.faults;
-    bool failed = chance(what, faults->rates.allocation_fails, 1);
+    bool failed = chance(what, faults->rates.allocation_fails, 1, &sim_world.random);
     return failed || (faults->memory_ends != 0 && faults->points >= faults->memory_ends);
 }
 

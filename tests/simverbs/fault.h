@@ -21,6 +21,15 @@ struct sim_rates {
     uint32_t message_late; /* of the connection manager, by late_ns at most */
     uint32_t message_lost;
     uint64_t late_ns; /* 0: a millisecond */
+
+    /* Worse ones, when something arrives at a device. They are drawn from a stream of their own:
+     * what the others do is the same with them as without. */
+    uint32_t device_fatal; /* it is lost to all that have opened it (IBV_EVENT_DEVICE_FATAL) */
+    uint32_t
+        device_stops; /* as sim_device_stop: whoever drives the host has to destroy what is there */
+    uint32_t link_down; /* for a while; it comes back by itself */
+    uint32_t srq_error; /* the receive queue that the message needs breaks (IBV_EVENT_SRQ_ERR) */
+    uint32_t connect_crossed; /* who has just answered, or is just ready, says goodbye */
 };
 
 /* How often something has failed. */
@@ -39,6 +48,7 @@ struct sim_faults {
     uint64_t memory_ends;   /* the place from which on there is none; 0: there is */
     const char *hit;        /* what has failed last because it was armed */
     uint64_t happened;      /* faults of all kinds */
+    uint64_t random;        /* the worse ones' own */
     struct sim_fault_kind kinds[SIM_FAULT_KINDS];
 };
 
@@ -73,6 +83,10 @@ int sim_call_fails(const char *what, const int *errors);
 
 /* The same at another rate than call_fails, and with whatever numbers. */
 int sim_fails_as(const char *what, uint32_t rate, const int *errors);
+
+/* The same, and the next, for the worse ones. */
+int sim_breaks_as(const char *what, uint32_t rate, const int *errors);
+bool sim_breaks(const char *what, uint32_t rate);
 
 /* Something else that may go wrong: whether it does, at this rate or because it is armed. */
 bool sim_goes_wrong(const char *what, uint32_t rate);

@@ -172,6 +172,7 @@ struct sim_srq {
     struct sim_receive_queue queue;
     unsigned users;
     unsigned async_unacknowledged;
+    bool broken;
 };
 
 /* 0 or an errno. */
@@ -263,6 +264,7 @@ struct sim_context {
     struct sim_signal signal;
     struct sim_fifo events; /* struct ibv_async_event */
     unsigned users;         /* PDs, CQs, completion channels */
+    bool dead;              /* its device was lost: it makes nothing more */
     struct sim_context *next;
     struct verbs_context verbs; /* ends with the ibv_context: no field may follow */
 };
@@ -274,6 +276,8 @@ struct sim_device {
     uint32_t number;  /* in the world, from 1 */
     uint32_t address; /* IPv4, host byte order */
     bool stopped, link_down;
+    bool died;                      /* a fault has stopped it */
+    uint32_t link_changes;          /* how often its link has gone or come */
     struct sim_context *cm_context; /* the connection manager's own */
     struct sim_context *contexts;
     uint32_t last_key, last_qp_num;
@@ -289,6 +293,9 @@ struct sim_device *sim_device_of(struct ibv_context *context);
 struct sim_context *sim_context_open(struct sim_device *device);
 void sim_context_close(struct sim_context *context);
 
+/* Whether nothing new can be made with it: EIO is what making says. */
+bool sim_context_is_dead(struct ibv_context *context);
+
 /* Queues an asynchronous event, whose element is set. */
 void sim_async(struct ibv_context *context, struct ibv_async_event event);
 
@@ -297,6 +304,14 @@ void sim_async_forget(struct ibv_context *context, const void *element);
 
 /* Whether packets get from one to the other. */
 bool sim_path_is_up(const struct sim_device *from, const struct sim_device *to);
+
+/* ---- disaster.c ---- */
+
+/* Something arrives at a device: what may happen to it by a fault. */
+void sim_device_is_reached(struct sim_device *device);
+
+/* The same for the shared receive queue of a queue pair that a message has reached. */
+void sim_srq_is_reached(struct sim_qp *to);
 
 /* ---- the world ---- */
 
@@ -361,6 +376,7 @@ uint64_t sim_next_event_ns(void); /* UINT64_MAX: none */
 void sim_events_close(void);
 
 uint64_t sim_random(void);
+uint64_t sim_random_of(uint64_t *stream);
 uint64_t sim_random_below(uint64_t limit); /* limit 0: 0 */
 
 /* The program has made a mistake that hardware would punish in its own way. */

@@ -15,7 +15,8 @@ struct ibv_pd *ibv_alloc_pd(struct ibv_context *ibv)
     struct sim_context *context = sim_context_of(ibv);
     struct sim_device *device = context->device;
     struct sim_pd *pd = NULL;
-    int error = device->pd_count < device->profile->attr.max_pd
+    int error = context->dead ? EIO
+                : device->pd_count < device->profile->attr.max_pd
                     ? sim_call_fails("ibv_alloc_pd", errors)
                     : ENOMEM;
     if (error == 0) {
@@ -86,6 +87,7 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *address, size_t length,
     struct sim_device *device = sim_device_of(pd->context);
     struct sim_mr *mr = NULL;
     int error = iova == (uintptr_t)address ? check(device, address, length, access) : EINVAL;
+    error = sim_context_is_dead(pd->context) ? EIO : error;
     if (error == 0) {
         uint32_t key = ++device->last_key * 2;
         mr = sim_new(sizeof *mr);

@@ -5,7 +5,8 @@
 #include "tests/simverbs/model.h"
 #include "tests/simverbs/symbols.h"
 
-static int check(const struct sim_device *device, const struct ibv_qp_init_attr *init)
+static int check(const struct sim_device *device, const struct ibv_pd *pd,
+                 const struct ibv_qp_init_attr *init)
 {
     static const int errors[] = {ENOMEM, 0};
     const struct sim_profile *profile = device->profile;
@@ -18,6 +19,10 @@ static int check(const struct sim_device *device, const struct ibv_qp_init_attr 
     }
     if (init->srq == NULL && (cap->max_recv_wr > max_wr || cap->max_recv_sge > max_sge)) {
         return EINVAL;
+    }
+    if (sim_context_is_dead(pd->context) ||
+        (init->srq != NULL && ((struct sim_srq *)init->srq)->broken)) {
+        return EIO;
     }
     if (device->qp_count >= profile->attr.max_qp) {
         return ENOMEM;
@@ -53,7 +58,7 @@ struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *init)
     sim_enter(0);
     struct sim_device *device = sim_device_of(pd->context);
     struct sim_qp *qp = NULL;
-    int error = check(device, init);
+    int error = check(device, pd, init);
     if (error == 0) {
         qp = sim_new(sizeof *qp);
         qp->device = device;

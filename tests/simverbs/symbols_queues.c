@@ -80,7 +80,9 @@ struct ibv_cq *ibv_create_cq(struct ibv_context *ibv, int cqe, void *cq_context,
     const struct ibv_device_attr *attr = &device->profile->attr;
     struct sim_cq *cq = NULL;
     int error = sim_call_fails("ibv_create_cq", errors);
-    if (cqe < 1 || cqe > attr->max_cqe || vector != 0) {
+    if (context->dead) {
+        error = EIO;
+    } else if (cqe < 1 || cqe > attr->max_cqe || vector != 0) {
         error = EINVAL;
     } else if (device->cq_count >= attr->max_cq) {
         error = ENOMEM;
@@ -179,8 +181,10 @@ struct ibv_srq *ibv_create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *init
     const struct ibv_device_attr *attr = &device->profile->attr;
     struct sim_srq *srq = NULL;
     int error = sim_call_fails("ibv_create_srq", errors);
-    if (init->attr.max_wr < 1 || init->attr.max_wr > (uint32_t)attr->max_srq_wr ||
-        init->attr.max_sge > (uint32_t)attr->max_srq_sge) {
+    if (sim_context_is_dead(pd->context)) {
+        error = EIO;
+    } else if (init->attr.max_wr < 1 || init->attr.max_wr > (uint32_t)attr->max_srq_wr ||
+               init->attr.max_sge > (uint32_t)attr->max_srq_sge) {
         error = EINVAL;
     } else if (device->srq_count >= attr->max_srq) {
         error = ENOMEM;
@@ -224,7 +228,11 @@ int ibv_destroy_srq(struct ibv_srq *ibv)
 int sim_symbol_post_srq_recv(struct ibv_srq *ibv, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
     sim_enter(sim_world.options.poll_ns);
-    int error = sim_receives_post(&((struct sim_srq *)ibv)->queue, wr, bad);
+    struct sim_srq *srq = (struct sim_srq *)ibv;
+    int error = srq->broken ? EIO : sim_receives_post(&srq->queue, wr, bad);
+    if (srq->broken) {
+        *bad = wr;
+    }
     sim_leave();
     return error;
 }

@@ -239,6 +239,27 @@ START_TEST(test_both_say_goodbye)
 }
 END_TEST
 
+/* By a fault, who has answered says goodbye at once: it may be heard before the other end is ready.
+ */
+START_TEST(test_a_goodbye_crosses_a_connect)
+{
+    cm_open();
+    struct rdma_cm_id *server = cm_listener(&cm_there, "10.0.0.2"),
+                      *active = cm_calling("10.0.0.2");
+    struct rdma_cm_id *passive = cm_expect(&cm_there, RDMA_CM_EVENT_CONNECT_REQUEST).id;
+    sim_fault_rates(&(struct sim_rates){.connect_crossed = 1000000});
+    ck_assert_int_eq(cm_accept(passive, NULL, 0), 0);
+    cm_expect(&cm_here, RDMA_CM_EVENT_CONNECT_RESPONSE);
+    cm_expect(&cm_here, RDMA_CM_EVENT_DISCONNECTED);
+    ck_assert_int_eq(rdma_establish(active), -1);
+    cm_expect(&cm_there, RDMA_CM_EVENT_DISCONNECTED);
+    rdma_destroy_id(active);
+    rdma_destroy_id(passive);
+    rdma_destroy_id(server);
+    cm_close();
+}
+END_TEST
+
 /* Of a listener that goes: requests that nobody has seen are refused. */
 START_TEST(test_a_listener_goes_with_its_requests)
 {
@@ -293,6 +314,7 @@ int main(int argc, char **argv)
                                   test_notify_is_as_good_as_the_word,
                                   test_who_called_has_gone,
                                   test_both_say_goodbye,
+                                  test_a_goodbye_crosses_a_connect,
                                   test_a_listener_goes_with_its_requests,
                                   test_lost_messages_are_sent_again};
     Suite *suite = suite_create("simverbs: connections");

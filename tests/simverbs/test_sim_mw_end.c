@@ -258,7 +258,7 @@ START_TEST(test_a_repeated_message_invalidates_once)
     for (unsigned i = 0; i < 50; i++) {
         window_bind(window_access);
         ck_assert_int_eq(raw_receive(there, i, 0, 100), 0);
-        sim_fault_arm(sim_fault_points() + 4); /* behind post, packet and CQ: the answer */
+        sim_fault_arm(sim_fault_points() + 8); /* behind post, arrival, packet and CQ: the answer */
         struct ibv_send_wr wr = window_release(&sge, window->rkey);
         ck_assert_int_eq(window_work(here, &wr), IBV_WC_SUCCESS);
         ck_assert_str_eq(sim_fault_hit(), "lost answer");

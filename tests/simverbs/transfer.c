@@ -237,6 +237,20 @@ static struct sim_qp *responder_of(const struct sim_qp *from)
     return to != NULL && sim_path_is_up(from->device, to->device) ? to : NULL;
 }
 
+/* The same, after what the arrival may have done to the device there. */
+static struct sim_qp *reach(const struct sim_qp *from, const struct sim_work *work)
+{
+    if (responder_of(from) == NULL) {
+        return NULL;
+    }
+    sim_device_is_reached(from->peer);
+    struct sim_qp *to = responder_of(from);
+    if (to != NULL && work->opcode != IBV_WR_RDMA_READ && work->opcode != IBV_WR_RDMA_WRITE) {
+        sim_srq_is_reached(to);
+    }
+    return responder_of(from);
+}
+
 /* Waits of the responder for a receive, in microseconds, by min_rnr_timer; 0 is the longest. */
 static const uint32_t rnr_us[32] = {655360, 10,    20,    30,     40,     60,     80,     120,
                                     160,    240,   320,   480,    640,    960,    1280,   1920,
@@ -369,7 +383,7 @@ void sim_transfer_arrive(const struct sim_event *request)
         answer(from, request, prepared, 0);
         return;
     }
-    struct sim_qp *to = responder_of(from);
+    struct sim_qp *to = reach(from, work);
     if (to == NULL || to->refusing || work->sequence > to->expected ||
         sim_goes_wrong("lost packet", sim_world.faults.rates.packet_lost) ||
         !serve(to, from, work, source, request)) {

@@ -123,6 +123,13 @@ static void reset(struct sim_qp *qp)
     qp->receives.first = qp->receives.count = 0;
 }
 
+/* Made before its device, or the shared queue, broke: it does not come to life any more. */
+static bool is_lost(const struct sim_qp *qp)
+{
+    const struct sim_srq *srq = (const struct sim_srq *)qp->ibv.srq;
+    return sim_context_is_dead(qp->ibv.context) || (srq != NULL && srq->broken);
+}
+
 int sim_qp_modify(struct sim_qp *qp, const struct ibv_qp_attr *attr, int mask)
 {
     static const int errors[] = {EINVAL, ENOMEM, 0};
@@ -132,6 +139,9 @@ int sim_qp_modify(struct sim_qp *qp, const struct ibv_qp_attr *attr, int mask)
     int error = harmless ? 0 : sim_call_fails("ibv_modify_qp", errors);
     if (error != 0) {
         return error;
+    }
+    if (is_lost(qp) && !harmless) {
+        return EIO;
     }
     if ((unsigned)to >= STATES || !is_allowed(from, to, mask) || has_bad_value(qp, attr, mask)) {
         return EINVAL;

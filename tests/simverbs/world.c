@@ -81,6 +81,7 @@ void sim_open(const struct sim_options *options)
                                 .options = chosen,
                                 .now_ns = 1000000,
                                 .random = chosen.seed,
+                                .faults = {.random = ~chosen.seed},
                                 .last_port = 32767};
     sim_trace_open();
 }

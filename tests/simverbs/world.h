@@ -89,6 +89,11 @@ void sim_device_upset(struct sim_device *device, unsigned index);
 
 /* As a cable that is pulled, and put back: port events, and nothing gets through between. */
 void sim_link_set(struct sim_device *device, bool up);
+bool sim_link_is_up(const struct sim_device *device);
+
+/* Whether a fault has stopped the device, or it was lost to somebody who still has it open: what is
+ * on its host is to be destroyed, and the device revived. */
+bool sim_device_is_lost(const struct sim_device *device);
 
 /* ---- looking back ---- */
 
