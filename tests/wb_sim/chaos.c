@@ -1,6 +1,7 @@
 #include "tests/wb_sim/chaos.h"
 
 #include "tests/simverbs/fault.h"
+#include "tests/support/pattern.h"
 #include "tests/wb_sim/play.h"
 
 void chaos_no_faults(void)
@@ -12,6 +13,22 @@ void chaos_no_faults(void)
 static uint32_t some_rate(struct play *play, uint32_t most)
 {
     return play_chance(play, 500) ? 0 : (uint32_t)play_below(play, most);
+}
+
+/* Those that a run with --breaks no does without, from a stream of their own. */
+static void add_breaks(struct play *play, struct sim_rates *rates)
+{
+    struct {
+        uint32_t *rate, most;
+    } breaks[] = {{&rates->device_fatal, 2000},
+                  {&rates->device_stops, 1000},
+                  {&rates->link_down, 3000},
+                  {&rates->srq_error, 5000},
+                  {&rates->connect_crossed, 50000}};
+    for (unsigned i = 0; i < sizeof breaks / sizeof breaks[0]; i++) {
+        uint64_t random = test_pattern_random(&play->breaks);
+        *breaks[i].rate = random % 2 == 0 ? 0 : (uint32_t)(random >> 8) % breaks[i].most;
+    }
 }
 
 void chaos_rates(struct play *play)
@@ -26,6 +43,9 @@ void chaos_rates(struct play *play)
                               .message_late = some_rate(play, 300000),
                               .message_lost = some_rate(play, 100000),
                               .late_ns = 1000 + play_size(play, 50000000)};
+    if (play->options->breaks) {
+        add_breaks(play, &rates);
+    }
     if (play_chance(play, 300)) {
         chaos_no_faults();
     } else {
@@ -55,6 +75,26 @@ void chaos_kill(struct node *node)
     node->silent_until_ns = 0; /* until it comes up again */
     rest(node, 5000000);
     node->play->summary.kills++;
+}
+
+bool chaos_has_lost(const struct node *node)
+{
+    bool lost = false;
+    for (unsigned i = 0; i < node->device_count; i++) {
+        lost |= sim_device_is_lost(node->devices[i]);
+    }
+    return lost;
+}
+
+void chaos_bury(struct node *node)
+{
+    bool due = test_pattern_random(&node->play->breaks) % 50 == 0;
+    if (due && node->engine != NULL && !node->turning && chaos_has_lost(node)) {
+        node_down(node);
+        node->silent_until_ns = 0;
+        node->down_until_ns = sim_now_ns() + 1000000;
+        node->play->summary.burials++;
+    }
 }
 
 static void set_link(struct node *node, unsigned device, bool up)
@@ -111,11 +151,14 @@ void chaos_end(struct play *play)
         chaos_speak(node);
         for (unsigned k = 0; k < node->device_count; k++) {
             set_link(node, k, true);
+            if (!sim_link_is_up(node->devices[k])) {
+                sim_link_set(node->devices[k], true);
+            }
         }
     }
     for (unsigned i = 0; i < play->host_count; i++) {
         struct node *node = &play->nodes[i];
-        if (node->engine != NULL && !node_is_whole(node)) {
+        if (node->engine != NULL && (!node_is_whole(node) || chaos_has_lost(node))) {
             node_down(node);
         }
         if (node->engine == NULL && !node_up(node)) {

@@ -24,6 +24,11 @@ void chaos_silence(struct node *node);
 void chaos_speak(struct node *node);
 void chaos_upset(struct node *node);
 
+/* A fault has stopped one of its devices, or it was lost: sooner or later the host's process ends,
+ * in order, and starts again. */
+bool chaos_has_lost(const struct node *node);
+void chaos_bury(struct node *node);
+
 /* It takes no turn for a while. */
 void chaos_stall(struct node *node);
 

@@ -25,6 +25,8 @@ static const char help[] =
     "                (with --seed and --profile, and no other option)\n"
     "  --profile P   their devices: mlx5, rxe, aries or tiny (any: each seed draws one)\n"
     "  --disturb D   yes, or no: nothing is disturbed, every call has to end well (yes)\n"
+    "  --breaks B    yes: devices, links, shared receive queues and new connections break by\n"
+    "                themselves; no: as it was when the older seeds were found (yes)\n"
     "  --jobs J      processes that share the seeds; 0: this one runs them, for debuggers (1)\n"
     "  --trace N     events that a failure prints (100)\n"
     "  --summary S   yes: says at the end what has happened (no)\n"
@@ -88,6 +90,9 @@ static bool set(struct command *c, const char *name, const char *value)
     if (strcmp(name, "--disturb") == 0) {
         return read_bool(value, &c->play.disturb);
     }
+    if (strcmp(name, "--breaks") == 0) {
+        return read_bool(value, &c->play.breaks);
+    }
     if (strcmp(name, "--jobs") == 0) {
         return read_unsigned(value, 0, 64, &c->jobs);
     }
@@ -124,12 +129,13 @@ static bool suits_a_crowd(int argc, char **argv)
 int command_read(int argc, char **argv, struct command *command, bool *done)
 {
     const uint64_t not_told = UINT64_MAX;
-    *command = (struct command){.program = argv[0],
-                                .play = {.steps = 2000, .hosts = 3, .disturb = true},
-                                .seed = not_told,
-                                .seeds = 1,
-                                .jobs = 1,
-                                .trace = 100};
+    *command =
+        (struct command){.program = argv[0],
+                         .play = {.steps = 2000, .hosts = 3, .disturb = true, .breaks = true},
+                         .seed = not_told,
+                         .seeds = 1,
+                         .jobs = 1,
+                         .trace = 100};
     *done = argc == 2 && strcmp(argv[1], "--help") == 0;
     if (*done) {
         fputs(help, stdout);
@@ -154,6 +160,7 @@ int command_read(int argc, char **argv, struct command *command, bool *done)
 void command_print(const struct command *c, uint64_t seed, FILE *out)
 {
     const char *profile = c->play.profile != NULL ? c->play.profile->name : "any";
-    fprintf(out, "%s --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s", c->program,
-            seed, c->play.steps, c->play.hosts, profile, c->play.disturb ? "" : " --disturb no");
+    fprintf(out, "%s --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s%s",
+            c->program, seed, c->play.steps, c->play.hosts, profile,
+            c->play.disturb ? "" : " --disturb no", c->play.breaks ? "" : " --breaks no");
 }

@@ -239,6 +239,9 @@ static void revive(struct play *play)
         if (node->silent_until_ns != 0 && sim_now_ns() >= node->silent_until_ns) {
             chaos_speak(node);
         }
+        if (play->options->breaks && !play->calm) {
+            chaos_bury(node);
+        }
         if (node->engine == NULL && sim_now_ns() >= node->down_until_ns) {
             node_up(node);
         }
@@ -377,6 +380,7 @@ struct play *play_open(const struct play_options *options, uint64_t seed)
     struct play *play = sim_new(sizeof *play);
     play->options = options;
     play->seed = play->random = seed;
+    play->breaks = ~seed;
     play->host_count = options->hosts;
     play->nodes = sim_new(play->host_count * sizeof *play->nodes);
     play->broken_ns =

@@ -18,7 +18,8 @@ struct play_options {
     uint64_t steps;
     unsigned hosts;                    /* 2 to PLAY_MOST_HOSTS; of a crowd more */
     const struct sim_profile *profile; /* of all devices; NULL: each run draws one */
-    bool disturb;                      /* false: every run is calm */
+    bool breaks;  /* devices, links, receive queues and new connections break by themselves */
+    bool disturb; /* false: every run is calm */
 };
 
 enum {
@@ -30,8 +31,9 @@ enum {
 struct play {
     const struct play_options *options;
     uint64_t seed, random;
-    bool calm;  /* nothing is disturbed: calls end well, or by their own deadline */
-    bool tight; /* pools are small: there may be no room */
+    uint64_t breaks; /* the stream of what options->breaks adds: seeds mean the same without */
+    bool calm;       /* nothing is disturbed: calls end well, or by their own deadline */
+    bool tight;      /* pools are small: there may be no room */
     const struct sim_profile *profile;
     struct node *nodes;
     unsigned host_count;

@@ -86,9 +86,9 @@ void summary_print(const struct summary *s, FILE *out)
             "hosts       %" PRIu64 " connects, %" PRIu64 " closes, %" PRIu64
             " channels lost, %" PRIu64 " restarts, %" PRIu64 " kills, %" PRIu64
             " links down, %" PRIu64 " silent for a while, %" PRIu64 " queue pairs broken, %" PRIu64
-            " stalls, %" PRIu64 " sleeps\n",
+            " stalls, %" PRIu64 " sleeps, %" PRIu64 " begun again after a device was lost\n",
             s->connects, s->closes, s->losses, s->restarts, s->kills, s->links_down, s->silences,
-            s->upsets, s->stalls, s->sleeps);
+            s->upsets, s->stalls, s->sleeps, s->burials);
     fprintf(out, "faults      %" PRIu64 ":", s->faults);
     for (unsigned i = 0; i < SIM_FAULT_KINDS && s->kinds[i].what != NULL; i++) {
         fprintf(out, "%s %s %" PRIu64, i > 0 ? "," : "", s->kinds[i].what, s->kinds[i].count);

@@ -18,7 +18,7 @@ struct summary {
     uint64_t pointer_chunks, rma_chunks, copied_archives, long_lists;
     uint64_t reads, read_requests, read_bytes, messages, late_replies;
     uint64_t connects, closes, restarts, kills, losses, links_down, stalls, sleeps, silences,
-        upsets;
+        upsets, burials;
     uint64_t faults, rules_checked;
     struct sim_fault_kind kinds[SIM_FAULT_KINDS]; /* the last member */
 };
