@@ -1,3 +1,5 @@
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <waybill/memory.h>
 
@@ -31,6 +33,23 @@ int wb_rma_vector_create(struct wb_rma_allocator *allocator, size_t elem_size, s
     return WB_OK;
 }
 
+int wb_rma_vector_adopt(void *memory, size_t elem_size, size_t count, wb_rma_vector *out)
+{
+    size_t bytes, usable = wb_rma_usable_bytes(memory);
+
+    *out = (wb_rma_vector){0};
+    if (usable == 0 || elem_size == 0 || elem_size > UINT32_MAX ||
+        __builtin_mul_overflow(elem_size, count, &bytes) || bytes > usable)
+        return WB_ERR_INVALID;
+    /* wb_rma_alloc may have aligned it: it need not be where its block begins. */
+    *out = (wb_rma_vector){.data = memory,
+                           .count = count,
+                           .capacity = usable,
+                           .elem_size = (uint32_t)elem_size,
+                           .block = wbi_rma_find(memory)};
+    return WB_OK;
+}
+
 void wb_rma_vector_drop(wb_rma_vector *vector)
 {
     wb_rma_vector dropped = wb_rma_vector_take(vector);
@@ -50,6 +69,35 @@ bool wb_rma_vector_is_exclusive(const wb_rma_vector *vector)
 {
     /* Acquire: what the former holders did comes before what the sole owner does next. */
     return !vector->block || atomic_load_explicit(&vector->block->refs, memory_order_acquire) == 1;
+}
+
+static _Noreturn void end_program(const wb_rma_vector *vector, const char *what)
+{
+    (void)fprintf(stderr, "waybill: the vector of %zu elements at %p is %s\n", vector->count,
+                  vector->data, what);
+    abort();
+}
+
+void wb_rma_vector_assert_exclusive(const wb_rma_vector *vector)
+{
+    if (!wb_rma_vector_is_exclusive(vector))
+        end_program(vector, "shared, where its owner counts on having it alone");
+}
+
+void wb_rma_vector_assert_shared(const wb_rma_vector *vector)
+{
+    if (wb_rma_vector_is_exclusive(vector))
+        end_program(vector, "exclusive, where its owner counts on sharing it");
+}
+
+wb_rma_vector wb_rma_vector_slice(const wb_rma_vector *vector, size_t first, size_t count)
+{
+    if (!vector->block || first > vector->count || count > vector->count - first)
+        return (wb_rma_vector){0};
+    size_t before = (size_t)((unsigned char *)vector->data -
+                             (unsigned char *)wbi_rma_block_data(vector->block));
+    return wbi_rma_vector_slice(vector->block, before + first * vector->elem_size,
+                                vector->elem_size, count);
 }
 
 wb_rma_vector wbi_rma_vector_slice(struct wb_rma_block *block, size_t offset, uint32_t elem_size,
@@ -86,6 +134,17 @@ static int alloc_with_slack(struct wb_rma_allocator *allocator, size_t bytes, si
     return wbi_pool_alloc(allocator, bytes, growth, out);
 }
 
+/* The elements move into `block`, whose reference the vector takes; returns the former block. */
+static struct wb_rma_block *move_to(wb_rma_vector *vector, struct wb_rma_block *block)
+{
+    struct wb_rma_block *former = vector->block;
+    wb_rma_vector moved = over_block(block, vector->elem_size, vector->count);
+
+    memcpy(moved.data, vector->data, wb_rma_vector_bytes(vector));
+    *vector = moved;
+    return former;
+}
+
 /*
  * Makes room for `bytes`, in a new block if the present one is too small; the elements are copied
  * and *former is the old block, which the caller drops when it needs the old elements no more.
@@ -102,10 +161,7 @@ static int make_room(wb_rma_vector *vector, size_t bytes, size_t wished,
     int rc = alloc_with_slack(wbi_rma_block_allocator(vector->block), bytes, wished, &block);
     if (rc)
         return rc;
-    wb_rma_vector grown = over_block(block, vector->elem_size, vector->count);
-    memcpy(grown.data, vector->data, wb_rma_vector_bytes(vector));
-    *former = vector->block;
-    *vector = grown;
+    *former = move_to(vector, block);
     return WB_OK;
 }
 
@@ -158,20 +214,59 @@ int wb_rma_vector_resize(wb_rma_vector *vector, size_t count)
 
 int wb_rma_vector_push(wb_rma_vector *vector, const void *element)
 {
-    struct wb_rma_block *former;
-    size_t bytes, present = wb_rma_vector_bytes(vector);
+    return wb_rma_vector_append(vector, element, 1);
+}
 
-    if (vector->count == SIZE_MAX)
+int wb_rma_vector_append(wb_rma_vector *vector, const void *elements, size_t count)
+{
+    struct wb_rma_block *former;
+    size_t total, bytes, present = wb_rma_vector_bytes(vector);
+
+    if (__builtin_add_overflow(vector->count, count, &total))
         return WB_ERR_INVALID;
-    int rc = check_change(vector, vector->count + 1, &bytes);
+    int rc = check_change(vector, total, &bytes);
     if (!rc)
         rc = make_room(vector, bytes, next_capacity(vector, bytes), &former);
     if (rc)
         return rc;
-    /* The element may lie in the vector itself, so the old block is dropped after the copy. */
-    memmove((unsigned char *)vector->data + present, element, vector->elem_size);
-    vector->count++;
+    /* The elements may lie in the vector itself, so the old block is dropped after the copy. */
+    if (bytes > present)
+        memmove((unsigned char *)vector->data + present, elements, bytes - present);
+    vector->count = total;
     if (former)
         wbi_rma_block_unref(former);
+    return WB_OK;
+}
+
+int wb_rma_vector_pop(wb_rma_vector *vector, void *element)
+{
+    size_t bytes;
+
+    if (vector->count == 0)
+        return WB_ERR_INVALID;
+    int rc = check_change(vector, vector->count - 1, &bytes);
+    if (rc)
+        return rc;
+    if (element)
+        memcpy(element, (unsigned char *)vector->data + bytes, vector->elem_size);
+    vector->count--;
+    return WB_OK;
+}
+
+int wb_rma_vector_shrink(wb_rma_vector *vector)
+{
+    struct wb_rma_block *block;
+    size_t bytes;
+    int rc = check_change(vector, vector->count, &bytes);
+
+    if (rc || bytes >= wbi_rma_block_bytes(vector->block) / 2)
+        return rc;
+    rc = wbi_pool_alloc(wbi_rma_block_allocator(vector->block), bytes, WBI_GROWTH_NONE, &block);
+    if (rc)
+        return rc;
+    if (wbi_rma_block_bytes(block) >= wbi_rma_block_bytes(vector->block))
+        wbi_rma_block_unref(block); /* the smallest block is that large */
+    else
+        wbi_rma_block_unref(move_to(vector, block));
     return WB_OK;
 }

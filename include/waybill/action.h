@@ -142,10 +142,6 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
 
 #define WBI_FIELD(kind, type, name) {#kind, #type, #name},
 
-/* A program need not use all that is generated for it. */
-#define WBI_UNUSED __attribute__((unused))
-#define WBI_GENERATED WBI_UNUSED static inline
-
 /* A struct of fields with its four passes. */
 #define WBI_RECORD(record, FIELDS)                                                                 \
     struct record {                                                                                \
