@@ -22,9 +22,11 @@ void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
     const struct wb_engine_config *config = &peer->lane->engine->config;
     struct wb_thresholds thresholds = {.pointer = config->pointer_threshold,
                                        .rma = config->rma_threshold,
-                                       .pointer_mask = peer->lane->caps->read_align - 1};
+                                       .pointer_mask = peer->lane->caps->read_align - 1,
+                                       .buffer = config->pointer_threshold};
     if (options != NULL && (options->flags & WB_CALL_COPY) != 0) {
-        thresholds = (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX};
+        thresholds =
+            (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX};
     }
     wb_sizer_start(sizer, thresholds);
 }

@@ -3,6 +3,8 @@
 #include "engine/clock.h"
 #include "engine/engine.h"
 #include "engine/peer.h"
+#include "mr_cache/allocator.h"
+#include "mr_cache/buffer.h"
 
 enum {
     TURNS_A_LOOK = 256, /* the clock is read once in so many turns */
@@ -83,11 +85,34 @@ static bool inbox_waits(struct wbi_lane *lane)
     return atomic_load_explicit(&lane->inbox, memory_order_relaxed) != NULL;
 }
 
+void wbi_lane_end_buffer(struct wbi_lane *lane, struct wb_buffer_owner *owner)
+{
+    owner->next = lane->ended;
+    lane->ended = owner;
+}
+
+/* Callbacks are inside the lane as handlers are, and may end more buffers. */
+static void end_buffers(struct wbi_lane *lane)
+{
+    bool may_grow = wbi_rma_thread_may_grow(false);
+    lane->inside = true;
+    while (lane->ended != NULL) {
+        struct wb_buffer_owner *owner = lane->ended;
+        lane->ended = owner->next;
+        wbi_buffer_owner_end(owner);
+    }
+    lane->inside = false;
+    wbi_rma_thread_may_grow(may_grow);
+}
+
 void wbi_lane_leave(struct wbi_lane *lane)
 {
     do {
         if (inbox_waits(lane)) {
             wbi_lane_drain(lane);
+        }
+        if (lane->ended != NULL) {
+            end_buffers(lane);
         }
         /* a full fence: whoever submits after our last look sees the lane free, or we see his
          * parcel below */
@@ -253,6 +278,7 @@ void wbi_lane_close(struct wbi_lane *lane)
             wbi_peer_forget(peer);
         }
     }
+    end_buffers(lane);
     lane->fabric->lane_close(lane->port);
     wbi_calls_close(&lane->calls);
     wbi_slots_close(&lane->slots);

@@ -19,6 +19,7 @@
 #include "engine/slots.h"
 
 struct wb_engine;
+struct wb_buffer_owner;
 
 struct wbi_lane {
     _Atomic(const void *) holder;       /* a thread's token, or NULL */
@@ -36,7 +37,8 @@ struct wbi_lane {
     struct wbi_calls calls;
     struct wbi_parcels parcels;
     struct wbi_lease_table leases;
-    uint32_t pinned; /* chunks of user memory in its sets that may be offered */
+    uint32_t pinned;               /* chunks of user memory in its sets that may be offered */
+    struct wb_buffer_owner *ended; /* buffers whose programs are still to be told */
     struct wb_peer *peers, *busy, *dying;
     uint32_t peer_count;
     uint32_t shared_credits; /* not granted to anybody */
@@ -69,11 +71,15 @@ void wbi_lane_close(struct wbi_lane *lane);
 enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane);
 /* Any thread, cold paths only: waits until the lane is this thread's (or was already). */
 enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane);
-/* Sends what came into the inbox, and lets the lane go. */
+/* Sends what came into the inbox, ends buffers, and lets the lane go. */
 void wbi_lane_leave(struct wbi_lane *lane);
 
 /* Whether the calling thread holds the lane. */
 bool wbi_lane_is_mine(struct wbi_lane *lane);
+
+/* Lane thread: a buffer has lost its last reference. Its program is called back when the lane is
+ * left: nothing of the engine's is half done then, so that the callback may make calls. */
+void wbi_lane_end_buffer(struct wbi_lane *lane, struct wb_buffer_owner *owner);
 
 /* Lane thread: sends what came into the inbox. */
 void wbi_lane_drain(struct wbi_lane *lane);

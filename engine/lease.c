@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
+#include "mr_cache/buffer.h"
 
 static const uint64_t grace_us =
     1000000; /* how long a peer may take to release what it was told to stop reading */
@@ -66,12 +67,13 @@ static struct wbi_lease_set *table_find(struct wbi_lease_table *table, uint64_t 
                : NULL;
 }
 
-struct wbi_lease_set *wbi_lease_set_new(uint32_t chunks)
+struct wbi_lease_set *wbi_lease_set_new(struct wbi_lane *lane, uint32_t chunks)
 {
     uint32_t capacity = chunks + 2;
     struct wbi_lease_set *set =
         calloc(1, sizeof *set + capacity * (sizeof(struct wbi_offer) + sizeof(struct wb_chunk)));
     if (set != NULL) {
+        set->lane = lane;
         set->capacity = capacity;
         set->offers = (struct wbi_offer *)(set + 1);
         set->chunks = (struct wb_chunk *)(set->offers + capacity);
@@ -85,6 +87,9 @@ void wbi_lease_set_hold(struct wbi_lease_set *set)
         const struct wb_chunk *chunk = &set->chunks[set->held];
         if (chunk->block != NULL) {
             wbi_rma_block_lease(chunk->block);
+        }
+        if (chunk->owner != NULL) {
+            wbi_buffer_owner_ref(chunk->owner);
         }
         set->pointers += chunk->kind == WB_CHUNK_POINTER;
     }
@@ -205,6 +210,20 @@ static void leave(struct wbi_lease_set *set)
     table_leave(&peer->lane->leases, set);
 }
 
+/* What holding took. */
+static void let_go(const struct wbi_lease_set *set)
+{
+    for (uint32_t i = 0; i < set->held; i++) {
+        const struct wb_chunk *chunk = &set->chunks[i];
+        if (chunk->block != NULL) {
+            wbi_rma_block_unlease(chunk->block);
+        }
+        if (chunk->owner != NULL && wbi_buffer_owner_unref(chunk->owner)) {
+            wbi_lane_end_buffer(set->lane, chunk->owner);
+        }
+    }
+}
+
 void wbi_lease_set_drop(struct wbi_lease_set *set)
 {
     if (set == NULL) {
@@ -221,11 +240,7 @@ void wbi_lease_set_drop(struct wbi_lease_set *set)
         wbi_count(&counters->leases_quarantined, set->quarantined_until != 0 ? -(uint64_t)open : 0);
         leave(set);
     }
-    for (uint32_t i = 0; i < set->held; i++) {
-        if (set->chunks[i].block != NULL) {
-            wbi_rma_block_unlease(set->chunks[i].block);
-        }
-    }
+    let_go(set);
     if (set->call != NULL) {
         wbi_call_set_gone(set->call);
     }

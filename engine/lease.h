@@ -2,8 +2,8 @@
  * Leases: the chunks that one parcel offers, as one set with one id. A chunk's owner gets it back
  * when the peer has released the set, when the fabric has revoked it, or when the channel is gone;
  * never before. Invariant: for each i < offered the fabric holds offers[i]; for each i < held
- * chunks[i].block (if any) is leased. The sum of `pinned` over a lane's sets is lane->pinned, which
- * is at most caps.max_pins.
+ * chunks[i].block (if any) is leased and chunks[i].owner (if any) is referenced. The sum of
+ * `pinned` over a lane's sets is lane->pinned, which is at most caps.max_pins.
  */
 #ifndef WBI_ENGINE_LEASE_H
 #define WBI_ENGINE_LEASE_H
@@ -18,7 +18,8 @@ struct wb_call;
 struct wbi_lane;
 
 struct wbi_lease_set {
-    uint64_t id;          /* slot in the lane's table and generation; 0 until it is entered there */
+    uint64_t id; /* slot in the lane's table and generation; 0 until it is entered there */
+    struct wbi_lane *lane;
     struct wb_peer *peer; /* NULL until entered */
     struct wb_call *call; /* whose request it is, while that is open or ending; or NULL */
     struct wbi_lease_set *prev, *next; /* of the peer */
@@ -47,10 +48,10 @@ struct wbi_lease_table {
 void wbi_lease_table_close(struct wbi_lease_table *table);
 
 /* A set with room for `chunks` chunks and two more. NULL: no memory. Any thread. */
-struct wbi_lease_set *wbi_lease_set_new(uint32_t chunks);
+struct wbi_lease_set *wbi_lease_set_new(struct wbi_lane *lane, uint32_t chunks);
 
-/* Leases the blocks of the chunks written so far, so that they outlive the program's own handles.
- * Any thread. */
+/* Leases the blocks of the chunks written so far and refers to the buffers, so that they outlive
+ * the program's own handles. Any thread. */
 void wbi_lease_set_hold(struct wbi_lease_set *set);
 
 /* Adds a block of the engine's own (a long archive or list) as the last chunk. Takes the reference.
@@ -74,8 +75,9 @@ bool wbi_lease_set_withdraw(struct wbi_lease_set *set);
  * time. */
 bool wbi_lease_set_expired(struct wbi_lease_set *set, uint64_t now);
 
-/* Ends a set of which the fabric holds nothing (never offered, or the channel is closed). Accepts
- * NULL. */
+/* Ends a set of which the fabric holds nothing (never offered, or the channel is closed). Buffers
+ * whose last reference it was go to the lane, which calls the program back where callbacks may run.
+ * Lane thread; any thread while the set holds nothing. Accepts NULL. */
 void wbi_lease_set_drop(struct wbi_lease_set *set);
 
 #endif

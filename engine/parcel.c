@@ -79,7 +79,7 @@ static int chunk_room(struct wbi_outgoing *out, const struct wb_sizer *sizer, bo
     if (!out->plan.leased) {
         return WB_OK;
     }
-    out->set = wbi_lease_set_new(sizer->records);
+    out->set = wbi_lease_set_new(out->peer->lane, sizer->records);
     if (out->set == NULL) {
         return wbi_error(WB_ERR_NO_MEMORY, "no memory for the list of %u chunks", sizer->records);
     }

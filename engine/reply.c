@@ -9,10 +9,13 @@ void wb_reply_size(struct wb_sizer *sizer, struct wb_context *context)
 {
     const struct wbi_header *header = context->header;
     bool chunks = (header->flags & WBI_FLAG_COPY) == 0 && header->reply_room > 0;
-    /* strings and byte ranges are the handler's and end with it: they are always copied */
-    struct wb_thresholds thresholds = {
-        .pointer = SIZE_MAX,
-        .rma = chunks ? context->peer->lane->engine->config.rma_threshold : SIZE_MAX};
+    const struct wbi_lane *lane = context->peer->lane;
+    const struct wb_engine_config *config = &lane->engine->config;
+    /* strings, byte ranges and views are the handler's and end with it: they are always copied */
+    struct wb_thresholds thresholds = {.pointer = SIZE_MAX,
+                                       .rma = chunks ? config->rma_threshold : SIZE_MAX,
+                                       .pointer_mask = lane->caps->read_align - 1,
+                                       .buffer = chunks ? config->pointer_threshold : SIZE_MAX};
     wb_sizer_start(sizer, thresholds);
 }
 

@@ -17,6 +17,19 @@ static inline bool wbi_is_rma_chunk(struct wb_thresholds thresholds, const wb_rm
     return bytes >= thresholds.rma && bytes > 0 && v->block != NULL;
 }
 
+/* The kind of chunk that a buffer becomes, or WB_CHUNK_INDEX where it is packed. */
+static inline uint32_t wbi_buffer_chunk(struct wb_thresholds thresholds, const wb_buffer *v)
+{
+    if (v->len > 0 && v->block != NULL) {
+        return v->len >= thresholds.rma ? WB_CHUNK_RMA : WB_CHUNK_INDEX;
+    }
+    if (v->owner != NULL) {
+        thresholds.pointer = thresholds.buffer;
+    }
+    wb_bytes bytes = {.data = v->data, .len = v->len};
+    return wbi_is_pointer_chunk(thresholds, bytes) ? WB_CHUNK_POINTER : WB_CHUNK_INDEX;
+}
+
 /* Zeros between the archive's byte `position` and `bytes` bytes of packed rma data. */
 static inline size_t wbi_inline_rma_gap(size_t position, uint64_t bytes)
 {

@@ -41,12 +41,13 @@ static void close_index(struct wb_writer *w)
         index->data = NULL;
         index->len = position - w->index_start;
         index->block = NULL;
+        index->owner = NULL;
         w->index_start = position;
     }
 }
 
-void wb_put_chunk(struct wb_writer *w, uint32_t kind, const void *data, uint64_t len,
-                  struct wb_rma_block *block)
+static void put_chunk(struct wb_writer *w, uint32_t kind, const void *data, uint64_t len,
+                      struct wb_rma_block *block, struct wb_buffer_owner *owner)
 {
     if (data == NULL || len == 0 || len > PTRDIFF_MAX) {
         w->status = WB_ERR_INVALID;
@@ -61,7 +62,14 @@ void wb_put_chunk(struct wb_writer *w, uint32_t kind, const void *data, uint64_t
         chunk->data = data;
         chunk->len = len;
         chunk->block = block;
+        chunk->owner = owner;
     }
+}
+
+void wb_put_chunk(struct wb_writer *w, uint32_t kind, const void *data, uint64_t len,
+                  struct wb_rma_block *block)
+{
+    put_chunk(w, kind, data, len, block, NULL);
 }
 
 void wb_put_rma(struct wb_writer *w, const wb_rma_vector *v)
@@ -76,6 +84,27 @@ void wb_put_rma(struct wb_writer *w, const wb_rma_vector *v)
     wb_put_len(w, bytes);
     wb_put_raw(w, zeros, wbi_inline_rma_gap((size_t)(w->at - w->begin), bytes));
     wb_put_raw(w, v->data, bytes);
+}
+
+void wb_put_object(struct wb_writer *w, const wb_rma_vector *v, size_t bytes)
+{
+    bool empty = v->elem_size == 0 && v->count == 0;
+    if (!empty && (v->elem_size != bytes || v->count != 1)) {
+        w->status = WB_ERR_INVALID;
+        return;
+    }
+    wb_put_rma(w, v);
+}
+
+void wb_put_buffer(struct wb_writer *w, const wb_buffer *v)
+{
+    uint32_t kind = wbi_buffer_chunk(w->thresholds, v);
+    if (kind != WB_CHUNK_INDEX) {
+        put_chunk(w, kind, v->data, v->len, v->block, v->owner);
+        return;
+    }
+    wb_put_len(w, v->len);
+    wb_put_raw(w, v->data, v->len);
 }
 
 int wb_writer_finish(struct wb_writer *w)

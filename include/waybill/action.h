@@ -3,24 +3,29 @@
  * type, name):
  *
  *   F(VALUE, i8|i16|i32|i64|u8|u16|u32|u64|f32|f64, name)   member  wb_<type> name
- *   F(STRING, wb_str, name)                                 member  wb_str name          (borrowed,
- * a view when received) F(BYTES, wb_bytes, name)                                member  wb_bytes
- * name        (borrowed, a view when received) F(RMA, wb_rma_vector, name) member  wb_rma_vector
- * name   (owned when received)
+ *   F(STRING, wb_str, name)         member  wb_str name          borrowed, a view when received
+ *   F(BYTES, wb_bytes, name)        member  wb_bytes name        borrowed, a view when received
+ *   F(RMA, wb_rma_vector, name)     member  wb_rma_vector name   owned when received
+ *   F(OBJECT, handle, name)         member  handle name          owned when received; handle is the
+ *                                           name that WB_RMA_OBJECT_OF declared
+ *   F(BUFFER, wb_buffer, name)      member  wb_buffer name       owned when received as a chunk, a
+ *                                           view otherwise: wb_buffer_keep makes it one's own
  *
- *   #define SCALE_IN(F)   F(VALUE, f64, factor) F(STRING, wb_str, label) F(RMA, wb_rma_vector,
- * data) #define SCALE_OUT(F)  F(VALUE, f64, sum)    F(RMA, wb_rma_vector, scaled) WB_ACTION(scale,
- * SCALE_IN, SCALE_OUT)
+ *   #define SCALE_IN(F)   F(VALUE, f64, factor) F(STRING, wb_str, label) F(RMA, wb_rma_vector, x)
+ *   #define SCALE_OUT(F)  F(VALUE, f64, sum)    F(RMA, wb_rma_vector, scaled)
+ *   WB_ACTION(scale, SCALE_IN, SCALE_OUT)
  *
  * generates, all static:
  *
- *   struct scale_in, struct scale_out      the fields, and a last member `hold` that is the
- * library's scale_register(engine, handler, user)  serves the action; handler(context, in, out,
- * user) scale_call(peer, in, out, options)     calls and waits scale_async(peer, in, options,
- * &call)  calls; the end comes by scale_finish scale_finish(call, out)                waits for the
- * end of a call, decodes its result and ends the handle (inside a handler only where wb_call_done;
- * else WB_ERR_DEADLOCK, handle kept) scale_in_drop(in), scale_out_drop(out) drop received vectors
- * and views; accept zeroed structs
+ *   struct scale_in, scale_out               the fields, and a last member `hold`, the library's
+ *   scale_register(engine, handler, user)    serves it by handler(context, in, out, user)
+ *   scale_call(peer, in, out, options)       calls and waits
+ *   scale_async(peer, in, options, &call)    calls; the end comes by scale_finish
+ *   scale_finish(call, out)                  waits for the end of a call, decodes its result and
+ *                                            ends the handle (inside a handler only where
+ *                                            wb_call_done; else WB_ERR_DEADLOCK, handle kept)
+ *   scale_in_drop(in), scale_out_drop(out)   drop received vectors, objects, buffers and views;
+ *                                            accept zeroed structs
  *
  * A result that was not received, for whatever reason, is all zero.
  */
@@ -109,36 +114,48 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
 #define WBI_MEMBER_STRING(type, name) type name;
 #define WBI_MEMBER_BYTES(type, name) type name;
 #define WBI_MEMBER_RMA(type, name) type name;
+#define WBI_MEMBER_OBJECT(type, name) type name;
+#define WBI_MEMBER_BUFFER(type, name) type name;
 
 #define WBI_SIZE(kind, type, name) WBI_SIZE_##kind(type, name)
 #define WBI_SIZE_VALUE(type, name) wb_size_##type(s, v->name);
 #define WBI_SIZE_STRING(type, name) wb_size_str(s, v->name);
 #define WBI_SIZE_BYTES(type, name) wb_size_bytes(s, v->name);
 #define WBI_SIZE_RMA(type, name) wb_size_rma(s, &v->name);
+#define WBI_SIZE_OBJECT(type, name) wb_size_rma(s, &v->name.vector);
+#define WBI_SIZE_BUFFER(type, name) wb_size_buffer(s, &v->name);
 
 #define WBI_PUT(kind, type, name) WBI_PUT_##kind(type, name)
 #define WBI_PUT_VALUE(type, name) wb_put_##type(w, v->name);
 #define WBI_PUT_STRING(type, name) wb_put_str(w, v->name);
 #define WBI_PUT_BYTES(type, name) wb_put_bytes(w, v->name);
 #define WBI_PUT_RMA(type, name) wb_put_rma(w, &v->name);
+#define WBI_PUT_OBJECT(type, name) wb_put_object(w, &v->name.vector, type##_bytes);
+#define WBI_PUT_BUFFER(type, name) wb_put_buffer(w, &v->name);
 
 #define WBI_GET(kind, type, name) WBI_GET_##kind(type, name)
 #define WBI_GET_VALUE(type, name) v->name = wb_get_##type(r);
 #define WBI_GET_STRING(type, name) v->name = wb_get_str(r);
 #define WBI_GET_BYTES(type, name) v->name = wb_get_bytes(r);
 #define WBI_GET_RMA(type, name) v->name = wb_get_rma(r);
+#define WBI_GET_OBJECT(type, name) v->name.vector = wb_get_object(r, type##_bytes);
+#define WBI_GET_BUFFER(type, name) v->name = wb_get_buffer(r);
 
 #define WBI_DROP(kind, type, name) WBI_DROP_##kind(type, name)
 #define WBI_DROP_VALUE(type, name)
 #define WBI_DROP_STRING(type, name) v->name = (type){0};
 #define WBI_DROP_BYTES(type, name) v->name = (type){0};
 #define WBI_DROP_RMA(type, name) wb_rma_vector_drop(&v->name);
+#define WBI_DROP_OBJECT(type, name) type##_drop(&v->name);
+#define WBI_DROP_BUFFER(type, name) wb_buffer_drop(&v->name);
 
 #define WBI_VIEWS(kind, type, name) WBI_VIEWS_##kind
 #define WBI_VIEWS_VALUE
 #define WBI_VIEWS_STRING +1
 #define WBI_VIEWS_BYTES +1
 #define WBI_VIEWS_RMA
+#define WBI_VIEWS_OBJECT
+#define WBI_VIEWS_BUFFER +1
 
 #define WBI_FIELD(kind, type, name) {#kind, #type, #name},
 

@@ -62,13 +62,14 @@ enum wb_chunk_kind {
 };
 
 /* One entry of a writer's chunk list. INDEX: offset and len in the archive. Others: data, len;
- * block for RMA. */
+ * block for RMA; owner for a POINTER chunk that has one. */
 struct wb_chunk {
     uint32_t kind;
     uint64_t offset;
     const void *data;
     uint64_t len;
-    struct wb_rma_block *block; /* borrowed from the vector; the lease takes its own reference */
+    struct wb_rma_block *block;    /* borrowed from the vector; the lease takes its own reference */
+    struct wb_buffer_owner *owner; /* likewise from the buffer */
 };
 
 /* Where an argument stops being packed and becomes a chunk, in bytes; SIZE_MAX switches that kind
@@ -78,6 +79,7 @@ struct wb_thresholds {
     size_t rma;
     size_t pointer_mask; /* bits that are 0 in a pointer chunk's address and length; other ranges
                             are packed, whatever their length: nobody may read beyond their ends */
+    size_t buffer;       /* counted buffers: pointer chunks that may outlive who sends them */
 };
 
 struct wb_sizer {
@@ -186,6 +188,9 @@ static inline void wb_size_str(struct wb_sizer *s, wb_str v)
 }
 
 WB_API void wb_size_rma(struct wb_sizer *s, const wb_rma_vector *v);
+/* A buffer is a chunk by what keeps its bytes: a view from thresholds.pointer on, a counted one
+ * from thresholds.buffer, a registered one (an RMA chunk) from thresholds.rma. */
+WB_API void wb_size_buffer(struct wb_sizer *s, const wb_buffer *v);
 
 /* Closes the pass: the last index chunk counts only if there are chunks beside it. */
 static inline void wb_sizer_finish(struct wb_sizer *s)
@@ -250,6 +255,11 @@ static inline void wb_put_str(struct wb_writer *w, wb_str v)
 }
 
 WB_API void wb_put_rma(struct wb_writer *w, const wb_rma_vector *v);
+WB_API void wb_put_buffer(struct wb_writer *w, const wb_buffer *v);
+
+/* A vector of one element of `bytes` bytes, or the empty handle; another one makes finish answer
+ * WB_ERR_INVALID. wb_size_rma measures it. */
+WB_API void wb_put_object(struct wb_writer *w, const wb_rma_vector *v, size_t bytes);
 
 /* Closes the archive and its chunk list. Returns WB_OK, or WB_ERR_INVALID where what was written
  * differs from what was measured (a field changed in between), or where a field has bytes at NULL
@@ -289,6 +299,15 @@ static inline wb_str wb_get_str(struct wb_reader *r)
 
 /* Returns a vector that the caller owns; the empty vector on failure. */
 WB_API wb_rma_vector wb_get_rma(struct wb_reader *r);
+
+/* Returns a vector of one element of `bytes` bytes, or the empty handle where that was sent. The
+ * caller owns it. Anything else that was sent is WB_ERR_MALFORMED, and found before memory is asked
+ * for. */
+WB_API wb_rma_vector wb_get_object(struct wb_reader *r, size_t bytes);
+
+/* Returns a buffer that the caller drops: registered, or a view that is valid as long as the parcel
+ * is. Empty on failure. */
+WB_API wb_buffer wb_get_buffer(struct wb_reader *r);
 
 /* Ends the decoding: WB_OK if nothing failed and every byte and every chunk was used;
  * WB_ERR_MALFORMED otherwise. */

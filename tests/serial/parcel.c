@@ -35,7 +35,11 @@ static void size_field(struct wb_sizer *s, const struct test_field *field)
         wb_size_bytes(s, field->bytes);
         break;
     case TEST_rma:
+    case TEST_object:
         wb_size_rma(s, &field->vector);
+        break;
+    case TEST_buffer:
+        wb_size_buffer(s, &field->buffer);
         break;
     default:
         ck_abort_msg("no such kind");
@@ -62,6 +66,12 @@ static void put_field(struct wb_writer *w, const struct test_field *field)
         break;
     case TEST_rma:
         wb_put_rma(w, &field->vector);
+        break;
+    case TEST_object:
+        wb_put_object(w, &field->vector, TEST_OBJECT_BYTES);
+        break;
+    case TEST_buffer:
+        wb_put_buffer(w, &field->buffer);
         break;
     default:
         ck_abort_msg("no such kind");
@@ -92,6 +102,13 @@ static void get_field(struct wb_reader *r, struct test_field *field)
     case TEST_rma:
         field->vector = wb_get_rma(r);
         break;
+    case TEST_object:
+        field->vector = wb_get_object(r, TEST_OBJECT_BYTES);
+        break;
+    case TEST_buffer:
+        field->buffer = wb_get_buffer(r);
+        field->bytes = (wb_bytes){.data = field->buffer.data, .len = field->buffer.len};
+        break;
     default:
         ck_abort_msg("no such kind");
     }
@@ -105,7 +122,7 @@ static struct wb_thresholds thresholds_of(const struct test_field *field,
         return *thresholds;
     }
     size_t each = field->was_chunk ? 0 : SIZE_MAX;
-    return (struct wb_thresholds){.pointer = each, .rma = each};
+    return (struct wb_thresholds){.pointer = each, .rma = each, .buffer = each};
 }
 
 void test_parcel_open(struct test_arena *arena, struct test_parcel *parcel,
@@ -254,8 +271,13 @@ void test_fields_expect(const struct test_field *expected, const struct test_fie
         const wb_rma_vector *a = &expected[i].vector, *b = &found[i].vector;
         ck_assert_int_eq(expected[i].kind, found[i].kind);
         ck_assert_uint_eq(expected[i].scalar, found[i].scalar);
-        expect_bytes(expected[i].bytes.data, expected[i].bytes.len, found[i].bytes.data,
-                     found[i].bytes.len);
+        if (expected[i].kind == TEST_buffer) {
+            expect_bytes(expected[i].buffer.data, expected[i].buffer.len, found[i].buffer.data,
+                         found[i].buffer.len);
+        } else {
+            expect_bytes(expected[i].bytes.data, expected[i].bytes.len, found[i].bytes.data,
+                         found[i].bytes.len);
+        }
         ck_assert_uint_eq(a->elem_size, b->elem_size);
         expect_bytes(a->data, wb_rma_vector_bytes(a), b->data, wb_rma_vector_bytes(b));
     }

@@ -14,15 +14,25 @@
 #define TEST_SCALARS(X) X(i8) X(i16) X(i32) X(i64) X(u8) X(u16) X(u32) X(u64) X(f32) X(f64)
 
 #define TEST_KIND_OF(type) TEST_##type,
-enum test_kind { TEST_SCALARS(TEST_KIND_OF) TEST_str, TEST_bytes, TEST_rma, TEST_KINDS };
+enum test_kind {
+    TEST_SCALARS(TEST_KIND_OF) TEST_str,
+    TEST_bytes,
+    TEST_rma,
+    TEST_KINDS, /* of those that have no rules of their own as to what is a chunk */
+    TEST_object = TEST_KINDS,
+    TEST_buffer
+};
+enum { TEST_OBJECT_BYTES = 8 }; /* that an object has at its reader */
 
 /* One field and its value, of which the member that fits its kind is used. */
 struct test_field {
     enum test_kind kind;
-    bool was_chunk;       /* as read */
-    uint64_t scalar;      /* the value's bits; zeros above its size */
-    wb_bytes bytes;       /* of a str too */
-    wb_rma_vector vector; /* block is any address: the archive never looks into it */
+    bool was_chunk;  /* as read */
+    uint64_t scalar; /* the value's bits; zeros above its size */
+    wb_bytes bytes;  /* of a str too */
+    wb_rma_vector
+        vector;       /* of an object too; block is any address: the archive never looks into it */
+    wb_buffer buffer; /* likewise; as read, bytes is what it has */
 };
 
 /* What is sent (archive, chunks, and both as bytes) and what has landed of it. */

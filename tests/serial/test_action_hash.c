@@ -25,9 +25,12 @@ END_TEST
 #define TWO(F) F(VALUE, f64, a) F(VALUE, f64, b)
 #define OTHER_ORDER(F) F(VALUE, f64, b) F(VALUE, f64, a)
 #define LONGER_NAME(F) F(VALUE, f64, ab)
+#define OBJECT(F) F(OBJECT, field_object, a)
+#define OTHER_OBJECT(F) F(OBJECT, other_object, a)
+#define BUFFER(F) F(BUFFER, wb_buffer, a)
 #define LISTS(X)                                                                                   \
     X(NOTHING) X(ONE) X(OTHER_TYPE) X(OTHER_NAME) X(TEXT) X(OTHER_KIND) X(TWO) X(OTHER_ORDER)      \
-    X(LONGER_NAME)
+    X(LONGER_NAME) X(OBJECT) X(OTHER_OBJECT) X(BUFFER)
 #define FIELDS_OF(LIST) {LIST(WBI_FIELD){NULL, NULL, NULL}},
 /* clang-format on */
 static const struct wb_field lists[][3] = {LISTS(FIELDS_OF)};
@@ -82,6 +85,16 @@ START_TEST(test_golden_signature)
 }
 END_TEST
 
+/* FNV-1a of "OBJECT\0field_object\0field\0BUFFER\0wb_buffer\0raw\0", "\0",
+ * "BUFFER\0wb_buffer\0raw\0". */
+START_TEST(test_golden_signature_of_handles)
+{
+    static const struct wb_field in[] = {
+        {"OBJECT", "field_object", "field"}, {"BUFFER", "wb_buffer", "raw"}, {NULL, NULL, NULL}};
+    ck_assert_uint_eq(wbi_hash_signature(in, in + 1), 0xe8da093c99add958);
+}
+END_TEST
+
 static void *prepare(void *action)
 {
     wb_action_prepare(action);
@@ -113,6 +126,7 @@ int main(void)
     tcase_add_test(tcase, test_signatures_differ);
     tcase_add_test(tcase, test_parts_are_apart);
     tcase_add_test(tcase, test_golden_signature);
+    tcase_add_test(tcase, test_golden_signature_of_handles);
     tcase_add_test(tcase, test_prepare_from_many_threads);
     suite_add_tcase(suite, tcase);
     return test_run(suite);

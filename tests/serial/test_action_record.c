@@ -15,6 +15,9 @@
 #define MIXED(F)                                                                                   \
     F(VALUE, f64, factor) F(STRING, wb_str, label) F(BYTES, wb_bytes, blob)                        \
     F(RMA, wb_rma_vector, data) F(RMA, wb_rma_vector, nothing)
+#define HANDLES(F)                                                                                 \
+    F(VALUE, u8, before) F(OBJECT, cell_object, cell) F(BUFFER, wb_buffer, raw)                    \
+    F(OBJECT, cell_object, none) F(BUFFER, wb_buffer, nothing) F(VALUE, u8, after)
 /* Names that the generated code uses itself. */
 #define NAMED(F)                                                                                   \
     F(VALUE, u8, s) F(VALUE, u8, v) F(VALUE, u8, w) F(VALUE, u8, r) F(VALUE, u8, status)           \
@@ -26,7 +29,14 @@
     EIGHT(F, a) EIGHT(F, b) EIGHT(F, c) EIGHT(F, d) EIGHT(F, e) EIGHT(F, f) EIGHT(F, g) EIGHT(F, h)
 /* clang-format on */
 
+struct cell {
+    double values[100];
+    uint64_t step;
+};
+WB_RMA_OBJECT_OF(struct cell, cell_object)
+
 WB_ACTION(nothing, NOTHING, NOTHING)
+WB_ACTION(handles, HANDLES, HANDLES)
 WB_ACTION(values, VALUES, NOTHING)
 WB_ACTION(mixed, MIXED, MIXED)
 WB_ACTION(named, NAMED, NAMED)
@@ -34,8 +44,10 @@ WB_ACTION(long_list, NOTHING, SIXTY_FOUR)
 
 static struct test_arena arena;
 static struct wb_rma_allocator *pool;
-static const struct wb_thresholds packed = {.pointer = SIZE_MAX, .rma = SIZE_MAX},
-                                  chunked = {.pointer = 1, .rma = 1};
+static const struct wb_thresholds packed = {.pointer = SIZE_MAX,
+                                            .rma = SIZE_MAX,
+                                            .buffer = SIZE_MAX},
+                                  chunked = {.pointer = 1, .rma = 1, .buffer = 1};
 
 static void open_pool(void)
 {
@@ -75,13 +87,15 @@ static int make_vector(void *context, struct wb_rma_block *block, const void *da
     return status;
 }
 
+static bool lands_in_pool; /* all chunks, as they do in an engine */
+
 /* Lands the chunks, those of vectors in blocks of the pool, and opens a reader. */
 static struct wb_reader land(struct test_parcel *parcel)
 {
     test_parcel_land(&arena, parcel);
     for (uint32_t i = 0; i < parcel->landing_count; i++) {
         struct wb_landing *landing = &parcel->landings[i];
-        if (landing->kind == WB_CHUNK_RMA) {
+        if (landing->kind == WB_CHUNK_RMA || lands_in_pool) {
             ck_assert_int_eq(wbi_rma_alloc(pool, landing->len, true, &landing->block), WB_OK);
             memcpy(wbi_rma_block_data(landing->block), landing->data, landing->len);
             landing->data = wbi_rma_block_data(landing->block);
@@ -96,7 +110,7 @@ static struct wb_reader land(struct test_parcel *parcel)
 static void drop_landings(struct test_parcel *parcel)
 {
     for (uint32_t i = 0; i < parcel->landing_count; i++) {
-        if (parcel->landings[i].kind == WB_CHUNK_RMA) {
+        if (parcel->landings[i].kind == WB_CHUNK_RMA || lands_in_pool) {
             wbi_rma_block_unref(parcel->landings[i].block);
         }
     }
@@ -273,6 +287,107 @@ START_TEST(test_failure_drops_what_was_made)
 }
 END_TEST
 
+static void end_raw(void *context, const void *data, size_t len)
+{
+    (void)data;
+    *(size_t *)context += len;
+}
+
+static struct handles_in full_handles(size_t *ended)
+{
+    static const uint8_t raw[5000] = {1, 2, 3, [4999] = 4};
+    struct handles_in in = {.before = 1, .after = 2};
+    ck_assert_int_eq(cell_object_create(pool, &in.cell), WB_OK);
+    *cell_object_get(&in.cell) = (struct cell){.values = {[99] = 2.5}, .step = 7};
+    ck_assert_int_eq(wb_buffer_reference(raw, sizeof raw, end_raw, ended, &in.raw), WB_OK);
+    return in;
+}
+
+/* Packed, as chunks; and packed in an archive that landed in a block. */
+START_TEST(test_objects_and_buffers)
+{
+    size_t ended = 0;
+    struct handles_in in = full_handles(&ended);
+    lands_in_pool = true;
+    for (unsigned i = 0; i < 2; i++) {
+        struct handles_in found;
+        struct test_parcel parcel;
+        WRITE(handles_in, &in, i == 0 ? packed : chunked, &parcel);
+        ck_assert_uint_eq(parcel.chunk_count, i == 0 ? 0 : 5);
+        struct wb_reader reader = land(&parcel);
+        ck_assert_int_eq(handles_in_get(&reader, &found), WB_OK);
+        drop_landings(&parcel);
+        ck_assert_uint_eq(found.before + found.after, 3);
+        ck_assert_ptr_ne(cell_object_get(&found.cell), cell_object_get(&in.cell));
+        ck_assert_mem_eq(cell_object_get(&found.cell), cell_object_get(&in.cell),
+                         cell_object_bytes);
+        ck_assert_ptr_null(cell_object_get(&found.none));
+        ck_assert_uint_eq(found.raw.len, 5000);
+        ck_assert_mem_eq(found.raw.data, in.raw.data, 5000);
+        ck_assert_int_eq(wb_buffer_is_view(&found.raw), i == 0);
+        ck_assert_ptr_null(found.nothing.data);
+        wb_buffer kept;
+        ck_assert_int_eq(wb_buffer_keep(&found.raw, &kept), WB_OK);
+        handles_in_drop(&found);
+        handles_in_drop(&found);
+        ck_assert_mem_eq(kept.data, in.raw.data, 5000);
+        wb_buffer_drop(&kept);
+        ck_assert_uint_eq(blocks_held(), 1);
+    }
+    ck_assert_uint_eq(ended, 0);
+    handles_in_drop(&in);
+    ck_assert_uint_eq(ended, 5000);
+    ck_assert_int_eq(handles_out_views, 2);
+}
+END_TEST
+
+START_TEST(test_a_buffer_in_a_long_archive)
+{
+    size_t ended = 0;
+    struct handles_in in = full_handles(&ended), found;
+    struct test_parcel parcel;
+    struct wb_rma_block *block;
+    WRITE(handles_in, &in, packed, &parcel);
+    ck_assert_int_eq(wbi_rma_alloc(pool, parcel.archive_bytes, true, &block), WB_OK);
+    memcpy(wbi_rma_block_data(block), parcel.archive, parcel.archive_bytes);
+    parcel.archive = wbi_rma_block_data(block);
+    struct wb_reader reader = land(&parcel);
+    reader.backing = block;
+    ck_assert_int_eq(handles_in_get(&reader, &found), WB_OK);
+    ck_assert_ptr_eq(found.raw.block, block);
+    wbi_rma_block_unref(block);
+    ck_assert_mem_eq(found.raw.data, in.raw.data, 5000);
+    handles_in_drop(&in);
+    handles_in_drop(&found);
+}
+END_TEST
+
+/* Cut anywhere: what was made is dropped. */
+START_TEST(test_failure_drops_objects_and_buffers)
+{
+    size_t ended = 0;
+    struct handles_in in = full_handles(&ended);
+    lands_in_pool = true;
+    for (size_t i = 0; i < 2; i++) {
+        struct test_parcel parcel;
+        WRITE(handles_in, &in, i == 0 ? packed : chunked, &parcel);
+        struct wb_reader reader = land(&parcel);
+        uint64_t blocks = blocks_held();
+        for (size_t len = 0; len < parcel.archive_bytes; len++) {
+            struct handles_in found;
+            struct wb_reader cut = reader;
+            cut.end = cut.begin + len;
+            ck_assert_int_eq(handles_in_get(&cut, &found), WB_ERR_MALFORMED);
+            ck_assert_uint_eq(blocks_held(), blocks);
+            ck_assert_ptr_null(cell_object_get(&found.cell));
+            ck_assert_ptr_null(found.raw.data);
+        }
+        drop_landings(&parcel);
+    }
+    handles_in_drop(&in);
+}
+END_TEST
+
 START_TEST(test_zeroed_records_drop)
 {
     struct mixed_out out = {0};
@@ -311,6 +426,9 @@ int main(void)
     tcase_add_test(tcase, test_sixty_four_fields);
     tcase_add_test(tcase, test_each_kind);
     tcase_add_test(tcase, test_failure_drops_what_was_made);
+    tcase_add_test(tcase, test_objects_and_buffers);
+    tcase_add_test(tcase, test_a_buffer_in_a_long_archive);
+    tcase_add_test(tcase, test_failure_drops_objects_and_buffers);
     tcase_add_test(tcase, test_zeroed_records_drop);
     tcase_add_test(tcase, test_descriptor);
     suite_add_tcase(suite, tcase);

@@ -153,6 +153,68 @@ START_TEST(test_chunks)
 }
 END_TEST
 
+/* Objects and buffers, packed: those that nothing keeps, that something keeps, that are empty. */
+START_TEST(test_packed_objects_and_buffers)
+{
+    static uint64_t object = 0x0807060504030201;
+    struct wb_thresholds packed = {.pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX};
+    const struct test_field fields[] = {
+        {.kind = TEST_object, .vector = test_vector(&object, 1, 8)},
+        {.kind = TEST_object}, /* the empty handle */
+        {.kind = TEST_buffer, .buffer = {.data = "abc", .len = 3}},
+        {.kind = TEST_buffer, .buffer = {.data = "de", .len = 2, .owner = (void *)&object}},
+        {.kind = TEST_buffer, .buffer = {.data = "f", .len = 1, .block = (void *)&object}},
+        {.kind = TEST_buffer},
+    };
+    struct test_parcel parcel = expect_archive(
+        fields, 6, packed, "08 08 0102030405060708  00 00  03 616263  02 6465  01 66  00");
+    ck_assert_uint_eq(parcel.chunk_count, 0);
+    test_arena_clear(&arena);
+}
+END_TEST
+
+/* The same as chunks, each by the threshold of what keeps it. */
+START_TEST(test_objects_and_buffers_as_chunks)
+{
+    static uint64_t object;
+    struct wb_buffer_owner *owner = (void *)&object;
+    struct wb_rma_block *block = (void *)&object;
+    const struct test_field fields[] = {
+        {.kind = TEST_object, .vector = test_vector(&object, 1, 8)},
+        {.kind = TEST_buffer, .buffer = {.data = "abc", .len = 3}},
+        {.kind = TEST_buffer, .buffer = {.data = "de", .len = 2, .owner = owner}},
+        {.kind = TEST_buffer, .buffer = {.data = "fghijklm", .len = 8, .block = block}},
+        {.kind = TEST_buffer, .buffer = {.data = "n", .len = 1, .owner = owner}},
+        {.kind = TEST_buffer},
+    };
+    struct wb_thresholds thresholds = {.pointer = 3, .rma = 8, .buffer = 2};
+    struct test_parcel parcel =
+        expect_archive(fields, 6, thresholds, "08 ff  ff  ff  ff  01 6e  00");
+    const struct wb_chunk offered[] = {
+        {.kind = WB_CHUNK_RMA, .data = &object, .len = 8, .block = block},
+        {.kind = WB_CHUNK_POINTER, .data = fields[1].buffer.data, .len = 3},
+        {.kind = WB_CHUNK_POINTER, .data = fields[2].buffer.data, .len = 2, .owner = owner},
+        {.kind = WB_CHUNK_RMA, .data = fields[3].buffer.data, .len = 8, .block = block},
+    };
+    ck_assert_uint_eq(parcel.chunk_count, 9);
+    for (size_t i = 0; i < 4; i++) {
+        const struct wb_chunk *chunk = &parcel.chunks[2 * i + 1];
+        ck_assert_uint_eq(chunk->kind, offered[i].kind);
+        ck_assert_ptr_eq(chunk->data, offered[i].data);
+        ck_assert_uint_eq(chunk->len, offered[i].len);
+        ck_assert_ptr_eq(chunk->block, offered[i].block);
+        ck_assert_ptr_eq(chunk->owner, offered[i].owner);
+        ck_assert_ptr_null(parcel.chunks[2 * i].owner);
+    }
+    thresholds = (struct wb_thresholds){.pointer = 4, .rma = 9, .buffer = 3};
+    parcel = expect_archive(fields, 6, thresholds,
+                            "08 08 0000000000000000  03 616263  02 6465  08 666768696a6b6c6d"
+                            "  01 6e  00");
+    ck_assert_uint_eq(parcel.chunk_count, 0);
+    test_arena_clear(&arena);
+}
+END_TEST
+
 /* The examples of docs/wire-format.md. */
 START_TEST(test_documented_examples)
 {
@@ -174,6 +236,12 @@ START_TEST(test_documented_examples)
     for (size_t i = 0; i < 5; i++) {
         ck_assert_uint_eq(parcel.chunks[i].len, lens[i]);
     }
+    const struct test_field handles[] = {
+        {.kind = TEST_object, .vector = test_vector(elements, 1, 8)},
+        {.kind = TEST_buffer, .buffer = {.data = "hi", .len = 2}},
+    };
+    expect_archive(handles, 2, no_chunks, "08 08 01 00 00 00 02 00 00 00  02 68 69");
+    expect_archive(handles, 2, (struct wb_thresholds){.pointer = 2, .rma = 8}, "08 ff  ff");
     test_arena_clear(&arena);
 }
 END_TEST
@@ -228,6 +296,8 @@ int main(void)
     tcase_add_test(tcase, test_lengths);
     tcase_add_test(tcase, test_packed_ranges);
     tcase_add_test(tcase, test_chunks);
+    tcase_add_test(tcase, test_packed_objects_and_buffers);
+    tcase_add_test(tcase, test_objects_and_buffers_as_chunks);
     tcase_add_test(tcase, test_documented_examples);
     tcase_add_test(tcase, test_chunk_at_the_end);
     tcase_add_test(tcase, test_aligned_data);

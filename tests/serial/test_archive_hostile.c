@@ -87,17 +87,31 @@ static const struct test_field aligned[] = {
     {.kind = TEST_str, .bytes = {"text", 4}},
 };
 
+/* Objects and buffers: packed, as chunks of both kinds, empty. */
+static const struct test_field handles[] = {
+    {.kind = TEST_object, .vector = {.data = data, .count = 1, .elem_size = 8, IN_BLOCK}},
+    {.kind = TEST_buffer, .buffer = {.data = data, .len = 9}},
+    {.kind = TEST_object},
+    {.kind = TEST_buffer, .buffer = {.data = data, .len = 20, .owner = (void *)data}},
+    {.kind = TEST_buffer, .buffer = {.data = data, .len = 30, IN_BLOCK}},
+    {.kind = TEST_buffer},
+    {.kind = TEST_u32, .scalar = 9},
+};
+
 static const struct {
     const struct test_field *fields;
     size_t count;
     struct wb_thresholds thresholds;
 } samples[] = {
-    {small, 9, {5, 8, 0}},
-    {small, 9, {SIZE_MAX, SIZE_MAX, 0}},
-    {small, 9, {0, 0, 0}},
-    {medium, 4, {400, 400, 0}},
-    {medium, 4, {SIZE_MAX, SIZE_MAX, 0}},
-    {aligned, 3, {SIZE_MAX, SIZE_MAX, 0}},
+    {small, 9, {5, 8, 0, 0}},
+    {small, 9, {SIZE_MAX, SIZE_MAX, 0, SIZE_MAX}},
+    {small, 9, {0, 0, 0, 0}},
+    {medium, 4, {400, 400, 0, 0}},
+    {medium, 4, {SIZE_MAX, SIZE_MAX, 0, SIZE_MAX}},
+    {handles, 7, {8, 8, 0, 8}},
+    {handles, 7, {SIZE_MAX, 8, 0, 8}},
+    {handles, 7, {SIZE_MAX, SIZE_MAX, 0, SIZE_MAX}},
+    {aligned, 3, {SIZE_MAX, SIZE_MAX, 0, SIZE_MAX}},
 };
 enum { SAMPLES = sizeof samples / sizeof *samples };
 
@@ -230,7 +244,22 @@ START_TEST(test_bad_lengths)
     EXPECT_REFUSED(TEST_rma, "\x02\x03xyz");
     EXPECT_REFUSED(TEST_rma, "\xfe\x00\x00\x00\x00\x01\x00\x00\x00\x00");
     EXPECT_REFUSED(TEST_rma, "\x01\xfe\xff\xff\xff\xff\xff\xff\xff\xff");
+    /* Objects: of another size, in part, twice, none of no size; the empty handle in part. */
+    EXPECT_REFUSED(TEST_object, "\x07\x07sevenby");
+    EXPECT_REFUSED(TEST_object, "\x08\x07sevenby");
+    EXPECT_REFUSED(TEST_object, "\x08\x00");
+    EXPECT_REFUSED(TEST_object, "\x08\x10twice eight byte");
+    EXPECT_REFUSED(TEST_object, "\x04\x08two of 4");
+    EXPECT_REFUSED(TEST_object, "\x00");
+    EXPECT_REFUSED(TEST_object, "\x00\x01x");
+    EXPECT_REFUSED(TEST_object, "\xfe\x08\x00\x00\x00\x01\x00\x00\x00\x08"
+                                "eight by");
+    EXPECT_REFUSED(TEST_buffer, "");
+    EXPECT_REFUSED(TEST_buffer, "\x02x");
+    EXPECT_REFUSED(TEST_buffer, "\xfc\x01\x00x");
     /* An archive of nothing but a mark. */
+    EXPECT_REFUSED(TEST_object, "\x08\xff");
+    EXPECT_REFUSED(TEST_buffer, "\xff");
     EXPECT_REFUSED(TEST_str, "\xff");
     EXPECT_REFUSED(TEST_rma, "\x01\xff");
 }
@@ -238,8 +267,11 @@ END_TEST
 
 START_TEST(test_bad_landings)
 {
-    struct wb_landing good = {
-        .data = data, .len = 8, .archive_offset = 1, .kind = WB_CHUNK_POINTER};
+    struct wb_landing good = {.data = data,
+                              .len = 8,
+                              .archive_offset = 1,
+                              .kind = WB_CHUNK_POINTER,
+                              .block = (void *)data};
     struct wb_landing vector = {
         .data = data, .len = 8, .archive_offset = 2, .kind = WB_CHUNK_RMA, .block = (void *)data};
     ck_assert_int_eq(read_one(TEST_str, "\xff", 1, &good, 1), WB_OK);
@@ -258,6 +290,27 @@ START_TEST(test_bad_landings)
     ck_assert_int_eq(read_one(TEST_str, "\xff", 1, &bad, 1), WB_ERR_MALFORMED);
     bad.archive_offset = UINT64_MAX;
     ck_assert_int_eq(read_one(TEST_str, "\xff", 1, &bad, 1), WB_ERR_MALFORMED);
+    /* A buffer lands as either; an object as the one, whole and alone. */
+    ck_assert_int_eq(read_one(TEST_buffer, "\xff", 1, &good, 1), WB_OK);
+    struct wb_landing object = vector;
+    ck_assert_int_eq(read_one(TEST_object, "\x08\xff", 2, &object, 1), WB_OK);
+    ck_assert_int_eq(read_one(TEST_object, "\x07\xff", 2, &object, 1), WB_ERR_MALFORMED);
+    ck_assert_int_eq(read_one(TEST_object, "\x00\xff", 2, &object, 1), WB_ERR_MALFORMED);
+    object.len = 7;
+    ck_assert_int_eq(read_one(TEST_object, "\x08\xff", 2, &object, 1), WB_ERR_MALFORMED);
+    object.len = 16;
+    ck_assert_int_eq(read_one(TEST_object, "\x08\xff", 2, &object, 1), WB_ERR_MALFORMED);
+    object.len = 8;
+    object.kind = WB_CHUNK_POINTER;
+    ck_assert_int_eq(read_one(TEST_object, "\x08\xff", 2, &object, 1), WB_ERR_MALFORMED);
+    object = good;
+    object.kind = WB_CHUNK_RMA;
+    ck_assert_int_eq(read_one(TEST_buffer, "\xff", 1, &object, 1), WB_OK);
+    object.kind = WB_CHUNK_INDEX;
+    ck_assert_int_eq(read_one(TEST_buffer, "\xff", 1, &object, 1), WB_ERR_MALFORMED);
+    object.kind = WB_CHUNK_RMA;
+    object.archive_offset = 2;
+    ck_assert_int_eq(read_one(TEST_buffer, "\xff", 1, &object, 1), WB_ERR_MALFORMED);
     /* Not a multiple of the element; the empty handle as a chunk. */
     ck_assert_int_eq(read_one(TEST_rma, "\x07\xff", 2, &vector, 1), WB_ERR_MALFORMED);
     ck_assert_int_eq(read_one(TEST_rma, "\x00\xff", 2, &vector, 1), WB_ERR_MALFORMED);

@@ -84,6 +84,33 @@ START_TEST(test_vector_that_changes)
 }
 END_TEST
 
+/* Handles that are no object: several, none, of another size. */
+START_TEST(test_objects_that_are_none)
+{
+    static uint64_t data[2];
+    const struct {
+        wb_rma_vector vector;
+        int status;
+    } cases[] = {
+        {test_vector(data, 1, 8), WB_OK},          {{0}, WB_OK},
+        {test_vector(data, 2, 8), WB_ERR_INVALID}, {test_vector(data, 0, 8), WB_ERR_INVALID},
+        {test_vector(data, 1, 4), WB_ERR_INVALID}, {test_vector(data, 2, 4), WB_ERR_INVALID},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct wb_thresholds off = {.pointer = SIZE_MAX, .rma = SIZE_MAX};
+        struct wb_sizer sizer;
+        struct wb_writer writer;
+        wb_sizer_start(&sizer, off);
+        wb_size_rma(&sizer, &cases[i].vector);
+        wb_sizer_finish(&sizer);
+        wb_writer_start(&writer, off, test_arena_alloc(&arena, sizer.bytes), sizer.bytes, NULL, 0);
+        wb_put_object(&writer, &cases[i].vector, 8);
+        ck_assert_int_eq(wb_writer_finish(&writer), cases[i].status);
+        test_arena_clear(&arena);
+    }
+}
+END_TEST
+
 /* A chunk more than was measured is not written past the list, whatever room the archive has. */
 START_TEST(test_too_many_chunks)
 {
@@ -167,6 +194,7 @@ int main(void)
     TCase *tcase = tcase_create("all");
     tcase_add_test(tcase, test_fields_that_change);
     tcase_add_test(tcase, test_vector_that_changes);
+    tcase_add_test(tcase, test_objects_that_are_none);
     tcase_add_test(tcase, test_too_many_chunks);
     tcase_add_test(tcase, test_bytes_that_cannot_be);
     tcase_add_test(tcase, test_sums_stick);
