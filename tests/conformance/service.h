@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <waybill/waybill.h>
 
+#include "tests/conformance/actions_handles.h"
 #include "tests/support/driver.h"
 
 enum { TEST_KEPT_MOST = 64, TEST_BACK_MOST = 512 };
@@ -34,6 +35,7 @@ struct test_service {
     uint32_t kept_count;
     void *produced; /* the bytes of the last produce */
     struct test_back back;
+    struct test_handles handles;
     struct wb_call *inside; /* that a handler could not finish; or NULL */
 };
 

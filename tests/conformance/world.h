@@ -7,6 +7,7 @@
 #define WAYBILL_TESTS_CONFORMANCE_WORLD_H
 
 #include "tests/conformance/actions.h"
+#include "tests/conformance/actions_handles.h"
 #include "tests/conformance/host.h"
 #include "tests/conformance/service.h"
 #include "tests/support/pattern.h"
@@ -91,6 +92,7 @@ void test_world_assert_works(struct wb_peer *peer);
 TCase *test_arguments_case(void);
 TCase *test_payload_case(void);
 TCase *test_chunks_case(void);
+TCase *test_handles_case(void);
 TCase *test_traffic_case(void);
 TCase *test_errors_case(void);
 TCase *test_budget_case(void);
