@@ -45,9 +45,10 @@ struct wb_engine_config {
     uint64_t budget_bytes;      /* bound on registered memory; default 1 GiB */
     uint64_t slab_bytes;        /* an ordinary slab of the pool, a power of two; default 8 MiB */
     uint32_t eager_bytes;       /* largest eager message, 512 to 65536; default 8192 */
-    uint32_t pointer_threshold; /* strings and byte ranges from here on travel as pointer chunks;
-                                   default 4096 */
-    uint32_t rma_threshold;     /* rma_vectors from here on travel as rma chunks; default 1024 */
+    uint32_t pointer_threshold; /* strings, byte ranges and buffers from here on travel as pointer
+                                   chunks; default 4096 */
+    uint32_t rma_threshold;     /* rma_vectors, objects and registered buffers from here on travel
+                                   as rma chunks; default 1024 */
     uint32_t max_calls;         /* calls open at once, 1 to 65536; default 1024 */
     uint32_t credits;   /* requests that a peer may have unanswered here, 1 to 4096; default 256 */
     uint32_t max_peers; /* channels at once, 1 to 1024; default 256 */
@@ -174,8 +175,9 @@ struct wb_call_options {
  * WB_ERR_TIMED_OUT, WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED, WB_ERR_UNKNOWN_ACTION,
  * WB_ERR_SIGNATURE, WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET (the receiver's pool
  * can never hold the arguments), WB_ERR_REVOKED, WB_ERR_PROTOCOL. When finish has returned,
- * whatever it returned, nobody reads the call's pointer chunks any more. Strings and byte ranges
- * that are passed to async are borrowed until finish; rma_vectors are referenced by the call.
+ * whatever it returned, nobody reads the call's pointer chunks any more. Strings, byte ranges
+ * and views that are passed to async are borrowed until finish; rma_vectors, objects and buffers
+ * are referenced by the call, and may be dropped at once.
  */
 
 /* Whether the call has ended (finish will not wait). */
@@ -191,8 +193,9 @@ WB_API int wb_call_wait(struct wb_call *call, uint64_t timeout_us);
  * A handler gets its arguments decoded and a zeroed result to fill; it returns WB_OK, or a positive
  * code of its own (its caller gets WB_ERR_REMOTE with it), or WB_AGAIN: run me again when the pool
  * has room, nothing has happened. Arguments' views end with the handler; to keep a vector,
- * wb_rma_vector_take it. Vectors in the result are the engine's afterwards. Strings and byte ranges
- * in the result are copied before the handler's stub returns.
+ * wb_rma_vector_take it, and a buffer, wb_buffer_keep it. Vectors, objects and buffers in the
+ * result are the engine's afterwards. Strings, byte ranges and views in the result are copied
+ * before the handler's stub returns.
  */
 
 /* Fails the call with a text for the caller; returns `code` (positive), for `return
