@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "perf/alloc.h"
 #include "perf/common_child.h"
 #include "perf/common_listen.h"
 #include "perf/common_resources.h"
@@ -195,6 +196,10 @@ static int run_client(const struct options *o)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "alloc") == 0) {
+        argv[1] = argv[0]; /* getopt says it where it complains */
+        return alloc_main(argc - 1, argv + 1);
+    }
     struct options options;
     switch (options_parse(&options, argc, argv)) {
     case PARSED_HELP:
