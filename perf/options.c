@@ -298,14 +298,19 @@ enum parsed options_parse(struct options *options, int argc, char **argv)
     return PARSED_RUN;
 }
 
-size_t options_next_size(const struct options *options, size_t size)
+size_t next_power(size_t size, size_t last)
 {
-    if (size >= options->size_max) {
+    if (size >= last) {
         return 0;
     }
     size_t power = 1;
     while (power <= size) {
         power <<= 1;
     }
-    return power < options->size_max ? power : options->size_max;
+    return power < last ? power : last;
+}
+
+size_t options_next_size(const struct options *options, size_t size)
+{
+    return next_power(size, options->size_max);
 }
