@@ -16,7 +16,8 @@ static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 
                                                  .call_timeout_us = 30000000,
                                                  .connect_timeout_us = 5000000,
                                                  .spin_us = 50,
-                                                 .liveness_us = 1000000};
+                                                 .liveness_us = 1000000,
+                                                 .pages = WB_PAGES_TRANSPARENT};
 
 static uint32_t or_default(uint32_t told, uint32_t normal)
 {

@@ -188,6 +188,13 @@ struct wbi_fabric {
     const struct wbi_fabric_caps *(*caps)(const struct wbi_domain *domain);
     struct wbi_registrar (*registrar)(struct wbi_domain *domain);
 
+    /* Which devices of the domain `names` are (with commas between; NULL: all), as bits for
+     * wbi_region.devices. WB_ERR_INVALID with words: one is none of them. And the NUMA node that
+     * these devices are on; -1: on several, or unknown. Any thread; may block. NULL, both: there
+     * are no devices to choose from. */
+    int (*devices)(const struct wbi_domain *domain, const char *names, uint32_t *devices);
+    int (*numa_node)(const struct wbi_domain *domain, uint32_t devices);
+
     /* Opens a lane. config and events are copied; the slot arena is borrowed until close, which
      * also closes the lane's channels and listeners that are still there, with no event but done()
      * of their READs. Accepts NULL. May block. */
@@ -233,6 +240,10 @@ struct wbi_fabric {
      * retired, revoked, or the channel is closed. WB_AGAIN: no lease free now, or the peer does not
      * know the region yet. */
     int (*offer)(struct wbi_channel *channel, struct wbi_offer *offer);
+
+    /* Whether an offer with that registration needs none of its own, so that it does not count in
+     * max_pins. NULL: they all do not. */
+    bool (*knows)(const struct wbi_channel *channel, const struct wbi_mr *mr);
 
     /* Ends an offer that the peer has released: never fails. */
     void (*retire)(struct wbi_channel *channel, struct wbi_offer *offer);

@@ -25,20 +25,20 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit)
     return (bytes + unit - 1) / unit * unit;
 }
 
-/* Sets *need to what a block of `bytes` takes; false where that is more than the budget. */
+/* Sets *need to what a block of `bytes` takes; false where that is more than any slab can be. */
 static bool find_need(const struct wb_rma_allocator *pool, size_t bytes, struct wbi_need *need)
 {
     if (bytes <= WBI_CLASS_MAX_BYTES) {
         *need = pool->classes[wbi_class_of(bytes)];
         return true;
     }
-    if (bytes > pool->budget_bytes)
+    if (bytes > pool->largest_bytes)
         return false;
     uint64_t unit = bytes <= pool->slab_bytes ? (uint64_t)WBI_PAGE_BYTES : WBI_REGION_ALIGN;
     *need = (struct wbi_need){
         .run_bytes = round_up(bytes, unit), .capacity = 1, .class_index = WBI_NO_CLASS};
     need->block_bytes = need->run_bytes;
-    return need->run_bytes <= pool->budget_bytes;
+    return need->run_bytes <= pool->largest_bytes;
 }
 
 bool wbi_pool_can_ever_fit(const struct wb_rma_allocator *pool, size_t bytes)
@@ -75,7 +75,7 @@ static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *
     struct wbi_run *run;
 
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_lock(&pool->grow_mutex);
+    pthread_mutex_lock(&pool->budget->grow_mutex);
     pthread_mutex_lock(&pool->mutex);
     /* Another thread may have grown the pool while this one waited for its turn. */
     int rc = pool->closed ? WB_ERR_CLOSED : take_from_room(pool, need, out);
@@ -84,7 +84,7 @@ static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *
         if (rc == WB_OK)
             rc = wbi_blocks_carve(pool, need, run, out);
     }
-    pthread_mutex_unlock(&pool->grow_mutex);
+    pthread_mutex_unlock(&pool->budget->grow_mutex);
     return rc;
 }
 

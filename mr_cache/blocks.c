@@ -26,6 +26,7 @@ static struct wb_rma_block *pop(struct wb_rma_allocator *pool, struct wbi_run *r
     }
     run->used++;
     pool->blocks++;
+    pool->allocations++;
     pool->used_bytes += run->block_bytes;
     if (pool->used_bytes > pool->peak_used_bytes)
         pool->peak_used_bytes = pool->used_bytes;

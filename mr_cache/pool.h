@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "mr_cache/allocator.h"
+#include "mr_cache/budget.h"
 #include "mr_cache/demand.h"
 #include "mr_cache/registrar.h"
 #include "mr_cache/size_class.h"
@@ -76,6 +77,8 @@ enum wbi_slab_state {
  * two free runs are never neighbours; first_of[p] is the first page of the run that holds p, for
  * every page of a run in use and for the last page of a free one.
  */
+struct wbi_loan;
+
 struct wbi_slab {
     struct wbi_region region;
     struct wb_rma_allocator *pool;
@@ -88,7 +91,9 @@ struct wbi_slab {
     uint32_t free_pages;
     enum wbi_slab_state state;
     bool dedicated;
-    bool huge;
+    enum wb_pages pages;
+    bool pinned;                     /* registered with a registrar that pins */
+    struct wbi_loan *loan;           /* the user's memory, in which it lies; or NULL */
     struct wbi_run *runs;            /* page_count of them, */
     atomic_uint_least32_t *first_of; /* and of these, which wbi_rma_find reads without the mutex */
 };
@@ -102,11 +107,12 @@ struct wbi_need {
 };
 
 /*
- * Lock order: grow_mutex, mutex. The mutex is held for short, bounded work; never while a slab is
- * mapped, registered or unmapped, and never in a call of the user's.
+ * Lock order: the budget's grow_mutex, mutex, the budget's mutex. The mutex is held for short,
+ * bounded work; never while a slab is mapped, registered or unmapped, and never in a call of the
+ * user's.
  * Invariant: charged == bytes of the slabs in `slabs` + leaving + growing <= budget_bytes, where
  * leaving counts slabs that are not active and not unmapped yet, and growing the slab that is being
- * made; idle == bytes of active slabs with every page free.
+ * made; idle == bytes of active slabs with every page free, but for lent ones.
  */
 struct wb_rma_allocator {
     /* constant */
@@ -115,31 +121,42 @@ struct wb_rma_allocator {
     struct wbi_registrar registrars[WBI_RMA_MAX_REGISTRARS];
     unsigned registrar_count;
     int numa_node;
+    enum wb_pages pages;
     void (*on_growth)(void *context);
     void *on_growth_context;
     struct wbi_need classes[WBI_CLASSES];
 
-    pthread_mutex_t grow_mutex; /* one growth at a time */
-    pthread_mutex_t mutex;      /* guards what follows */
+    struct wbi_budget *budget; /* shared with the engine's other pools; one reference */
+    bool owns_budget;          /* alone in it: it ends with the pool */
+    bool borrowed;             /* its users may not destroy it: the engine's own */
+    bool lent_only;            /* it makes no slabs: all it has is regions of the user's */
+    uint32_t devices;          /* for wbi_region.devices of its slabs */
+    uint64_t largest_bytes;    /* of a slab: what the budget and every registrar allow */
 
-    struct wbi_run *class_runs[WBI_CLASSES];  /* carved and with room, at most one empty each */
-    unsigned empty_runs;                      /* how many of these are empty */
-    struct wbi_run *bins[WBI_RUN_BINS];       /* free runs of ordinary slabs by length */
-    uint64_t bin_bits[WBI_RUN_BINS / 64];     /* which bins are not empty */
-    struct wbi_slab *slabs[2];                /* ordinary, dedicated */
-    struct wbi_slab *gone;                    /* confirmed by every registrar, to be unmapped */
-    uint64_t charged, growing, leaving, idle; /* bytes */
+    pthread_mutex_t mutex; /* guards what follows */
 
-    uint64_t used_bytes, peak_used_bytes, blocks, slab_count, registrations, waits, huge_bytes;
-    atomic_uint_fast64_t leased_bytes; /* not under the mutex */
+    struct wbi_run *class_runs[WBI_CLASSES]; /* carved and with room, at most one empty each */
+    atomic_uint empty_runs;                  /* how many of these are empty */
+    struct wbi_run *bins[WBI_RUN_BINS];      /* free runs of ordinary slabs by length */
+    uint64_t bin_bits[WBI_RUN_BINS / 64];    /* which bins are not empty */
+    struct wbi_slab *slabs[2];               /* ordinary, dedicated */
+    struct wbi_slab *gone;                   /* confirmed by every registrar, to be unmapped */
+    uint64_t charged, growing;               /* bytes */
+    /* Changed under the mutex, and read by the other pools of the budget without it. */
+    atomic_uint_fast64_t leaving, idle, claimed; /* claimed: by demands that wait for `leaving` */
+
+    uint64_t used_bytes, peak_used_bytes, blocks, slab_count, registrations, waits;
+    uint64_t pinned_bytes, lent_bytes, page_bytes[WB_PAGES_KINDS], allocations;
+    atomic_uint_fast64_t leased_bytes, quarantined_bytes; /* not under the mutex */
 
     struct wbi_demands demands;
-    pthread_t worker;
-    pthread_cond_t worker_wake;
-    bool worker_started, worker_stop, worker_work;
 
-    bool closed;      /* destroyed; what is left waits for its last holders */
-    uint64_t holders; /* slabs + 1 until destroyed; the shell is freed at 0 */
+    struct wb_rma_allocator *next_member; /* under the budget's mutex */
+    uint64_t member;                      /* its number in the budget, constant once it is there */
+
+    bool closed; /* nothing is taken or grown any more; what is left waits for its last holders */
+    atomic_uint_fast64_t holders; /* slabs + 1 until destroyed + 1 in the budget's list + visitors;
+                                     the shell is freed at 0 */
 };
 
 /* What to do for a request that finds no room. */
@@ -168,6 +185,12 @@ static inline uint64_t wbi_pool_slab_for(const struct wb_rma_allocator *pool, ui
 static inline bool wbi_slab_idle(const struct wbi_slab *slab)
 {
     return slab->free_pages == slab->page_count;
+}
+
+/* What an idle slab adds to pool->idle: a lent one is not to be given up for others. */
+static inline uint64_t wbi_slab_spare(const struct wbi_slab *slab)
+{
+    return slab->loan ? 0 : slab->region.bytes;
 }
 
 #endif

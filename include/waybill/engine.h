@@ -56,6 +56,7 @@ struct wb_engine_config {
     uint64_t spin_us;            /* how long a waiting thread polls before it sleeps; default 50 */
     uint64_t liveness_us; /* a peer that was not heard for so long is probed, where the network does
                              not tell of deaths (verbs); default 1 s */
+    enum wb_pages pages;  /* of the engine's own allocator; default WB_PAGES_TRANSPARENT */
     struct wb_verbs_config verbs;
 };
 
@@ -86,7 +87,8 @@ WB_API void wb_engine_destroy(struct wb_engine *engine);
  * thread. wb_rma_vector_* say all they know by their status. */
 WB_API const char *wb_last_error(void);
 
-/* The engine's pool. Borrowed: it ends with the engine. */
+/* The engine's own allocator, in which everything lands that it receives. Borrowed: it ends with
+ * the engine. wb_rma_allocator_create makes others. */
 WB_API struct wb_rma_allocator *wb_engine_allocator(struct wb_engine *engine);
 
 /*
