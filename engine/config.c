@@ -29,6 +29,12 @@ void wb_engine_config_default(struct wb_engine_config *config)
     *config = defaults;
 }
 
+static const char *pages_name(enum wb_pages pages)
+{
+    static const char *const names[WB_PAGES_KINDS] = {"small", "transparent", "2M", "1G"};
+    return (unsigned)pages < WB_PAGES_KINDS ? names[pages] : "(none of enum wb_pages)";
+}
+
 int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t size)
 {
     return snprintf(
@@ -38,11 +44,12 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         " bytes\nmax_calls %" PRIu32 " calls\ncredits %" PRIu32 " requests\nmax_peers %" PRIu32
         " peers\ncall_timeout_us %" PRIu64 " us\nconnect_timeout_us %" PRIu64
         " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64
-        " us\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
+        " us\npages %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
         " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
         c->budget_bytes, c->slab_bytes, c->eager_bytes, c->pointer_threshold, c->rma_threshold,
         c->max_calls, c->credits, c->max_peers, c->call_timeout_us, c->connect_timeout_us,
-        c->spin_us, c->liveness_us, c->verbs.devices != NULL ? c->verbs.devices : "(all)",
+        c->spin_us, c->liveness_us, pages_name(c->pages),
+        c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
         or_default(c->verbs.retries, WBI_RETRIES));
@@ -74,6 +81,7 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"call_timeout_us", c->call_timeout_us, 1, UINT64_MAX},
         {"connect_timeout_us", c->connect_timeout_us, 1, UINT64_MAX / 2},
         {"liveness_us", c->liveness_us, 10000, UINT64_MAX / 2},
+        {"pages", (uint64_t)c->pages, 0, WB_PAGES_KINDS - 1},
         {"verbs.ack_timeout", or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT), 8, 20},
         {"verbs.retries", or_default(c->verbs.retries, WBI_RETRIES), 1, 6},
     };

@@ -124,8 +124,13 @@ uint64_t wbi_shrink_trim(struct wb_rma_allocator *pool)
     pthread_mutex_lock(&pool->budget->grow_mutex);
     pthread_mutex_lock(&pool->mutex);
     uint64_t bytes = let_idle_go(pool);
+    bool waits = pool->leaving > 0;
     pthread_mutex_unlock(&pool->mutex);
     pthread_mutex_unlock(&pool->budget->grow_mutex);
+    /* What peers confirm later is unmapped by the budget's thread; without one, by the next growth.
+     */
+    if (waits && wbi_worker_start(pool->budget) == WB_OK)
+        wbi_worker_wake(pool->budget);
     return bytes;
 }
 

@@ -94,6 +94,7 @@ TCase *test_chunks_case(void);
 TCase *test_traffic_case(void);
 TCase *test_errors_case(void);
 TCase *test_budget_case(void);
+TCase *test_allocators_case(void);
 TCase *test_handlers_case(void);
 TCase *test_time_case(void);
 TCase *test_ends_case(void);
