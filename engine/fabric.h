@@ -127,6 +127,14 @@ struct wbi_fabric_events {
     void (*on_message)(void *channel_owner, uint8_t *slot, size_t len);
 };
 
+/* What an allocator is about to ask of the registrar. */
+struct wbi_memory_plan {
+    uint64_t slab_bytes;       /* of its slabs; 0: it makes none */
+    uint64_t registered_bytes; /* by the engine's allocators so far, */
+    uint64_t regions;          /* in so many slabs */
+    uint32_t devices;          /* as in wbi_region */
+};
+
 /* One READ. The engine fills the first part and owns the struct; the fabric uses it from read() to
  * done(). */
 struct wbi_read {
@@ -187,6 +195,12 @@ struct wbi_fabric {
     void (*domain_close)(struct wbi_domain *domain);
     const struct wbi_fabric_caps *(*caps)(const struct wbi_domain *domain);
     struct wbi_registrar (*registrar)(struct wbi_domain *domain);
+
+    /* Says beforehand whether an allocator can be had: WB_ERR_BUDGET (a slab that no device of it
+     * can register), WB_ERR_NO_MEMORY (the system's or a device's limit is reached), with words.
+     * Any thread. NULL: nothing is limited. */
+    int (*check_memory)(const struct wbi_domain *domain, const struct wb_engine_config *config,
+                        const struct wbi_memory_plan *plan);
 
     /* Which devices of the domain `names` are (with commas between; NULL: all), as bits for
      * wbi_region.devices. WB_ERR_INVALID with words: one is none of them. And the NUMA node that

@@ -122,6 +122,35 @@ static int check(const struct wb_engine *engine, const struct order *order)
     return status == WB_OK ? check_budget(engine, order) : status;
 }
 
+/* A slab of that size, or the largest that every device can register. */
+static uint64_t clamp_slab(const struct wb_engine *engine, uint64_t bytes)
+{
+    uint64_t largest = largest_region(engine);
+    while (largest != 0 && bytes > largest && bytes > 2 << 20) {
+        bytes /= 2;
+    }
+    return bytes;
+}
+
+/* Asks the fabrics beforehand: a limit is better met here, with words, than in a growth. */
+static int check_limits(const struct wb_engine *engine, const struct order *order,
+                        const struct wbi_rma_config *pool)
+{
+    struct wbi_memory_plan plan = {.slab_bytes = pool->lent_only ? 0 : pool->slab_bytes,
+                                   .devices = pool->devices};
+    int status = WB_OK;
+    if (!order->own) {
+        wbi_budget_count(engine->budget, &plan.registered_bytes, &plan.regions);
+    }
+    for (unsigned i = 0; i < engine->lane_count && status == WB_OK; i++) {
+        const struct wbi_fabric *fabric = engine->lanes[i]->fabric;
+        if (fabric->check_memory != NULL) {
+            status = fabric->check_memory(engine->lanes[i]->domain, &engine->config, &plan);
+        }
+    }
+    return status;
+}
+
 /* ---- making ---- */
 
 static int fail(const struct wb_engine *engine, const struct order *order, int status)
@@ -158,6 +187,7 @@ static int make(struct wb_engine *engine, const struct order *order, struct wb_r
                                   .borrowed = order->own};
     int status = check(engine, order);
     status = status == WB_OK ? choose_devices(engine, order, &pool) : status;
+    status = status == WB_OK ? check_limits(engine, order, &pool) : status;
     if (status != WB_OK) {
         return status;
     }
@@ -184,7 +214,7 @@ int wb_rma_allocator_create(struct wb_engine *engine, const struct wb_rma_config
     }
     if (chosen->slab_bytes == 0) {
         bool large = chosen->regions_only || chosen->pages == WB_PAGES_1G;
-        chosen->slab_bytes = large ? largest_slab : engine->config.slab_bytes;
+        chosen->slab_bytes = clamp_slab(engine, large ? largest_slab : engine->config.slab_bytes);
     }
     return make(engine, &order, allocator);
 }
@@ -194,6 +224,7 @@ int wbi_pools_open(struct wb_engine *engine, void (*on_growth)(void *engine))
     struct order order = {.own = true, .name = "config", .on_growth = on_growth};
     wb_rma_config_default(&order.config);
     order.config.budget_bytes = engine->config.budget_bytes;
+    engine->config.slab_bytes = clamp_slab(engine, engine->config.slab_bytes);
     order.config.slab_bytes = engine->config.slab_bytes;
     order.config.pages = engine->config.pages;
     engine->on_growth = on_growth;

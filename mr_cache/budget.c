@@ -94,6 +94,16 @@ struct wbi_budget_sums wbi_budget_sum(struct wbi_budget *budget,
     return sums;
 }
 
+void wbi_budget_count(struct wbi_budget *budget, uint64_t *bytes, uint64_t *slabs)
+{
+    *slabs = 0;
+    pthread_mutex_lock(&budget->mutex);
+    *bytes = budget->charged;
+    for (const struct wb_rma_allocator *pool = budget->members; pool; pool = pool->next_member)
+        *slabs += pool->slab_count;
+    pthread_mutex_unlock(&budget->mutex);
+}
+
 void wbi_budget_enter(struct wbi_budget *budget, struct wb_rma_allocator *pool)
 {
     pool->holders++;

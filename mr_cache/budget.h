@@ -62,6 +62,9 @@ void wbi_budget_return(struct wbi_budget *budget, uint64_t bytes);
 struct wbi_budget_sums wbi_budget_sum(struct wbi_budget *budget,
                                       const struct wb_rma_allocator *asking);
 
+/* Bytes that are charged now, and slabs that its pools have. */
+void wbi_budget_count(struct wbi_budget *budget, uint64_t *bytes, uint64_t *slabs);
+
 /* Enters an open pool, which the budget holds (pool->holders) from here on. */
 void wbi_budget_enter(struct wbi_budget *budget, struct wb_rma_allocator *pool);
 

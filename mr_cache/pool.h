@@ -143,9 +143,10 @@ struct wb_rma_allocator {
     struct wbi_slab *gone;                   /* confirmed by every registrar, to be unmapped */
     uint64_t charged, growing;               /* bytes */
     /* Changed under the mutex, and read by the other pools of the budget without it. */
-    atomic_uint_fast64_t leaving, idle, claimed; /* claimed: by demands that wait for `leaving` */
+    atomic_uint_fast64_t slab_count, leaving, idle,
+        claimed; /* claimed: by demands that wait for `leaving` */
 
-    uint64_t used_bytes, peak_used_bytes, blocks, slab_count, registrations, waits;
+    uint64_t used_bytes, peak_used_bytes, blocks, registrations, waits;
     uint64_t pinned_bytes, lent_bytes, page_bytes[WB_PAGES_KINDS], allocations;
     atomic_uint_fast64_t leased_bytes, quarantined_bytes; /* not under the mutex */
 

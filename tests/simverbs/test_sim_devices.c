@@ -1,6 +1,10 @@
 /* An engine with two devices, and allocators that one of them does not know: their memory travels
  * all the same, registered for the time of the call; and what a device can register at once. */
+#include <linux/capability.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "engine/verbs/domain.h"
 #include "mr_cache/allocator.h"
@@ -143,6 +147,99 @@ START_TEST(test_names)
 }
 END_TEST
 
+/* ---- limits, in words, beforehand ---- */
+
+static void assert_refused(const struct wb_rma_config *config, int wanted, const char *words)
+{
+    struct wb_rma_allocator *allocator = NULL;
+    int status = wb_rma_allocator_create(pair.client.engine, config, &allocator);
+    test_check(status == wanted, "%s: %s", wb_status_name(status), wb_last_error());
+    test_check(strstr(wb_last_error(), words) != NULL, "no '%s' in: %s", words, wb_last_error());
+    ck_assert_ptr_null(allocator);
+}
+
+/* A device of which a region is smaller than the default slab: the engine's are as large as can be,
+ * larger ones are refused, and so is a block. */
+START_TEST(test_a_device_of_small_regions)
+{
+    struct sim_profile profile = sim_profile_mlx5;
+    struct wb_rma_config config;
+    struct wb_rma_stats stats;
+    wb_rma_vector vector;
+    profile.attr.max_mr_size = 5 << 20;
+    sim_pair_open(&pair, 1, &profile);
+    pair.config.slab_bytes = 8 << 20;
+    int status = sim_pair_begin(&pair);
+    test_check(status == WB_OK, "%s", wb_last_error());
+    struct wb_rma_allocator *own = wb_engine_allocator(pair.client.engine);
+    wb_rma_allocator_stats(own, &stats);
+    ck_assert_uint_eq(stats.slab_bytes, 4 << 20);
+    ck_assert_int_eq(wb_rma_vector_create(own, 1, 6 << 20, &vector), WB_ERR_BUDGET);
+    ck_assert_int_eq(wb_rma_vector_create(own, 1, 4 << 20, &vector), WB_OK);
+    wb_rma_vector_drop(&vector);
+    wb_rma_config_default(&config);
+    config.slab_bytes = 8 << 20;
+    assert_refused(&config, WB_ERR_BUDGET, "max_mr_size");
+    struct wb_rma_allocator *other = make(NULL);
+    travel(other, BYTES);
+    wb_rma_allocator_destroy(other);
+    sim_pair_close(&pair);
+}
+END_TEST
+
+START_TEST(test_a_device_of_few_regions)
+{
+    struct sim_profile profile = sim_profile_mlx5;
+    struct wb_rma_allocator *all[64];
+    struct wb_rma_config config;
+    unsigned count = 0;
+    profile.attr.max_mr = 24;
+    sim_pair_open(&pair, 1, &profile);
+    int status = sim_pair_begin(&pair);
+    test_check(status == WB_OK, "%s", wb_last_error());
+    wb_rma_config_default(&config);
+    while ((status = wb_rma_allocator_create(pair.client.engine, &config, &all[count])) == WB_OK) {
+        count++;
+    }
+    ck_assert_int_eq(status, WB_ERR_NO_MEMORY);
+    test_check(strstr(wb_last_error(), "max_mr") != NULL, "no reason in: %s", wb_last_error());
+    while (count > 0) {
+        wb_rma_allocator_destroy(all[--count]);
+    }
+    sim_pair_close(&pair);
+}
+END_TEST
+
+static void set_capabilities(const struct __user_cap_data_struct data[2])
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    ck_assert_int_eq((int)syscall(SYS_capset, &header, data), 0);
+}
+
+START_TEST(test_little_may_be_pinned)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct former[2], less[2];
+    struct rlimit limit, little = {.rlim_max = RLIM_INFINITY};
+    struct wb_rma_config config;
+    open_pair(&sim_profile_mlx5);
+    ck_assert_int_eq((int)syscall(SYS_capget, &header, former), 0);
+    memcpy(less, former, sizeof less);
+    less[0].effective &= ~(1U << CAP_IPC_LOCK);
+    ck_assert_int_eq(getrlimit(RLIMIT_MEMLOCK, &limit), 0);
+    little.rlim_max = limit.rlim_max;
+    little.rlim_cur = limit.rlim_max < 16 << 20 ? limit.rlim_max : 16 << 20;
+    ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &little), 0);
+    set_capabilities(less);
+    wb_rma_config_default(&config);
+    config.slab_bytes = 32 << 20;
+    assert_refused(&config, WB_ERR_NO_MEMORY, "memlock unlimited");
+    set_capabilities(former);
+    ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+    sim_pair_close(&pair);
+}
+END_TEST
+
 static void clear(void)
 {
     sim_pair_clear(&pair);
@@ -155,6 +252,9 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tcase, test_memory_of_another_device_travels, 0, 3);
     tcase_add_test(tcase, test_many_parcels_of_strangers);
     tcase_add_test(tcase, test_names);
+    tcase_add_test(tcase, test_a_device_of_small_regions);
+    tcase_add_test(tcase, test_a_device_of_few_regions);
+    tcase_add_test(tcase, test_little_may_be_pinned);
     Suite *suite = suite_create("simverbs: devices");
     suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);
