@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "engine/clock.h"
 #include "engine/engine.h"
 #include "mr_cache/topology.h"
 
@@ -9,6 +10,7 @@
 struct order {
     struct wb_rma_config config; /* without zeros that stand for defaults */
     bool own;
+    uint64_t reserve_bytes;
     const char *name; /* of the config, for words */
     void (*on_growth)(void *engine);
 };
@@ -184,6 +186,7 @@ static int make(struct wb_engine *engine, const struct order *order, struct wb_r
                                   .budget = engine->budget,
                                   .largest_bytes = largest_region(engine),
                                   .lent_only = order->config.regions_only,
+                                  .reserve_bytes = order->reserve_bytes,
                                   .borrowed = order->own};
     int status = check(engine, order);
     status = status == WB_OK ? choose_devices(engine, order, &pool) : status;
@@ -219,6 +222,29 @@ int wb_rma_allocator_create(struct wb_engine *engine, const struct wb_rma_config
     return make(engine, &order, allocator);
 }
 
+int wb_rma_alloc_wait(struct wb_rma_allocator *allocator, size_t bytes, size_t alignment,
+                      uint64_t timeout_us, void **out)
+{
+    static const uint64_t look_again_us =
+        1000; /* memory that another thread frees is announced by nobody */
+    struct wb_engine *engine = wbi_rma_allocator_context(allocator);
+    uint64_t start = wbi_now(), waited = 0;
+    int status = wb_rma_alloc(allocator, bytes, alignment, out);
+    while (status == WB_AGAIN && waited < timeout_us) {
+        uint64_t left = timeout_us - waited;
+        int done = wb_wait(engine, left < look_again_us ? left : look_again_us);
+        if (done < 0) {
+            return done; /* inside a handler: WB_ERR_DEADLOCK */
+        }
+        waited = wbi_now() - start;
+        status = wb_rma_alloc(allocator, bytes, alignment, out);
+    }
+    return status == WB_AGAIN
+               ? wbi_error(WB_ERR_TIMED_OUT, "no %zu bytes of the pool within %" PRIu64 " us",
+                           bytes, timeout_us)
+               : status;
+}
+
 int wbi_pools_open(struct wb_engine *engine, void (*on_growth)(void *engine))
 {
     struct order order = {.own = true, .name = "config", .on_growth = on_growth};
@@ -227,6 +253,7 @@ int wbi_pools_open(struct wb_engine *engine, void (*on_growth)(void *engine))
     engine->config.slab_bytes = clamp_slab(engine, engine->config.slab_bytes);
     order.config.slab_bytes = engine->config.slab_bytes;
     order.config.pages = engine->config.pages;
+    order.reserve_bytes = engine->config.budget_bytes / 100 * engine->config.reserve_percent;
     engine->on_growth = on_growth;
     int status = wbi_budget_create(engine->config.budget_bytes, &engine->budget);
     return status == WB_OK ? make(engine, &order, &engine->allocator)

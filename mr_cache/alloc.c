@@ -88,14 +88,26 @@ static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *
     return rc;
 }
 
-int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
-                   struct wb_rma_block **out)
+/* Bytes of the budget that are to stay unused by what the program takes on threads of its own. */
+static uint64_t reserve_before(const struct wb_rma_allocator *pool, enum wbi_growth growth)
+{
+    return growth == WBI_GROWTH_HERE ? pool->reserve_bytes : 0;
+}
+
+static int alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
+                 uint64_t reserve, struct wb_rma_block **out)
 {
     struct wbi_need need;
 
-    if (!find_need(pool, bytes, &need))
+    if (!find_need(pool, bytes, &need) || need.block_bytes > pool->budget_bytes - reserve)
         return WB_ERR_BUDGET;
     pthread_mutex_lock(&pool->mutex);
+    if (reserve && !pool->closed &&
+        pool->used_bytes + need.block_bytes > pool->budget_bytes - reserve) {
+        pool->waits++;
+        pthread_mutex_unlock(&pool->mutex);
+        return WB_AGAIN;
+    }
     int rc = pool->closed ? WB_ERR_CLOSED : take_from_room(pool, &need, out);
     if (rc == WB_AGAIN && growth == WBI_GROWTH_HERE)
         rc = take_by_growth(pool, &need, out);
@@ -108,8 +120,14 @@ int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth 
     return rc;
 }
 
+int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
+                   struct wb_rma_block **out)
+{
+    return alloc(pool, bytes, growth, reserve_before(pool, growth), out);
+}
+
 int wbi_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, bool may_grow,
                   struct wb_rma_block **out)
 {
-    return wbi_pool_alloc(pool, bytes, may_grow ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND, out);
+    return alloc(pool, bytes, may_grow ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND, 0, out);
 }

@@ -23,7 +23,8 @@ static bool is_valid(const struct wbi_rma_config *config)
 
     if (slab < WBI_REGION_ALIGN || slab > WBI_SLAB_MAX_BYTES || (slab & (slab - 1)))
         return false;
-    if ((unsigned)config->pages >= WB_PAGES_KINDS || config->budget_bytes > PTRDIFF_MAX ||
+    if (config->reserve_bytes > config->budget_bytes / 2 ||
+        (unsigned)config->pages >= WB_PAGES_KINDS || config->budget_bytes > PTRDIFF_MAX ||
         config->registrar_count > WBI_RMA_MAX_REGISTRARS ||
         (config->registrar_count && !config->registrars))
         return false;
@@ -55,6 +56,7 @@ static struct wb_rma_allocator *make_shell(const struct wbi_rma_config *config)
     if (config->largest_bytes && config->largest_bytes < pool->largest_bytes)
         pool->largest_bytes = config->largest_bytes;
     pool->devices = config->devices;
+    pool->reserve_bytes = config->reserve_bytes;
     pool->lent_only = config->lent_only;
     pool->borrowed = config->borrowed;
     pool->owns_budget = !config->budget;
@@ -113,6 +115,11 @@ void wbi_rma_allocator_destroy(struct wb_rma_allocator *pool)
     else
         wbi_shrink_retire(pool);
     wbi_pool_drop_holder(pool);
+}
+
+void *wbi_rma_allocator_context(const struct wb_rma_allocator *pool)
+{
+    return pool->on_growth_context;
 }
 
 void wb_rma_allocator_destroy(struct wb_rma_allocator *pool)

@@ -33,10 +33,12 @@ struct wbi_rma_config {
 
     struct wbi_budget *budget; /* to share with other pools (a reference is taken), or NULL */
     uint64_t largest_bytes;    /* what a registrar can take at once; 0: no limit that matters */
-    uint32_t devices;          /* for wbi_region.devices of its slabs */
-    bool lent_only;            /* makes no slabs of its own; budget_bytes and slab_bytes then say
-                                  what can be lent, and up to which size blocks share a slab */
-    bool borrowed;             /* wb_rma_allocator_destroy leaves it alone: the engine's own */
+    uint64_t reserve_bytes; /* of budget_bytes, at most half: for wbi_rma_alloc and handlers alone;
+                               and of the shared budget, as far as this pool has it not yet */
+    uint32_t devices;       /* for wbi_region.devices of its slabs */
+    bool lent_only;         /* makes no slabs of its own; budget_bytes and slab_bytes then say
+                               what can be lent, and up to which size blocks share a slab */
+    bool borrowed;          /* wb_rma_allocator_destroy leaves it alone: the engine's own */
 };
 
 /*
@@ -59,6 +61,9 @@ int wbi_rma_allocator_create(const struct wbi_rma_config *config, struct wb_rma_
  * wbi_budget_close: peers may be reading those.
  */
 void wbi_rma_allocator_destroy(struct wb_rma_allocator *allocator);
+
+/* on_growth_context of the pool's making: its engine. Meaningful while that is. */
+void *wbi_rma_allocator_context(const struct wb_rma_allocator *allocator);
 
 /*
  * One block of at least `bytes`, 64-byte aligned, one reference, which the caller owns. `may_grow`:

@@ -33,7 +33,7 @@ static uint64_t shared_shortfall(const struct wb_rma_allocator *pool,
                                  const struct wbi_budget_sums *sums, uint64_t bytes,
                                  uint64_t claims, uint64_t uncharged)
 {
-    return above(sums->charged - uncharged + sums->claimed + claims + bytes,
+    return above(sums->charged - uncharged + sums->claimed + sums->reserved + claims + bytes,
                  pool->budget->limit_bytes);
 }
 

@@ -130,6 +130,7 @@ struct wb_rma_allocator {
     bool owns_budget;          /* alone in it: it ends with the pool */
     bool borrowed;             /* its users may not destroy it: the engine's own */
     bool lent_only;            /* it makes no slabs: all it has is regions of the user's */
+    uint64_t reserve_bytes;    /* of the budget, not for wbi_pool_alloc on a user's thread */
     uint32_t devices;          /* for wbi_region.devices of its slabs */
     uint64_t largest_bytes;    /* of a slab: what the budget and every registrar allow */
 
@@ -141,7 +142,8 @@ struct wb_rma_allocator {
     uint64_t bin_bits[WBI_RUN_BINS / 64];    /* which bins are not empty */
     struct wbi_slab *slabs[2];               /* ordinary, dedicated */
     struct wbi_slab *gone;                   /* confirmed by every registrar, to be unmapped */
-    uint64_t charged, growing;               /* bytes */
+    atomic_uint_fast64_t charged;            /* bytes; read by other pools of the budget, too */
+    uint64_t growing;
     /* Changed under the mutex, and read by the other pools of the budget without it. */
     atomic_uint_fast64_t slab_count, leaving, idle,
         claimed; /* claimed: by demands that wait for `leaving` */
@@ -155,7 +157,8 @@ struct wb_rma_allocator {
     struct wb_rma_allocator *next_member; /* under the budget's mutex */
     uint64_t member;                      /* its number in the budget, constant once it is there */
 
-    bool closed; /* nothing is taken or grown any more; what is left waits for its last holders */
+    atomic_bool
+        closed; /* nothing is taken or grown any more; what is left waits for its last holders */
     atomic_uint_fast64_t holders; /* slabs + 1 until destroyed + 1 in the budget's list + visitors;
                                      the shell is freed at 0 */
 };
@@ -170,7 +173,8 @@ enum wbi_growth {
 /* What a public call on this thread does: see wbi_rma_thread_may_grow. */
 enum wbi_growth wbi_growth_of_this_thread(void);
 
-/* What wbi_rma_alloc does, for all three kinds of growth. Any thread. Errors: as wbi_rma_alloc. */
+/* What the program's own allocations do: as wbi_rma_alloc, for all three kinds of growth, and with
+ * WBI_GROWTH_HERE the pool's reserve stays unused. Any thread. Errors: as wbi_rma_alloc. */
 int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
                    struct wb_rma_block **out);
 
@@ -192,6 +196,16 @@ static inline bool wbi_slab_idle(const struct wbi_slab *slab)
 static inline uint64_t wbi_slab_spare(const struct wbi_slab *slab)
 {
     return slab->loan ? 0 : slab->region.bytes;
+}
+
+/* Bytes of idle slabs that other pools of the budget may have: what is reserved in this one stays.
+ */
+static inline uint64_t wbi_pool_can_spare(const struct wb_rma_allocator *pool)
+{
+    uint64_t idle = pool->idle, charged = pool->charged, reserve = pool->reserve_bytes;
+    uint64_t above = charged > reserve ? charged - reserve : 0;
+
+    return idle < above ? idle : above;
 }
 
 #endif

@@ -85,9 +85,14 @@ static bool visit_others(struct wb_rma_allocator *pool, uint64_t bytes,
     return done;
 }
 
+static bool spare(struct wb_rma_allocator *pool, uint64_t bytes)
+{
+    return wbi_pool_can_spare(pool) > 0 && wbi_shrink_by(pool, bytes);
+}
+
 bool wbi_shrink_others(struct wb_rma_allocator *pool, uint64_t bytes)
 {
-    return visit_others(pool, bytes, wbi_shrink_by);
+    return visit_others(pool, bytes, spare);
 }
 
 static bool retire_empty_runs(struct wb_rma_allocator *pool, uint64_t bytes)

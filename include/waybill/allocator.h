@@ -160,9 +160,20 @@ WB_API int wb_rma_allocator_text(struct wb_rma_allocator *allocator, char *text,
  * callback (there: WB_AGAIN instead of growth, and the pool grows in the background). Errors:
  * WB_ERR_INVALID (alignment); WB_ERR_BUDGET (can never fit); WB_AGAIN (would fit, but other blocks
  * hold the room or the pool is growing); WB_ERR_NO_MEMORY; WB_ERR_CLOSED. *out is NULL on failure.
+ * In the engine's own allocator the program's threads leave reserve_percent of the budget unused:
+ * it is for what arrives, for replies, and for handlers.
  */
 WB_API int wb_rma_alloc(struct wb_rma_allocator *allocator, size_t bytes, size_t alignment,
                         void **out);
+
+/*
+ * The same, and where the answer would be WB_AGAIN it makes progress and tries again, timeout_us at
+ * most. Nobody is served in the order of asking: each try is one among all. Errors: as
+ * wb_rma_alloc, but WB_ERR_TIMED_OUT instead of WB_AGAIN; WB_ERR_DEADLOCK (it would wait inside a
+ * handler or a callback). *out is NULL on failure.
+ */
+WB_API int wb_rma_alloc_wait(struct wb_rma_allocator *allocator, size_t bytes, size_t alignment,
+                             uint64_t timeout_us, void **out);
 
 /*
  * Gives back what wb_rma_alloc returned, from whatever allocator it came. NULL is fine. Any thread,

@@ -272,12 +272,161 @@ START_TEST(test_the_budget_moves_between_them)
 }
 END_TEST
 
+/* ---- a pool that is full ---- */
+
+enum { WISHES = 100, WISH = 3 << 20 };
+
+/* Makes WISHES calls at once, each of WISH bytes; counts how they end. */
+static void wish(unsigned *served, unsigned *refused)
+{
+    static struct wb_call *calls[WISHES];
+    struct digest_in in = {.seed = 1, .data = test_world_vector(1, WISH, 2)};
+    struct wb_call_options options = {.timeout_us = test_patience_us};
+    struct digest_out out;
+    *served = *refused = 0;
+    for (unsigned i = 0; i < WISHES; i++) {
+        test_assert_status(digest_async(test_world.peer, &in, &options, &calls[i]), WB_OK);
+    }
+    for (unsigned i = 0; i < WISHES; i++) {
+        int status = digest_finish(calls[i], &out);
+        ck_assert_msg(status == WB_OK || status == WB_ERR_BUSY, "call %u: %s", i, wb_last_error());
+        ck_assert(status != WB_OK || out.data_right == WISH);
+        *served += status == WB_OK;
+        *refused += status == WB_ERR_BUSY;
+    }
+    digest_in_drop(&in);
+}
+
+static void open_full(enum wb_when_full when_full)
+{
+    test_world.server_config.budget_bytes = 16 * mib;
+    test_world.server_config.slab_bytes = 2 * mib;
+    test_world.server_config.when_full = when_full;
+    test_world.server_config.shed_beyond = 4;
+    test_world_open(1);
+}
+
+START_TEST(test_more_than_there_is_waits)
+{
+    unsigned served, refused;
+    open_full(WB_FULL_WAIT);
+    wish(&served, &refused);
+    ck_assert_uint_eq(served, WISHES);
+    test_world_close();
+}
+END_TEST
+
+START_TEST(test_more_than_there_is_is_refused)
+{
+    unsigned served, refused;
+    open_full(WB_FULL_REFUSE);
+    wish(&served, &refused);
+    ck_assert_uint_gt(served, 0);
+    ck_assert_uint_eq(served + refused, WISHES);
+    test_world_assert_works(test_world.peer); /* and afterwards there is room */
+    test_world_close();
+}
+END_TEST
+
+START_TEST(test_more_than_there_is_is_shed)
+{
+    unsigned served, refused;
+    open_full(WB_FULL_SHED);
+    wish(&served, &refused);
+    ck_assert_uint_gt(served, 0);
+    ck_assert_uint_eq(served + refused, WISHES);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
+/* A request waits at the gate with most of the room; the next ones are refused, or the oldest. */
+START_TEST(test_who_is_refused)
+{
+    enum { NEXT = 6 };
+    struct wb_call *held, *calls[NEXT];
+    struct wb_call_options options = {.timeout_us = test_patience_us};
+    open_full(_i == 0 ? WB_FULL_REFUSE : WB_FULL_SHED);
+    struct wait_at_gate_in gate = {.data = test_world_vector(1, 12 * mib, 1)};
+    struct digest_in in = {.seed = 1, .data = test_world_vector(1, 6 * mib, 2)};
+    struct digest_out out;
+    test_assert_status(wait_at_gate_async(test_world.peer, &gate, &options, &held), WB_OK);
+    ck_assert_int_eq(wb_call_wait(held, 200000), WB_ERR_TIMED_OUT); /* it has landed */
+    for (unsigned i = 0; i < NEXT; i++) {
+        test_assert_status(digest_async(test_world.peer, &in, &options, &calls[i]), WB_OK);
+    }
+    unsigned gone = _i == 0 ? NEXT : NEXT - 4;
+    for (unsigned i = 0; i < gone; i++) {
+        test_assert_done(calls[i]);
+        test_assert_status(digest_finish(calls[i], &out), WB_ERR_BUSY);
+    }
+    struct open_gate_in open = {.open = 1};
+    struct open_gate_out none;
+    struct wait_at_gate_out nothing;
+    test_assert_status(open_gate_call(test_world.peer, &open, &none, NULL), WB_OK);
+    test_assert_status(wait_at_gate_finish(held, &nothing), WB_OK);
+    for (unsigned i = gone; i < NEXT; i++) {
+        test_assert_status(digest_finish(calls[i], &out), WB_OK);
+        ck_assert_uint_eq(out.data_right, 6 * mib);
+    }
+    wait_at_gate_in_drop(&gate);
+    digest_in_drop(&in);
+    test_world_close();
+}
+END_TEST
+
+START_TEST(test_the_program_leaves_the_reserve)
+{
+    void *memory[32], *none = NULL;
+    unsigned count = 0;
+    test_world.client_config.budget_bytes = 16 * mib;
+    test_world.client_config.slab_bytes = 2 * mib;
+    test_world.client_config.reserve_percent = 25;
+    test_world_open(1);
+    int status = WB_OK;
+    while (status == WB_OK && count < 32) {
+        status = wb_rma_alloc(test_world.pool, mib, 0, &memory[count]);
+        count += status == WB_OK;
+    }
+    test_assert_status(status, WB_AGAIN);
+    ck_assert_uint_eq(count, 12);
+    test_assert_status(wb_rma_alloc(test_world.pool, 13 * mib, 0, &none), WB_ERR_BUDGET);
+    ck_assert_int_eq(wb_rma_alloc_wait(test_world.pool, mib, 0, 20000, &none), WB_ERR_TIMED_OUT);
+    ck_assert_ptr_null(none);
+    /* what others make has to leave it, too; and a reply still finds its room */
+    struct wb_rma_config config;
+    struct wb_rma_allocator *other = NULL;
+    wb_rma_config_default(&config);
+    test_assert_status(wb_rma_allocator_create(test_world.engine, &config, &other), WB_OK);
+    status = wb_rma_alloc(other, 3 * mib, 0, &none);
+    ck_assert_int_eq(status, WB_AGAIN);
+    struct produce_in in = {.seed = 3, .count = 2 * mib - 8192, .elem_size = 1};
+    struct wb_call_options roomy = {.reply_bytes = 2 * mib - 8192};
+    struct produce_out out;
+    wb_rma_allocator_destroy(other);
+    test_assert_status(produce_call(test_world.peer, &in, &out, &roomy), WB_OK);
+    produce_out_drop(&out);
+    wb_rma_free(memory[--count]);
+    test_assert_status(wb_rma_alloc_wait(test_world.pool, mib, 0, 20000, &memory[count]), WB_OK);
+    for (count++; count > 0;) {
+        wb_rma_free(memory[--count]);
+    }
+    test_world_close();
+}
+END_TEST
+
 TCase *test_allocators_case(void)
 {
     const TTest *const tests[] = {
         test_every_kind_of_pages_travels,        test_destroyed_while_it_travels,
         test_lent_memory_travels_and_comes_back, test_a_lent_file_travels_and_comes_back,
         test_it_can_outlive_its_engine,          test_what_no_allocator_can_be,
-        test_the_budget_moves_between_them};
-    return test_world_case("allocators", tests, sizeof tests / sizeof tests[0]);
+        test_the_budget_moves_between_them,
+                                  test_more_than_there_is_waits,
+                                  test_more_than_there_is_is_refused,
+                                  test_more_than_there_is_is_shed,
+                                  test_the_program_leaves_the_reserve};
+    TCase *tcase = test_world_case("allocators", tests, sizeof tests / sizeof tests[0]);
+    tcase_add_loop_test(tcase, test_who_is_refused, 0, 2);
+    return tcase;
 }
