@@ -1,6 +1,5 @@
 /* The pool's figures, and its text. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "mr_cache/pool.h"
@@ -96,20 +95,20 @@ struct writing {
     int needed; /* negative: an encoding error, which cannot be */
 };
 
-static void put(struct writing *writing, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void put(struct writing *writing, const char *format, ...)
+/* Where the next line goes: nowhere, once the text is full. */
+static char *place(const struct writing *writing)
 {
-    size_t done = (size_t)writing->needed;
-    bool room = done < writing->size;
-    va_list arguments;
+    return (size_t)writing->needed < writing->size ? writing->text + writing->needed : NULL;
+}
 
-    va_start(arguments, format);
-    int more = vsnprintf(room ? writing->text + done : NULL, room ? writing->size - done : 0,
-                         format, arguments);
-    va_end(arguments);
-    writing->needed += more > 0 ? more : 0;
+static size_t room(const struct writing *writing)
+{
+    return place(writing) ? writing->size - (size_t)writing->needed : 0;
+}
+
+static void advance(struct writing *writing, int written)
+{
+    writing->needed += written > 0 ? written : 0;
 }
 
 static void put_stats(struct writing *writing, const struct wb_rma_stats *stats)
@@ -142,9 +141,11 @@ static void put_stats(struct writing *writing, const struct wb_rma_stats *stats)
     };
 
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-        put(writing, "%s %" PRIu64 " %s\n", lines[i].name, lines[i].value, lines[i].unit);
+        advance(writing, snprintf(place(writing), room(writing), "%s %" PRIu64 " %s\n",
+                                  lines[i].name, lines[i].value, lines[i].unit));
     for (unsigned i = 0; i < WB_PAGES_KINDS; i++)
-        put(writing, "pages_%s %" PRIu64 " bytes\n", kinds[i], stats->page_bytes[i]);
+        advance(writing, snprintf(place(writing), room(writing), "pages_%s %" PRIu64 " bytes\n",
+                                  kinds[i], stats->page_bytes[i]));
 }
 
 static void put_survey(struct writing *writing, const struct survey *survey)
@@ -152,19 +153,23 @@ static void put_survey(struct writing *writing, const struct survey *survey)
     uint64_t scattered = survey->free_pages_bytes - survey->largest_piece;
     uint64_t percent = survey->free_pages_bytes ? scattered * 100 / survey->free_pages_bytes : 0;
 
-    put(writing, "free_pieces %" PRIu64 " pieces, the largest of %" PRIu64 " bytes\n",
-        survey->free_pieces, survey->largest_piece);
-    put(writing, "fragmentation %" PRIu64 " %%\n", percent);
+    advance(writing, snprintf(place(writing), room(writing),
+                              "free_pieces %" PRIu64 " pieces, the largest of %" PRIu64 " bytes\n",
+                              survey->free_pieces, survey->largest_piece));
+    advance(writing,
+            snprintf(place(writing), room(writing), "fragmentation %" PRIu64 " %%\n", percent));
     for (unsigned i = 0; i < WBI_CLASSES; i++) {
         const struct occupancy *of = &survey->classes[i];
         if (of->runs)
-            put(writing,
-                "class_%zu %" PRIu64 " of %" PRIu64 " blocks held, in %" PRIu64 " runs of pages\n",
-                wbi_class_bytes(i), of->held, of->capacity, of->runs);
+            advance(writing, snprintf(place(writing), room(writing),
+                                      "class_%zu %" PRIu64 " of %" PRIu64
+                                      " blocks held, in %" PRIu64 " runs of pages\n",
+                                      wbi_class_bytes(i), of->held, of->capacity, of->runs));
     }
     if (survey->classes[WBI_NO_CLASS].runs)
-        put(writing, "large %" PRIu64 " blocks held, of %" PRIu64 " bytes\n",
-            survey->classes[WBI_NO_CLASS].held, survey->large_bytes);
+        advance(writing, snprintf(place(writing), room(writing),
+                                  "large %" PRIu64 " blocks held, of %" PRIu64 " bytes\n",
+                                  survey->classes[WBI_NO_CLASS].held, survey->large_bytes));
 }
 
 int wb_rma_allocator_text(struct wb_rma_allocator *pool, char *text, size_t size)

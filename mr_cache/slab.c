@@ -126,7 +126,9 @@ void wbi_slab_mark_leaving(struct wbi_slab *slab)
         slab->next->prev = slab->prev;
     slab->prev = slab->next = NULL;
     slab->state = WBI_SLAB_LEAVING;
-    slab->awaiting = slab->registered + 1;
+    slab->awaiting = 1;
+    for (unsigned i = 0; i < slab->registered; i++)
+        slab->awaiting += slab->mrs[i] != NULL;
     pool->leaving += slab->region.bytes;
 }
 
@@ -168,8 +170,6 @@ void wbi_slab_leave(struct wbi_slab *slab)
         slab->mrs[i] = NULL;
         if (mr)
             pool->registrars[i].dereg(pool->registrars[i].context, mr, confirm, slab);
-        else
-            confirm(slab);
     }
     confirm(slab);
 }
