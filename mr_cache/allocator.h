@@ -33,12 +33,13 @@ struct wbi_rma_config {
 
     struct wbi_budget *budget; /* to share with other pools (a reference is taken), or NULL */
     uint64_t largest_bytes;    /* what a registrar can take at once; 0: no limit that matters */
-    uint64_t reserve_bytes; /* of budget_bytes, at most half: for wbi_rma_alloc and handlers alone;
-                               and of the shared budget, as far as this pool has it not yet */
-    uint32_t devices;       /* for wbi_region.devices of its slabs */
-    bool lent_only;         /* makes no slabs of its own; budget_bytes and slab_bytes then say
-                               what can be lent, and up to which size blocks share a slab */
-    bool borrowed;          /* wb_rma_allocator_destroy leaves it alone: the engine's own */
+    uint64_t
+        reserve_bytes; /* of budget_bytes, at most half: for wbi_rma_alloc and handlers alone;
+                          and of the shared budget, as far as this pool has not so much unused */
+    uint32_t devices;  /* for wbi_region.devices of its slabs */
+    bool lent_only;    /* makes no slabs of its own; budget_bytes and slab_bytes then say
+                          what can be lent, and up to which size blocks share a slab */
+    bool borrowed;     /* wb_rma_allocator_destroy leaves it alone: the engine's own */
 };
 
 /*

@@ -87,8 +87,7 @@ struct wbi_budget_sums wbi_budget_sum(struct wbi_budget *budget,
     for (const struct wb_rma_allocator *pool = budget->members; pool; pool = pool->next_member) {
         sums.leaving += pool->leaving;
         sums.idle += pool == asking ? pool->idle : wbi_pool_can_spare(pool);
-        if (pool != asking && !pool->closed && pool->charged < pool->reserve_bytes)
-            sums.reserved += pool->reserve_bytes - pool->charged;
+        sums.reserved += pool == asking ? 0 : wbi_pool_reserved(pool);
         sums.claimed += pool == asking ? 0 : pool->claimed;
         sums.others_have_empty_runs |= pool != asking && pool->empty_runs > 0;
     }

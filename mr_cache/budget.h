@@ -37,7 +37,8 @@ struct wbi_budget {
 struct wbi_budget_sums {
     uint64_t charged;
     uint64_t leaving, idle, claimed; /* as in the pools; `claimed` not counting the asking one's */
-    uint64_t reserved; /* of the limit, for another pool's reserve that it has no slabs for yet */
+    uint64_t
+        reserved; /* of the limit, for other pools' reserves, as far as they have them not unused */
     bool others_have_empty_runs; /* pages that are idle but for the asking: see wbi_growth */
 };
 

@@ -148,7 +148,8 @@ struct wb_rma_allocator {
     atomic_uint_fast64_t slab_count, leaving, idle,
         claimed; /* claimed: by demands that wait for `leaving` */
 
-    uint64_t used_bytes, peak_used_bytes, blocks, registrations, waits;
+    atomic_uint_fast64_t used_bytes; /* read by other pools of the budget, too */
+    uint64_t peak_used_bytes, blocks, registrations, waits;
     uint64_t pinned_bytes, lent_bytes, page_bytes[WB_PAGES_KINDS], allocations;
     atomic_uint_fast64_t leased_bytes, quarantined_bytes; /* not under the mutex */
 
@@ -198,12 +199,27 @@ static inline uint64_t wbi_slab_spare(const struct wbi_slab *slab)
     return slab->loan ? 0 : slab->region.bytes;
 }
 
-/* Bytes of idle slabs that other pools of the budget may have: what is reserved in this one stays.
- */
+/* Bytes of slabs that no block takes. For other pools of the budget: without the mutex. */
+static inline uint64_t wbi_pool_unused(const struct wb_rma_allocator *pool)
+{
+    uint64_t used = pool->used_bytes, charged = pool->charged;
+
+    return charged > used ? charged - used : 0;
+}
+
+/* Bytes that other pools of the budget leave to this one, so that it can have its reserve. */
+static inline uint64_t wbi_pool_reserved(const struct wb_rma_allocator *pool)
+{
+    uint64_t unused = wbi_pool_unused(pool);
+
+    return unused < pool->reserve_bytes && !pool->closed ? pool->reserve_bytes - unused : 0;
+}
+
+/* Bytes of idle slabs that other pools of the budget may have: the reserve stays. */
 static inline uint64_t wbi_pool_can_spare(const struct wb_rma_allocator *pool)
 {
-    uint64_t idle = pool->idle, charged = pool->charged, reserve = pool->reserve_bytes;
-    uint64_t above = charged > reserve ? charged - reserve : 0;
+    uint64_t idle = pool->idle, unused = wbi_pool_unused(pool), reserve = pool->reserve_bytes;
+    uint64_t above = unused > reserve ? unused - reserve : 0;
 
     return idle < above ? idle : above;
 }

@@ -393,17 +393,14 @@ START_TEST(test_the_program_leaves_the_reserve)
     test_assert_status(wb_rma_alloc(test_world.pool, 13 * mib, 0, &none), WB_ERR_BUDGET);
     ck_assert_int_eq(wb_rma_alloc_wait(test_world.pool, mib, 0, 20000, &none), WB_ERR_TIMED_OUT);
     ck_assert_ptr_null(none);
-    /* what others make has to leave it, too; and a reply still finds its room */
+    /* another allocator has to leave it, too; and a reply still finds its room */
     struct wb_rma_config config;
     struct wb_rma_allocator *other = NULL;
     wb_rma_config_default(&config);
-    test_assert_status(wb_rma_allocator_create(test_world.engine, &config, &other), WB_OK);
-    status = wb_rma_alloc(other, 3 * mib, 0, &none);
-    ck_assert_int_eq(status, WB_AGAIN);
+    test_assert_status(wb_rma_allocator_create(test_world.engine, &config, &other), WB_AGAIN);
     struct produce_in in = {.seed = 3, .count = 2 * mib - 8192, .elem_size = 1};
     struct wb_call_options roomy = {.reply_bytes = 2 * mib - 8192};
     struct produce_out out;
-    wb_rma_allocator_destroy(other);
     test_assert_status(produce_call(test_world.peer, &in, &out, &roomy), WB_OK);
     produce_out_drop(&out);
     wb_rma_free(memory[--count]);
@@ -421,11 +418,9 @@ TCase *test_allocators_case(void)
         test_every_kind_of_pages_travels,        test_destroyed_while_it_travels,
         test_lent_memory_travels_and_comes_back, test_a_lent_file_travels_and_comes_back,
         test_it_can_outlive_its_engine,          test_what_no_allocator_can_be,
-        test_the_budget_moves_between_them,
-                                  test_more_than_there_is_waits,
-                                  test_more_than_there_is_is_refused,
-                                  test_more_than_there_is_is_shed,
-                                  test_the_program_leaves_the_reserve};
+        test_the_budget_moves_between_them,      test_more_than_there_is_waits,
+        test_more_than_there_is_is_refused,      test_more_than_there_is_is_shed,
+        test_the_program_leaves_the_reserve};
     TCase *tcase = test_world_case("allocators", tests, sizeof tests / sizeof tests[0]);
     tcase_add_loop_test(tcase, test_who_is_refused, 0, 2);
     return tcase;
