@@ -10,12 +10,15 @@
 #include "engine/lane.h"
 #include "engine/registry.h"
 #include "mr_cache/allocator.h"
+#include "mr_cache/budget.h"
 
 enum { WBI_MAX_LANES = 2, WBI_WHY_NOT_BYTES = 200 }; /* one a fabric */
 
 struct wb_engine {
     struct wb_engine_config config;
-    struct wb_rma_allocator *allocator;
+    struct wbi_budget *budget;          /* of all its allocators */
+    struct wb_rma_allocator *allocator; /* its own: what it receives lands there */
+    void (*on_growth)(void *engine);    /* of every allocator */
     struct wbi_registry registry;
     struct wbi_lane *lanes[WBI_MAX_LANES];
     unsigned lane_count;
@@ -52,6 +55,12 @@ void wbi_engine_notify(struct wb_engine *engine);
  * WB_ERR_DEADLOCK. */
 int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
               uint64_t timeout_us);
+
+/* pools.c: opens the budget and the engine's own allocator, over the registrars of its lanes'
+ * domains; on_growth is called as wbi_rma_config says, with the engine. Words on failure. And
+ * closes them: no registrar is called any more. Accepts an engine without. */
+int wbi_pools_open(struct wb_engine *engine, void (*on_growth)(void *engine));
+void wbi_pools_close(struct wb_engine *engine);
 
 /* Whether the calling thread is inside a handler or callback of this engine. */
 bool wbi_engine_inside(struct wb_engine *engine);

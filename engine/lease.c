@@ -117,6 +117,18 @@ static int enter(struct wbi_lease_set *set, struct wb_peer *peer)
     return status;
 }
 
+/* Blocks of allocators that this channel's device does not know are registered for the parcel, as
+ * plain memory is. Counted when the set is offered first. */
+static void count_strangers(struct wbi_lease_set *set, const struct wbi_lane *lane)
+{
+    for (uint32_t i = 0; i < set->chunk_count && lane->fabric->knows != NULL; i++) {
+        const struct wb_chunk *chunk = &set->chunks[i];
+        set->pointers += chunk->block != NULL && chunk->kind == WB_CHUNK_RMA &&
+                         !lane->fabric->knows(set->peer->channel,
+                                              wbi_rma_block_mr(chunk->block, lane->registrar));
+    }
+}
+
 /* All that the set needs at once: parcels that each hold a part would wait for one another. */
 static int pin(struct wbi_lease_set *set, struct wbi_lane *lane)
 {
@@ -183,7 +195,11 @@ static int offer_all(struct wbi_lease_set *set, struct wbi_lane *lane)
 int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
-    int status = set->peer == NULL ? enter(set, peer) : WB_OK;
+    bool first = set->peer == NULL;
+    int status = first ? enter(set, peer) : WB_OK;
+    if (first && status == WB_OK) {
+        count_strangers(set, lane);
+    }
     status = status == WB_OK ? pin(set, lane) : status;
     if (status != WB_OK) {
         return status;
@@ -208,6 +224,18 @@ static void leave(struct wbi_lease_set *set)
         peer->sets = set->next;
     }
     table_leave(&peer->lane->leases, set);
+}
+
+static void count_quarantine(const struct wbi_lease_set *set, bool begins)
+{
+    for (uint32_t i = 0; i < set->held; i++) {
+        const struct wb_chunk *chunk = &set->chunks[i];
+        if (chunk->block != NULL && begins) {
+            wbi_rma_block_quarantine(chunk->block, chunk->len);
+        } else if (chunk->block != NULL) {
+            wbi_rma_block_unquarantine(chunk->block, chunk->len);
+        }
+    }
 }
 
 /* What holding took. */
@@ -239,6 +267,9 @@ void wbi_lease_set_drop(struct wbi_lease_set *set)
         wbi_count(&counters->leases_open, -(uint64_t)open);
         wbi_count(&counters->leases_quarantined, set->quarantined_until != 0 ? -(uint64_t)open : 0);
         leave(set);
+    }
+    if (set->quarantined_until != 0) {
+        count_quarantine(set, false);
     }
     let_go(set);
     if (set->call != NULL) {
@@ -296,6 +327,7 @@ bool wbi_lease_set_withdraw(struct wbi_lease_set *set)
     struct wb_peer *peer = set->peer;
     uint32_t standing = end_offers(set);
     if (standing > 0) {
+        count_quarantine(set, true);
         wbi_count(&peer->lane->counters.leases_quarantined, standing);
         set->quarantined_until = peer->lane->now + grace_us;
         return false;

@@ -29,6 +29,18 @@ void wbi_rma_block_unlease(struct wb_rma_block *block)
     wbi_rma_block_unref(block);
 }
 
+void wbi_rma_block_quarantine(struct wb_rma_block *block, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&block->run->slab->pool->quarantined_bytes, bytes,
+                              memory_order_relaxed);
+}
+
+void wbi_rma_block_unquarantine(struct wb_rma_block *block, uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&block->run->slab->pool->quarantined_bytes, bytes,
+                              memory_order_relaxed);
+}
+
 void *wbi_rma_block_data(const struct wb_rma_block *block)
 {
     return block->data;

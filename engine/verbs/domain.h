@@ -41,6 +41,11 @@ const struct wbi_fabric_caps *wbi_verbs_domain_caps(const struct wbi_domain *dom
 /* The number of the device behind a connection or a listener, or -1: none of ours, or all. */
 int wbi_verbs_device_of(const struct wbi_domain *domain, const struct rdma_cm_id *id);
 
+/* choice.c: which of its devices a list names, as bits; and the NUMA node that those are on: see
+ * fabric.h. */
+int wbi_verbs_devices(const struct wbi_domain *domain, const char *names, uint32_t *devices);
+int wbi_verbs_numa_node(const struct wbi_domain *domain, uint32_t devices);
+
 /* registrar.c */
 struct wbi_registrar wbi_verbs_registrar(struct wbi_domain *domain);
 

@@ -40,6 +40,9 @@ static int reg(void *context, const struct wbi_region *region, struct wbi_mr **o
         return wbi_error(WB_ERR_NO_MEMORY, "no memory for a registration");
     }
     for (unsigned i = 0; i < domain->device_count; i++) {
+        if (region->devices != 0 && (region->devices >> i & 1) == 0) {
+            continue; /* over this device its chunks travel as plain memory does */
+        }
         mr->on[i] = ibv_reg_mr(domain->devices[i].pd, region->base, region->bytes,
                                IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ);
         if (mr->on[i] == NULL) {
@@ -64,5 +67,5 @@ static void dereg(void *context, struct wbi_mr *mr, void (*confirmed)(void *argu
 
 struct wbi_registrar wbi_verbs_registrar(struct wbi_domain *domain)
 {
-    return (struct wbi_registrar){.context = domain, .reg = reg, .dereg = dereg};
+    return (struct wbi_registrar){.context = domain, .pins = true, .reg = reg, .dereg = dereg};
 }

@@ -96,6 +96,7 @@ TCase *test_handles_case(void);
 TCase *test_traffic_case(void);
 TCase *test_errors_case(void);
 TCase *test_budget_case(void);
+TCase *test_allocators_case(void);
 TCase *test_handlers_case(void);
 TCase *test_time_case(void);
 TCase *test_ends_case(void);
