@@ -38,6 +38,12 @@ static const char *pages_name(enum wb_pages pages)
     return (unsigned)pages < WB_PAGES_KINDS ? names[pages] : "(none of enum wb_pages)";
 }
 
+static const char *checks_name(enum wb_rma_checks checks)
+{
+    static const char *const names[] = {"cheap", "blocks", "all"};
+    return (unsigned)checks <= WB_RMA_CHECKS_ALL ? names[checks] : "(none of enum wb_rma_checks)";
+}
+
 static const char *full_name(enum wb_when_full when_full)
 {
     static const char *const names[] = {"wait", "refuse", "shed"};
@@ -54,12 +60,13 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         " peers\ncall_timeout_us %" PRIu64 " us\nconnect_timeout_us %" PRIu64
         " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64 " us\nreserve_percent %" PRIu32
         " %%\nwhen_full %s\nshed_beyond %" PRIu32
-        " requests\npages %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
+        " requests\npages %s\nchecks %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
         " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
         c->budget_bytes, c->slab_bytes, c->eager_bytes, c->pointer_threshold, c->rma_threshold,
         c->max_calls, c->credits, c->max_peers, c->call_timeout_us, c->connect_timeout_us,
         c->spin_us, c->liveness_us, c->reserve_percent, full_name(c->when_full), c->shed_beyond,
-        pages_name(c->pages), c->verbs.devices != NULL ? c->verbs.devices : "(all)",
+        pages_name(c->pages), checks_name(c->checks),
+        c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
         or_default(c->verbs.retries, WBI_RETRIES));
@@ -95,6 +102,7 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"when_full", (uint64_t)c->when_full, WB_FULL_WAIT, WB_FULL_SHED},
         {"shed_beyond", c->shed_beyond, 1, UINT32_MAX},
         {"pages", (uint64_t)c->pages, 0, WB_PAGES_KINDS - 1},
+        {"checks", (uint64_t)c->checks, 0, WB_RMA_CHECKS_ALL},
         {"verbs.ack_timeout", or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT), 8, 20},
         {"verbs.retries", or_default(c->verbs.retries, WBI_RETRIES), 1, 6},
     };

@@ -116,6 +116,10 @@ static int check(const struct wb_engine *engine, const struct order *order)
         return wbi_error(WB_ERR_INVALID, "%s.pages is %d; see enum wb_pages", order->name,
                          (int)order->config.pages);
     }
+    if ((unsigned)order->config.checks > WB_RMA_CHECKS_ALL) {
+        return wbi_error(WB_ERR_INVALID, "%s.checks is %d; see enum wb_rma_checks", order->name,
+                         (int)order->config.checks);
+    }
     if (order->config.numa_node < WB_NUMA_ANY) {
         return wbi_error(WB_ERR_INVALID, "%s.numa_node is %d; see WB_NUMA_ANY", order->name,
                          order->config.numa_node);
@@ -181,6 +185,8 @@ static int make(struct wb_engine *engine, const struct order *order, struct wb_r
                                   .registrars = registrars,
                                   .registrar_count = engine->lane_count,
                                   .pages = order->config.pages,
+                                  .checks = order->config.checks,
+                                  .cache_bytes = order->config.cache_bytes,
                                   .on_growth = order->on_growth,
                                   .on_growth_context = engine,
                                   .budget = engine->budget,
@@ -253,6 +259,7 @@ int wbi_pools_open(struct wb_engine *engine, void (*on_growth)(void *engine))
     engine->config.slab_bytes = clamp_slab(engine, engine->config.slab_bytes);
     order.config.slab_bytes = engine->config.slab_bytes;
     order.config.pages = engine->config.pages;
+    order.config.checks = engine->config.checks;
     order.reserve_bytes = engine->config.budget_bytes / 100 * engine->config.reserve_percent;
     engine->on_growth = on_growth;
     int status = wbi_budget_create(engine->config.budget_bytes, &engine->budget);

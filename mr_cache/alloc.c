@@ -1,6 +1,7 @@
 /* The way of an allocation: from a carved run, from free pages, by growth, or by asking for it. */
 #include "mr_cache/blocks.h"
 #include "mr_cache/caches.h"
+#include "mr_cache/checks.h"
 #include "mr_cache/growth.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
@@ -167,8 +168,10 @@ static int alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth gr
                  uint64_t reserve, struct wb_rma_block **out)
 {
     struct wbi_need need;
+    size_t behind = pool->checks ? WBI_CANARY_BYTES : 0;
 
-    if (!find_need(pool, bytes, &need) || need.block_bytes > pool->budget_bytes - reserve)
+    if (bytes > SIZE_MAX - behind || !find_need(pool, bytes + behind, &need) ||
+        need.block_bytes > pool->budget_bytes - reserve)
         return WB_ERR_BUDGET;
     struct wb_rma_block *block = need.class_index == WBI_NO_CLASS
                                      ? wbi_cache_take_large(pool, need.block_bytes)
@@ -177,6 +180,10 @@ static int alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth gr
     if (rc)
         return rc;
     *out = wbi_block_hand_out(block);
+    if (pool->checks) {
+        wbi_checks_begin(block, bytes);
+        wbi_checks_books(pool);
+    }
     return WB_OK;
 }
 

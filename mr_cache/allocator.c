@@ -69,7 +69,9 @@ static struct wb_rma_allocator *make_shell(const struct wbi_rma_config *config)
     for (unsigned i = 0; i < WBI_CLASSES; i++)
         set_need(&pool->classes[i], i);
     pool->serial = atomic_fetch_add_explicit(&last_serial, 1, memory_order_relaxed) + 1;
-    pool->cache_bytes = cache_bytes_of(config);
+    pool->cache_bytes = config->checks ? 0 : cache_bytes_of(config); /* blocks are checked on their
+                                                                        way to the pool itself */
+    pool->checks = config->checks;
     atomic_init(&pool->returns, NULL);
     pool->largest_bytes = config->budget_bytes;
     if (config->largest_bytes && config->largest_bytes < pool->largest_bytes)

@@ -29,8 +29,9 @@ struct wbi_rma_config {
     unsigned registrar_count;
     uint64_t cache_bytes; /* that threads' caches may hold together; WBI_RMA_NO_CACHES: none; 0: a
                              sixteenth of the budget */
-    enum wb_pages pages;  /* what to ask for */
-    int numa_node;        /* where to place slabs, or -1 for no preference */
+    enum wb_rma_checks checks;
+    enum wb_pages pages;              /* what to ask for */
+    int numa_node;                    /* where to place slabs, or -1 for no preference */
     void (*on_growth)(void *context); /* called on the growing thread when an asked-for growth has
                                          ended; or NULL */
     void *on_growth_context;

@@ -1,5 +1,6 @@
 /* What can be done with a block that one holds: references, leases, and where it lies. */
 #include "mr_cache/cache.h"
+#include "mr_cache/checks.h"
 #include "mr_cache/page_map.h"
 
 struct wb_rma_block *wbi_rma_block_ref(struct wb_rma_block *block)
@@ -48,7 +49,9 @@ void *wbi_rma_block_data(const struct wb_rma_block *block)
 
 size_t wbi_rma_block_bytes(const struct wb_rma_block *block)
 {
-    return block->run->block_bytes;
+    const struct wbi_note *note = wbi_note_of(block);
+
+    return note ? note->asked : block->run->block_bytes;
 }
 
 struct wb_rma_allocator *wbi_rma_block_allocator(const struct wb_rma_block *block)

@@ -67,6 +67,7 @@ struct wbi_run {
 
     struct wbi_run *prev, *next; /* in its bin if free; in its class's list if carved with room */
     struct wb_rma_block *free_blocks;
+    struct wbi_note *notes; /* of the blocks, where the pool has checks; else NULL */
     uint32_t first, pages;
     uint32_t used;  /* blocks that are not the run's own to give */
     uint32_t fresh; /* blocks that were ever handed out: the others are in no free list */
@@ -139,9 +140,10 @@ struct wb_rma_allocator {
     bool owns_budget;          /* alone in it: it ends with the pool */
     bool borrowed;             /* its users may not destroy it: the engine's own */
     bool lent_only;            /* it makes no slabs: all it has is regions of the user's */
-    uint64_t reserve_bytes;    /* of the budget, not for wbi_pool_alloc on a user's thread */
-    uint32_t devices;          /* for wbi_region.devices of its slabs */
-    uint64_t largest_bytes;    /* of a slab: what the budget and every registrar allow */
+    enum wb_rma_checks checks;
+    uint64_t reserve_bytes; /* of the budget, not for wbi_pool_alloc on a user's thread */
+    uint32_t devices;       /* for wbi_region.devices of its slabs */
+    uint64_t largest_bytes; /* of a slab: what the budget and every registrar allow */
 
     pthread_mutex_t mutex; /* guards what follows */
 
@@ -160,7 +162,8 @@ struct wb_rma_allocator {
     atomic_uint_fast64_t used_bytes; /* read by other pools of the budget, too */
     uint64_t peak_used_bytes, blocks, registrations, waits;
     uint64_t pinned_bytes, lent_bytes, page_bytes[WB_PAGES_KINDS], allocations;
-    atomic_uint_fast64_t leased_bytes, quarantined_bytes; /* not under the mutex */
+    atomic_uint_fast64_t leased_bytes, quarantined_bytes; /* not under the mutex, */
+    atomic_uint operations;                               /* nor is this */
 
     _Atomic(struct wb_rma_block *) returns; /* on their way back: pushed without the mutex */
     struct wbi_cache *caches;               /* of the threads: see cache.h */

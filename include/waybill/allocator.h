@@ -26,6 +26,16 @@ enum wb_pages {
     WB_PAGES_KINDS
 };
 
+/* What an allocator watches for, at three prices. A mistake that is found ends the program with a
+ * line on stderr that names the block and who allocated it: what would follow is corruption. */
+enum wb_rma_checks {
+    WB_RMA_CHECKS_CHEAP,  /* no price: an address that is freed is that of a held block */
+    WB_RMA_CHECKS_BLOCKS, /* for debugging: bytes behind each block that nobody may write to, free
+                             blocks filled, and who allocated what (wb_rma_allocator_leaks). Blocks
+                             have exactly the bytes that were asked for; threads have no caches */
+    WB_RMA_CHECKS_ALL     /* and all books are checked now and then: slow */
+};
+
 enum {
     WB_NUMA_OF_DEVICE = -1, /* where the allocator's devices are, if they are all on one node */
     WB_NUMA_ANY = -2        /* no preference */
@@ -35,15 +45,19 @@ enum {
 struct wb_rma_config {
     uint64_t budget_bytes; /* bound on its registered memory, within the engine's budget_bytes,
                               which bounds all of them together; 0: the engine's */
-    uint64_t slab_bytes; /* an ordinary slab, a power of two from 2 MiB to 1 GiB; larger blocks get
-                            their own; 0: the engine's, but for pages of 1 GiB and regions alone:
-                            1 GiB */
-    const char *devices; /* names of RDMA devices with commas between, of those that the engine
-                            uses; borrowed until create returns; NULL: all of them */
-    int numa_node;       /* WB_NUMA_OF_DEVICE (default), WB_NUMA_ANY, or a node's number */
-    enum wb_pages pages; /* what to ask for; what cannot be had is the next smaller kind. Default
-                            WB_PAGES_TRANSPARENT */
-    bool regions_only;   /* makes no slabs: all it has is wb_rma_allocator_add_region's */
+    uint64_t slab_bytes;  /* an ordinary slab, a power of two from 2 MiB to 1 GiB; larger blocks get
+                             their own; 0: the engine's, but for pages of 1 GiB and regions alone:
+                             1 GiB */
+    const char *devices;  /* names of RDMA devices with commas between, of those that the engine
+                             uses; borrowed until create returns; NULL: all of them */
+    int numa_node;        /* WB_NUMA_OF_DEVICE (default), WB_NUMA_ANY, or a node's number */
+    enum wb_pages pages;  /* what to ask for; what cannot be had is the next smaller kind. Default
+                             WB_PAGES_TRANSPARENT */
+    uint64_t cache_bytes; /* of free blocks that threads may keep for themselves, all together: what
+                             makes allocating fast; they count in the budget, and are taken back
+                             where room is short. 0: a sixteenth of the budget */
+    enum wb_rma_checks checks; /* default WB_RMA_CHECKS_CHEAP */
+    bool regions_only;         /* makes no slabs: all it has is wb_rma_allocator_add_region's */
 };
 
 WB_API void wb_rma_config_default(struct wb_rma_config *config);
@@ -149,6 +163,19 @@ WB_API void wb_rma_allocator_stats(struct wb_rma_allocator *allocator, struct wb
  * which allocations wait. Any thread.
  */
 WB_API int wb_rma_allocator_text(struct wb_rma_allocator *allocator, char *text, size_t size);
+
+/* Receives one line, without a line's end; borrowed. */
+typedef void (*wb_rma_say)(void *context, const char *line);
+
+/*
+ * Says which blocks are held, one line for each place in the program that allocated some: how many,
+ * their bytes, how many of them peers may read, and where (function and offset, as far as symbols
+ * are there); the most bytes first. Calls say(context, line) on this thread. Returns the number of
+ * lines: 0 where nothing is held. Any thread. Errors: WB_ERR_INVALID (the allocator has no checks
+ * beyond the cheap ones), WB_ERR_NO_MEMORY (places are missing).
+ */
+WB_API int wb_rma_allocator_leaks(struct wb_rma_allocator *allocator, wb_rma_say say,
+                                  void *context);
 
 /* ---- memory ---- */
 

@@ -70,6 +70,7 @@ struct wb_engine_config {
                             program's own allocations leave so much unused, 0 to 50; default 6 */
     enum wb_when_full when_full; /* requests for which there is no room now; default WB_FULL_WAIT */
     uint32_t shed_beyond;        /* with WB_FULL_SHED, how many may wait; default 16 */
+    enum wb_rma_checks checks;   /* of the engine's own allocator; default WB_RMA_CHECKS_CHEAP */
     enum wb_pages pages;         /* of the engine's own allocator; default WB_PAGES_TRANSPARENT */
     struct wb_verbs_config verbs;
 };
