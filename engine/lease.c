@@ -133,16 +133,54 @@ static int pin(struct wbi_lease_set *set, struct wbi_lane *lane)
     return WB_OK;
 }
 
+/* Lets go what kept the memory of an offer that has ended registered. */
+static void let_go(struct wbi_offer *offer)
+{
+    if (offer->pin != NULL) {
+        wbi_pin_release(offer->pin);
+        offer->pin = NULL;
+    }
+}
+
+/* Offers user memory, with the registration of a pinned range around it if there is one, else on
+ * the fly: what the cache has and nobody uses then gives way. */
+static int offer_user_memory(struct wb_peer *peer, struct wbi_offer *offer)
+{
+    struct wbi_lane *lane = peer->lane;
+    struct wbi_pin_cache *pins = &lane->engine->pins;
+    bool fresh;
+    offer->pin = wbi_pin_cache_acquire(pins, offer->data, offer->len, &fresh);
+    if (offer->pin != NULL) {
+        offer->mr = offer->pin->mrs[lane->registrar];
+    }
+    int status = lane->fabric->offer(peer->channel, offer);
+    while (status == WB_ERR_NO_MEMORY && offer->pin == NULL && wbi_pin_cache_shed(pins)) {
+        status = lane->fabric->offer(peer->channel, offer);
+    }
+    if (status != WB_OK) {
+        let_go(offer);
+    }
+    bool avoided = offer->pin != NULL && !fresh;
+    wbi_count(&lane->counters.registrations_avoided, status == WB_OK && avoided);
+    wbi_count(&lane->counters.registrations, status == WB_OK && !avoided);
+    return status;
+}
+
 static int offer_one(struct wbi_lease_set *set, struct wbi_lane *lane, uint32_t i)
 {
     const struct wb_chunk *chunk = &set->chunks[i];
     struct wbi_offer *offer = &set->offers[i];
+    int status;
     *offer = (struct wbi_offer){.data = chunk->data, .len = chunk->len};
     if (chunk->block != NULL) {
         offer->mr = wbi_rma_block_mr(chunk->block, lane->registrar);
         offer->region_base = wbi_rma_block_region_base(chunk->block);
+        status = lane->fabric->offer(set->peer->channel, offer);
+    } else if (lane->fabric->pinner != NULL) {
+        status = offer_user_memory(set->peer, offer);
+    } else {
+        status = lane->fabric->offer(set->peer->channel, offer);
     }
-    int status = lane->fabric->offer(set->peer->channel, offer);
     if (status == WB_OK) {
         wbi_count(&lane->counters.leases_open, 1);
     }
@@ -156,6 +194,7 @@ static void take_back(struct wbi_lease_set *set, struct wbi_lane *lane)
         uint32_t i = --set->offered;
         if (set->chunks[i].kind != WB_CHUNK_INDEX) {
             lane->fabric->retire(set->peer->channel, &set->offers[i]);
+            let_go(&set->offers[i]);
             wbi_count(&lane->counters.leases_open, -(uint64_t)1);
         }
     }
@@ -221,6 +260,9 @@ void wbi_lease_set_drop(struct wbi_lease_set *set)
         wbi_count(&counters->leases_quarantined, set->quarantined_until != 0 ? -(uint64_t)open : 0);
         leave(set);
     }
+    for (uint32_t i = 0; i < set->offered; i++) {
+        let_go(&set->offers[i]); /* of an index chunk there is none */
+    }
     for (uint32_t i = 0; i < set->held; i++) {
         if (set->chunks[i].block != NULL) {
             wbi_rma_block_unlease(set->chunks[i].block);
@@ -258,7 +300,7 @@ bool wbi_lease_set_expired(struct wbi_lease_set *set, uint64_t now)
 }
 
 /* Makes the offers unreadable; returns how many still stand. One that was never sent needs no
- * revocation: nobody knows its key. */
+ * revocation: nobody was told to read it. */
 static uint32_t end_offers(struct wbi_lease_set *set)
 {
     struct wb_peer *peer = set->peer;

@@ -9,6 +9,7 @@ const struct wbi_fabric wbi_verbs_fabric = {
     .domain_close = wbi_verbs_domain_close,
     .caps = wbi_verbs_domain_caps,
     .registrar = wbi_verbs_registrar,
+    .pinner = wbi_verbs_pinner,
     .lane_open = wbi_verbs_lane_open,
     .lane_close = wbi_verbs_lane_close,
     .check_address = wbi_verbs_check_address,
