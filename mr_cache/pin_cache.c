@@ -2,8 +2,9 @@
 
 #include <sched.h>
 #include <stdlib.h>
-#include <waybill/pin.h>
 #include <waybill/status.h>
+
+#include "mr_cache/pin_room.h"
 
 enum {
     MOST_NESTED = 8, /* ranges around a chunk that are looked at, from the inside */
@@ -27,33 +28,17 @@ static bool is_all(const struct wbi_pin_source *source)
     return source->bytes == SIZE_MAX;
 }
 
-static bool is_dmabuf(const struct wbi_pin_source *source)
-{
-    return source->fd >= 0;
-}
-
-/* What a registration of it takes of the bound: what is paged on demand is not pinned. */
-static uint64_t weight(const struct wbi_pin_cache *cache, const struct wbi_pin_source *source)
-{
-    return cache->registers && (source->flags & WB_MR_ON_DEMAND) == 0 ? source->bytes : 0;
-}
-
 /* Whether a second pin of the same range is no more than one more. */
 static bool is_same(const struct wbi_pin_source *a, const struct wbi_pin_source *b)
 {
-    return a->flags == b->flags && !is_dmabuf(a) && !is_dmabuf(b);
+    return a->flags == b->flags && !wbi_pin_is_dmabuf(a) && !wbi_pin_is_dmabuf(b);
 }
 
 /* ---- the index that searchers see ---- */
 
-static const struct wbi_pin_index *live_of(struct wbi_pin_cache *cache)
-{
-    return atomic_load_explicit(&cache->live, memory_order_relaxed); /* only changed by us */
-}
-
 static struct wbi_pin_index *spare_of(struct wbi_pin_cache *cache)
 {
-    return live_of(cache) == &cache->indexes[0] ? &cache->indexes[1] : &cache->indexes[0];
+    return wbi_pin_live(cache) == &cache->indexes[0] ? &cache->indexes[1] : &cache->indexes[0];
 }
 
 /* Shows the spare index; when this returns nobody is in the other any more: it is the spare. */
@@ -77,7 +62,7 @@ static void show_spare(struct wbi_pin_cache *cache)
 
 static bool insert(struct wbi_pin_cache *cache, struct wbi_pin *pin)
 {
-    const struct wbi_pin_index *live = live_of(cache);
+    const struct wbi_pin_index *live = wbi_pin_live(cache);
     struct wbi_pin_index *spare = spare_of(cache), larger;
     if (!wbi_pin_index_holds(spare, live->count + 1)) {
         if (!wbi_pin_index_open(&larger, live->count + 1)) {
@@ -97,7 +82,7 @@ static bool insert(struct wbi_pin_cache *cache, struct wbi_pin *pin)
 /* Needs no memory: the spare index held as many before. */
 static void take_out(struct wbi_pin_cache *cache, const struct wbi_pin *pin, uint32_t number)
 {
-    wbi_pin_index_without(spare_of(cache), live_of(cache), number);
+    wbi_pin_index_without(spare_of(cache), wbi_pin_live(cache), number);
     show_spare(cache);
     cache->stats.pinned_bytes -= is_all(&pin->source) ? 0 : pin->source.bytes;
 }
@@ -106,7 +91,7 @@ static void take_out(struct wbi_pin_cache *cache, const struct wbi_pin *pin, uin
 static struct wbi_pin *find_exact(struct wbi_pin_cache *cache, uintptr_t base, uintptr_t end,
                                   uint32_t *number)
 {
-    const struct wbi_pin_index *live = live_of(cache);
+    const struct wbi_pin_index *live = wbi_pin_live(cache);
     int64_t found = wbi_pin_index_exact(live, base, end);
     if (found < 0) {
         return NULL;
@@ -132,160 +117,6 @@ static bool hold(struct wbi_pin *pin)
 void wbi_pin_release(struct wbi_pin *pin)
 {
     atomic_fetch_sub_explicit(&pin->users, 1, memory_order_release);
-}
-
-bool wbi_pin_is_idle(const struct wbi_pin *pin)
-{
-    /* busy first: it ends when users says what has come of it */
-    if (atomic_load_explicit(&pin->busy, memory_order_acquire)) {
-        return false;
-    }
-    uint32_t users = atomic_load_explicit(&pin->users, memory_order_acquire);
-    return users == 0 || users == WBI_PIN_ABSENT;
-}
-
-/* With the mutex: nobody uses it, nor will. */
-static bool claim(struct wbi_pin *pin)
-{
-    uint32_t idle = 0;
-    if (atomic_load_explicit(&pin->busy, memory_order_relaxed)) {
-        return false;
-    }
-    return atomic_compare_exchange_strong_explicit(&pin->users, &idle, WBI_PIN_ABSENT,
-                                                   memory_order_acquire, memory_order_relaxed) ||
-           idle == WBI_PIN_ABSENT;
-}
-
-static void set_busy(struct wbi_pin *pin, bool busy)
-{
-    atomic_store_explicit(&pin->busy, busy, memory_order_release);
-}
-
-/* ---- registrations: without the mutex, on a pin that is busy or nobody else's ---- */
-
-static void dereg_all(const struct wbi_pin_cache *cache, struct wbi_pin *pin)
-{
-    for (unsigned i = 0; i < cache->config.pinner_count; i++) {
-        if (pin->mrs[i] != NULL) {
-            cache->config.pinners[i].dereg(cache->config.pinners[i].context, pin->mrs[i]);
-            pin->mrs[i] = NULL;
-        }
-    }
-}
-
-static int reg_all(const struct wbi_pin_cache *cache, struct wbi_pin *pin)
-{
-    for (unsigned i = 0; i < cache->config.pinner_count; i++) {
-        const struct wbi_pinner *pinner = &cache->config.pinners[i];
-        int status =
-            pinner->reg != NULL ? pinner->reg(pinner->context, &pin->source, &pin->mrs[i]) : WB_OK;
-        if (status != WB_OK) {
-            dereg_all(cache, pin);
-            return status;
-        }
-    }
-    return WB_OK;
-}
-
-/* ---- room: with the mutex ---- */
-
-static bool has_room(const struct wbi_pin_cache *cache, uint64_t bytes)
-{
-    const struct wbi_pin_cache_config *config = &cache->config;
-    return bytes <= config->bytes - cache->stats.registered_bytes &&
-           (config->registrations == 0 || cache->registered < config->registrations);
-}
-
-static void take_room(struct wbi_pin_cache *cache, uint64_t bytes)
-{
-    cache->registered++;
-    cache->stats.registered_bytes += bytes;
-}
-
-static void give_room(struct wbi_pin_cache *cache, uint64_t bytes)
-{
-    cache->registered--;
-    cache->stats.registered_bytes -= bytes;
-}
-
-/* The registration that nobody uses and that was used least recently, claimed; or NULL. */
-static struct wbi_pin *claim_oldest(struct wbi_pin_cache *cache)
-{
-    const struct wbi_pin_index *live = live_of(cache);
-    struct wbi_pin *oldest;
-    do {
-        oldest = NULL;
-        uint64_t since = UINT64_MAX;
-        for (uint32_t i = 0; i < live->count; i++) {
-            struct wbi_pin *pin = live->ranges[i].owner;
-            uint64_t used_at = atomic_load_explicit(&pin->used_at, memory_order_relaxed);
-            if (pin->registered && !is_dmabuf(&pin->source) && wbi_pin_is_idle(pin) &&
-                used_at < since) {
-                oldest = pin;
-                since = used_at;
-            }
-        }
-    } while (oldest != NULL && !claim(oldest)); /* somebody was faster: it is in use */
-    return oldest;
-}
-
-/* Drops one; lets the mutex go meanwhile. False: all are in use. */
-static bool evict(struct wbi_pin_cache *cache)
-{
-    struct wbi_pin *pin = claim_oldest(cache);
-    if (pin == NULL) {
-        return false;
-    }
-    set_busy(pin, true);
-    pin->registered = false;
-    pthread_mutex_unlock(&cache->mutex);
-    dereg_all(cache, pin);
-    pthread_mutex_lock(&cache->mutex);
-    give_room(cache, weight(cache, &pin->source));
-    cache->stats.evictions++;
-    set_busy(pin, false); /* whoever waits to forget it may do so now */
-    return true;
-}
-
-/* Takes so much of the room, making it if need be; lets the mutex go meanwhile. */
-static bool make_room(struct wbi_pin_cache *cache, uint64_t bytes)
-{
-    while (!has_room(cache, bytes)) {
-        if (!evict(cache)) {
-            return false;
-        }
-    }
-    take_room(cache, bytes);
-    return true;
-}
-
-bool wbi_pin_cache_shed(struct wbi_pin_cache *cache)
-{
-    pthread_mutex_lock(&cache->mutex);
-    bool shed = evict(cache);
-    pthread_mutex_unlock(&cache->mutex);
-    return shed;
-}
-
-/* Registers a pin that is busy and for which room was taken; with the mutex, which it lets go
- * meanwhile. `users`: how many it has then. */
-static int settle(struct wbi_pin_cache *cache, struct wbi_pin *pin, uint32_t users)
-{
-    int status;
-    pthread_mutex_unlock(&cache->mutex);
-    do {
-        status = reg_all(cache, pin);
-    } while (status == WB_ERR_NO_MEMORY && wbi_pin_cache_shed(cache));
-    pthread_mutex_lock(&cache->mutex);
-    if (status == WB_OK) {
-        cache->stats.registrations += cache->registers;
-        pin->registered = true;
-        atomic_store_explicit(&pin->users, users, memory_order_release);
-    } else {
-        give_room(cache, weight(cache, &pin->source));
-    }
-    set_busy(pin, false);
-    return status;
 }
 
 /* ---- acquiring ---- */
@@ -316,16 +147,16 @@ static struct wbi_pin *acquire_absent(struct wbi_pin_cache *cache, uintptr_t bas
 {
     bool covered = false;
     pthread_mutex_lock(&cache->mutex);
-    const struct wbi_pin_index *live = live_of(cache);
+    const struct wbi_pin_index *live = wbi_pin_live(cache);
     struct wbi_pin *pin = search(live, base, end, &covered);
     int64_t found = pin == NULL ? wbi_pin_index_find(live, base, end, live->count) : -1;
     if (found >= 0) {
         struct wbi_pin *absent = live->ranges[found].owner;
         if (!atomic_load_explicit(&absent->busy, memory_order_relaxed)) {
-            set_busy(absent, true); /* it is ours, in the index or not, until that ends */
-            if (!make_room(cache, weight(cache, &absent->source))) {
-                set_busy(absent, false);
-            } else if (settle(cache, absent, 1) == WB_OK) {
+            wbi_pin_set_busy(absent, true); /* it is ours, in the index or not, until that ends */
+            if (!wbi_pin_make_room(cache, wbi_pin_weight(cache, &absent->source))) {
+                wbi_pin_set_busy(absent, false);
+            } else if (wbi_pin_settle(cache, absent, 1) == WB_OK) {
                 pin = absent;
                 *fresh = true;
             }
@@ -364,7 +195,7 @@ struct wbi_pin *wbi_pin_cache_acquire(struct wbi_pin_cache *cache, const void *d
  * way. With the mutex. */
 static bool is_covered(struct wbi_pin_cache *cache, const struct wbi_pin_source *source)
 {
-    const struct wbi_pin_index *live = live_of(cache);
+    const struct wbi_pin_index *live = wbi_pin_live(cache);
     int64_t found = wbi_pin_index_find(live, base_of(source), end_of(source), live->count);
     const struct wbi_pin *around = found >= 0 ? live->ranges[found].owner : NULL;
     return around != NULL && around->registered && is_same(&around->source, source);
@@ -376,15 +207,15 @@ static int prepare(struct wbi_pin_cache *cache, struct wbi_pin *pin, bool *refus
     if (is_covered(cache, &pin->source)) {
         return WB_OK;
     }
-    set_busy(pin, true);
-    if (!make_room(cache, weight(cache, &pin->source))) {
-        set_busy(pin, false);
-        return is_dmabuf(&pin->source) ? WB_AGAIN : WB_OK;
+    wbi_pin_set_busy(pin, true);
+    if (!wbi_pin_make_room(cache, wbi_pin_weight(cache, &pin->source))) {
+        wbi_pin_set_busy(pin, false);
+        return wbi_pin_is_dmabuf(&pin->source) ? WB_AGAIN : WB_OK;
     }
     /* new registrations are no older than those that were used */
     uint64_t now = atomic_load_explicit(&cache->entered, memory_order_relaxed);
     atomic_store_explicit(&pin->used_at, now, memory_order_relaxed);
-    int status = settle(cache, pin, 0);
+    int status = wbi_pin_settle(cache, pin, 0);
     *refused = status != WB_OK;
     return status;
 }
@@ -422,7 +253,7 @@ int wbi_pin_cache_pin(struct wbi_pin_cache *cache, const struct wbi_pin_source *
                       bool *refused)
 {
     *refused = false;
-    if (weight(cache, source) > cache->config.bytes) {
+    if (wbi_pin_weight(cache, source) > cache->config.bytes) {
         return WB_ERR_BUDGET;
     }
     struct wbi_pin *pin = calloc(1, sizeof *pin);
@@ -449,10 +280,10 @@ int wbi_pin_cache_pin(struct wbi_pin_cache *cache, const struct wbi_pin_source *
 
 void wbi_pin_cache_forget(struct wbi_pin_cache *cache, struct wbi_pin *pin)
 {
-    dereg_all(cache, pin);
+    wbi_pin_dereg(cache, pin);
     pthread_mutex_lock(&cache->mutex);
     if (pin->registered) {
-        give_room(cache, weight(cache, &pin->source));
+        wbi_pin_give_room(cache, wbi_pin_weight(cache, &pin->source));
     }
     pthread_mutex_unlock(&cache->mutex);
     free(pin);
@@ -471,7 +302,7 @@ int wbi_pin_cache_unpin(struct wbi_pin_cache *cache, const void *address, size_t
         status = WB_ERR_INVALID;
     } else if (pin->count > 1) {
         pin->count--;
-    } else if (claim(pin)) {
+    } else if (wbi_pin_claim(pin)) {
         take_out(cache, pin, number);
         idle = pin;
     } else if (may_wait) {
@@ -501,7 +332,7 @@ void wbi_pin_cache_open(struct wbi_pin_cache *cache, const struct wbi_pin_cache_
 
 void wbi_pin_cache_close(struct wbi_pin_cache *cache)
 {
-    const struct wbi_pin_index *live = live_of(cache);
+    const struct wbi_pin_index *live = wbi_pin_live(cache);
     if (live == NULL) {
         return;
     }
@@ -518,6 +349,6 @@ void wbi_pin_cache_stats(struct wbi_pin_cache *cache, struct wbi_pin_stats *stat
 {
     pthread_mutex_lock(&cache->mutex);
     *stats = cache->stats;
-    stats->ranges = live_of(cache)->count;
+    stats->ranges = wbi_pin_live(cache)->count;
     pthread_mutex_unlock(&cache->mutex);
 }

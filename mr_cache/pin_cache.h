@@ -64,16 +64,17 @@ struct wbi_pin_stats {
 };
 
 struct wbi_pin_cache {
+    /* at each acquisition */
     _Atomic(const struct wbi_pin_index *) live; /* one of `indexes` */
-    _Atomic uint32_t ranges;                    /* in it */
-    _Alignas(64) _Atomic uint64_t entered;      /* searchers; written at each acquisition */
-    _Atomic uint64_t left;
-    _Alignas(64) pthread_mutex_t mutex;
+    _Atomic uint64_t entered, left;             /* searchers */
+    _Atomic uint32_t ranges;                    /* in the live index */
+
+    bool registers; /* some fabric does */
+    pthread_mutex_t mutex;
     struct wbi_pin_index indexes[2];
     struct wbi_pin_cache_config config;
-    bool registers; /* some fabric does */
-    uint32_t registered;
     struct wbi_pin_stats stats;
+    uint32_t registered;
 };
 
 /* Copies config; allocates nothing. close deregisters what is left; nothing is in use. It accepts a
