@@ -246,6 +246,30 @@ START_TEST(test_a_call_that_times_out_is_unreadable)
 }
 END_TEST
 
+/* A call that is over for its caller, and whose chunks are not: unpin waits for those. */
+START_TEST(test_unpin_waits_for_the_quarantine)
+{
+    static const struct sim_rates late = {.work_late = 1000000, .late_ns = 20000000000},
+                                  none = {.work_late = 0};
+    struct wb_call *one;
+    open_pair(&sim_profile_mlx5);
+    ck_assert_int_eq(wb_mr_pin(engine(), memory, BYTES, 0), WB_OK);
+    test_pattern_fill(memory, BYTES, 1);
+    ck_assert_int_eq(begin(memory, BYTES, 100000, &one), WB_OK);
+    sim_fault_rates(&late);
+    sim_pair_settle(&pair, 300000);
+    ck_assert_uint_eq(stats().leases_quarantined, 1);
+    ck_assert_int_gt(pair.client_device->qp_count, 0);
+    ck_assert_int_eq(wb_mr_unpin(engine(), memory, BYTES), WB_OK);
+    ck_assert_int_eq(pair.client_device->qp_count, 0);
+    ck_assert_uint_eq(stats().leases_open, 0);
+    sim_fault_rates(&none);
+    ck_assert_int_eq(finish(one, BYTES), WB_ERR_TIMED_OUT);
+    sim_pair_settle(&pair, 30000000);
+    sim_pair_close(&pair);
+}
+END_TEST
+
 /* Unpin waits as long for a peer that is dead. */
 START_TEST(test_unpin_ends_though_the_peer_is_dead)
 {
@@ -438,6 +462,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, test_memory_that_is_not_there);
     tcase_add_loop_test(tcase, test_unpin_waits_for_what_is_in_use, 0, SIM_PROFILES);
     tcase_add_test(tcase, test_a_call_that_times_out_is_unreadable);
+    tcase_add_test(tcase, test_unpin_waits_for_the_quarantine);
     tcase_add_loop_test(tcase, test_unpin_ends_though_the_peer_is_dead, 0, SIM_PROFILES);
     tcase_add_test(tcase, test_unpin_inside_a_handler);
     tcase_add_loop_test(tcase, test_paging_on_demand, 0, SIM_PROFILES);
