@@ -112,57 +112,65 @@ static int enter(struct wbi_lease_set *set, struct wb_peer *peer)
     return status;
 }
 
-/* All that the set needs at once: parcels that each hold a part would wait for one another. */
-static int pin(struct wbi_lease_set *set, struct wbi_lane *lane)
+/* Lets go what keeps the memory of an offer registered: it has ended, or was not made. */
+static void let_go(struct wbi_lease_set *set)
 {
-    uint32_t most = lane->caps->max_pins, wanted = set->pointers - set->pinned;
-    if (most == 0 || wanted == 0) {
+    for (uint32_t i = 0; i < set->held; i++) {
+        struct wbi_offer *offer = &set->offers[i]; /* of what is no user memory: there is none */
+        if (offer->pin != NULL) {
+            wbi_pin_release(offer->pin);
+            offer->pin = NULL;
+        }
+    }
+}
+
+/* Looks for pinned ranges around the set's user memory. Returns how many chunks have none. */
+static uint32_t find_pins(struct wbi_lease_set *set, struct wbi_lane *lane)
+{
+    uint32_t missing = set->pointers;
+    for (uint32_t i = 0; i < set->held && lane->fabric->pinner != NULL; i++) {
+        const struct wb_chunk *chunk = &set->chunks[i];
+        if (chunk->kind == WB_CHUNK_POINTER) {
+            struct wbi_pin_cache *pins = &lane->engine->pins;
+            set->offers[i].pin = wbi_pin_cache_acquire(pins, chunk->data, chunk->len);
+            missing -= set->offers[i].pin != NULL;
+        }
+    }
+    return missing;
+}
+
+/* All registrations that the set needs at once: parcels that each hold a part would wait for one
+ * another. One that waits for those holds none. */
+static int admit(struct wbi_lease_set *set, struct wbi_lane *lane)
+{
+    if (set->admitted) {
         return WB_OK;
     }
-    if (set->pointers > most) {
-        return wbi_error(WB_ERR_INVALID,
-                         "%s: %u ranges of plain memory in one parcel; this fabric registers %u at "
-                         "once: use rma_vectors, or WB_CALL_COPY",
-                         set->peer->url, set->pointers, most);
-    }
-    if (wanted > most - lane->pinned) {
-        return WB_AGAIN;
+    uint32_t most = lane->caps->max_pins, wanted = find_pins(set, lane);
+    if (most != 0 && wanted > most - lane->pinned) {
+        let_go(set);
+        return wanted <= most ? WB_AGAIN
+                              : wbi_error(WB_ERR_INVALID,
+                                          "%s: %u ranges of plain memory in one parcel; this "
+                                          "fabric registers %u at once: pin them, use rma_vectors, "
+                                          "or WB_CALL_COPY",
+                                          set->peer->url, wanted, most);
     }
     lane->pinned += wanted;
-    set->pinned = set->pointers;
+    set->pinned = wanted;
+    set->admitted = true;
     return WB_OK;
 }
 
-/* Lets go what kept the memory of an offer that has ended registered. */
-static void let_go(struct wbi_offer *offer)
-{
-    if (offer->pin != NULL) {
-        wbi_pin_release(offer->pin);
-        offer->pin = NULL;
-    }
-}
-
-/* Offers user memory, with the registration of a pinned range around it if there is one, else on
- * the fly: what the cache has and nobody uses then gives way. */
+/* Registers on the fly: what the cache has and nobody uses then gives way. */
 static int offer_user_memory(struct wb_peer *peer, struct wbi_offer *offer)
 {
     struct wbi_lane *lane = peer->lane;
-    struct wbi_pin_cache *pins = &lane->engine->pins;
-    bool fresh;
-    offer->pin = wbi_pin_cache_acquire(pins, offer->data, offer->len, &fresh);
-    if (offer->pin != NULL) {
-        offer->mr = offer->pin->mrs[lane->registrar];
-    }
     int status = lane->fabric->offer(peer->channel, offer);
-    while (status == WB_ERR_NO_MEMORY && offer->pin == NULL && wbi_pin_cache_shed(pins)) {
+    while (status == WB_ERR_NO_MEMORY && wbi_pin_cache_shed(&lane->engine->pins)) {
         status = lane->fabric->offer(peer->channel, offer);
     }
-    if (status != WB_OK) {
-        let_go(offer);
-    }
-    bool avoided = offer->pin != NULL && !fresh;
-    wbi_count(&lane->counters.registrations_avoided, status == WB_OK && avoided);
-    wbi_count(&lane->counters.registrations, status == WB_OK && !avoided);
+    wbi_count(&lane->counters.registrations, status == WB_OK && lane->fabric->pinner != NULL);
     return status;
 }
 
@@ -170,19 +178,18 @@ static int offer_one(struct wbi_lease_set *set, struct wbi_lane *lane, uint32_t 
 {
     const struct wb_chunk *chunk = &set->chunks[i];
     struct wbi_offer *offer = &set->offers[i];
-    int status;
-    *offer = (struct wbi_offer){.data = chunk->data, .len = chunk->len};
+    *offer = (struct wbi_offer){.data = chunk->data, .len = chunk->len, .pin = offer->pin};
     if (chunk->block != NULL) {
         offer->mr = wbi_rma_block_mr(chunk->block, lane->registrar);
         offer->region_base = wbi_rma_block_region_base(chunk->block);
-        status = lane->fabric->offer(set->peer->channel, offer);
-    } else if (lane->fabric->pinner != NULL) {
-        status = offer_user_memory(set->peer, offer);
-    } else {
-        status = lane->fabric->offer(set->peer->channel, offer);
+    } else if (offer->pin != NULL) {
+        offer->mr = offer->pin->mrs[lane->registrar];
     }
+    int status = offer->mr != NULL ? lane->fabric->offer(set->peer->channel, offer)
+                                   : offer_user_memory(set->peer, offer);
     if (status == WB_OK) {
         wbi_count(&lane->counters.leases_open, 1);
+        wbi_count(&lane->counters.registrations_avoided, offer->pin != NULL);
     }
     return status;
 }
@@ -194,12 +201,13 @@ static void take_back(struct wbi_lease_set *set, struct wbi_lane *lane)
         uint32_t i = --set->offered;
         if (set->chunks[i].kind != WB_CHUNK_INDEX) {
             lane->fabric->retire(set->peer->channel, &set->offers[i]);
-            let_go(&set->offers[i]);
             wbi_count(&lane->counters.leases_open, -(uint64_t)1);
         }
     }
+    let_go(set);
     lane->pinned -= set->pinned;
     set->pinned = 0;
+    set->admitted = false;
 }
 
 static int offer_all(struct wbi_lease_set *set, struct wbi_lane *lane)
@@ -218,7 +226,7 @@ int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
     int status = set->peer == NULL ? enter(set, peer) : WB_OK;
-    status = status == WB_OK ? pin(set, lane) : status;
+    status = status == WB_OK ? admit(set, lane) : status;
     if (status != WB_OK) {
         return status;
     }
@@ -260,9 +268,7 @@ void wbi_lease_set_drop(struct wbi_lease_set *set)
         wbi_count(&counters->leases_quarantined, set->quarantined_until != 0 ? -(uint64_t)open : 0);
         leave(set);
     }
-    for (uint32_t i = 0; i < set->offered; i++) {
-        let_go(&set->offers[i]); /* of an index chunk there is none */
-    }
+    let_go(set);
     for (uint32_t i = 0; i < set->held; i++) {
         if (set->chunks[i].block != NULL) {
             wbi_rma_block_unlease(set->chunks[i].block);

@@ -142,8 +142,7 @@ static struct wbi_pin *search(const struct wbi_pin_index *index, uintptr_t base,
 }
 
 /* Nothing that contains it is registered: registers the innermost, if there is room. */
-static struct wbi_pin *acquire_absent(struct wbi_pin_cache *cache, uintptr_t base, uintptr_t end,
-                                      bool *fresh)
+static struct wbi_pin *acquire_absent(struct wbi_pin_cache *cache, uintptr_t base, uintptr_t end)
 {
     bool covered = false;
     pthread_mutex_lock(&cache->mutex);
@@ -158,7 +157,6 @@ static struct wbi_pin *acquire_absent(struct wbi_pin_cache *cache, uintptr_t bas
                 wbi_pin_set_busy(absent, false);
             } else if (wbi_pin_settle(cache, absent, 1) == WB_OK) {
                 pin = absent;
-                *fresh = true;
             }
         }
     }
@@ -166,12 +164,10 @@ static struct wbi_pin *acquire_absent(struct wbi_pin_cache *cache, uintptr_t bas
     return pin;
 }
 
-struct wbi_pin *wbi_pin_cache_acquire(struct wbi_pin_cache *cache, const void *data, uint64_t bytes,
-                                      bool *fresh)
+struct wbi_pin *wbi_pin_cache_acquire(struct wbi_pin_cache *cache, const void *data, uint64_t bytes)
 {
     uintptr_t base = (uintptr_t)data;
     bool covered = false;
-    *fresh = false;
     if (atomic_load_explicit(&cache->ranges, memory_order_relaxed) == 0 ||
         bytes > UINTPTR_MAX - base) {
         return NULL;
@@ -181,7 +177,7 @@ struct wbi_pin *wbi_pin_cache_acquire(struct wbi_pin_cache *cache, const void *d
     struct wbi_pin *pin = search(live, base, base + bytes, &covered);
     atomic_fetch_add_explicit(&cache->left, 1, memory_order_seq_cst);
     if (pin == NULL && covered) {
-        pin = acquire_absent(cache, base, base + bytes, fresh);
+        pin = acquire_absent(cache, base, base + bytes);
     }
     if (pin != NULL) {
         atomic_store_explicit(&pin->used_at, ticket + 1, memory_order_relaxed);

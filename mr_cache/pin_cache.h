@@ -107,10 +107,10 @@ void wbi_pin_cache_forget(struct wbi_pin_cache *cache, struct wbi_pin *pin);
 /*
  * A registered range that contains [data, data + bytes), to be released; or NULL: none is pinned,
  * or none can be registered now. Of several the innermost that is registered; where none is, the
- * innermost is registered anew (*fresh).
+ * innermost is registered anew.
  */
-struct wbi_pin *wbi_pin_cache_acquire(struct wbi_pin_cache *cache, const void *data, uint64_t bytes,
-                                      bool *fresh);
+struct wbi_pin *wbi_pin_cache_acquire(struct wbi_pin_cache *cache, const void *data,
+                                      uint64_t bytes);
 /* By whoever acquired it. What was read by its key may be taken back afterwards. */
 void wbi_pin_release(struct wbi_pin *pin);
 

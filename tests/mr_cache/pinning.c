@@ -107,8 +107,7 @@ void test_assert_registered(const struct wbi_pin *pin)
 
 struct wbi_pin *test_acquire(struct test_pins *pins, uintptr_t base, size_t bytes)
 {
-    bool fresh;
-    struct wbi_pin *pin = wbi_pin_cache_acquire(&pins->cache, at(base), bytes, &fresh);
+    struct wbi_pin *pin = wbi_pin_cache_acquire(&pins->cache, at(base), bytes);
     if (pin != NULL) {
         test_assert_registered(pin);
         ck_assert_ptr_null(pin->mrs[0]);
