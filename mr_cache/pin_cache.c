@@ -338,7 +338,7 @@ void wbi_pin_cache_close(struct wbi_pin_cache *cache)
     wbi_pin_index_close(&cache->indexes[0]);
     wbi_pin_index_close(&cache->indexes[1]);
     pthread_mutex_destroy(&cache->mutex);
-    *cache = (struct wbi_pin_cache){0};
+    *cache = (struct wbi_pin_cache){.registered = 0};
 }
 
 void wbi_pin_cache_stats(struct wbi_pin_cache *cache, struct wbi_pin_stats *stats)
