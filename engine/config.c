@@ -7,6 +7,7 @@
 
 static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 30,
                                                  .slab_bytes = 8 << 20,
+                                                 .pin_bytes = (uint64_t)4 << 30,
                                                  .eager_bytes = 8192,
                                                  .pointer_threshold = 4096,
                                                  .rma_threshold = 1024,
@@ -54,18 +55,18 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
 {
     return snprintf(
         text, size,
-        "budget_bytes %" PRIu64 " bytes\nslab_bytes %" PRIu64 " bytes\neager_bytes %" PRIu32
-        " bytes\npointer_threshold %" PRIu32 " bytes\nrma_threshold %" PRIu32
-        " bytes\nmax_calls %" PRIu32 " calls\ncredits %" PRIu32 " requests\nmax_peers %" PRIu32
-        " peers\ncall_timeout_us %" PRIu64 " us\nconnect_timeout_us %" PRIu64
-        " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64 " us\nreserve_percent %" PRIu32
-        " %%\nwhen_full %s\nshed_beyond %" PRIu32
+        "budget_bytes %" PRIu64 " bytes\nslab_bytes %" PRIu64 " bytes\npin_bytes %" PRIu64
+        " bytes\neager_bytes %" PRIu32 " bytes\npointer_threshold %" PRIu32
+        " bytes\nrma_threshold %" PRIu32 " bytes\nmax_calls %" PRIu32 " calls\ncredits %" PRIu32
+        " requests\nmax_peers %" PRIu32 " peers\ncall_timeout_us %" PRIu64
+        " us\nconnect_timeout_us %" PRIu64 " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64
+        " us\nreserve_percent %" PRIu32 " %%\nwhen_full %s\nshed_beyond %" PRIu32
         " requests\npages %s\nchecks %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
         " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
-        c->budget_bytes, c->slab_bytes, c->eager_bytes, c->pointer_threshold, c->rma_threshold,
-        c->max_calls, c->credits, c->max_peers, c->call_timeout_us, c->connect_timeout_us,
-        c->spin_us, c->liveness_us, c->reserve_percent, full_name(c->when_full), c->shed_beyond,
-        pages_name(c->pages), checks_name(c->checks),
+        c->budget_bytes, c->slab_bytes, c->pin_bytes, c->eager_bytes, c->pointer_threshold,
+        c->rma_threshold, c->max_calls, c->credits, c->max_peers, c->call_timeout_us,
+        c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
+        full_name(c->when_full), c->shed_beyond, pages_name(c->pages), checks_name(c->checks),
         c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),

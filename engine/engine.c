@@ -117,6 +117,20 @@ static int open_domains(struct wb_engine *engine, struct opening *opening)
     return opening->count > 0 ? WB_OK : WB_ERR_NO_FABRIC;
 }
 
+static void open_pins(struct wb_engine *engine, const struct opening *opening)
+{
+    struct wbi_pinner pinners[FABRIC_COUNT] = {{0}};
+    uint32_t max_regions[FABRIC_COUNT] = {0};
+    for (unsigned i = 0; i < opening->count; i++) {
+        const struct wbi_fabric *fabric = opening->fabrics[i];
+        if (fabric->pinner != NULL) {
+            pinners[i] = fabric->pinner(opening->domains[i]);
+            max_regions[i] = fabric->caps(opening->domains[i])->max_regions;
+        }
+    }
+    wbi_engine_pins_open(engine, pinners, max_regions, opening->count);
+}
+
 static int open_lane(struct wb_engine *engine, const struct opening *opening, unsigned i)
 {
     struct wbi_lane *lane = calloc(1, sizeof *lane);
@@ -137,6 +151,7 @@ static int open_lane(struct wb_engine *engine, const struct opening *opening, un
 
 static int open_parts(struct wb_engine *engine, const struct opening *opening)
 {
+    open_pins(engine, opening);
     engine->epoll = epoll_create1(EPOLL_CLOEXEC);
     int status =
         engine->epoll >= 0 ? WB_OK : wbi_error(WB_ERR_SYSTEM, "epoll_create1: %s", strerror(errno));
@@ -154,6 +169,7 @@ static void close_parts(struct wb_engine *engine, struct opening *opening)
     for (unsigned i = 0; i < engine->lane_count; i++) {
         wbi_lane_close(engine->lanes[i]);
     }
+    wbi_pin_cache_close(&engine->pins); /* with the lanes the last offers have ended */
     wbi_pools_close(engine);
     for (unsigned i = 0; i < opening->count; i++) {
         opening->fabrics[i]->domain_close(opening->domains[i]);

@@ -11,14 +11,17 @@
 #include "engine/registry.h"
 #include "mr_cache/allocator.h"
 #include "mr_cache/budget.h"
+#include "mr_cache/pin_cache.h"
 
 enum { WBI_MAX_LANES = 2, WBI_WHY_NOT_BYTES = 200 }; /* one a fabric */
+_Static_assert((int)WBI_MAX_LANES <= (int)WBI_PINNERS, "a pin has a registration for each");
 
 struct wb_engine {
     struct wb_engine_config config;
     struct wbi_budget *budget;          /* of all its allocators */
     struct wb_rma_allocator *allocator; /* its own: what it receives lands there */
     void (*on_growth)(void *engine);    /* of every allocator */
+    struct wbi_pin_cache pins;          /* user memory; by the lanes' numbers */
     struct wbi_registry registry;
     struct wbi_lane *lanes[WBI_MAX_LANES];
     unsigned lane_count;
@@ -36,6 +39,11 @@ struct wb_engine {
 
 /* WB_OK, or WB_ERR_INVALID or WB_ERR_BUDGET with words. */
 int wbi_config_check(const struct wb_engine_config *config);
+
+/* Opens the cache of pins; the fabrics' pinners (reg NULL: needs none) and their bounds on regions
+ * (0: none), by the lanes' numbers. It takes nothing that fails. */
+void wbi_engine_pins_open(struct wb_engine *engine, const struct wbi_pinner *pinners,
+                          const uint32_t *max_regions, unsigned count);
 
 /* Fabric number `index` of those that were built in, or NULL. */
 const struct wbi_fabric *wbi_fabric_at(unsigned index);

@@ -23,9 +23,11 @@
 #include <stdint.h>
 #include <waybill/engine.h>
 
+#include "mr_cache/pinner.h"
 #include "mr_cache/registrar.h"
 
 struct wbi_domain;
+struct wbi_pin;
 struct wbi_fabric_lane;
 struct wbi_channel;
 struct wbi_request; /* a connection that asks to be accepted; valid inside on_request only */
@@ -157,13 +159,14 @@ struct wbi_read {
     void *private[3];
 };
 
-/* A chunk to be offered: user memory (mr == NULL), or part of a registered region. Lives until
- * retired or revoked. */
+/* A chunk to be offered: user memory (mr == NULL), or part of a region that is registered: of the
+ * pool, or pinned. Lives until retired or revoked. */
 struct wbi_offer {
     const void *data;
     uint64_t len;
     struct wbi_mr *mr;
     const void *region_base;
+    struct wbi_pin *pin; /* the engine's own: what keeps mr registered, or NULL */
 
     /* filled by offer(): what the peer needs to READ it */
     uint8_t key[WBI_REMOTE_KEY_MAX];
@@ -208,6 +211,10 @@ struct wbi_fabric {
      * are no devices to choose from. */
     int (*devices)(const struct wbi_domain *domain, const char *names, uint32_t *devices);
     int (*numa_node)(const struct wbi_domain *domain, uint32_t devices);
+
+    /* Registers user memory that is pinned, whose chunks are then offered with that mr. Without, or
+     * NULL: user memory is offered as it is. */
+    struct wbi_pinner (*pinner)(struct wbi_domain *domain);
 
     /* Opens a lane. config and events are copied; the slot arena is borrowed until close, which
      * also closes the lane's channels and listeners that are still there, with no event but done()

@@ -1,5 +1,6 @@
-/* Chunks that the peer may READ. Memory of the pool has its key; user memory is registered for the
- * time of the offer, for remote reading alone, since it may be const. */
+/* Chunks that the peer may READ. Memory of the pool has its key, and so has user memory that is
+ * pinned; other user memory is registered for the time of the offer, for remote reading alone,
+ * since it may be const. */
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
@@ -67,15 +68,15 @@ static int pin_memory(struct wbi_channel *channel, struct wbi_offer *offer, stru
 
 static int find_registered(struct wbi_channel *channel, struct wbi_offer *offer, struct ibv_mr **mr)
 {
-    struct ibv_mr *region = offer->mr->on[channel->queues->number];
-    uint64_t address = (uintptr_t)offer->data, base = (uintptr_t)region->addr;
+    const struct wbi_mr *region = offer->mr;
+    uint64_t address = (uintptr_t)offer->data;
     offer->lease = 0;
-    if (address < base || address - base > region->length ||
-        offer->len > region->length - (address - base)) {
+    if (address < region->base || address - region->base > region->bytes ||
+        offer->len > region->bytes - (address - region->base)) {
         return wbi_error(WB_ERR_INVALID, "a chunk of %llu bytes lies outside its region",
                          (unsigned long long)offer->len);
     }
-    *mr = region;
+    *mr = region->on[channel->queues->number];
     return WB_OK;
 }
 

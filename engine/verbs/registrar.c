@@ -21,7 +21,7 @@ const char *wbi_verbs_register_words(int error)
     }
 }
 
-static void forget(const struct wbi_domain *domain, struct wbi_mr *mr)
+void wbi_verbs_forget(const struct wbi_domain *domain, struct wbi_mr *mr)
 {
     for (unsigned i = 0; i < domain->device_count; i++) {
         if (mr->on[i] != NULL) {
@@ -39,6 +39,8 @@ static int reg(void *context, const struct wbi_region *region, struct wbi_mr **o
     if (mr == NULL) {
         return wbi_error(WB_ERR_NO_MEMORY, "no memory for a registration");
     }
+    mr->base = (uintptr_t)region->base;
+    mr->bytes = region->bytes;
     for (unsigned i = 0; i < domain->device_count; i++) {
         if (region->devices != 0 && (region->devices >> i & 1) == 0) {
             continue; /* over this device its chunks travel as plain memory does */
@@ -47,7 +49,7 @@ static int reg(void *context, const struct wbi_region *region, struct wbi_mr **o
                                IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ);
         if (mr->on[i] == NULL) {
             int error = errno;
-            forget(domain, mr);
+            wbi_verbs_forget(domain, mr);
             return wbi_error(WB_ERR_NO_MEMORY, "%s: a slab of %zu bytes cannot be registered: %s",
                              domain->devices[i].name, region->bytes,
                              wbi_verbs_register_words(error));
@@ -61,7 +63,7 @@ static int reg(void *context, const struct wbi_region *region, struct wbi_mr **o
 static void dereg(void *context, struct wbi_mr *mr, void (*confirmed)(void *argument),
                   void *argument)
 {
-    forget(context, mr);
+    wbi_verbs_forget(context, mr);
     confirmed(argument);
 }
 

@@ -13,6 +13,7 @@ const struct wbi_fabric wbi_verbs_fabric = {
     .check_memory = wbi_verbs_check_memory,
     .devices = wbi_verbs_devices,
     .numa_node = wbi_verbs_numa_node,
+    .pinner = wbi_verbs_pinner,
     .lane_open = wbi_verbs_lane_open,
     .lane_close = wbi_verbs_lane_close,
     .check_address = wbi_verbs_check_address,

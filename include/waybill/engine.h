@@ -52,6 +52,9 @@ enum wb_when_full {
 struct wb_engine_config {
     uint64_t budget_bytes;      /* bound on registered memory; default 1 GiB */
     uint64_t slab_bytes;        /* an ordinary slab of the pool, a power of two; default 8 MiB */
+    uint64_t pin_bytes;         /* bound on memory that is registered for wb_mr_pin, beside the
+                                   budget; default 4 GiB; 0: nothing can be pinned for a fabric that
+                                   registers */
     uint32_t eager_bytes;       /* largest eager message, 512 to 65536; default 8192 */
     uint32_t pointer_threshold; /* strings, byte ranges and buffers from here on travel as pointer
                                    chunks; default 4096 */
@@ -242,6 +245,12 @@ struct wb_engine_stats {
     /* of a fabric that READs in hardware: READs as posted, after merging; the most in flight on one
      * channel; questions whether a silent peer lives */
     uint64_t read_requests, reads_peak, probes;
+    /* of user memory (pin.h), where a fabric registers: offers that registered on the fly, and that
+     * a pin saved; ranges pinned now, their bytes, and those of their registrations; registrations
+     * made for pins, and those of them that were dropped to make room */
+    uint64_t registrations, registrations_avoided;
+    uint64_t pins, pinned_bytes, pin_registered_bytes;
+    uint64_t pin_registrations, pin_evictions;
 };
 
 WB_API void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats);
