@@ -7,6 +7,7 @@
 
 static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 30,
                                                  .slab_bytes = 8 << 20,
+                                                 .pin_bytes = (uint64_t)4 << 30,
                                                  .eager_bytes = 8192,
                                                  .pointer_threshold = 4096,
                                                  .rma_threshold = 1024,
@@ -16,7 +17,11 @@ static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 
                                                  .call_timeout_us = 30000000,
                                                  .connect_timeout_us = 5000000,
                                                  .spin_us = 50,
-                                                 .liveness_us = 1000000};
+                                                 .liveness_us = 1000000,
+                                                 .reserve_percent = 6,
+                                                 .when_full = WB_FULL_WAIT,
+                                                 .shed_beyond = 16,
+                                                 .pages = WB_PAGES_TRANSPARENT};
 
 static uint32_t or_default(uint32_t told, uint32_t normal)
 {
@@ -28,20 +33,41 @@ void wb_engine_config_default(struct wb_engine_config *config)
     *config = defaults;
 }
 
+static const char *pages_name(enum wb_pages pages)
+{
+    static const char *const names[WB_PAGES_KINDS] = {"small", "transparent", "2M", "1G"};
+    return (unsigned)pages < WB_PAGES_KINDS ? names[pages] : "(none of enum wb_pages)";
+}
+
+static const char *checks_name(enum wb_rma_checks checks)
+{
+    static const char *const names[] = {"cheap", "blocks", "all"};
+    return (unsigned)checks <= WB_RMA_CHECKS_ALL ? names[checks] : "(none of enum wb_rma_checks)";
+}
+
+static const char *full_name(enum wb_when_full when_full)
+{
+    static const char *const names[] = {"wait", "refuse", "shed"};
+    return (unsigned)when_full <= WB_FULL_SHED ? names[when_full] : "(none of enum wb_when_full)";
+}
+
 int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t size)
 {
     return snprintf(
         text, size,
-        "budget_bytes %" PRIu64 " bytes\nslab_bytes %" PRIu64 " bytes\neager_bytes %" PRIu32
-        " bytes\npointer_threshold %" PRIu32 " bytes\nrma_threshold %" PRIu32
-        " bytes\nmax_calls %" PRIu32 " calls\ncredits %" PRIu32 " requests\nmax_peers %" PRIu32
-        " peers\ncall_timeout_us %" PRIu64 " us\nconnect_timeout_us %" PRIu64
-        " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64
-        " us\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
+        "budget_bytes %" PRIu64 " bytes\nslab_bytes %" PRIu64 " bytes\npin_bytes %" PRIu64
+        " bytes\neager_bytes %" PRIu32 " bytes\npointer_threshold %" PRIu32
+        " bytes\nrma_threshold %" PRIu32 " bytes\nmax_calls %" PRIu32 " calls\ncredits %" PRIu32
+        " requests\nmax_peers %" PRIu32 " peers\ncall_timeout_us %" PRIu64
+        " us\nconnect_timeout_us %" PRIu64 " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64
+        " us\nreserve_percent %" PRIu32 " %%\nwhen_full %s\nshed_beyond %" PRIu32
+        " requests\npages %s\nchecks %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
         " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
-        c->budget_bytes, c->slab_bytes, c->eager_bytes, c->pointer_threshold, c->rma_threshold,
-        c->max_calls, c->credits, c->max_peers, c->call_timeout_us, c->connect_timeout_us,
-        c->spin_us, c->liveness_us, c->verbs.devices != NULL ? c->verbs.devices : "(all)",
+        c->budget_bytes, c->slab_bytes, c->pin_bytes, c->eager_bytes, c->pointer_threshold,
+        c->rma_threshold, c->max_calls, c->credits, c->max_peers, c->call_timeout_us,
+        c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
+        full_name(c->when_full), c->shed_beyond, pages_name(c->pages), checks_name(c->checks),
+        c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
         or_default(c->verbs.retries, WBI_RETRIES));
@@ -73,6 +99,11 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"call_timeout_us", c->call_timeout_us, 1, UINT64_MAX},
         {"connect_timeout_us", c->connect_timeout_us, 1, UINT64_MAX / 2},
         {"liveness_us", c->liveness_us, 10000, UINT64_MAX / 2},
+        {"reserve_percent", c->reserve_percent, 0, 50},
+        {"when_full", (uint64_t)c->when_full, WB_FULL_WAIT, WB_FULL_SHED},
+        {"shed_beyond", c->shed_beyond, 1, UINT32_MAX},
+        {"pages", (uint64_t)c->pages, 0, WB_PAGES_KINDS - 1},
+        {"checks", (uint64_t)c->checks, 0, WB_RMA_CHECKS_ALL},
         {"verbs.ack_timeout", or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT), 8, 20},
         {"verbs.retries", or_default(c->verbs.retries, WBI_RETRIES), 1, 6},
     };

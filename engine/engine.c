@@ -96,7 +96,6 @@ static void set_open(struct wb_engine *engine, bool open)
 struct opening {
     struct wbi_domain *domains[FABRIC_COUNT];
     const struct wbi_fabric *fabrics[FABRIC_COUNT];
-    struct wbi_registrar registrars[FABRIC_COUNT];
     unsigned count;
 };
 
@@ -108,7 +107,6 @@ static int open_domains(struct wb_engine *engine, struct opening *opening)
         int status = fabrics[i]->domain_open(&engine->config, &opening->domains[n]);
         if (status == WB_OK) {
             opening->fabrics[n] = fabrics[i];
-            opening->registrars[n] = fabrics[i]->registrar(opening->domains[n]);
             opening->count++;
         } else if (status != WB_ERR_NO_FABRIC) {
             return status;
@@ -119,22 +117,18 @@ static int open_domains(struct wb_engine *engine, struct opening *opening)
     return opening->count > 0 ? WB_OK : WB_ERR_NO_FABRIC;
 }
 
-static int open_pool(struct wb_engine *engine, const struct opening *opening)
+static void open_pins(struct wb_engine *engine, const struct opening *opening)
 {
-    struct wbi_rma_config config = {.budget_bytes = engine->config.budget_bytes,
-                                    .slab_bytes = engine->config.slab_bytes,
-                                    .registrars = opening->registrars,
-                                    .registrar_count = opening->count,
-                                    .numa_node = -1,
-                                    .on_growth = on_growth,
-                                    .on_growth_context = engine};
-    int status = wbi_rma_allocator_create(&config, &engine->allocator);
-    return status == WB_OK
-               ? WB_OK
-               : wbi_error(status,
-                           "the pool's first slab of %llu bytes cannot be had: %s; lower "
-                           "slab_bytes, or see `df /dev/shm` and `ulimit -v`",
-                           (unsigned long long)engine->config.slab_bytes, wb_status_text(status));
+    struct wbi_pinner pinners[FABRIC_COUNT] = {{0}};
+    uint32_t max_regions[FABRIC_COUNT] = {0};
+    for (unsigned i = 0; i < opening->count; i++) {
+        const struct wbi_fabric *fabric = opening->fabrics[i];
+        if (fabric->pinner != NULL) {
+            pinners[i] = fabric->pinner(opening->domains[i]);
+            max_regions[i] = fabric->caps(opening->domains[i])->max_regions;
+        }
+    }
+    wbi_engine_pins_open(engine, pinners, max_regions, opening->count);
 }
 
 static int open_lane(struct wb_engine *engine, const struct opening *opening, unsigned i)
@@ -157,6 +151,7 @@ static int open_lane(struct wb_engine *engine, const struct opening *opening, un
 
 static int open_parts(struct wb_engine *engine, const struct opening *opening)
 {
+    open_pins(engine, opening);
     engine->epoll = epoll_create1(EPOLL_CLOEXEC);
     int status =
         engine->epoll >= 0 ? WB_OK : wbi_error(WB_ERR_SYSTEM, "epoll_create1: %s", strerror(errno));
@@ -164,7 +159,7 @@ static int open_parts(struct wb_engine *engine, const struct opening *opening)
     for (unsigned i = 0; i < opening->count && status == WB_OK; i++) {
         status = open_lane(engine, opening, i);
     }
-    return status == WB_OK ? open_pool(engine, opening) : status;
+    return status == WB_OK ? wbi_pools_open(engine, on_growth) : status;
 }
 
 /* Accepts an engine that is open in part. */
@@ -174,7 +169,8 @@ static void close_parts(struct wb_engine *engine, struct opening *opening)
     for (unsigned i = 0; i < engine->lane_count; i++) {
         wbi_lane_close(engine->lanes[i]);
     }
-    wbi_rma_allocator_destroy(engine->allocator);
+    wbi_pin_cache_close(&engine->pins); /* with the lanes the last offers have ended */
+    wbi_pools_close(engine);
     for (unsigned i = 0; i < opening->count; i++) {
         opening->fabrics[i]->domain_close(opening->domains[i]);
     }

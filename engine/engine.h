@@ -10,12 +10,18 @@
 #include "engine/lane.h"
 #include "engine/registry.h"
 #include "mr_cache/allocator.h"
+#include "mr_cache/budget.h"
+#include "mr_cache/pin_cache.h"
 
 enum { WBI_MAX_LANES = 2, WBI_WHY_NOT_BYTES = 200 }; /* one a fabric */
+_Static_assert((int)WBI_MAX_LANES <= (int)WBI_PINNERS, "a pin has a registration for each");
 
 struct wb_engine {
     struct wb_engine_config config;
-    struct wb_rma_allocator *allocator;
+    struct wbi_budget *budget;          /* of all its allocators */
+    struct wb_rma_allocator *allocator; /* its own: what it receives lands there */
+    void (*on_growth)(void *engine);    /* of every allocator */
+    struct wbi_pin_cache pins;          /* user memory; by the lanes' numbers */
     struct wbi_registry registry;
     struct wbi_lane *lanes[WBI_MAX_LANES];
     unsigned lane_count;
@@ -33,6 +39,11 @@ struct wb_engine {
 
 /* WB_OK, or WB_ERR_INVALID or WB_ERR_BUDGET with words. */
 int wbi_config_check(const struct wb_engine_config *config);
+
+/* Opens the cache of pins; the fabrics' pinners (reg NULL: needs none) and their bounds on regions
+ * (0: none), by the lanes' numbers. It takes nothing that fails. */
+void wbi_engine_pins_open(struct wb_engine *engine, const struct wbi_pinner *pinners,
+                          const uint32_t *max_regions, unsigned count);
 
 /* Fabric number `index` of those that were built in, or NULL. */
 const struct wbi_fabric *wbi_fabric_at(unsigned index);
@@ -52,6 +63,12 @@ void wbi_engine_notify(struct wb_engine *engine);
  * WB_ERR_DEADLOCK. */
 int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
               uint64_t timeout_us);
+
+/* pools.c: opens the budget and the engine's own allocator, over the registrars of its lanes'
+ * domains; on_growth is called as wbi_rma_config says, with the engine. Words on failure. And
+ * closes them: no registrar is called any more. Accepts an engine without. */
+int wbi_pools_open(struct wb_engine *engine, void (*on_growth)(void *engine));
+void wbi_pools_close(struct wb_engine *engine);
 
 /* Whether the calling thread is inside a handler or callback of this engine. */
 bool wbi_engine_inside(struct wb_engine *engine);

@@ -23,9 +23,11 @@
 #include <stdint.h>
 #include <waybill/engine.h>
 
+#include "mr_cache/pinner.h"
 #include "mr_cache/registrar.h"
 
 struct wbi_domain;
+struct wbi_pin;
 struct wbi_fabric_lane;
 struct wbi_channel;
 struct wbi_request; /* a connection that asks to be accepted; valid inside on_request only */
@@ -127,6 +129,14 @@ struct wbi_fabric_events {
     void (*on_message)(void *channel_owner, uint8_t *slot, size_t len);
 };
 
+/* What an allocator is about to ask of the registrar. */
+struct wbi_memory_plan {
+    uint64_t slab_bytes;       /* of its slabs; 0: it makes none */
+    uint64_t registered_bytes; /* by the engine's allocators so far, */
+    uint64_t regions;          /* in so many slabs */
+    uint32_t devices;          /* as in wbi_region */
+};
+
 /* One READ. The engine fills the first part and owns the struct; the fabric uses it from read() to
  * done(). */
 struct wbi_read {
@@ -149,13 +159,14 @@ struct wbi_read {
     void *private[3];
 };
 
-/* A chunk to be offered: user memory (mr == NULL), or part of a registered region. Lives until
- * retired or revoked. */
+/* A chunk to be offered: user memory (mr == NULL), or part of a region that is registered: of the
+ * pool, or pinned. Lives until retired or revoked. */
 struct wbi_offer {
     const void *data;
     uint64_t len;
     struct wbi_mr *mr;
     const void *region_base;
+    struct wbi_pin *pin; /* the engine's own: what keeps mr registered, or NULL */
 
     /* filled by offer(): what the peer needs to READ it */
     uint8_t key[WBI_REMOTE_KEY_MAX];
@@ -187,6 +198,23 @@ struct wbi_fabric {
     void (*domain_close)(struct wbi_domain *domain);
     const struct wbi_fabric_caps *(*caps)(const struct wbi_domain *domain);
     struct wbi_registrar (*registrar)(struct wbi_domain *domain);
+
+    /* Says beforehand whether an allocator can be had: WB_ERR_BUDGET (a slab that no device of it
+     * can register), WB_ERR_NO_MEMORY (the system's or a device's limit is reached), with words.
+     * Any thread. NULL: nothing is limited. */
+    int (*check_memory)(const struct wbi_domain *domain, const struct wb_engine_config *config,
+                        const struct wbi_memory_plan *plan);
+
+    /* Which devices of the domain `names` are (with commas between; NULL: all), as bits for
+     * wbi_region.devices. WB_ERR_INVALID with words: one is none of them. And the NUMA node that
+     * these devices are on; -1: on several, or unknown. Any thread; may block. NULL, both: there
+     * are no devices to choose from. */
+    int (*devices)(const struct wbi_domain *domain, const char *names, uint32_t *devices);
+    int (*numa_node)(const struct wbi_domain *domain, uint32_t devices);
+
+    /* Registers user memory that is pinned, whose chunks are then offered with that mr. Without, or
+     * NULL: user memory is offered as it is. */
+    struct wbi_pinner (*pinner)(struct wbi_domain *domain);
 
     /* Opens a lane. config and events are copied; the slot arena is borrowed until close, which
      * also closes the lane's channels and listeners that are still there, with no event but done()
@@ -233,6 +261,10 @@ struct wbi_fabric {
      * retired, revoked, or the channel is closed. WB_AGAIN: no lease free now, or the peer does not
      * know the region yet. */
     int (*offer)(struct wbi_channel *channel, struct wbi_offer *offer);
+
+    /* Whether an offer with that registration needs none of its own, so that it does not count in
+     * max_pins. NULL: they all do not. */
+    bool (*knows)(const struct wbi_channel *channel, const struct wbi_mr *mr);
 
     /* Ends an offer that the peer has released: never fails. */
     void (*retire)(struct wbi_channel *channel, struct wbi_offer *offer);

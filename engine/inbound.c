@@ -125,14 +125,19 @@ static void drop_part(struct wbi_part *part)
     }
 }
 
-/* Bytes of the stage's parts; more than the budget if they could never be in the pool together. */
-static uint64_t stage_bytes(const struct wbi_inbound *in)
+uint64_t wbi_inbound_stage_bytes(const struct wbi_inbound *in)
 {
     uint64_t total = 0, budget = in->lane->engine->config.budget_bytes;
     for (uint32_t i = 0; i < in->part_count && total <= budget; i++) {
         total += in->parts[i].bytes <= budget ? in->parts[i].bytes : budget + 1;
     }
     return total;
+}
+
+bool wbi_inbound_fits(const struct wbi_lane *lane, uint64_t bytes)
+{
+    uint64_t half = lane->engine->config.budget_bytes / 2;
+    return lane->landed_bytes < half && bytes <= half - lane->landed_bytes;
 }
 
 /*
@@ -145,7 +150,7 @@ static int admit(const struct wbi_inbound *in)
 {
     const struct wbi_lane *lane = in->lane;
     uint64_t budget = lane->engine->config.budget_bytes;
-    uint64_t bytes = stage_bytes(in);
+    uint64_t bytes = wbi_inbound_stage_bytes(in);
     if (in->header.kind != WBI_REQUEST) {
         return WB_OK;
     }
@@ -155,8 +160,7 @@ static int admit(const struct wbi_inbound *in)
     if (in->landed_bytes > 0 || lane->landed_bytes == 0) {
         return WB_OK;
     }
-    bool fits = lane->landed_bytes < budget / 2 && bytes <= budget / 2 - lane->landed_bytes;
-    return lane->queueing == 0 && fits ? WB_OK : WB_AGAIN;
+    return lane->queueing == 0 && wbi_inbound_fits(lane, bytes) ? WB_OK : WB_AGAIN;
 }
 
 static void count_landed(struct wbi_inbound *in, uint64_t bytes)
@@ -181,7 +185,7 @@ static int land_all(struct wbi_inbound *in)
         }
         in->room_used = room_before;
     } else if (in->header.kind == WBI_REQUEST) {
-        count_landed(in, stage_bytes(in));
+        count_landed(in, wbi_inbound_stage_bytes(in));
     }
     return status;
 }
@@ -425,7 +429,7 @@ void wbi_inbound_step(struct wbi_inbound *in)
     if (status == WB_OK) {
         wbi_fetch_begin(in);
     } else if (status == WB_AGAIN) {
-        wbi_inbound_park(in);
+        wbi_inbound_no_room(in);
     } else {
         wbi_inbound_fail(in, status);
     }

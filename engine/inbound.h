@@ -55,6 +55,7 @@ struct wbi_inbound {
     int status;                      /* the first failure; READs are no more issued */
     bool parked, fetching, credited; /* in which queue it is; whether its credit went back */
     bool waiting;                    /* it counts in the lane's */
+    bool waited;                     /* it has been in the lane's queue for landings */
     enum wbi_stage stage;
     struct wbi_part archive_part, list_part;
     const uint8_t *archive, *list;
@@ -98,6 +99,16 @@ void wbi_inbound_fetched(struct wbi_inbound *inbound);
 
 /* Lane thread: the parcel has failed: no more READs; it ends when those in flight have. */
 void wbi_inbound_fail(struct wbi_inbound *inbound, int status);
+
+/* Lane thread: its landings cannot be had now: it waits, or is refused, or another one for it, as
+ * config.when_full says. */
+void wbi_inbound_no_room(struct wbi_inbound *inbound);
+
+/* Whether a request of so many bytes would fit beside what has landed already. */
+bool wbi_inbound_fits(const struct wbi_lane *lane, uint64_t bytes);
+
+/* Bytes of the stage's parts; more than the budget if they could never be in the pool together. */
+uint64_t wbi_inbound_stage_bytes(const struct wbi_inbound *inbound);
 
 /* Lane thread: waits in the lane's queue for memory. */
 void wbi_inbound_park(struct wbi_inbound *inbound);

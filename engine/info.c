@@ -20,6 +20,17 @@ static void add_fabric(const struct wbi_lane *lane, struct wb_engine_stats *stat
     }
 }
 
+static void add_pins(struct wb_engine *engine, struct wb_engine_stats *stats)
+{
+    struct wbi_pin_stats pins;
+    wbi_pin_cache_stats(&engine->pins, &pins);
+    stats->pins = pins.ranges;
+    stats->pinned_bytes = pins.pinned_bytes;
+    stats->pin_registered_bytes = pins.registered_bytes;
+    stats->pin_registrations = pins.registrations;
+    stats->pin_evictions = pins.evictions;
+}
+
 void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats)
 {
     *stats = (struct wb_engine_stats){0};
@@ -40,8 +51,11 @@ void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats)
         stats->protocol_errors += wbi_counted(&c->protocol_errors);
         stats->peers_lost += wbi_counted(&c->peers_lost);
         stats->sleeps += wbi_counted(&c->sleeps);
+        stats->registrations += wbi_counted(&c->registrations);
+        stats->registrations_avoided += wbi_counted(&c->registrations_avoided);
         add_fabric(engine->lanes[i], stats);
     }
+    add_pins(engine, stats);
 }
 
 int wb_fabric_info(unsigned index, struct wb_fabric_info *info)

@@ -37,7 +37,7 @@ struct wbi_lane {
     struct wbi_calls calls;
     struct wbi_parcels parcels;
     struct wbi_lease_table leases;
-    uint32_t pinned;               /* chunks of user memory in its sets that may be offered */
+    uint32_t pinned;               /* registrations on the fly that its sets may have */
     struct wb_buffer_owner *ended; /* buffers whose programs are still to be told */
     struct wb_peer *peers, *busy, *dying;
     uint32_t peer_count;

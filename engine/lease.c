@@ -117,39 +117,96 @@ static int enter(struct wbi_lease_set *set, struct wb_peer *peer)
     return status;
 }
 
-/* All that the set needs at once: parcels that each hold a part would wait for one another. */
-static int pin(struct wbi_lease_set *set, struct wbi_lane *lane)
+/* Blocks of allocators that this channel's device does not know are registered for the parcel, as
+ * plain memory is. Counted when the set is offered first. */
+static void count_strangers(struct wbi_lease_set *set, const struct wbi_lane *lane)
 {
-    uint32_t most = lane->caps->max_pins, wanted = set->pointers - set->pinned;
-    if (most == 0 || wanted == 0) {
+    for (uint32_t i = 0; i < set->chunk_count && lane->fabric->knows != NULL; i++) {
+        const struct wb_chunk *chunk = &set->chunks[i];
+        set->pointers += chunk->block != NULL && chunk->kind == WB_CHUNK_RMA &&
+                         !lane->fabric->knows(set->peer->channel,
+                                              wbi_rma_block_mr(chunk->block, lane->registrar));
+    }
+}
+
+/* Lets go what keeps the memory of an offer registered: it has ended, or was not made. */
+static void release_pins(struct wbi_lease_set *set)
+{
+    for (uint32_t i = 0; i < set->held; i++) {
+        struct wbi_offer *offer = &set->offers[i]; /* of what is no user memory: there is none */
+        if (offer->pin != NULL) {
+            wbi_pin_release(offer->pin);
+            offer->pin = NULL;
+        }
+    }
+}
+
+/* Looks for pinned ranges around the set's user memory. Returns how many chunks have none. */
+static uint32_t find_pins(struct wbi_lease_set *set, struct wbi_lane *lane)
+{
+    uint32_t missing = set->pointers;
+    for (uint32_t i = 0; i < set->held && lane->fabric->pinner != NULL; i++) {
+        const struct wb_chunk *chunk = &set->chunks[i];
+        if (chunk->kind == WB_CHUNK_POINTER) {
+            struct wbi_pin_cache *pins = &lane->engine->pins;
+            set->offers[i].pin = wbi_pin_cache_acquire(pins, chunk->data, chunk->len);
+            missing -= set->offers[i].pin != NULL;
+        }
+    }
+    return missing;
+}
+
+/* All registrations that the set needs at once: parcels that each hold a part would wait for one
+ * another. One that waits for those holds none. */
+static int admit(struct wbi_lease_set *set, struct wbi_lane *lane)
+{
+    if (set->admitted) {
         return WB_OK;
     }
-    if (set->pointers > most) {
-        return wbi_error(WB_ERR_INVALID,
-                         "%s: %u ranges of plain memory in one parcel; this fabric registers %u at "
-                         "once: use rma_vectors, or WB_CALL_COPY",
-                         set->peer->url, set->pointers, most);
-    }
-    if (wanted > most - lane->pinned) {
-        return WB_AGAIN;
+    uint32_t most = lane->caps->max_pins, wanted = find_pins(set, lane);
+    if (most != 0 && wanted > most - lane->pinned) {
+        release_pins(set);
+        return wanted <= most ? WB_AGAIN
+                              : wbi_error(WB_ERR_INVALID,
+                                          "%s: %u ranges of plain memory in one parcel; this "
+                                          "fabric registers %u at once: pin them, use rma_vectors, "
+                                          "or WB_CALL_COPY",
+                                          set->peer->url, wanted, most);
     }
     lane->pinned += wanted;
-    set->pinned = set->pointers;
+    set->pinned = wanted;
+    set->admitted = true;
     return WB_OK;
+}
+
+/* Registers on the fly: what the cache has and nobody uses then gives way. */
+static int offer_user_memory(struct wb_peer *peer, struct wbi_offer *offer)
+{
+    struct wbi_lane *lane = peer->lane;
+    int status = lane->fabric->offer(peer->channel, offer);
+    while (status == WB_ERR_NO_MEMORY && wbi_pin_cache_shed(&lane->engine->pins)) {
+        status = lane->fabric->offer(peer->channel, offer);
+    }
+    wbi_count(&lane->counters.registrations, status == WB_OK && lane->fabric->pinner != NULL);
+    return status;
 }
 
 static int offer_one(struct wbi_lease_set *set, struct wbi_lane *lane, uint32_t i)
 {
     const struct wb_chunk *chunk = &set->chunks[i];
     struct wbi_offer *offer = &set->offers[i];
-    *offer = (struct wbi_offer){.data = chunk->data, .len = chunk->len};
+    *offer = (struct wbi_offer){.data = chunk->data, .len = chunk->len, .pin = offer->pin};
     if (chunk->block != NULL) {
         offer->mr = wbi_rma_block_mr(chunk->block, lane->registrar);
         offer->region_base = wbi_rma_block_region_base(chunk->block);
+    } else if (offer->pin != NULL) {
+        offer->mr = offer->pin->mrs[lane->registrar];
     }
-    int status = lane->fabric->offer(set->peer->channel, offer);
+    int status = offer->mr != NULL ? lane->fabric->offer(set->peer->channel, offer)
+                                   : offer_user_memory(set->peer, offer);
     if (status == WB_OK) {
         wbi_count(&lane->counters.leases_open, 1);
+        wbi_count(&lane->counters.registrations_avoided, offer->pin != NULL);
     }
     return status;
 }
@@ -164,8 +221,10 @@ static void take_back(struct wbi_lease_set *set, struct wbi_lane *lane)
             wbi_count(&lane->counters.leases_open, -(uint64_t)1);
         }
     }
+    release_pins(set);
     lane->pinned -= set->pinned;
     set->pinned = 0;
+    set->admitted = false;
 }
 
 static int offer_all(struct wbi_lease_set *set, struct wbi_lane *lane)
@@ -183,8 +242,12 @@ static int offer_all(struct wbi_lease_set *set, struct wbi_lane *lane)
 int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
-    int status = set->peer == NULL ? enter(set, peer) : WB_OK;
-    status = status == WB_OK ? pin(set, lane) : status;
+    bool first = set->peer == NULL;
+    int status = first ? enter(set, peer) : WB_OK;
+    if (first && status == WB_OK) {
+        count_strangers(set, lane);
+    }
+    status = status == WB_OK ? admit(set, lane) : status;
     if (status != WB_OK) {
         return status;
     }
@@ -208,6 +271,18 @@ static void leave(struct wbi_lease_set *set)
         peer->sets = set->next;
     }
     table_leave(&peer->lane->leases, set);
+}
+
+static void count_quarantine(const struct wbi_lease_set *set, bool begins)
+{
+    for (uint32_t i = 0; i < set->held; i++) {
+        const struct wb_chunk *chunk = &set->chunks[i];
+        if (chunk->block != NULL && begins) {
+            wbi_rma_block_quarantine(chunk->block, chunk->len);
+        } else if (chunk->block != NULL) {
+            wbi_rma_block_unquarantine(chunk->block, chunk->len);
+        }
+    }
 }
 
 /* What holding took. */
@@ -239,6 +314,10 @@ void wbi_lease_set_drop(struct wbi_lease_set *set)
         wbi_count(&counters->leases_open, -(uint64_t)open);
         wbi_count(&counters->leases_quarantined, set->quarantined_until != 0 ? -(uint64_t)open : 0);
         leave(set);
+    }
+    release_pins(set);
+    if (set->quarantined_until != 0) {
+        count_quarantine(set, false);
     }
     let_go(set);
     if (set->call != NULL) {
@@ -273,7 +352,7 @@ bool wbi_lease_set_expired(struct wbi_lease_set *set, uint64_t now)
 }
 
 /* Makes the offers unreadable; returns how many still stand. One that was never sent needs no
- * revocation: nobody knows its key. */
+ * revocation: nobody was told to read it. */
 static uint32_t end_offers(struct wbi_lease_set *set)
 {
     struct wb_peer *peer = set->peer;
@@ -296,6 +375,7 @@ bool wbi_lease_set_withdraw(struct wbi_lease_set *set)
     struct wb_peer *peer = set->peer;
     uint32_t standing = end_offers(set);
     if (standing > 0) {
+        count_quarantine(set, true);
         wbi_count(&peer->lane->counters.leases_quarantined, standing);
         set->quarantined_until = peer->lane->now + grace_us;
         return false;

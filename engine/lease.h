@@ -31,7 +31,8 @@ struct wbi_lease_set {
     uint32_t capacity;
     uint32_t held, offered; /* how far holding and offering got */
     uint32_t pointers;      /* of those that are held: user memory */
-    uint32_t pinned;        /* 0, or all of these, once they may be offered */
+    bool admitted;          /* it may be offered: has pins for these, */
+    uint32_t pinned;        /* or room to register so many of them on the fly */
     struct wbi_offer *offers;
     struct wb_chunk *chunks;
 };

@@ -1,5 +1,6 @@
 /* Parcels that wait for memory, in the order in which they came; and those that their caller or the
  * clock gives up. */
+#include "engine/engine.h"
 #include "engine/inbound.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
@@ -44,6 +45,48 @@ void wbi_inbound_unpark(struct wbi_inbound *inbound)
         }
     }
     inbound->parked = false;
+}
+
+/* Whether it is others that hold what it lacks: if not, the pool has only to grow. */
+static bool is_full(const struct wbi_inbound *inbound)
+{
+    const struct wbi_lane *lane = inbound->lane;
+    uint64_t bytes = wbi_inbound_stage_bytes(inbound);
+    struct wb_rma_stats stats;
+    wb_rma_allocator_stats(lane->engine->allocator, &stats);
+    return (lane->landed_bytes > 0 && !wbi_inbound_fits(lane, bytes)) ||
+           stats.used_bytes > stats.budget_bytes || bytes > stats.budget_bytes - stats.used_bytes;
+}
+
+/* The longest waiting request goes, if too many wait for landings. */
+static void shed(struct wbi_lane *lane)
+{
+    struct wbi_inbound *oldest = lane->parked;
+    while (oldest != NULL && (oldest->stage == WBI_STAGE_READY || oldest->status != WB_OK ||
+                              oldest->header.kind != WBI_REQUEST)) {
+        oldest = oldest->queue_next;
+    }
+    if (oldest != NULL && lane->queueing > lane->engine->config.shed_beyond) {
+        wbi_inbound_unpark(oldest);
+        wbi_inbound_fail(oldest, WB_ERR_BUSY);
+    }
+}
+
+void wbi_inbound_no_room(struct wbi_inbound *inbound)
+{
+    struct wbi_lane *lane = inbound->lane;
+    enum wb_when_full policy = lane->engine->config.when_full;
+    bool request = inbound->header.kind == WBI_REQUEST;
+    if (policy == WB_FULL_REFUSE && request && is_full(inbound)) {
+        wbi_inbound_fail(inbound, WB_ERR_BUSY);
+        return;
+    }
+    bool arrives = !inbound->waited; /* one that tries again pushes nobody out */
+    inbound->waited = true;
+    wbi_inbound_park(inbound);
+    if (policy == WB_FULL_SHED && request && arrives && is_full(inbound)) {
+        shed(lane);
+    }
 }
 
 int wbi_inbound_retry(struct wbi_lane *lane)

@@ -1,6 +1,7 @@
 /* The way of an allocation: from a carved run, from free pages, by growth, or by asking for it. */
 #include "mr_cache/blocks.h"
 #include "mr_cache/caches.h"
+#include "mr_cache/checks.h"
 #include "mr_cache/growth.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
@@ -26,20 +27,20 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit)
     return (bytes + unit - 1) / unit * unit;
 }
 
-/* Sets *need to what a block of `bytes` takes; false where that is more than the budget. */
+/* Sets *need to what a block of `bytes` takes; false where that is more than any slab can be. */
 static bool find_need(const struct wb_rma_allocator *pool, size_t bytes, struct wbi_need *need)
 {
     if (bytes <= WBI_CLASS_MAX_BYTES) {
         *need = pool->classes[wbi_class_of(bytes)];
         return true;
     }
-    if (bytes > pool->budget_bytes)
+    if (bytes > pool->largest_bytes)
         return false;
     uint64_t unit = bytes <= pool->slab_bytes ? (uint64_t)WBI_PAGE_BYTES : WBI_REGION_ALIGN;
     *need = (struct wbi_need){
         .run_bytes = round_up(bytes, unit), .capacity = 1, .class_index = WBI_NO_CLASS};
     need->block_bytes = need->run_bytes;
-    return need->run_bytes <= pool->budget_bytes;
+    return need->run_bytes <= pool->largest_bytes;
 }
 
 bool wbi_pool_can_ever_fit(const struct wb_rma_allocator *pool, size_t bytes)
@@ -76,7 +77,7 @@ static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *
     struct wbi_run *run;
 
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_lock(&pool->grow_mutex);
+    pthread_mutex_lock(&pool->budget->grow_mutex);
     pthread_mutex_lock(&pool->mutex);
     /* Another thread may have grown the pool while this one waited for its turn. */
     int rc = pool->closed ? WB_ERR_CLOSED : take_from_room(pool, need, out);
@@ -85,7 +86,7 @@ static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *
         if (rc == WB_OK)
             rc = wbi_blocks_carve(pool, need, run, out);
     }
-    pthread_mutex_unlock(&pool->grow_mutex);
+    pthread_mutex_unlock(&pool->budget->grow_mutex);
     return rc;
 }
 
@@ -100,11 +101,10 @@ static int take_from_caches(struct wb_rma_allocator *pool, const struct wbi_need
     return rc == WB_AGAIN && growth == WBI_GROWTH_HERE ? take_by_growth(pool, need, out) : rc;
 }
 
-/* What no cache had: from the pool itself. The mutex is held at entry and exit. */
+/* The mutex is held at entry and exit. */
 static int take_from_pool(struct wb_rma_allocator *pool, const struct wbi_need *need,
                           enum wbi_growth growth, struct wb_rma_block **out)
 {
-    wbi_caches_take_returns(pool);
     wbi_caches_relax(pool);
     int rc = take_from_room(pool, need, out);
     /* A slab costs more than this thread's cache is worth. */
@@ -124,31 +124,77 @@ static int take_from_pool(struct wb_rma_allocator *pool, const struct wbi_need *
     return rc;
 }
 
-int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
-                   struct wb_rma_block **out)
+/* Bytes of the budget that are to stay unused by what the program takes on threads of its own. */
+static uint64_t reserve_before(const struct wb_rma_allocator *pool, enum wbi_growth growth)
+{
+    return growth == WBI_GROWTH_HERE ? pool->reserve_bytes : 0;
+}
+
+/* Whether the program would take of the reserve. What threads have cached is given up first. The
+ * mutex is held. */
+static bool is_reserved(struct wb_rma_allocator *pool, const struct wbi_need *need,
+                        uint64_t reserve)
+{
+    uint64_t most = pool->budget_bytes - reserve;
+
+    return reserve && pool->used_bytes + need->block_bytes > most &&
+           !(wbi_caches_press(pool) && pool->used_bytes + need->block_bytes <= most);
+}
+
+/* What no cache had: from the pool itself. */
+static int alloc_slowly(struct wb_rma_allocator *pool, const struct wbi_need *need,
+                        enum wbi_growth growth, uint64_t reserve, struct wb_rma_block **out)
+{
+    int rc;
+
+    if (!wbi_cache_here(pool->serial))
+        (void)wbi_caches_obtain(pool);
+    pthread_mutex_lock(&pool->mutex);
+    wbi_caches_take_returns(pool);
+    if (pool->closed) {
+        rc = WB_ERR_CLOSED;
+    } else if (is_reserved(pool, need, reserve)) {
+        pool->waits++;
+        rc = WB_AGAIN;
+    } else {
+        rc = take_from_pool(pool, need, growth, out);
+    }
+    pool->allocations += rc == WB_OK;
+    pthread_mutex_unlock(&pool->mutex);
+    return rc;
+}
+
+static int alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
+                 uint64_t reserve, struct wb_rma_block **out)
 {
     struct wbi_need need;
+    size_t behind = pool->checks ? WBI_CANARY_BYTES : 0;
 
-    if (!find_need(pool, bytes, &need))
+    if (bytes > SIZE_MAX - behind || !find_need(pool, bytes + behind, &need) ||
+        need.block_bytes > pool->budget_bytes - reserve)
         return WB_ERR_BUDGET;
     struct wb_rma_block *block = need.class_index == WBI_NO_CLASS
                                      ? wbi_cache_take_large(pool, need.block_bytes)
                                      : wbi_cache_take(pool, need.class_index);
-    if (!block) {
-        if (!wbi_cache_here(pool->serial))
-            (void)wbi_caches_obtain(pool);
-        pthread_mutex_lock(&pool->mutex);
-        int rc = pool->closed ? WB_ERR_CLOSED : take_from_pool(pool, &need, growth, &block);
-        pthread_mutex_unlock(&pool->mutex);
-        if (rc)
-            return rc;
-    }
+    int rc = block ? WB_OK : alloc_slowly(pool, &need, growth, reserve, &block);
+    if (rc)
+        return rc;
     *out = wbi_block_hand_out(block);
+    if (pool->checks) {
+        wbi_checks_begin(block, bytes);
+        wbi_checks_books(pool);
+    }
     return WB_OK;
+}
+
+int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
+                   struct wb_rma_block **out)
+{
+    return alloc(pool, bytes, growth, reserve_before(pool, growth), out);
 }
 
 int wbi_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, bool may_grow,
                   struct wb_rma_block **out)
 {
-    return wbi_pool_alloc(pool, bytes, may_grow ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND, out);
+    return alloc(pool, bytes, may_grow ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND, 0, out);
 }

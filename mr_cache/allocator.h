@@ -19,6 +19,8 @@ enum {
 
 #define WBI_RMA_NO_CACHES UINT64_MAX
 
+struct wbi_budget;
+
 struct wbi_rma_config {
     uint64_t budget_bytes; /* bound on registered bytes; at least slab_bytes */
     uint64_t slab_bytes; /* a power of two from 2 MiB to 1 GiB: an ordinary slab; larger blocks get
@@ -27,28 +29,47 @@ struct wbi_rma_config {
     unsigned registrar_count;
     uint64_t cache_bytes; /* that threads' caches may hold together; WBI_RMA_NO_CACHES: none; 0: a
                              sixteenth of the budget */
-    int numa_node;        /* where to place slabs, or -1 for no preference */
+    enum wb_rma_checks checks;
+    enum wb_pages pages;              /* what to ask for */
+    int numa_node;                    /* where to place slabs, or -1 for no preference */
     void (*on_growth)(void *context); /* called on the growing thread when an asked-for growth has
                                          ended; or NULL */
     void *on_growth_context;
+
+    struct wbi_budget *budget; /* to share with other pools (a reference is taken), or NULL */
+    uint64_t largest_bytes;    /* what a registrar can take at once; 0: no limit that matters */
+    uint64_t
+        reserve_bytes; /* of budget_bytes, at most half: for wbi_rma_alloc and handlers alone;
+                          and of the shared budget, as far as this pool has not so much unused */
+    uint32_t devices;  /* for wbi_region.devices of its slabs */
+    bool lent_only;    /* makes no slabs of its own; budget_bytes and slab_bytes then say
+                          what can be lent, and up to which size blocks share a slab */
+    bool borrowed;     /* wb_rma_allocator_destroy leaves it alone: the engine's own */
 };
 
 /*
- * Creates a pool with one slab in it already. Not on a progress thread. *out is set on success
- * only. Errors: WB_ERR_INVALID, WB_ERR_BUDGET (budget below one slab), WB_ERR_NO_MEMORY, or a
- * registrar's.
+ * Creates a pool with one slab in it already, unless it is lent_only. Not on a progress thread.
+ * *out is set on success only. Errors: WB_ERR_INVALID, WB_ERR_BUDGET (budget below one slab, or a
+ * slab above largest_bytes), WB_AGAIN (the other pools of the budget hold it), WB_ERR_NO_MEMORY, or
+ * a registrar's.
  */
 int wbi_rma_allocator_create(const struct wbi_rma_config *config, struct wb_rma_allocator **out);
 
 /*
- * Ends the pool: stops its growth thread, deregisters its slabs. Blocks that are still referenced
- * keep their slab mapped and the allocator's shell alive; the last drop frees both, and until then
- * what asks for more room through such a block (a vector's push) gets WB_ERR_CLOSED.
- * Registrars are not called after this returns: every slab has been deregistered by then. They
- * should confirm synchronously from here on; a confirmation that comes later is taken all the same,
- * and unmaps its slab where it arrives. Accepts NULL. Not on a progress thread.
+ * Ends the handle, and the pool. Blocks that are still referenced keep their slab mapped and the
+ * allocator's shell alive; the last drop frees both, and until then what asks for more room through
+ * such a block (a vector's push) gets WB_ERR_CLOSED. Accepts NULL. Not on a progress thread.
+ *
+ * A pool with a budget of its own stops its growth thread and deregisters every slab: registrars
+ * are not called after this returns. They should confirm synchronously from here on; a confirmation
+ * that comes later is taken all the same, and unmaps its slab where it arrives. A pool that shares
+ * its budget deregisters what is idle now and each other slab when its last block is back, or in
+ * wbi_budget_close: peers may be reading those.
  */
 void wbi_rma_allocator_destroy(struct wb_rma_allocator *allocator);
+
+/* on_growth_context of the pool's making: its engine. Meaningful while that is. */
+void *wbi_rma_allocator_context(const struct wb_rma_allocator *allocator);
 
 /*
  * One block of at least `bytes`, 64-byte aligned, one reference, which the caller owns. `may_grow`:
@@ -77,6 +98,11 @@ void wbi_rma_block_unref(struct wb_rma_block *block);
 /* A reference that is held for a peer: like ref and unref, and counted in leased_bytes. */
 void wbi_rma_block_lease(struct wb_rma_block *block);
 void wbi_rma_block_unlease(struct wb_rma_block *block);
+
+/* Counts a lease of `bytes` whose call has ended without its release, in quarantined_bytes; and
+ * counts it no more. Any thread. */
+void wbi_rma_block_quarantine(struct wb_rma_block *block, uint64_t bytes);
+void wbi_rma_block_unquarantine(struct wb_rma_block *block, uint64_t bytes);
 
 /* The block's memory, its usable size (at least what was asked for), and its pool. */
 void *wbi_rma_block_data(const struct wb_rma_block *block);

@@ -1,5 +1,6 @@
 /* What can be done with a block that one holds: references, leases, and where it lies. */
 #include "mr_cache/cache.h"
+#include "mr_cache/checks.h"
 #include "mr_cache/page_map.h"
 
 struct wb_rma_block *wbi_rma_block_ref(struct wb_rma_block *block)
@@ -29,6 +30,18 @@ void wbi_rma_block_unlease(struct wb_rma_block *block)
     wbi_rma_block_unref(block);
 }
 
+void wbi_rma_block_quarantine(struct wb_rma_block *block, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&block->run->slab->pool->quarantined_bytes, bytes,
+                              memory_order_relaxed);
+}
+
+void wbi_rma_block_unquarantine(struct wb_rma_block *block, uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&block->run->slab->pool->quarantined_bytes, bytes,
+                              memory_order_relaxed);
+}
+
 void *wbi_rma_block_data(const struct wb_rma_block *block)
 {
     return block->data;
@@ -36,7 +49,9 @@ void *wbi_rma_block_data(const struct wb_rma_block *block)
 
 size_t wbi_rma_block_bytes(const struct wb_rma_block *block)
 {
-    return block->run->block_bytes;
+    const struct wbi_note *note = wbi_note_of(block);
+
+    return note ? note->asked : block->run->block_bytes;
 }
 
 struct wb_rma_allocator *wbi_rma_block_allocator(const struct wb_rma_block *block)

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "mr_cache/pool.h"
+#include "mr_cache/checks.h"
 #include "mr_cache/runs.h"
 
 static bool is_full(const struct wbi_run *run)
@@ -48,6 +48,15 @@ struct wb_rma_block *wbi_blocks_take_carved(struct wb_rma_allocator *pool,
     return block;
 }
 
+static void free_descriptors(struct wbi_run *run)
+{
+    if (run->blocks != &run->only)
+        free(run->blocks);
+    free(run->notes);
+    run->blocks = NULL;
+    run->notes = NULL;
+}
+
 int wbi_blocks_carve(struct wb_rma_allocator *pool, const struct wbi_need *need,
                      struct wbi_run *run, struct wb_rma_block **out)
 {
@@ -57,7 +66,9 @@ int wbi_blocks_carve(struct wb_rma_allocator *pool, const struct wbi_need *need,
     } else {
         run->blocks = calloc(need->capacity, sizeof(*run->blocks));
     }
-    if (!run->blocks) {
+    run->notes = pool->checks ? calloc(need->capacity, sizeof(*run->notes)) : NULL;
+    if (!run->blocks || (pool->checks && !run->notes)) {
+        free_descriptors(run);
         wbi_runs_give(pool, run);
         return WB_ERR_NO_MEMORY;
     }
@@ -66,7 +77,8 @@ int wbi_blocks_carve(struct wb_rma_allocator *pool, const struct wbi_need *need,
     run->used = run->fresh = 0;
     run->free_blocks = NULL;
     run->class_index = need->class_index;
-    run->cache_serial = need->class_index == WBI_NO_CLASS ? WBI_NO_CACHE : pool->serial;
+    run->cache_serial =
+        need->class_index == WBI_NO_CLASS || pool->checks ? WBI_NO_CACHE : pool->serial;
     run->reciprocal = need->reciprocal;
     run->state = WBI_RUN_CARVED;
     *out = pop(pool, run);
@@ -78,9 +90,7 @@ int wbi_blocks_carve(struct wb_rma_allocator *pool, const struct wbi_need *need,
 /* Makes an empty carved run, which is in no list, free. */
 static void retire(struct wb_rma_allocator *pool, struct wbi_run *run)
 {
-    if (run->blocks != &run->only)
-        free(run->blocks);
-    run->blocks = NULL;
+    free_descriptors(run);
     run->capacity = 0;
     wbi_runs_give(pool, run);
 }

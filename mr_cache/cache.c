@@ -4,6 +4,7 @@
 
 #include "mr_cache/blocks.h"
 #include "mr_cache/caches.h"
+#include "mr_cache/checks.h"
 #include "mr_cache/slab.h"
 
 enum {
@@ -242,6 +243,10 @@ static void give_to_pool(struct wb_rma_block *block)
     struct wbi_slab *slab = block->run->slab;
     struct wb_rma_allocator *pool = slab->pool;
 
+    if (pool->checks) {
+        wbi_checks_end(block);
+        wbi_checks_books(pool);
+    }
     pthread_mutex_lock(&pool->mutex);
     wbi_caches_take_returns(pool);
     wbi_caches_relax(pool);

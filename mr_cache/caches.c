@@ -40,6 +40,13 @@ static void set_claims(struct wb_rma_allocator *pool, bool claimed)
         atomic_store_explicit(&cache->claimed, claimed, memory_order_release);
 }
 
+/* Lets the owners in again, unless the pool is short of room or at its end. */
+static void unclaim(struct wb_rma_allocator *pool)
+{
+    if (!pool->pressed && !pool->closed)
+        set_claims(pool, false);
+}
+
 static bool is_out(const struct wbi_cache *cache)
 {
     return !atomic_load_explicit(&cache->busy, memory_order_acquire);
@@ -82,9 +89,9 @@ static void share_limit(struct wb_rma_allocator *pool)
 
     if (share >= CACHE_MAX_BYTES) {
         share = CACHE_MAX_BYTES;
-    } else if (pool->cache_count > 1 && !pool->pressed) { /* some may have more than their share */
+    } else if (pool->cache_count > 1 && !pool->closed) { /* some may have more than their share */
         (void)claim_and_empty(pool);
-        set_claims(pool, false);
+        unclaim(pool);
     }
     for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
         atomic_store_explicit(&cache->bytes_limit, share, memory_order_relaxed);
@@ -269,7 +276,6 @@ struct wbi_cached wbi_caches_sum(struct wb_rma_allocator *pool)
     for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
         if (comes_out(cache))
             add_cached(&sum, cache);
-    if (!pool->pressed)
-        set_claims(pool, false);
+    unclaim(pool);
     return sum;
 }

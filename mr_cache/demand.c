@@ -48,7 +48,7 @@ int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes)
     }
     if (demand)
         return WB_AGAIN;
-    int rc = wbi_worker_start(pool);
+    int rc = wbi_worker_start(pool->budget);
     if (rc)
         return rc;
     demand = vacate(demands);
@@ -59,7 +59,7 @@ int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes)
     } else {
         demands->crowded = true;
     }
-    wbi_worker_wake(pool);
+    wbi_worker_wake(pool->budget);
     return WB_AGAIN;
 }
 
@@ -67,6 +67,7 @@ void wbi_demand_end(struct wb_rma_allocator *pool, struct wbi_demand *demand)
 {
     demand->state = WBI_DEMAND_NONE;
     pool->demands.count--;
+    pool->claimed = wbi_demand_claims(pool, 0);
 }
 
 struct wbi_run *wbi_demand_collect(struct wb_rma_allocator *pool, uint64_t run_bytes)

@@ -3,6 +3,7 @@
 #include "mr_cache/blocks.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/runs.h"
+#include "mr_cache/shrink.h"
 #include "mr_cache/slab.h"
 
 struct wbi_run *wbi_growth_take(struct wb_rma_allocator *pool, uint64_t run_bytes)
@@ -14,56 +15,51 @@ struct wbi_run *wbi_growth_take(struct wb_rma_allocator *pool, uint64_t run_byte
     return run;
 }
 
-/* Bytes that the budget lacks for a slab of `bytes`, if `uncharged` of what is charged were not. */
+static uint64_t above(uint64_t wanted, uint64_t limit)
+{
+    return wanted > limit ? wanted - limit : 0;
+}
+
+/* Bytes that the pool's own budget lacks for a slab of `bytes`, if `uncharged` of what is charged
+ * were not. */
 static uint64_t shortfall(const struct wb_rma_allocator *pool, uint64_t bytes, uint64_t claims,
                           uint64_t uncharged)
 {
-    uint64_t wanted = pool->charged - uncharged + claims + bytes;
+    return above(pool->charged - uncharged + claims + bytes, pool->budget_bytes);
+}
 
-    return wanted > pool->budget_bytes ? wanted - pool->budget_bytes : 0;
+/* The same of the budget that it shares, with the other pools' claims. */
+static uint64_t shared_shortfall(const struct wb_rma_allocator *pool,
+                                 const struct wbi_budget_sums *sums, uint64_t bytes,
+                                 uint64_t claims, uint64_t uncharged)
+{
+    return above(sums->charged - uncharged + sums->claimed + sums->reserved + claims + bytes,
+                 pool->budget->limit_bytes);
 }
 
 bool wbi_growth_is_pending(const struct wb_rma_allocator *pool, uint64_t run_bytes)
 {
-    return !shortfall(pool, wbi_pool_slab_for(pool, run_bytes), wbi_demand_claims(pool, run_bytes),
-                      pool->leaving);
+    uint64_t bytes = wbi_pool_slab_for(pool, run_bytes);
+    uint64_t claims = wbi_demand_claims(pool, run_bytes);
+    struct wbi_budget_sums sums = wbi_budget_sum(pool->budget, pool);
+
+    return !pool->lent_only && !shortfall(pool, bytes, claims, pool->leaving) &&
+           !shared_shortfall(pool, &sums, bytes, claims, sums.leaving);
 }
 
 bool wbi_growth_is_worthwhile(const struct wb_rma_allocator *pool, uint64_t run_bytes)
 {
-    return !shortfall(pool, wbi_pool_slab_for(pool, run_bytes), 0, pool->leaving + pool->idle) ||
-           wbi_demand_others_hold(pool, run_bytes);
-}
+    uint64_t bytes = wbi_pool_slab_for(pool, run_bytes);
+    struct wbi_budget_sums sums = wbi_budget_sum(pool->budget, pool);
 
-/* The idle slab to let go for `bytes` of budget: the smallest that suffices alone, else the
- * largest. */
-static struct wbi_slab *choose_idle(const struct wb_rma_allocator *pool, uint64_t bytes)
-{
-    struct wbi_slab *chosen = NULL;
-
-    for (unsigned kind = 0; kind < 2; kind++) {
-        for (struct wbi_slab *slab = pool->slabs[kind]; slab; slab = slab->next) {
-            uint64_t size = slab->region.bytes;
-            if (slab->state != WBI_SLAB_ACTIVE || !wbi_slab_idle(slab))
-                continue;
-            bool better = !chosen || (chosen->region.bytes < bytes
-                                          ? size > chosen->region.bytes
-                                          : size >= bytes && size < chosen->region.bytes);
-            if (better)
-                chosen = slab;
-        }
-    }
-    return chosen;
-}
-
-/* Deregisters a slab of which no block is held, and frees it unless a peer must let it go first. */
-static void let_go(struct wb_rma_allocator *pool, struct wbi_slab *slab)
-{
-    wbi_slab_mark_leaving(slab);
-    pthread_mutex_unlock(&pool->mutex);
-    wbi_slab_leave(slab);
-    wbi_growth_reap(pool);
-    pthread_mutex_lock(&pool->mutex);
+    if (pool->lent_only)
+        return false;
+    if (wbi_demand_others_hold(pool, run_bytes))
+        return true;
+    sums.claimed = 0; /* other pools' claims lapse, as those of this one's demands do */
+    return !shortfall(pool, bytes, 0, pool->leaving + pool->idle) &&
+           (sums.others_have_empty_runs ||
+            !shared_shortfall(pool, &sums, bytes, 0, sums.leaving + sums.idle));
 }
 
 /* Charges and makes one slab. Its first run is taken before anybody else can see it. */
@@ -74,6 +70,7 @@ static int grow(struct wb_rma_allocator *pool, uint64_t run_bytes, struct wbi_ru
 
     pool->charged += bytes;
     pool->growing += bytes;
+    wbi_budget_charge(pool->budget, bytes);
     pthread_mutex_unlock(&pool->mutex);
     int rc = wbi_slab_create(pool, bytes, &slab);
     if (!rc)
@@ -82,12 +79,13 @@ static int grow(struct wb_rma_allocator *pool, uint64_t run_bytes, struct wbi_ru
     pool->growing -= bytes;
     if (!slab) {
         pool->charged -= bytes;
+        wbi_budget_return(pool->budget, bytes);
         return rc;
     }
     wbi_slab_adopt(slab);
     if (rc) { /* the registrars that have it may take their time to let it go */
         slab->free_pages = slab->page_count;
-        let_go(pool, slab);
+        wbi_shrink_let_go(slab);
         return rc;
     }
     pool->registrations++;
@@ -96,24 +94,75 @@ static int grow(struct wb_rma_allocator *pool, uint64_t run_bytes, struct wbi_ru
     return WB_OK;
 }
 
+/*
+ * One step towards budget for a slab. WB_OK: it is there; WB_AGAIN: it cannot be had now; or
+ * STEPPED: an idle slab was let go, look again. The locks are as in make_room.
+ */
+enum { STEPPED = 1 };
+static int step_to_budget(struct wb_rma_allocator *pool, uint64_t bytes, uint64_t claims)
+{
+    struct wbi_budget_sums sums = wbi_budget_sum(pool->budget, pool);
+
+    if (!shortfall(pool, bytes, claims, 0) && !shared_shortfall(pool, &sums, bytes, claims, 0))
+        return WB_OK;
+    if (sums.others_have_empty_runs && shared_shortfall(pool, &sums, bytes, claims, sums.leaving)) {
+        wbi_shrink_empty_runs_of_others(pool);
+        sums = wbi_budget_sum(pool->budget, pool);
+    }
+    uint64_t own = shortfall(pool, bytes, claims, pool->leaving);
+    uint64_t shared = shared_shortfall(pool, &sums, bytes, claims, sums.leaving);
+    if ((!own && !shared) || own > pool->idle || shared > sums.idle)
+        return WB_AGAIN;
+    /* What the others do not use goes first; where only this pool's own counts, its own. */
+    if (!own && wbi_shrink_others(pool, shared))
+        return STEPPED;
+    return wbi_shrink_by(pool, own > shared ? own : shared) ? STEPPED : WB_AGAIN;
+}
+
+/* Bytes on their way back are waited for by nobody here, but a slab that is confirmed is unmapped
+ * first. */
+static bool reap(struct wb_rma_allocator *pool)
+{
+    if (!pool->gone)
+        return false;
+    pthread_mutex_unlock(&pool->mutex);
+    wbi_shrink_reap(pool);
+    pthread_mutex_lock(&pool->mutex);
+    return true;
+}
+
+int wbi_growth_make_budget(struct wb_rma_allocator *pool, uint64_t bytes)
+{
+    int rc = STEPPED;
+
+    while (rc == STEPPED) {
+        if (pool->closed)
+            return WB_ERR_CLOSED;
+        if (!reap(pool))
+            rc = step_to_budget(pool, bytes, wbi_demand_claims(pool, 0));
+    }
+    return rc;
+}
+
 int wbi_growth_make_room(struct wb_rma_allocator *pool, uint64_t run_bytes, struct wbi_run **out)
 {
     uint64_t bytes = wbi_pool_slab_for(pool, run_bytes);
+    int rc;
 
-    for (;;) {
+    do {
         if (pool->closed)
             return WB_ERR_CLOSED;
-        if (pool->gone) {
-            pthread_mutex_unlock(&pool->mutex);
-            wbi_growth_reap(pool);
-            pthread_mutex_lock(&pool->mutex);
+        if (reap(pool)) {
+            rc = STEPPED;
             continue;
         }
         /* As long as the budget allows a slab, empty runs of other sizes stay: who asks for blocks
          * of many sizes at once, and gives all back for want of one, would else get each in turn by
          * losing another. */
         uint64_t claims = wbi_demand_claims(pool, run_bytes);
-        bool may_grow = !shortfall(pool, bytes, claims, 0);
+        struct wbi_budget_sums sums = wbi_budget_sum(pool->budget, pool);
+        bool may_grow = !pool->lent_only && !shortfall(pool, bytes, claims, 0) &&
+                        !shared_shortfall(pool, &sums, bytes, claims, 0);
         struct wbi_run *run =
             may_grow ? wbi_runs_take(pool, run_bytes) : wbi_growth_take(pool, run_bytes);
         if (run) {
@@ -122,25 +171,7 @@ int wbi_growth_make_room(struct wb_rma_allocator *pool, uint64_t run_bytes, stru
         }
         if (may_grow)
             return grow(pool, run_bytes, out);
-        uint64_t lacking = shortfall(pool, bytes, claims, pool->leaving);
-        if (!lacking || lacking > pool->idle)
-            return WB_AGAIN;
-        struct wbi_slab *slab = choose_idle(pool, lacking);
-        wbi_runs_remove(pool, slab);
-        let_go(pool, slab);
-    }
-}
-
-void wbi_growth_reap(struct wb_rma_allocator *pool)
-{
-    for (;;) {
-        pthread_mutex_lock(&pool->mutex);
-        struct wbi_slab *slab = pool->gone;
-        if (slab)
-            pool->gone = slab->next;
-        pthread_mutex_unlock(&pool->mutex);
-        if (!slab)
-            return;
-        wbi_slab_bury(slab);
-    }
+        rc = pool->lent_only ? WB_AGAIN : step_to_budget(pool, bytes, claims);
+    } while (rc == STEPPED || rc == WB_OK);
+    return rc;
 }

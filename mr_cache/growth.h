@@ -12,12 +12,17 @@ struct wbi_run;
 struct wbi_run *wbi_growth_take(struct wb_rma_allocator *pool, uint64_t run_bytes);
 
 /*
- * A run, growing the pool where there is no room, and letting idle slabs go where there is no
- * budget. Not on a progress thread; the mutex is held at entry and exit, and dropped in between;
- * the grow_mutex is held. Errors: WB_AGAIN (blocks, parked runs, claims, or peers that have not let
- * go hold the room); WB_ERR_CLOSED; WB_ERR_NO_MEMORY, or a registrar's.
+ * A run, growing the pool where there is no room, and letting idle slabs of this and of the
+ * budget's other pools go where there is no budget. Not on a progress thread; the mutex is held at
+ * entry and exit, and dropped in between; the grow_mutex is held. Errors: WB_AGAIN (blocks, parked
+ * runs, claims, or peers that have not let go hold the room); WB_ERR_CLOSED; WB_ERR_NO_MEMORY, or a
+ * registrar's.
  */
 int wbi_growth_make_room(struct wb_rma_allocator *pool, uint64_t run_bytes, struct wbi_run **out);
+
+/* Budget for `bytes` that are not made yet, letting idle slabs go for it; nothing is charged. Locks
+ * and errors as make_room. */
+int wbi_growth_make_budget(struct wb_rma_allocator *pool, uint64_t bytes);
 
 /* Whether the budget suffices for a run once every slab that is on its way out is gone, claims of
  * other demands aside. The pool's mutex is held. */
@@ -26,9 +31,5 @@ bool wbi_growth_is_pending(const struct wb_rma_allocator *pool, uint64_t run_byt
 /* Whether trying to grow for a run has a chance: there is budget, counting idle slabs, or a demand
  * of another size holds some that it may lose. The pool's mutex is held. */
 bool wbi_growth_is_worthwhile(const struct wb_rma_allocator *pool, uint64_t run_bytes);
-
-/* Frees the slabs that every registrar has confirmed. Not on a progress thread; no mutex but the
- * grow_mutex. */
-void wbi_growth_reap(struct wb_rma_allocator *pool);
 
 #endif

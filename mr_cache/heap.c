@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "mr_cache/cache.h"
+#include "mr_cache/checks.h"
 #include "mr_cache/page_map.h"
 
 enum {
@@ -13,8 +14,8 @@ enum {
 };
 
 /* Bytes to ask for, so that a block has an address at a multiple of `alignment` with `bytes` after
- * it; 0 where there is no such number. */
-static size_t bytes_to_ask(size_t bytes, size_t alignment)
+ * it, somewhere `inside` or at its beginning; 0 where there is no such number. */
+static size_t bytes_to_ask(size_t bytes, size_t alignment, bool inside)
 {
     size_t most = SIZE_MAX - HEAP_ALIGN_MAX;
 
@@ -22,8 +23,8 @@ static size_t bytes_to_ask(size_t bytes, size_t alignment)
         return bytes ? bytes : 1;
     if (bytes > most)
         return 0;
-    if (alignment > RUN_ALIGN) /* somewhere in a block that begins at a multiple of a page */
-        return bytes + alignment - RUN_ALIGN;
+    if (inside)
+        return bytes + alignment - (alignment > RUN_ALIGN ? RUN_ALIGN : WBI_RMA_ALIGN);
     if (bytes > WBI_CLASS_MAX_BYTES)
         return bytes;
     unsigned class_index = wbi_class_of(bytes > alignment ? bytes : alignment);
@@ -38,20 +39,25 @@ static void *align_up(void *data, size_t alignment)
 }
 
 static __attribute__((noinline)) int alloc_slowly(struct wb_rma_allocator *pool, size_t bytes,
-                                                  size_t alignment, void **out)
+                                                  size_t alignment, void **out, const void *site)
 {
     struct wb_rma_block *block;
 
     *out = NULL;
     if ((alignment & (alignment - 1)) || alignment > HEAP_ALIGN_MAX)
         return WB_ERR_INVALID;
-    size_t asked = bytes_to_ask(bytes, alignment);
+    /* The canary makes blocks of other sizes, in which an alignment is to be found. */
+    bool inside = alignment > RUN_ALIGN || (pool->checks && alignment > WBI_RMA_ALIGN);
+    size_t asked = bytes_to_ask(bytes, alignment, inside);
     if (!asked)
         return WB_ERR_BUDGET;
+    wbi_checks_from(pool, site);
     int rc = wbi_pool_alloc(pool, asked, wbi_growth_of_this_thread(), &block);
     if (rc)
         return rc;
-    *out = alignment > RUN_ALIGN ? align_up(block->data, alignment) : block->data;
+    *out = inside ? align_up(block->data, alignment) : block->data;
+    if (pool->checks)
+        wbi_note_of(block)->given = *out;
     return WB_OK;
 }
 
@@ -64,7 +70,7 @@ int wb_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, size_t alignment, 
             return WB_OK;
         }
     }
-    return alloc_slowly(pool, bytes, alignment, out);
+    return alloc_slowly(pool, bytes, alignment, out, __builtin_return_address(0));
 }
 
 /* What was freed is not what was allocated: nothing that the program does next can be trusted. */
@@ -77,6 +83,17 @@ static _Noreturn void die(const void *memory)
     abort();
 }
 
+/* Whether wb_rma_alloc may have returned that address of a block: its beginning, or, for the
+ * largest alignments, a multiple of these. */
+static bool may_be_given(const struct wb_rma_block *block, const void *memory)
+{
+    const struct wbi_note *note = wbi_note_of(block);
+
+    if (note)
+        return memory == note->given;
+    return memory == block->data || (uintptr_t)memory % (2 * RUN_ALIGN) == 0;
+}
+
 /* An address that is not the beginning of a block with one reference. */
 static __attribute__((noinline)) void free_slowly(void *memory)
 {
@@ -84,8 +101,7 @@ static __attribute__((noinline)) void free_slowly(void *memory)
 
     if (!memory)
         return;
-    /* The largest alignments are to be had inside a block only. */
-    if (!block || (memory != block->data && (uintptr_t)memory % (2 * RUN_ALIGN)))
+    if (!block || !may_be_given(block, memory))
         die(memory);
     wbi_rma_block_unref(block);
 }

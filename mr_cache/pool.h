@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "mr_cache/allocator.h"
+#include "mr_cache/budget.h"
 #include "mr_cache/demand.h"
 #include "mr_cache/registrar.h"
 #include "mr_cache/size_class.h"
@@ -66,6 +67,7 @@ struct wbi_run {
 
     struct wbi_run *prev, *next; /* in its bin if free; in its class's list if carved with room */
     struct wb_rma_block *free_blocks;
+    struct wbi_note *notes; /* of the blocks, where the pool has checks; else NULL */
     uint32_t first, pages;
     uint32_t used;  /* blocks that are not the run's own to give */
     uint32_t fresh; /* blocks that were ever handed out: the others are in no free list */
@@ -83,6 +85,8 @@ enum wbi_slab_state {
  * two free runs are never neighbours; the page map has the run for every page of a run in use, and
  * for the first and last page of a free one.
  */
+struct wbi_loan;
+
 struct wbi_slab {
     struct wbi_region region;
     struct wb_rma_allocator *pool;
@@ -95,9 +99,11 @@ struct wbi_slab {
     uint32_t free_pages;
     enum wbi_slab_state state;
     bool dedicated;
-    bool huge;
-    bool mapped;          /* in the page map */
-    struct wbi_run *runs; /* page_count of them */
+    bool mapped; /* in the page map */
+    enum wb_pages pages;
+    bool pinned;           /* registered with a registrar that pins */
+    struct wbi_loan *loan; /* the user's memory, in which it lies; or NULL */
+    struct wbi_run *runs;  /* page_count of them */
 };
 
 /* What a request needs: one block of block_bytes, carved `capacity` to a run of run_bytes. */
@@ -110,11 +116,12 @@ struct wbi_need {
 };
 
 /*
- * Lock order: grow_mutex, mutex. The mutex is held for short, bounded work; never while a slab is
- * mapped, registered or unmapped, and never in a call of the user's.
+ * Lock order: the budget's grow_mutex, mutex, the budget's mutex. The mutex is held for short,
+ * bounded work; never while a slab is mapped, registered or unmapped, and never in a call of the
+ * user's.
  * Invariant: charged == bytes of the slabs in `slabs` + leaving + growing <= budget_bytes, where
  * leaving counts slabs that are not active and not unmapped yet, and growing the slab that is being
- * made; idle == bytes of active slabs with every page free.
+ * made; idle == bytes of active slabs with every page free, but for lent ones.
  */
 struct wb_rma_allocator {
     /* constant */
@@ -124,23 +131,39 @@ struct wb_rma_allocator {
     struct wbi_registrar registrars[WBI_RMA_MAX_REGISTRARS];
     unsigned registrar_count;
     int numa_node;
+    enum wb_pages pages;
     void (*on_growth)(void *context);
     void *on_growth_context;
     struct wbi_need classes[WBI_CLASSES];
 
-    pthread_mutex_t grow_mutex; /* one growth at a time */
-    pthread_mutex_t mutex;      /* guards what follows */
+    struct wbi_budget *budget; /* shared with the engine's other pools; one reference */
+    bool owns_budget;          /* alone in it: it ends with the pool */
+    bool borrowed;             /* its users may not destroy it: the engine's own */
+    bool lent_only;            /* it makes no slabs: all it has is regions of the user's */
+    enum wb_rma_checks checks;
+    uint64_t reserve_bytes; /* of the budget, not for wbi_pool_alloc on a user's thread */
+    uint32_t devices;       /* for wbi_region.devices of its slabs */
+    uint64_t largest_bytes; /* of a slab: what the budget and every registrar allow */
 
-    struct wbi_run *class_runs[WBI_CLASSES];  /* carved and with room, at most one empty each */
-    unsigned empty_runs;                      /* how many of these are empty */
-    struct wbi_run *bins[WBI_RUN_BINS];       /* free runs of ordinary slabs by length */
-    uint64_t bin_bits[WBI_RUN_BINS / 64];     /* which bins are not empty */
-    struct wbi_slab *slabs[2];                /* ordinary, dedicated */
-    struct wbi_slab *gone;                    /* confirmed by every registrar, to be unmapped */
-    uint64_t charged, growing, leaving, idle; /* bytes */
+    pthread_mutex_t mutex; /* guards what follows */
 
-    uint64_t used_bytes, peak_used_bytes, blocks, slab_count, registrations, waits, huge_bytes;
-    atomic_uint_fast64_t leased_bytes; /* not under the mutex */
+    struct wbi_run *class_runs[WBI_CLASSES]; /* carved and with room, at most one empty each */
+    atomic_uint empty_runs;                  /* how many of these are empty */
+    struct wbi_run *bins[WBI_RUN_BINS];      /* free runs of ordinary slabs by length */
+    uint64_t bin_bits[WBI_RUN_BINS / 64];    /* which bins are not empty */
+    struct wbi_slab *slabs[2];               /* ordinary, dedicated */
+    struct wbi_slab *gone;                   /* confirmed by every registrar, to be unmapped */
+    atomic_uint_fast64_t charged;            /* bytes; read by other pools of the budget, too */
+    uint64_t growing;
+    /* Changed under the mutex, and read by the other pools of the budget without it. */
+    atomic_uint_fast64_t slab_count, leaving, idle,
+        claimed; /* claimed: by demands that wait for `leaving` */
+
+    atomic_uint_fast64_t used_bytes; /* read by other pools of the budget, too */
+    uint64_t peak_used_bytes, blocks, registrations, waits;
+    uint64_t pinned_bytes, lent_bytes, page_bytes[WB_PAGES_KINDS], allocations;
+    atomic_uint_fast64_t leased_bytes, quarantined_bytes; /* not under the mutex, */
+    atomic_uint operations;                               /* nor is this */
 
     _Atomic(struct wb_rma_block *) returns; /* on their way back: pushed without the mutex */
     struct wbi_cache *caches;               /* of the threads: see cache.h */
@@ -149,12 +172,14 @@ struct wb_rma_allocator {
     uint64_t cache_bytes; /* that all caches may hold together */
 
     struct wbi_demands demands;
-    pthread_t worker;
-    pthread_cond_t worker_wake;
-    bool worker_started, worker_stop, worker_work;
 
-    bool closed;      /* destroyed; what is left waits for its last holders */
-    uint64_t holders; /* slabs + 1 until destroyed; the shell is freed at 0 */
+    struct wb_rma_allocator *next_member; /* under the budget's mutex */
+    uint64_t member;                      /* its number in the budget, constant once it is there */
+
+    atomic_bool
+        closed; /* nothing is taken or grown any more; what is left waits for its last holders */
+    atomic_uint_fast64_t holders; /* slabs + 1 until destroyed + 1 in the budget's list + visitors;
+                                     the shell is freed at 0 */
 };
 
 /* What to do for a request that finds no room. */
@@ -167,7 +192,8 @@ enum wbi_growth {
 /* What a public call on this thread does: see wbi_rma_thread_may_grow. */
 enum wbi_growth wbi_growth_of_this_thread(void);
 
-/* What wbi_rma_alloc does, for all three kinds of growth. Any thread. Errors: as wbi_rma_alloc. */
+/* What the program's own allocations do: as wbi_rma_alloc, for all three kinds of growth, and with
+ * WBI_GROWTH_HERE the pool's reserve stays unused. Any thread. Errors: as wbi_rma_alloc. */
 int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
                    struct wb_rma_block **out);
 
@@ -198,6 +224,37 @@ static inline bool wbi_run_block_at(const struct wbi_run *run, const void *addre
 static inline bool wbi_slab_idle(const struct wbi_slab *slab)
 {
     return slab->free_pages == slab->page_count;
+}
+
+/* What an idle slab adds to pool->idle: a lent one is not to be given up for others. */
+static inline uint64_t wbi_slab_spare(const struct wbi_slab *slab)
+{
+    return slab->loan ? 0 : slab->region.bytes;
+}
+
+/* Bytes of slabs that no block takes. For other pools of the budget: without the mutex. */
+static inline uint64_t wbi_pool_unused(const struct wb_rma_allocator *pool)
+{
+    uint64_t used = pool->used_bytes, charged = pool->charged;
+
+    return charged > used ? charged - used : 0;
+}
+
+/* Bytes that other pools of the budget leave to this one, so that it can have its reserve. */
+static inline uint64_t wbi_pool_reserved(const struct wb_rma_allocator *pool)
+{
+    uint64_t unused = wbi_pool_unused(pool);
+
+    return unused < pool->reserve_bytes && !pool->closed ? pool->reserve_bytes - unused : 0;
+}
+
+/* Bytes of idle slabs that other pools of the budget may have: the reserve stays. */
+static inline uint64_t wbi_pool_can_spare(const struct wb_rma_allocator *pool)
+{
+    uint64_t idle = pool->idle, unused = wbi_pool_unused(pool), reserve = pool->reserve_bytes;
+    uint64_t above = unused > reserve ? unused - reserve : 0;
+
+    return idle < above ? idle : above;
 }
 
 #endif

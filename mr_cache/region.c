@@ -16,6 +16,12 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MFD_HUGE_2MB
+#define MFD_HUGE_2MB (21U << 26)
+#endif
+#ifndef MFD_HUGE_1GB
+#define MFD_HUGE_1GB (30U << 26)
+#endif
 
 /* Bytes that the machine can give without killing somebody; UINT64_MAX where /proc is silent. */
 static uint64_t available_bytes(void)
@@ -47,18 +53,18 @@ static bool shmem_grants_huge_pages(void)
     return read && !strstr(line, "[never]") && !strstr(line, "[deny]");
 }
 
-/* Reserves `bytes` of addresses at a multiple of WBI_REGION_ALIGN, with nothing behind, or NULL. */
-static void *reserve_aligned(size_t bytes)
+/* Reserves `bytes` of addresses at a multiple of `align`, with nothing behind, or NULL. */
+static void *reserve_aligned(size_t bytes, size_t align)
 {
-    size_t reach = bytes + WBI_REGION_ALIGN;
+    size_t reach = bytes + align;
     char *start = mmap(NULL, reach, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (start == MAP_FAILED)
         return NULL;
-    size_t head = -(uintptr_t)start & (WBI_REGION_ALIGN - 1);
+    size_t head = -(uintptr_t)start & (align - 1);
     if (head)
         (void)munmap(start, head);
-    (void)munmap(start + head + bytes, WBI_REGION_ALIGN - head);
+    (void)munmap(start + head + bytes, align - head);
     return start + head;
 }
 
@@ -91,19 +97,49 @@ static bool seal(int fd)
                  F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
 }
 
-int wbi_region_create(size_t bytes, int numa_node, struct wbi_region *region, bool *huge)
+/* What a kind of pages takes: bytes of one (0: not of a pool), and the flags of its memfd. */
+static const struct {
+    size_t bytes;
+    unsigned flags;
+} kinds[WB_PAGES_KINDS] = {
+    [WB_PAGES_2M] = {(size_t)1 << 21, MFD_HUGETLB | MFD_HUGE_2MB},
+    [WB_PAGES_1G] = {(size_t)1 << 30, MFD_HUGETLB | MFD_HUGE_1GB},
+};
+
+static bool is_possible(size_t bytes, enum wb_pages kind)
+{
+    if (kinds[kind].bytes)
+        return bytes % kinds[kind].bytes == 0;
+    /* Populating past what there is would call the OOM killer instead of failing. A pool of huge
+     * pages is not in what is available, and says no by itself, at mmap. */
+    return bytes <= available_bytes();
+}
+
+/* Asks for huge pages, or for none; whether the kernel gives such. Those of a pool are huge by
+ * nature. */
+static bool advise(const struct wbi_region *region, enum wb_pages kind)
+{
+    if (kind == WB_PAGES_SMALL)
+        (void)madvise(region->base, region->bytes, MADV_NOHUGEPAGE);
+    if (kind != WB_PAGES_TRANSPARENT)
+        return kind != WB_PAGES_SMALL;
+    return madvise(region->base, region->bytes, MADV_HUGEPAGE) == 0 && shmem_grants_huge_pages();
+}
+
+static int create(size_t bytes, int numa_node, enum wb_pages kind, struct wbi_region *region,
+                  enum wb_pages *pages)
 {
     struct wbi_region made = {.bytes = bytes, .fd = -1};
+    size_t align = kinds[kind].bytes > WBI_REGION_ALIGN ? kinds[kind].bytes : WBI_REGION_ALIGN;
 
-    /* Populating past what there is would call the OOM killer instead of failing. */
-    if (bytes > available_bytes() || bytes > PTRDIFF_MAX - WBI_REGION_ALIGN)
+    if (!is_possible(bytes, kind))
         return WB_ERR_NO_MEMORY;
-    made.fd = memfd_create("waybill-slab", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    made.fd = memfd_create("waybill-slab", MFD_CLOEXEC | MFD_ALLOW_SEALING | kinds[kind].flags);
     if (made.fd < 0)
         return WB_ERR_NO_MEMORY;
     if (ftruncate(made.fd, (off_t)bytes))
         goto close_fd;
-    made.base = reserve_aligned(bytes);
+    made.base = reserve_aligned(bytes, align);
     if (!made.base)
         goto close_fd;
     if (mmap(made.base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, made.fd, 0) ==
@@ -112,12 +148,12 @@ int wbi_region_create(size_t bytes, int numa_node, struct wbi_region *region, bo
     /* A child of fork would share these pages, not copy them. */
     if (madvise(made.base, bytes, MADV_DONTFORK))
         goto unmap;
-    bool granted = madvise(made.base, bytes, MADV_HUGEPAGE) == 0 && shmem_grants_huge_pages();
+    bool huge = advise(&made, kind);
     wbi_topology_bind(made.base, bytes, numa_node);
     if (!populate(&made) || !seal(made.fd))
         goto unmap;
     *region = made;
-    *huge = granted;
+    *pages = huge ? kind : WB_PAGES_SMALL;
     return WB_OK;
 
 unmap:
@@ -125,6 +161,18 @@ unmap:
 close_fd:
     (void)close(made.fd);
     return WB_ERR_NO_MEMORY;
+}
+
+int wbi_region_create(size_t bytes, int numa_node, enum wb_pages wanted, struct wbi_region *region,
+                      enum wb_pages *pages)
+{
+    int rc = WB_ERR_NO_MEMORY;
+
+    if (bytes > PTRDIFF_MAX - ((size_t)1 << 30))
+        return rc;
+    for (enum wb_pages kind = wanted; rc && kind >= WB_PAGES_TRANSPARENT; kind--)
+        rc = create(bytes, numa_node, kind, region, pages);
+    return wanted == WB_PAGES_SMALL ? create(bytes, numa_node, wanted, region, pages) : rc;
 }
 
 void wbi_region_destroy(struct wbi_region *region)

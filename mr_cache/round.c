@@ -2,6 +2,9 @@
 
 #include "mr_cache/growth.h"
 #include "mr_cache/pool.h"
+#include "mr_cache/shrink.h"
+#include "mr_cache/slab.h"
+#include "mr_cache/worker.h"
 
 /* How one demand fared in a round. */
 enum outcome {
@@ -14,6 +17,7 @@ enum outcome {
 static enum outcome serve(struct wb_rma_allocator *pool, struct wbi_demand *demand)
 {
     demand->state = WBI_DEMAND_SERVING;
+    pool->claimed = wbi_demand_claims(pool, 0);
     int rc = wbi_growth_make_room(pool, demand->run_bytes, &demand->run);
     if (rc == WB_OK) {
         demand->state = WBI_DEMAND_PARKED;
@@ -26,6 +30,7 @@ static enum outcome serve(struct wb_rma_allocator *pool, struct wbi_demand *dema
     }
     if (wbi_growth_is_pending(pool, demand->run_bytes)) {
         demand->state = WBI_DEMAND_CLAIMING;
+        pool->claimed = wbi_demand_claims(pool, 0);
         return WAITS;
     }
     wbi_demand_end(pool, demand);
@@ -39,11 +44,12 @@ static void round_of_demands(struct wb_rma_allocator *pool)
     bool refused = false;
 
     for (;;) {
+        bool stopping = wbi_worker_is_stopping(pool->budget);
         /* Taken anew for each, so that growth on users' threads has its turn, and on_growth may
          * grow. */
-        pthread_mutex_lock(&pool->grow_mutex);
+        pthread_mutex_lock(&pool->budget->grow_mutex);
         pthread_mutex_lock(&pool->mutex);
-        struct wbi_demand *demand = pool->worker_stop ? NULL : wbi_demand_next(pool, ticket);
+        struct wbi_demand *demand = stopping ? NULL : wbi_demand_next(pool, ticket);
         bool ended = false;
         if (demand) {
             ticket = demand->ticket;
@@ -55,7 +61,7 @@ static void round_of_demands(struct wb_rma_allocator *pool)
             ended = wbi_demand_count_round(pool);
         }
         pthread_mutex_unlock(&pool->mutex);
-        pthread_mutex_unlock(&pool->grow_mutex);
+        pthread_mutex_unlock(&pool->budget->grow_mutex);
         if (ended && pool->on_growth)
             pool->on_growth(pool->on_growth_context);
         if (!demand)
@@ -63,8 +69,14 @@ static void round_of_demands(struct wb_rma_allocator *pool)
     }
 }
 
-void wbi_round(struct wb_rma_allocator *pool)
+void wbi_round(struct wbi_budget *budget)
 {
-    wbi_growth_reap(pool);
-    round_of_demands(pool);
+    struct wb_rma_allocator *pool;
+
+    for (uint64_t member = 0; (pool = wbi_budget_next(budget, &member)) != NULL;) {
+        wbi_shrink_reap(pool);
+        wbi_shrink_see_off(pool);
+        round_of_demands(pool);
+        wbi_pool_drop_holder(pool);
+    }
 }

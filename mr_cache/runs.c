@@ -2,6 +2,7 @@
 
 #include "mr_cache/page_map.h"
 #include "mr_cache/pool.h"
+#include "mr_cache/worker.h"
 
 enum {
     EXACT_BINS = 63, /* runs of 1 to 63 pages have a bin for each length */
@@ -100,13 +101,13 @@ static void unmake_free(struct wb_rma_allocator *pool, struct wbi_run *run)
 void wbi_runs_add(struct wb_rma_allocator *pool, struct wbi_slab *slab)
 {
     slab->free_pages = slab->page_count;
-    pool->idle += slab->region.bytes;
+    pool->idle += wbi_slab_spare(slab);
     make_free(pool, slab, 0, slab->page_count);
 }
 
 void wbi_runs_remove(struct wb_rma_allocator *pool, struct wbi_slab *slab)
 {
-    pool->idle -= slab->region.bytes;
+    pool->idle -= wbi_slab_spare(slab);
     unmake_free(pool, &slab->runs[0]);
 }
 
@@ -156,7 +157,7 @@ struct wbi_run *wbi_runs_take(struct wb_rma_allocator *pool, uint64_t run_bytes)
     struct wbi_slab *slab = run->slab;
     uint32_t rest = run->pages - pages;
     if (wbi_slab_idle(slab))
-        pool->idle -= slab->region.bytes;
+        pool->idle -= wbi_slab_spare(slab);
     unmake_free(pool, run);
     if (rest)
         make_free(pool, slab, run->first + pages, rest);
@@ -177,8 +178,11 @@ void wbi_runs_give(struct wb_rma_allocator *pool, struct wbi_run *run)
     run->state = WBI_RUN_NONE;
     if (slab->state != WBI_SLAB_ACTIVE) /* the pool is closed: nothing is taken any more */
         return;
-    if (wbi_slab_idle(slab))
-        pool->idle += slab->region.bytes;
+    if (wbi_slab_idle(slab)) {
+        pool->idle += wbi_slab_spare(slab);
+        if (pool->closed) /* it was what a destroyed pool waited for */
+            wbi_worker_wake(pool->budget);
+    }
     if (first > 0) {
         struct wbi_run *before = wbi_page_map_find(run->base - 1);
         if (before->state == WBI_RUN_FREE) {

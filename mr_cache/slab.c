@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "mr_cache/caches.h"
+#include "mr_cache/loan.h"
 #include "mr_cache/page_map.h"
 #include "mr_cache/poison.h"
 #include "mr_cache/pool.h"
@@ -13,35 +14,64 @@ enum {
     WHOLE_SLAB_SHIFT = 48 /* the single page of a dedicated slab: every offset is on page 0 */
 };
 
-int wbi_slab_create(struct wb_rma_allocator *pool, uint64_t bytes, struct wbi_slab **out)
+/* A slab of `bytes` without its region, or NULL. */
+static struct wbi_slab *make_shell(struct wb_rma_allocator *pool, uint64_t bytes, bool dedicated)
 {
-    int rc = WB_ERR_NO_MEMORY;
     struct wbi_slab *slab = calloc(1, sizeof(*slab));
 
     if (!slab)
-        return WB_ERR_NO_MEMORY;
+        return NULL;
     slab->pool = pool;
-    slab->dedicated = bytes > pool->slab_bytes;
-    slab->page_shift = slab->dedicated ? WHOLE_SLAB_SHIFT : WBI_PAGE_SHIFT;
-    slab->page_count = slab->dedicated ? 1 : (uint32_t)(bytes >> WBI_PAGE_SHIFT);
+    slab->dedicated = dedicated;
+    slab->page_shift = dedicated ? WHOLE_SLAB_SHIFT : WBI_PAGE_SHIFT;
+    slab->page_count = dedicated ? 1 : (uint32_t)(bytes >> WBI_PAGE_SHIFT);
     slab->runs = calloc(slab->page_count, sizeof(*slab->runs));
-    if (!slab->runs)
-        goto fail;
-    rc = wbi_region_create(bytes, pool->numa_node, &slab->region, &slab->huge);
-    if (rc)
-        goto fail;
-    rc = wbi_page_map_cover(slab->region.base, slab->region.bytes);
-    if (rc)
-        goto fail;
+    if (slab->runs)
+        return slab;
+    wbi_slab_free(slab);
+    return NULL;
+}
+
+/* The slab has its region: makes it found by address. Frees it on failure. */
+static int enter(struct wbi_slab *slab, struct wbi_slab **out)
+{
+    slab->region.devices = slab->pool->devices;
+    int rc = wbi_page_map_cover(slab->region.base, slab->region.bytes);
+    if (rc) {
+        wbi_slab_free(slab);
+        return rc;
+    }
     wbi_page_map_set(slab->region.base, slab->region.bytes >> WBI_PAGE_SHIFT, slab->runs);
     slab->mapped = true;
     wbi_poison(slab->region.base, slab->region.bytes);
     *out = slab;
     return WB_OK;
+}
 
-fail:
-    wbi_slab_free(slab);
-    return rc;
+int wbi_slab_create(struct wb_rma_allocator *pool, uint64_t bytes, struct wbi_slab **out)
+{
+    struct wbi_slab *slab = make_shell(pool, bytes, bytes > pool->slab_bytes);
+
+    if (!slab)
+        return WB_ERR_NO_MEMORY;
+    int rc = wbi_region_create(bytes, pool->numa_node, pool->pages, &slab->region, &slab->pages);
+    if (rc) {
+        wbi_slab_free(slab);
+        return rc;
+    }
+    return enter(slab, out);
+}
+
+int wbi_slab_create_lent(struct wb_rma_allocator *pool, struct wbi_loan *loan, void *base,
+                         uint64_t bytes, int fd, struct wbi_slab **out)
+{
+    struct wbi_slab *slab = make_shell(pool, bytes, false);
+
+    if (!slab)
+        return WB_ERR_NO_MEMORY;
+    slab->loan = wbi_loan_hold(loan);
+    slab->region = (struct wbi_region){.base = base, .bytes = bytes, .fd = fd, .lent = true};
+    return enter(slab, out);
 }
 
 int wbi_slab_register(struct wbi_slab *slab)
@@ -54,8 +84,22 @@ int wbi_slab_register(struct wbi_slab *slab)
         if (rc)
             return rc;
         slab->registered++;
+        slab->pinned |= registrar->pins;
     }
     return WB_OK;
+}
+
+/* Adds to, or with the negative number takes from, the figures about kinds of memory. The pool's
+ * mutex is held. */
+static void count_kind(const struct wbi_slab *slab, uint64_t bytes)
+{
+    struct wb_rma_allocator *pool = slab->pool;
+
+    pool->pinned_bytes += slab->pinned ? bytes : 0;
+    if (slab->loan)
+        pool->lent_bytes += bytes;
+    else
+        pool->page_bytes[slab->pages] += bytes;
 }
 
 void wbi_slab_adopt(struct wbi_slab *slab)
@@ -69,8 +113,7 @@ void wbi_slab_adopt(struct wbi_slab *slab)
     *head = slab;
     pool->slab_count++;
     pool->holders++;
-    if (slab->huge)
-        pool->huge_bytes += slab->region.bytes;
+    count_kind(slab, slab->region.bytes);
 }
 
 void wbi_slab_mark_leaving(struct wbi_slab *slab)
@@ -85,7 +128,9 @@ void wbi_slab_mark_leaving(struct wbi_slab *slab)
         slab->next->prev = slab->prev;
     slab->prev = slab->next = NULL;
     slab->state = WBI_SLAB_LEAVING;
-    slab->awaiting = slab->registered + 1;
+    slab->awaiting = 1;
+    for (unsigned i = 0; i < slab->registered; i++)
+        slab->awaiting += slab->mrs[i] != NULL;
     pool->leaving += slab->region.bytes;
 }
 
@@ -110,7 +155,7 @@ static void confirm(void *argument)
              * worker, does it. */
             slab->next = pool->gone;
             pool->gone = slab;
-            wbi_worker_wake(pool);
+            wbi_worker_wake(pool->budget);
         }
     }
     pthread_mutex_unlock(&pool->mutex);
@@ -125,7 +170,8 @@ void wbi_slab_leave(struct wbi_slab *slab)
     for (unsigned i = slab->registered; i-- > 0;) {
         struct wbi_mr *mr = slab->mrs[i];
         slab->mrs[i] = NULL;
-        pool->registrars[i].dereg(pool->registrars[i].context, mr, confirm, slab);
+        if (mr)
+            pool->registrars[i].dereg(pool->registrars[i].context, mr, confirm, slab);
     }
     confirm(slab);
 }
@@ -136,7 +182,12 @@ void wbi_slab_free(struct wbi_slab *slab)
         return;
     if (slab->mapped)
         wbi_page_map_set(slab->region.base, slab->region.bytes >> WBI_PAGE_SHIFT, NULL);
-    wbi_region_destroy(&slab->region);
+    if (slab->loan) {
+        wbi_unpoison(slab->region.base, slab->region.bytes);
+        wbi_loan_drop(slab->loan);
+    } else {
+        wbi_region_destroy(&slab->region);
+    }
     free(slab->runs);
     free(slab);
 }
@@ -145,30 +196,26 @@ void wbi_slab_bury(struct wbi_slab *slab)
 {
     struct wb_rma_allocator *pool = slab->pool;
     uint64_t bytes = slab->region.bytes;
-    bool huge = slab->huge;
+    const struct wbi_slab was = *slab;
 
     wbi_slab_free(slab);
     pthread_mutex_lock(&pool->mutex);
+    count_kind(&was, -bytes);
     pool->charged -= bytes;
     pool->leaving -= bytes;
-    pool->huge_bytes -= huge ? bytes : 0;
     pool->slab_count--;
-    if (wbi_demand_claims(pool, 0) > 0)
-        wbi_worker_wake(pool);
+    wbi_budget_return(pool->budget, bytes);
+    wbi_worker_wake(pool->budget); /* a demand of any of its pools may claim these bytes */
     pthread_mutex_unlock(&pool->mutex);
     wbi_pool_drop_holder(pool);
 }
 
 void wbi_pool_drop_holder(struct wb_rma_allocator *pool)
 {
-    pthread_mutex_lock(&pool->mutex);
-    bool last = --pool->holders == 0;
-    pthread_mutex_unlock(&pool->mutex);
-    if (!last)
+    if (atomic_fetch_sub(&pool->holders, 1) > 1)
         return;
     wbi_caches_free(pool);
-    pthread_cond_destroy(&pool->worker_wake);
-    pthread_mutex_destroy(&pool->grow_mutex);
     pthread_mutex_destroy(&pool->mutex);
+    wbi_budget_drop(pool->budget);
     free(pool);
 }

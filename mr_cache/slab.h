@@ -7,11 +7,17 @@
 #include <stdint.h>
 
 struct wb_rma_allocator;
+struct wbi_loan;
 struct wbi_slab;
 
 /* Makes a slab, not registered yet, found by address, and in no list. Maps memory: hold no mutex
  * but the grow_mutex. The caller owns *out. Errors: WB_ERR_NO_MEMORY; *out is untouched. */
 int wbi_slab_create(struct wb_rma_allocator *pool, uint64_t bytes, struct wbi_slab **out);
+
+/* The same of memory that the user has lent for it: [base, base + bytes), in multiples of
+ * WBI_REGION_ALIGN. Holds `loan`. `fd` is borrowed from the loan's user. */
+int wbi_slab_create_lent(struct wb_rma_allocator *pool, struct wbi_loan *loan, void *base,
+                         uint64_t bytes, int fd, struct wbi_slab **out);
 
 /*
  * Registers the slab with every registrar of its pool, in order. Hold no mutex but the grow_mutex.

@@ -111,7 +111,7 @@ static const char *check_slab(const struct wbi_slab *slab, struct sums *sums)
         page += run->pages;
     }
     sums->slab_bytes += slab->region.bytes;
-    sums->idle_bytes += free_pages == slab->page_count ? slab->region.bytes : 0;
+    sums->idle_bytes += free_pages == slab->page_count ? wbi_slab_spare(slab) : 0;
     return free_pages == slab->free_pages ? NULL : "a slab's free pages are those of its free runs";
 }
 

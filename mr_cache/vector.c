@@ -4,6 +4,7 @@
 #include <waybill/memory.h>
 
 #include "mr_cache/allocator.h"
+#include "mr_cache/checks.h"
 #include "mr_cache/pool.h"
 
 /* A vector over all of a block, whose reference it takes. */
@@ -26,6 +27,7 @@ int wb_rma_vector_create(struct wb_rma_allocator *allocator, size_t elem_size, s
     if (elem_size == 0 || elem_size > UINT32_MAX ||
         __builtin_mul_overflow(elem_size, count, &bytes))
         return WB_ERR_INVALID;
+    wbi_checks_from(allocator, __builtin_return_address(0));
     int rc = wbi_pool_alloc(allocator, bytes, wbi_growth_of_this_thread(), &block);
     if (rc)
         return rc;

@@ -15,7 +15,7 @@ static const char help[] =
     "wb_info: what Waybill finds on this machine, and what is missing where a fabric cannot\n"
     "be used.\n"
     "\n"
-    "  wb_info [--format text|json]\n"
+    "  wb_info [--pool] [--format text|json]\n"
     "  wb_info --check URL [--device NAMES] [--format text|json]\n"
     "\n"
     "Prints the versions of the library and of the wire, each fabric and its limits, the\n"
@@ -23,6 +23,8 @@ static const char help[] =
     "of an engine that is given none. JSON is one object; an RDMA device in it is a list of\n"
     "lines, named \"device NAME\".\n"
     "\n"
+    "  --pool          makes an engine with the default configuration too, and prints how its\n"
+    "                  allocator stands: what pages it got, and what memory is pinned\n"
     "  --check URL     says before the first transfer what will go wrong with shm://NAME or\n"
     "                  verbs://HOST:PORT, where somebody should listen: a line for each\n"
     "                  finding, which begins with ok, doubt (works, and may disappoint) or\n"
@@ -34,18 +36,17 @@ static const char help[] =
     "Exit status: 0; 1 if something failed or is BAD; 2 for wrong usage.\n";
 
 struct arguments {
-    bool json;
+    bool json, pool;
     const char *url, *devices;
 };
 
 /* Reads the command line. Returns 0 to go on, EXIT_USAGE with a line said, or -1 after --help. */
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {{"format", required_argument, NULL, 'f'},
-                                            {"check", required_argument, NULL, 'c'},
-                                            {"device", required_argument, NULL, 'd'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"format", required_argument, NULL, 'f'}, {"check", required_argument, NULL, 'c'},
+        {"device", required_argument, NULL, 'd'}, {"pool", no_argument, NULL, 'p'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -54,6 +55,9 @@ static int parse(int argc, char **argv, struct arguments *arguments)
             return -1;
         case 'c':
             arguments->url = optarg;
+            break;
+        case 'p':
+            arguments->pool = true;
             break;
         case 'd':
             arguments->devices = optarg;
@@ -124,6 +128,22 @@ static int config_text(char *text, size_t size)
     return wb_engine_config_text(&config, text, size);
 }
 
+/* Of an engine that is fresh. Needs one: none may be to be had here. */
+static int print_pool(struct printer *printer)
+{
+    char text[8192];
+    struct wb_engine *engine;
+    if (wb_engine_create(NULL, &engine) != WB_OK) {
+        return say(EXIT_FAILURE, "no engine: %s", wb_last_error());
+    }
+    wb_rma_allocator_text(wb_engine_allocator(engine), text, sizeof text);
+    print_begin(printer, "pool");
+    print_lines(printer, text);
+    print_end(printer);
+    wb_engine_destroy(engine);
+    return 0;
+}
+
 static void print_finding(void *context, enum wb_verdict verdict, const char *line)
 {
     static const char *const words[] = {"ok", "doubt", "BAD"};
@@ -178,6 +198,8 @@ int main(int argc, char **argv)
     print_end(&printer);
     wrong = print_text(&printer, "machine", wb_machine_text);
     int config_wrong = print_text(&printer, "configuration", config_text);
+    int pool_wrong = arguments.pool ? print_pool(&printer) : 0;
     print_end(&printer);
-    return finish_output(wrong != 0 ? wrong : config_wrong);
+    wrong = wrong != 0 ? wrong : config_wrong;
+    return finish_output(wrong != 0 ? wrong : pool_wrong);
 }

@@ -117,7 +117,12 @@ static int announce(struct wbi_domain *domain, struct wbi_mr *mr)
 static int reg(void *context, const struct wbi_region *region, struct wbi_mr **out)
 {
     size_t bytes = 0;
-    const char *wrong = wbi_shm_mapping_check(region->fd, false, &bytes);
+    const char *wrong =
+        region->fd >= 0 ? wbi_shm_mapping_check(region->fd, false, &bytes) : "is none";
+    if (region->lent && (wrong || bytes != region->bytes)) {
+        *out = NULL; /* no peer can map it: its chunks are staged, as plain memory is */
+        return WB_OK;
+    }
     if (wrong || bytes != region->bytes) {
         return wbi_error(WB_ERR_INVALID, "the slab's memfd %s",
                          wrong ? wrong : "is not as large as the region");

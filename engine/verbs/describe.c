@@ -78,8 +78,9 @@ static bool say_port(struct text *text, struct ibv_context *context, uint8_t num
     return port.state == IBV_PORT_ACTIVE;
 }
 
-static void say_limits(struct text *text, const struct ibv_device_attr *attr)
+static void say_limits(struct text *text, const struct ibv_device_attr_ex *extended)
 {
+    const struct ibv_device_attr *attr = &extended->orig_attr;
     say(text, "  read_depth %d out, %d in; max_sge %d; max_sge_rd %d\n", attr->max_qp_init_rd_atom,
         attr->max_qp_rd_atom, attr->max_sge, attr->max_sge_rd);
     say(text,
@@ -92,13 +93,17 @@ static void say_limits(struct text *text, const struct ibv_device_attr *attr)
         (attr->device_cap_flags & IBV_DEVICE_MEM_WINDOW_TYPE_2B) != 0   ? "type 2B"
         : (attr->device_cap_flags & IBV_DEVICE_MEM_WINDOW_TYPE_2A) != 0 ? "type 2A"
                                                                         : "none");
+    say(text, "  on_demand %s\n",
+        wbi_verbs_on_demand(extended, true)    ? "ranges and all memory"
+        : wbi_verbs_on_demand(extended, false) ? "ranges"
+                                               : "none");
 }
 
 /* One device; whether a port of it is active. */
 static bool say_device(struct text *text, struct ibv_device *which)
 {
     struct ibv_context *context = ibv_open_device(which);
-    struct ibv_device_attr attr;
+    struct ibv_device_attr_ex attr;
     char node[32];
     bool active = false;
     if (context == NULL) {
@@ -107,10 +112,10 @@ static bool say_device(struct text *text, struct ibv_device *which)
         return false;
     }
     read_sys(context, "device/numa_node", node, sizeof node);
-    if (ibv_query_device(context, &attr) == 0) {
+    if (ibv_query_device_ex(context, NULL, &attr) == 0) {
         say(text, "device %s firmware %s, numa_node %s\n", ibv_get_device_name(which),
-            attr.fw_ver[0] != 0 ? attr.fw_ver : "none", node);
-        for (uint8_t port = 1; port <= attr.phys_port_cnt; port++) {
+            attr.orig_attr.fw_ver[0] != 0 ? attr.orig_attr.fw_ver : "none", node);
+        for (uint8_t port = 1; port <= attr.orig_attr.phys_port_cnt; port++) {
             active |= say_port(text, context, port);
         }
         say_limits(text, &attr);

@@ -75,12 +75,23 @@ static uint32_t read_align_of(const struct ibv_device_attr *attr)
     return 1;
 }
 
+bool wbi_verbs_on_demand(const struct ibv_device_attr_ex *attr, bool all)
+{
+    uint64_t needed = IBV_ODP_SUPPORT | (all ? IBV_ODP_SUPPORT_IMPLICIT : 0U);
+    return (attr->odp_caps.general_caps & needed) == needed &&
+           (attr->odp_caps.per_transport_caps.rc_odp_caps & IBV_ODP_SUPPORT_READ) != 0;
+}
+
 static int learn(struct wbi_verbs_device *device)
 {
-    int error = ibv_query_device(device->context, &device->attr);
+    struct ibv_device_attr_ex extended;
+    int error = ibv_query_device_ex(device->context, NULL, &extended);
     if (error != 0) {
         return wbi_error(WB_ERR_SYSTEM, "%s: ibv_query_device: %s", device->name, strerror(error));
     }
+    device->attr = extended.orig_attr;
+    device->on_demand = wbi_verbs_on_demand(&extended, false);
+    device->on_demand_all = wbi_verbs_on_demand(&extended, true);
     const struct ibv_device_attr *attr = &device->attr;
     device->max_message_bytes = active_message_bytes(device);
     if (device->max_message_bytes == 0) {

@@ -28,6 +28,8 @@ struct wbi_verbs_device {
     uint32_t read_align;   /* of a READ's addresses and length */
     uint32_t send_depth;   /* work requests that a queue pair has */
     uint32_t inline_bytes; /* what queue pairs are asked for: lowered when the device refuses */
+    bool on_demand;        /* its peers can READ memory that is paged on demand, */
+    bool on_demand_all;    /* all that the process has */
     bool tells_last_wqe;   /* it has sent LAST_WQE_REACHED, or was not asked yet */
 };
 
@@ -51,6 +53,9 @@ void wbi_verbs_device_close(struct wbi_verbs_device *device);
 
 /* Why no device can be opened by anybody here, in words; NULL if some can. */
 const char *wbi_verbs_no_device(int count);
+
+/* What a device has of on-demand paging for READs, of a range and of all memory. */
+bool wbi_verbs_on_demand(const struct ibv_device_attr_ex *attr, bool all);
 
 /* Whether the kernel copies pinned pages when a process forks, so that nothing needs ibv_fork_init.
  */

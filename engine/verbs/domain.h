@@ -29,8 +29,10 @@ struct wbi_domain {
     struct wbi_fabric_caps caps;
 };
 
-/* A region, registered with every device of the domain, by the device's number. */
+/* A region, registered with every device of the domain, by the device's number. Its place is kept
+ * here: what ibv_mr says is not where its READs go, for a dma-buf. */
 struct wbi_mr {
+    uint64_t base, bytes;
     struct ibv_mr *on[WBI_VERBS_MAX_DEVICES];
 };
 
@@ -41,11 +43,22 @@ const struct wbi_fabric_caps *wbi_verbs_domain_caps(const struct wbi_domain *dom
 /* The number of the device behind a connection or a listener, or -1: none of ours, or all. */
 int wbi_verbs_device_of(const struct wbi_domain *domain, const struct rdma_cm_id *id);
 
+/* choice.c: which of its devices a list names, as bits; and the NUMA node that those are on: see
+ * fabric.h. */
+int wbi_verbs_devices(const struct wbi_domain *domain, const char *names, uint32_t *devices);
+int wbi_verbs_numa_node(const struct wbi_domain *domain, uint32_t devices);
+
 /* registrar.c */
 struct wbi_registrar wbi_verbs_registrar(struct wbi_domain *domain);
 
+/* Takes a region: deregisters it where it is registered. */
+void wbi_verbs_forget(const struct wbi_domain *domain, struct wbi_mr *mr);
+
 /* Why registering memory failed, and what to do: for an errno. Static. */
 const char *wbi_verbs_register_words(int error);
+
+/* pin.c */
+struct wbi_pinner wbi_verbs_pinner(struct wbi_domain *domain);
 
 /* describe.c */
 void wbi_verbs_describe(struct wb_fabric_info *info);

@@ -228,6 +228,7 @@ void wbi_verbs_ready_soon(struct wbi_channel *channel);
 void wbi_verbs_take_message(struct wbi_channel *channel, uint8_t *slot, const struct ibv_wc *wc);
 
 int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer);
+bool wbi_verbs_knows(const struct wbi_channel *channel, const struct wbi_mr *mr);
 void wbi_verbs_retire(struct wbi_channel *channel, struct wbi_offer *offer);
 int wbi_verbs_revoke(struct wbi_channel *channel, struct wbi_offer *offer);
 void wbi_verbs_offers_close(struct wbi_channel *channel);

@@ -67,3 +67,51 @@ int wbi_verbs_memlock_check(const struct wb_engine_config *config,
                      "put '* - memlock unlimited' into /etc/security/limits.conf and log in anew",
                      limit, needed);
 }
+
+static int check_device(const struct wbi_verbs_device *device, const struct wbi_memory_plan *plan)
+{
+    const struct ibv_device_attr *attr = &device->attr;
+    if (attr->max_mr_size != 0 && plan->slab_bytes > attr->max_mr_size) {
+        return wbi_error(WB_ERR_BUDGET,
+                         "%s registers %" PRIu64 " bytes at once (max_mr_size), and a slab has "
+                         "%" PRIu64 ": lower slab_bytes",
+                         device->name, attr->max_mr_size, plan->slab_bytes);
+    }
+    if (attr->max_mr > 0 && plan->regions >= (uint64_t)attr->max_mr) {
+        return wbi_error(WB_ERR_NO_MEMORY,
+                         "%s registers %d regions (max_mr), and the engine has %" PRIu64
+                         " slabs already: raise slab_bytes, so that there are fewer",
+                         device->name, attr->max_mr, plan->regions);
+    }
+    return WB_OK;
+}
+
+int wbi_verbs_check_memory(const struct wbi_domain *domain, const struct wb_engine_config *config,
+                           const struct wbi_memory_plan *plan)
+{
+    uint64_t limit = wbi_verbs_memlock_limit(), sets = 0;
+    for (unsigned i = 0; i < domain->device_count; i++) {
+        bool used = plan->devices == 0 || (plan->devices >> i & 1) != 0;
+        int status = used ? check_device(&domain->devices[i], plan) : WB_OK;
+        if (status != WB_OK) {
+            return status;
+        }
+        sets += used;
+    }
+    if (limit == UINT64_MAX || plan->slab_bytes == 0) {
+        return WB_OK;
+    }
+    /* Each device pins what it knows, and the kernel counts them all. */
+    uint64_t slots = wbi_verbs_pinned_bytes(config, &domain->caps) - config->slab_bytes;
+    uint64_t needed = (plan->registered_bytes + slots) * domain->device_count;
+    needed += plan->slab_bytes * sets;
+    if (needed <= limit) {
+        return WB_OK;
+    }
+    return wbi_error(WB_ERR_NO_MEMORY,
+                     "%" PRIu64 " bytes may be pinned (`ulimit -l`), and %" PRIu64
+                     " would be with another slab of %" PRIu64 " bytes: put '* - memlock "
+                     "unlimited' into /etc/security/limits.conf and log in anew, or lower "
+                     "slab_bytes",
+                     limit, needed, plan->slab_bytes);
+}

@@ -19,4 +19,8 @@ uint64_t wbi_verbs_pinned_bytes(const struct wb_engine_config *config,
 int wbi_verbs_memlock_check(const struct wb_engine_config *config,
                             const struct wbi_fabric_caps *caps);
 
+/* What the devices and that limit say of an allocator to be: see check_memory in fabric.h. */
+int wbi_verbs_check_memory(const struct wbi_domain *domain, const struct wb_engine_config *config,
+                           const struct wbi_memory_plan *plan);
+
 #endif

@@ -1,5 +1,6 @@
-/* Chunks that the peer may READ. Memory of the pool has its key; user memory is registered for the
- * time of the offer, for remote reading alone, since it may be const. */
+/* Chunks that the peer may READ. Memory of the pool has its key, and so has user memory that is
+ * pinned; other user memory is registered for the time of the offer, for remote reading alone,
+ * since it may be const. */
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
@@ -36,7 +37,8 @@ static void unpin(struct wbi_channel *channel, struct wbi_offer *offer)
     offer->lease = 0;
 }
 
-static int pin_memory(struct wbi_channel *channel, struct wbi_offer *offer, struct ibv_mr **mr)
+static int register_memory(const struct wbi_channel *channel, const struct wbi_offer *offer,
+                           struct ibv_mr **mr)
 {
     /* no access but remote reading; the cast is for ibv_reg_mr, which writes nothing then */
     void *data = (void *)(uintptr_t)offer->data; // NOLINT(performance-no-int-to-ptr)
@@ -46,23 +48,56 @@ static int pin_memory(struct wbi_channel *channel, struct wbi_offer *offer, stru
                          "a chunk of %llu bytes cannot be registered: %s",
                          (unsigned long long)offer->len, wbi_verbs_register_words(errno));
     }
-    offer->lease = (uintptr_t)*mr;
-    pin_link(channel, offer);
     return WB_OK;
+}
+
+static void link_pin(struct wbi_channel *channel, struct wbi_offer *offer, struct ibv_mr *mr)
+{
+    offer->lease = (uintptr_t)mr;
+    pin_link(channel, offer);
+}
+
+static int pin_memory(struct wbi_channel *channel, struct wbi_offer *offer, struct ibv_mr **mr)
+{
+    int status = register_memory(channel, offer, mr);
+    if (status == WB_OK) {
+        link_pin(channel, offer, *mr);
+    }
+    return status;
 }
 
 static int find_registered(struct wbi_channel *channel, struct wbi_offer *offer, struct ibv_mr **mr)
 {
-    struct ibv_mr *region = offer->mr->on[channel->queues->number];
-    uint64_t address = (uintptr_t)offer->data, base = (uintptr_t)region->addr;
+    const struct wbi_mr *region = offer->mr;
+    uint64_t address = (uintptr_t)offer->data;
     offer->lease = 0;
-    if (address < base || address - base > region->length ||
-        offer->len > region->length - (address - base)) {
+    if (address < region->base || address - region->base > region->bytes ||
+        offer->len > region->bytes - (address - region->base)) {
         return wbi_error(WB_ERR_INVALID, "a chunk of %llu bytes lies outside its region",
                          (unsigned long long)offer->len);
     }
-    *mr = region;
+    *mr = region->on[channel->queues->number];
     return WB_OK;
+}
+
+bool wbi_verbs_knows(const struct wbi_channel *channel, const struct wbi_mr *mr)
+{
+    return mr != NULL && mr->on[channel->queues->number] != NULL;
+}
+
+/* Memory of a pool that is not registered with this device: its block's bytes around the chunk,
+ * which an aligned READ fetches with it, are registered too. */
+static int pin_block(struct wbi_channel *channel, struct wbi_offer *offer, struct ibv_mr **mr)
+{
+    uint64_t mask = channel->lane->domain->caps.read_align - 1;
+    const uint8_t *data = offer->data;
+    uint64_t head = (uintptr_t)data & mask, tail = -((uintptr_t)data + offer->len) & mask;
+    struct wbi_offer around = {.data = data - head, .len = head + offer->len + tail};
+    int status = register_memory(channel, &around, mr);
+    if (status == WB_OK) {
+        link_pin(channel, offer, *mr);
+    }
+    return status;
 }
 
 int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer)
@@ -71,8 +106,9 @@ int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer)
     if (channel->state != WBI_VERBS_OPEN || channel->offers == WBI_VERBS_MAX_OFFERS) {
         return WB_AGAIN;
     }
-    int status =
-        offer->mr != NULL ? find_registered(channel, offer, &mr) : pin_memory(channel, offer, &mr);
+    int status = offer->mr == NULL                     ? pin_memory(channel, offer, &mr)
+                 : wbi_verbs_knows(channel, offer->mr) ? find_registered(channel, offer, &mr)
+                                                       : pin_block(channel, offer, &mr);
     if (mr == NULL) {
         return status;
     }

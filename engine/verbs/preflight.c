@@ -55,6 +55,19 @@ static void check_memlock(const struct preflight *preflight)
     }
 }
 
+/* Whether the device has a region for each slab that the budget allows. */
+static void check_regions(const struct preflight *preflight)
+{
+    const struct wbi_fabric_caps *caps = &preflight->domain->caps;
+    uint64_t slabs = preflight->config->budget_bytes / preflight->config->slab_bytes;
+    if (caps->max_regions != 0 && slabs > caps->max_regions - caps->max_pins) {
+        say(preflight, WB_CHECK_DOUBT,
+            "the budget is %" PRIu64 " slabs, and of the device's %u regions (max_mr) %u are for "
+            "slabs: the pool will stop growing below its budget; raise slab_bytes",
+            slabs, caps->max_regions, caps->max_regions - caps->max_pins);
+    }
+}
+
 /* What the queues of the devices allow of what the configuration asks for. */
 static void check_shares(const struct preflight *preflight)
 {
@@ -206,6 +219,7 @@ void wbi_verbs_check(const struct wb_engine_config *config, const char *address,
         return;
     }
     check_memlock(&preflight);
+    check_regions(&preflight);
     check_shares(&preflight);
     check_address(&preflight, address);
     wbi_verbs_domain_close(preflight.domain);

@@ -21,7 +21,7 @@ const char *wbi_verbs_register_words(int error)
     }
 }
 
-static void forget(const struct wbi_domain *domain, struct wbi_mr *mr)
+void wbi_verbs_forget(const struct wbi_domain *domain, struct wbi_mr *mr)
 {
     for (unsigned i = 0; i < domain->device_count; i++) {
         if (mr->on[i] != NULL) {
@@ -39,12 +39,17 @@ static int reg(void *context, const struct wbi_region *region, struct wbi_mr **o
     if (mr == NULL) {
         return wbi_error(WB_ERR_NO_MEMORY, "no memory for a registration");
     }
+    mr->base = (uintptr_t)region->base;
+    mr->bytes = region->bytes;
     for (unsigned i = 0; i < domain->device_count; i++) {
+        if (region->devices != 0 && (region->devices >> i & 1) == 0) {
+            continue; /* over this device its chunks travel as plain memory does */
+        }
         mr->on[i] = ibv_reg_mr(domain->devices[i].pd, region->base, region->bytes,
                                IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ);
         if (mr->on[i] == NULL) {
             int error = errno;
-            forget(domain, mr);
+            wbi_verbs_forget(domain, mr);
             return wbi_error(WB_ERR_NO_MEMORY, "%s: a slab of %zu bytes cannot be registered: %s",
                              domain->devices[i].name, region->bytes,
                              wbi_verbs_register_words(error));
@@ -58,11 +63,11 @@ static int reg(void *context, const struct wbi_region *region, struct wbi_mr **o
 static void dereg(void *context, struct wbi_mr *mr, void (*confirmed)(void *argument),
                   void *argument)
 {
-    forget(context, mr);
+    wbi_verbs_forget(context, mr);
     confirmed(argument);
 }
 
 struct wbi_registrar wbi_verbs_registrar(struct wbi_domain *domain)
 {
-    return (struct wbi_registrar){.context = domain, .reg = reg, .dereg = dereg};
+    return (struct wbi_registrar){.context = domain, .pins = true, .reg = reg, .dereg = dereg};
 }

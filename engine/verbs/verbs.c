@@ -1,5 +1,6 @@
 /* The verbs fabric as the engine sees it. */
 #include "engine/verbs/lane.h"
+#include "engine/verbs/memlock.h"
 
 const struct wbi_fabric wbi_verbs_fabric = {
     .scheme = "verbs",
@@ -9,6 +10,10 @@ const struct wbi_fabric wbi_verbs_fabric = {
     .domain_close = wbi_verbs_domain_close,
     .caps = wbi_verbs_domain_caps,
     .registrar = wbi_verbs_registrar,
+    .check_memory = wbi_verbs_check_memory,
+    .devices = wbi_verbs_devices,
+    .numa_node = wbi_verbs_numa_node,
+    .pinner = wbi_verbs_pinner,
     .lane_open = wbi_verbs_lane_open,
     .lane_close = wbi_verbs_lane_close,
     .check_address = wbi_verbs_check_address,
@@ -21,6 +26,7 @@ const struct wbi_fabric wbi_verbs_fabric = {
     .send = wbi_verbs_send,
     .cancel = wbi_verbs_cancel,
     .offer = wbi_verbs_offer,
+    .knows = wbi_verbs_knows,
     .retire = wbi_verbs_retire,
     .revoke = wbi_verbs_revoke,
     .read = wbi_verbs_read,

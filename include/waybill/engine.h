@@ -39,11 +39,22 @@ struct wb_verbs_config {
                              known after liveness_us and retries + 1 such times, 2.9 s by default */
 };
 
+/* What becomes of a request that cannot land, because others hold the room. (One for which the pool
+ * only has to grow waits in any case.) Its caller gets WB_ERR_BUSY where it is refused. */
+enum wb_when_full {
+    WB_FULL_WAIT,   /* it waits, until there is room or its caller's deadline */
+    WB_FULL_REFUSE, /* it is refused at once */
+    WB_FULL_SHED    /* it waits, and the longest waiting one beyond shed_beyond is refused for it */
+};
+
 /* All there is to configure. Start from wb_engine_config_default. Bytes and microseconds
  * throughout. */
 struct wb_engine_config {
     uint64_t budget_bytes;      /* bound on registered memory; default 1 GiB */
     uint64_t slab_bytes;        /* an ordinary slab of the pool, a power of two; default 8 MiB */
+    uint64_t pin_bytes;         /* bound on memory that is registered for wb_mr_pin, beside the
+                                   budget; default 4 GiB; 0: nothing can be pinned for a fabric that
+                                   registers */
     uint32_t eager_bytes;       /* largest eager message, 512 to 65536; default 8192 */
     uint32_t pointer_threshold; /* strings, byte ranges and buffers from here on travel as pointer
                                    chunks; default 4096 */
@@ -57,6 +68,13 @@ struct wb_engine_config {
     uint64_t spin_us;            /* how long a waiting thread polls before it sleeps; default 50 */
     uint64_t liveness_us; /* a peer that was not heard for so long is probed, where the network does
                              not tell of deaths (verbs); default 1 s */
+    uint32_t
+        reserve_percent; /* of budget_bytes, kept for what arrives and for replies' room: the
+                            program's own allocations leave so much unused, 0 to 50; default 6 */
+    enum wb_when_full when_full; /* requests for which there is no room now; default WB_FULL_WAIT */
+    uint32_t shed_beyond;        /* with WB_FULL_SHED, how many may wait; default 16 */
+    enum wb_rma_checks checks;   /* of the engine's own allocator; default WB_RMA_CHECKS_CHEAP */
+    enum wb_pages pages;         /* of the engine's own allocator; default WB_PAGES_TRANSPARENT */
     struct wb_verbs_config verbs;
 };
 
@@ -87,7 +105,8 @@ WB_API void wb_engine_destroy(struct wb_engine *engine);
  * thread. wb_rma_vector_* say all they know by their status. */
 WB_API const char *wb_last_error(void);
 
-/* The engine's pool. Borrowed: it ends with the engine. */
+/* The engine's own allocator, in which everything lands that it receives. Borrowed: it ends with
+ * the engine. wb_rma_allocator_create makes others. */
 WB_API struct wb_rma_allocator *wb_engine_allocator(struct wb_engine *engine);
 
 /*
@@ -174,10 +193,11 @@ struct wb_call_options {
  * call inside a handler), and NAME_call and NAME_finish how the call ended: WB_OK, WB_ERR_REMOTE,
  * WB_ERR_TIMED_OUT, WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED, WB_ERR_UNKNOWN_ACTION,
  * WB_ERR_SIGNATURE, WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET (the receiver's pool
- * can never hold the arguments), WB_ERR_REVOKED, WB_ERR_PROTOCOL. When finish has returned,
- * whatever it returned, nobody reads the call's pointer chunks any more. Strings, byte ranges
- * and views that are passed to async are borrowed until finish; rma_vectors, objects and buffers
- * are referenced by the call, and may be dropped at once.
+ * can never hold the arguments), WB_ERR_BUSY (it has no room now, and does not wait),
+ * WB_ERR_REVOKED, WB_ERR_PROTOCOL. When finish has returned, whatever it returned, nobody reads the
+ * call's pointer chunks any more. Strings, byte ranges and views that are passed to async are
+ * borrowed until finish; rma_vectors, objects and buffers are referenced by the call, and may be
+ * dropped at once.
  */
 
 /* Whether the call has ended (finish will not wait). */
@@ -225,6 +245,12 @@ struct wb_engine_stats {
     /* of a fabric that READs in hardware: READs as posted, after merging; the most in flight on one
      * channel; questions whether a silent peer lives */
     uint64_t read_requests, reads_peak, probes;
+    /* of user memory (pin.h), where a fabric registers: offers that registered on the fly, and that
+     * a pin saved; ranges pinned now, their bytes, and those of their registrations; registrations
+     * made for pins, and those of them that were dropped to make room */
+    uint64_t registrations, registrations_avoided;
+    uint64_t pins, pinned_bytes, pin_registered_bytes;
+    uint64_t pin_registrations, pin_evictions;
 };
 
 WB_API void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats);

@@ -5,6 +5,7 @@
 #include <waybill/action.h>
 #include <waybill/engine.h>
 #include <waybill/memory.h>
+#include <waybill/pin.h>
 #include <waybill/serial.h>
 #include <waybill/status.h>
 #include <waybill/version.h>

@@ -155,9 +155,11 @@ int test_conformance_run(const struct fabric_under_test *fabric, int argc, char 
     suite_add_tcase(suite, test_payload_case());
     suite_add_tcase(suite, test_chunks_case());
     suite_add_tcase(suite, test_handles_case());
+    suite_add_tcase(suite, test_pins_case());
     suite_add_tcase(suite, test_traffic_case());
     suite_add_tcase(suite, test_errors_case());
     suite_add_tcase(suite, test_budget_case());
+    suite_add_tcase(suite, test_allocators_case());
     suite_add_tcase(suite, test_handlers_case());
     suite_add_tcase(suite, test_time_case());
     suite_add_tcase(suite, test_ends_case());

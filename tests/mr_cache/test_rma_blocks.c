@@ -309,7 +309,8 @@ START_TEST(test_regions_are_sealed_aligned_and_not_forked)
 {
     enum { SEALS = F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL };
     struct wbi_region region;
-    struct wbi_registrar registrar = {&region, keep_region, forget_region};
+    struct wbi_registrar registrar = {
+        .context = &region, .reg = keep_region, .dereg = forget_region};
     struct wbi_rma_config config = {.budget_bytes = 2 * MIB,
                                     .slab_bytes = 2 * MIB,
                                     .registrars = &registrar,

@@ -325,7 +325,7 @@ START_TEST(test_room_that_others_hold_does_not_wake_the_worker)
     for (unsigned i = 0; i < 100; i++)
         ck_assert_int_eq(ask(&full, 64, &block), WB_AGAIN);
     ck_assert_uint_eq(test_stats(full.pool).waits, 100);
-    ck_assert(!full.pool->worker_started);
+    ck_assert(!full.pool->budget->worker_started);
     ck_assert_int_eq(ask(&full, 4 * MIB, &block), WB_ERR_BUDGET);
     teardown(&full);
 }

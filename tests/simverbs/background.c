@@ -3,66 +3,68 @@
  * on the one thread there is, when time moves on; elsewhere the pool has its thread. The linker
  * leads the pool's calls here (--wrap) and leaves the originals at hand (__real_).
  */
-#include "mr_cache/pool.h"
+#include <waybill/status.h>
+
+#include "mr_cache/budget.h"
 #include "mr_cache/round.h"
 #include "mr_cache/worker.h"
 #include "tests/simverbs/model.h"
 
 /* The linker's names. */
-int __real_wbi_worker_start(struct wb_rma_allocator *pool);
-void __real_wbi_worker_stop(struct wb_rma_allocator *pool);
-int __wrap_wbi_worker_start(struct wb_rma_allocator *pool);
-void __wrap_wbi_worker_stop(struct wb_rma_allocator *pool);
+int __real_wbi_worker_start(struct wbi_budget *budget);
+void __real_wbi_worker_stop(struct wbi_budget *budget);
+int __wrap_wbi_worker_start(struct wbi_budget *budget);
+void __wrap_wbi_worker_stop(struct wbi_budget *budget);
 
-/* Pools that a deterministic world works for, in the order in which they asked. What wakes their
+/* Budgets that a deterministic world works for, in the order in which they asked. What wakes their
  * thread (wbi_worker_wake) sets worker_work, and wakes nobody. */
-static struct sim_fifo pools;
+static struct sim_fifo budgets;
 
-static bool is_ours(const struct wb_rma_allocator *pool)
+static bool is_ours(const struct wbi_budget *budget)
 {
-    for (size_t i = 0; i < pools.count; i++) {
-        if (pools.items[i] == pool) {
+    for (size_t i = 0; i < budgets.count; i++) {
+        if (budgets.items[i] == budget) {
             return true;
         }
     }
     return false;
 }
 
-int __wrap_wbi_worker_start(struct wb_rma_allocator *pool)
+int __wrap_wbi_worker_start(struct wbi_budget *budget)
 {
     if (!sim_is_simulated()) {
-        return __real_wbi_worker_start(pool);
+        return __real_wbi_worker_start(budget);
     }
-    if (pool->worker_stop) {
+    if (budget->worker_stop) {
         return WB_ERR_CLOSED;
     }
-    if (!is_ours(pool)) {
-        sim_fifo_push(&pools, pool);
+    if (!is_ours(budget)) {
+        sim_fifo_push(&budgets, budget);
     }
     return WB_OK;
 }
 
-void __wrap_wbi_worker_stop(struct wb_rma_allocator *pool)
+void __wrap_wbi_worker_stop(struct wbi_budget *budget)
 {
-    for (size_t i = pools.count; i-- > 0;) {
-        if (pools.items[i] == pool) {
-            sim_fifo_remove(&pools, i);
+    for (size_t i = budgets.count; i-- > 0;) {
+        if (budgets.items[i] == budget) {
+            sim_fifo_remove(&budgets, i);
         }
     }
-    if (pools.count == 0) {
-        sim_fifo_close(&pools);
+    if (budgets.count == 0) {
+        sim_fifo_close(&budgets);
     }
-    __real_wbi_worker_stop(pool);
+    __real_wbi_worker_stop(budget);
 }
 
 bool sim_background(void)
 {
     bool done = false;
-    for (size_t i = 0; i < pools.count && sim_is_simulated(); i++) {
-        struct wb_rma_allocator *pool = pools.items[i];
-        if (pool->worker_work) {
-            pool->worker_work = false;
-            wbi_round(pool);
+    for (size_t i = 0; i < budgets.count && sim_is_simulated(); i++) {
+        struct wbi_budget *budget = budgets.items[i];
+        if (budget->worker_work) {
+            budget->worker_work = false;
+            wbi_round(budget);
             done = true;
         }
     }

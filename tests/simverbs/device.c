@@ -31,6 +31,7 @@ struct sim_context *sim_context_open(struct sim_device *device)
     sim_signal_open(&context->signal);
     context->verbs.sz = sizeof context->verbs;
     context->verbs.query_port = sim_symbol_query_port;
+    context->verbs.query_device_ex = sim_symbol_query_device_ex;
     context->verbs.context = (struct ibv_context){.device = &device->ibv,
                                                   .ops = {.poll_cq = sim_symbol_poll_cq,
                                                           .req_notify_cq = sim_symbol_req_notify_cq,

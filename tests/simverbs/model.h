@@ -60,6 +60,9 @@ struct sim_pd {
 /* lkey is even, rkey is the next number: neither ever stands for the other. */
 struct sim_mr {
     struct ibv_mr ibv;
+    uint64_t address; /* by which its bytes are named */
+    uint8_t *memory;  /* where they are */
+    bool mapped;      /* a dma-buf, by the device itself */
     unsigned access;
     unsigned windows;    /* bound to it */
     struct sim_mr *next; /* in its bin of device->mrs */
@@ -90,6 +93,9 @@ struct sim_span {
     size_t bytes;
 };
 
+/* A new region, with keys. The device is not full. symbols_memory.c */
+struct sim_mr *sim_mr_new(struct ibv_pd *pd, void *address, size_t length, unsigned access);
+
 /* The memory behind a local key, or NULL: unknown, another PD's, out of bounds, or not writable
  * although `write`. */
 uint8_t *sim_mr_local(struct sim_device *device, const struct ibv_pd *pd, const struct ibv_sge *sge,
@@ -102,6 +108,9 @@ uint8_t *sim_mr_remote(const struct sim_qp *to, uint32_t rkey, uint64_t address,
 
 /* The region with this local key, or NULL: none of this PD. */
 struct sim_mr *sim_mr_find(const struct sim_device *device, const struct ibv_pd *pd, uint32_t lkey);
+
+/* Undoes what ibv_reg_dmabuf_mr did, for a region of its own. */
+void sim_dmabuf_unmap(const struct sim_mr *mr);
 
 /* Whether the second range lies within the first. */
 bool sim_within(uint64_t base, uint64_t room, uint64_t address, uint64_t bytes);

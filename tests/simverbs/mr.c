@@ -26,13 +26,13 @@ bool sim_within(uint64_t base, uint64_t room, uint64_t address, uint64_t bytes)
 
 static bool covers(const struct sim_mr *mr, uint64_t address, uint64_t bytes)
 {
-    return sim_within((uintptr_t)mr->ibv.addr, mr->ibv.length, address, bytes);
+    return sim_within(mr->address, mr->ibv.length, address, bytes);
 }
 
 /* A pointer that comes from the registration and not from a number that a peer has sent. */
 static uint8_t *at(const struct sim_mr *mr, uint64_t address)
 {
-    return (uint8_t *)mr->ibv.addr + (address - (uintptr_t)mr->ibv.addr);
+    return mr->memory + (address - mr->address);
 }
 
 uint8_t *sim_mr_local(struct sim_device *device, const struct ibv_pd *pd, const struct ibv_sge *sge,

@@ -64,7 +64,7 @@ enum ibv_wc_status sim_mw_bind(struct sim_qp *qp, const struct sim_binding *bind
     struct sim_mr *mr = sim_mr_find(qp->device, qp->ibv.pd, binding->lkey);
     if (mw == NULL || mw->mr != NULL || mw->ibv.pd != qp->ibv.pd || mr == NULL ||
         !may_follow(binding->key, mw->key) || binding->bytes == 0 ||
-        !sim_within((uintptr_t)mr->ibv.addr, mr->ibv.length, binding->address, binding->bytes) ||
+        !sim_within(mr->address, mr->ibv.length, binding->address, binding->bytes) ||
         !is_allowed(binding->access, mr)) {
         return IBV_WC_MW_BIND_ERR;
     }

@@ -15,6 +15,8 @@ struct sim_profile {
     uint32_t max_message;               /* bytes, of a message or a READ */
     uint32_t read_align;                /* of a READ's addresses and length; 0: none */
     uint8_t reply_bytes, refusal_bytes; /* of private data; 0: as much as rdma_cm has */
+    bool on_demand; /* pages when they are needed, for READs, of ranges and of all memory */
+    bool dmabufs;   /* registers memory of other devices */
     enum ibv_mtu max_mtu, active_mtu;
     bool tells_last_wqe; /* LAST_WQE_REACHED when a queue pair in ERR holds no receive any more */
     bool tells_access_error; /* QP_ACCESS_ERR and QP_REQ_ERR at the responder */

@@ -6,6 +6,9 @@
 
 int sim_symbol_query_port(struct ibv_context *context, uint8_t number, struct ibv_port_attr *attr,
                           size_t size);
+int sim_symbol_query_device_ex(struct ibv_context *context,
+                               const struct ibv_query_device_ex_input *input,
+                               struct ibv_device_attr_ex *attr, size_t size);
 int sim_symbol_poll_cq(struct ibv_cq *cq, int most, struct ibv_wc *wcs);
 int sim_symbol_req_notify_cq(struct ibv_cq *cq, int solicited_only);
 int sim_symbol_post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad);

@@ -74,10 +74,36 @@ static int check(const struct sim_device *device, void *address, size_t length, 
     if (length == 0 || length > device->profile->attr.max_mr_size) {
         return EINVAL;
     }
+    if ((access & IBV_ACCESS_ON_DEMAND) != 0) { /* whatever is there, when it is needed */
+        return device->profile->on_demand ? sim_call_fails("ibv_reg_mr", errors) : EOPNOTSUPP;
+    }
     if (!is_readable(address, length)) {
         return EFAULT;
     }
     return sim_call_fails("ibv_reg_mr", errors);
+}
+
+struct sim_mr *sim_mr_new(struct ibv_pd *pd, void *address, size_t length, unsigned access)
+{
+    struct sim_device *device = sim_device_of(pd->context);
+    struct sim_mr *mr = sim_new(sizeof *mr);
+    uint32_t key = ++device->last_key * 2;
+    mr->ibv = (struct ibv_mr){.context = pd->context,
+                              .pd = pd,
+                              .addr = address,
+                              .length = length,
+                              .handle = device->last_key,
+                              .lkey = key,
+                              .rkey = key + 1};
+    mr->address = (uintptr_t)address;
+    mr->memory = address;
+    mr->access = access;
+    mr->next = device->mrs[key / 2 % SIM_BINS];
+    device->mrs[key / 2 % SIM_BINS] = mr;
+    device->mr_count++;
+    ((struct sim_pd *)pd)->users++;
+    sim_trace(device, "registers", key, length, access);
+    return mr;
 }
 
 struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *address, size_t length, uint64_t iova,
@@ -89,21 +115,7 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *address, size_t length,
     int error = iova == (uintptr_t)address ? check(device, address, length, access) : EINVAL;
     error = sim_context_is_dead(pd->context) ? EIO : error;
     if (error == 0) {
-        uint32_t key = ++device->last_key * 2;
-        mr = sim_new(sizeof *mr);
-        mr->ibv = (struct ibv_mr){.context = pd->context,
-                                  .pd = pd,
-                                  .addr = address,
-                                  .length = length,
-                                  .handle = device->last_key,
-                                  .lkey = key,
-                                  .rkey = key + 1};
-        mr->access = access;
-        mr->next = device->mrs[key / 2 % SIM_BINS];
-        device->mrs[key / 2 % SIM_BINS] = mr;
-        device->mr_count++;
-        ((struct sim_pd *)pd)->users++;
-        sim_trace(device, "registers", key, length, access);
+        mr = sim_mr_new(pd, address, length, access);
     }
     sim_leave();
     sim_set_errno(error);
@@ -128,6 +140,7 @@ int ibv_dereg_mr(struct ibv_mr *ibv)
         at = &(*at)->next;
     }
     *at = (*at)->next;
+    sim_dmabuf_unmap((struct sim_mr *)ibv);
     device->mr_count--;
     ((struct sim_pd *)ibv->pd)->users--;
     sim_trace(device, "deregisters", ibv->lkey, 0, 0);

@@ -102,6 +102,26 @@ START_TEST(test_a_parcel_of_many_ranges)
 }
 END_TEST
 
+/* Ranges that are pinned need no registrations of their own, however many they are. */
+START_TEST(test_a_parcel_of_many_pinned_ranges)
+{
+    struct ranges_in in;
+    struct ranges_out out;
+    struct wb_engine_stats stats;
+    open_pair(sim_profiles[_i]);
+    fill(&in, RANGES);
+    ck_assert_int_eq(wb_mr_pin(pair.client.engine, memory, sizeof memory, 0), WB_OK);
+    int status = ranges_call(pair.peer, &in, &out, NULL);
+    test_check(status == WB_OK, "%s", wb_last_error());
+    ck_assert_uint_eq(out.right, (uint64_t)RANGES * RANGE);
+    wb_engine_stats(pair.client.engine, &stats);
+    ck_assert_uint_eq(stats.registrations_avoided, RANGES);
+    ck_assert_uint_eq(stats.registrations, 0);
+    ck_assert_int_eq(wb_mr_unpin(pair.client.engine, memory, sizeof memory), WB_OK);
+    close_pair();
+}
+END_TEST
+
 /* Another process has most of what there is. */
 START_TEST(test_a_device_that_others_fill)
 {
@@ -154,6 +174,7 @@ int main(int argc, char **argv)
     tcase_add_checked_fixture(tcase, NULL, clear);
     tcase_add_loop_test(tcase, test_more_ranges_than_registrations, 0, SIM_PROFILES);
     tcase_add_loop_test(tcase, test_a_parcel_of_many_ranges, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_a_parcel_of_many_pinned_ranges, 0, SIM_PROFILES);
     tcase_add_test(tcase, test_a_device_that_others_fill);
     suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);

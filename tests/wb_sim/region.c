@@ -35,15 +35,17 @@ static void *map(size_t bytes)
     return start + head;
 }
 
-int wbi_region_create(size_t bytes, int numa_node, struct wbi_region *region, bool *huge)
+int wbi_region_create(size_t bytes, int numa_node, enum wb_pages wanted, struct wbi_region *region,
+                      enum wb_pages *pages)
 {
     (void)numa_node;
+    (void)wanted;
     void *base = bytes == KEPT_BYTES && kept_count > 0 ? kept[--kept_count] : map(bytes);
     if (base == NULL) {
         return WB_ERR_NO_MEMORY;
     }
     *region = (struct wbi_region){.base = base, .bytes = bytes, .fd = -1};
-    *huge = false;
+    *pages = WB_PAGES_SMALL;
     given++;
     return WB_OK;
 }
