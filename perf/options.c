@@ -1,15 +1,13 @@
 #include "perf/options.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <waybill/engine.h>
 
 #include "perf/common_listen.h"
 #include "perf/common_say.h"
+#include "perf/words.h"
 
 enum {
     HEADERS_BYTES = 512
@@ -19,8 +17,6 @@ static const char *const test_names[] = {"?", "lat", "bw", "bibw", "rate"};
 static const char *const path_names[] = {"?", "eager", "copy", "pointer", "rma"};
 static const char *const vs_names[] = {"?", "floor", "raw"};
 static const char *const format_names[] = {"text", "csv", "json"};
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 const char *test_name(enum test test)
 {
@@ -44,87 +40,14 @@ size_t eager_limit(void)
     return config.eager_bytes - HEADERS_BYTES;
 }
 
-/* Finds `word` among names; returns its index, or -1. */
-static int index_of(const char *word, const char *const names[], size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(word, names[i]) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-/* Reads a whole number that ends at *end; 0 on success. */
-static int read_number(const char *text, uint64_t max, uint64_t *number, const char **end)
-{
-    char *after = NULL;
-    if (text[0] < '0' || text[0] > '9') {
-        return -1;
-    }
-    errno = 0;
-    unsigned long long value = strtoull(text, &after, 10);
-    if (errno != 0 || value > max) {
-        return -1;
-    }
-    *number = value;
-    *end = after;
-    return 0;
-}
-
-/* Reads bytes with a suffix K, M or G (powers of 1024) that end at *end; 0 on success. */
-static int read_bytes(const char *text, size_t *bytes, const char **end)
-{
-    const uint64_t largest = (uint64_t)1 << 40;
-    uint64_t number = 0;
-    if (read_number(text, largest, &number, end) != 0) {
-        return -1;
-    }
-    const char *const suffixes = "KMG";
-    const char *suffix = **end != '\0' ? strchr(suffixes, **end) : NULL;
-    unsigned shift = suffix != NULL ? 10U * (unsigned)(suffix - suffixes + 1) : 0;
-    if (number > largest >> shift) {
-        return -1;
-    }
-    *bytes = (size_t)(number << shift);
-    *end += suffix != NULL;
-    return 0;
-}
-
-static int set_count(const char *option, const char *text, uint64_t max, uint64_t *count)
-{
-    const char *end = text;
-    if (read_number(text, max, count, &end) != 0 || *end != '\0' || *count == 0) {
-        return say(EXIT_USAGE, "--%s %s: not a whole number from 1 to %llu", option, text,
-                   (unsigned long long)max);
-    }
-    return 0;
-}
-
-static int set_sizes(struct options *o, const char *text)
-{
-    const char *end = text;
-    int wrong = read_bytes(text, &o->size_min, &end);
-    o->size_max = o->size_min;
-    if (wrong == 0 && *end == ':') {
-        wrong = read_bytes(end + 1, &o->size_max, &end);
-    }
-    if (wrong != 0 || *end != '\0' || o->size_max < o->size_min || o->size_min == 0) {
-        return say(EXIT_USAGE,
-                   "--size %s: not N or N:M bytes with 1 <= N <= M <= 1024G (suffixes K, M, G)",
-                   text);
-    }
-    return 0;
-}
-
 static int set_cpus(struct options *o, const char *text)
 {
     uint64_t first = 0, second = 0;
     const char *end = text;
-    int wrong = read_number(text, 4095, &first, &end);
+    int wrong = words_number(text, 4095, &first, &end);
     second = first;
     if (wrong == 0 && *end == ',') {
-        wrong = read_number(end + 1, 4095, &second, &end);
+        wrong = words_number(end + 1, 4095, &second, &end);
     }
     if (wrong != 0 || *end != '\0') {
         return say(EXIT_USAGE, "--cpu %s: not A,B with the numbers of two CPUs", text);
@@ -132,34 +55,6 @@ static int set_cpus(struct options *o, const char *text)
     o->cpu[0] = (int)first;
     o->cpu[1] = (int)second;
     return 0;
-}
-
-static int set_seconds(struct options *o, const char *text)
-{
-    char *end = NULL;
-    o->seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(o->seconds) || o->seconds <= 0 ||
-        o->seconds > 86400) {
-        return say(EXIT_USAGE, "--time %s: not a number of seconds above 0 (and at most 86400)",
-                   text);
-    }
-    return 0;
-}
-
-static int set_choice(const char *option, const char *text, const char *const names[], size_t count,
-                      size_t first, int *choice)
-{
-    char list[80] = "";
-    size_t used = 0;
-    *choice = index_of(text, names, count);
-    if (*choice >= (int)first) {
-        return 0;
-    }
-    for (size_t i = first; i < count && used < sizeof list; i++) {
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > first ? ", " : "",
-                                 names[i]);
-    }
-    return say(EXIT_USAGE, "--%s %s: not one of %s", option, text, list);
 }
 
 static int set_role(struct options *o, enum role role, const char *url)
@@ -186,7 +81,7 @@ static int set_fd(const char *option, const char *text, int *fd)
 {
     uint64_t number = 0;
     const char *end = text;
-    if (read_number(text, 1 << 20, &number, &end) != 0 || *end != '\0') {
+    if (words_number(text, 1 << 20, &number, &end) != 0 || *end != '\0') {
         return say(EXIT_USAGE, "--%s %s: not a descriptor; --local uses this option itself", option,
                    text);
     }
@@ -245,31 +140,31 @@ static int take_value(struct options *o, int option, const char *text)
     int wrong = 0;
     switch (option) {
     case OPT_PATH:
-        wrong = set_choice("path", text, path_names, COUNT_OF(path_names), 1, &choice);
+        wrong = words_choice("path", text, path_names, COUNT_OF(path_names), 1, &choice);
         o->path = wrong == 0 ? (enum path)choice : o->path;
         return wrong;
     case OPT_FORMAT:
-        wrong = set_choice("format", text, format_names, COUNT_OF(format_names), 0, &choice);
+        wrong = words_choice("format", text, format_names, COUNT_OF(format_names), 0, &choice);
         o->format = wrong == 0 ? (enum format)choice : o->format;
         return wrong;
     case OPT_VS:
-        wrong = set_choice("vs", text, vs_names, COUNT_OF(vs_names), 1, &choice);
+        wrong = words_choice("vs", text, vs_names, COUNT_OF(vs_names), 1, &choice);
         o->vs = wrong == 0 ? (enum vs)choice : o->vs;
         return wrong;
     case OPT_WINDOW:
-        wrong = set_count("window", text, WINDOW_MAX, &count);
+        wrong = words_count("window", text, WINDOW_MAX, &count);
         o->window = (uint32_t)count;
         return wrong;
     case OPT_THREADS:
-        wrong = set_count("threads", text, THREADS_MAX, &count);
+        wrong = words_count("threads", text, THREADS_MAX, &count);
         o->threads = (uint32_t)count;
         return wrong;
     case OPT_ITERS:
-        return set_count("iters", text, UINT64_MAX / 2, &o->iters);
+        return words_count("iters", text, UINT64_MAX / 2, &o->iters);
     case OPT_TIME:
-        return set_seconds(o, text);
+        return words_seconds(text, &o->seconds);
     case OPT_SIZE:
-        return set_sizes(o, text);
+        return words_sizes(text, &o->size_min, &o->size_max);
     case OPT_CPU:
         return set_cpus(o, text);
     case OPT_PARENT:
@@ -367,7 +262,7 @@ static int check(const struct options *o, bool time_given)
 /* Takes the words that are no options: the test. */
 static int take_words(struct options *o, int count, char **words)
 {
-    int test = count > 0 ? index_of(words[0], test_names, COUNT_OF(test_names)) : 0;
+    int test = count > 0 ? words_index(words[0], test_names, COUNT_OF(test_names)) : 0;
     if (count > 0 && test < 1) {
         return say(EXIT_USAGE, "%s: not a test; the tests are lat, bw, bibw and rate", words[0]);
     }
@@ -403,14 +298,19 @@ enum parsed options_parse(struct options *options, int argc, char **argv)
     return PARSED_RUN;
 }
 
-size_t options_next_size(const struct options *options, size_t size)
+size_t next_power(size_t size, size_t last)
 {
-    if (size >= options->size_max) {
+    if (size >= last) {
         return 0;
     }
     size_t power = 1;
     while (power <= size) {
         power <<= 1;
     }
-    return power < options->size_max ? power : options->size_max;
+    return power < last ? power : last;
+}
+
+size_t options_next_size(const struct options *options, size_t size)
+{
+    return next_power(size, options->size_max);
 }

@@ -39,8 +39,11 @@ enum parsed { PARSED_RUN, PARSED_HELP, PARSED_WRONG };
  * said on stderr. */
 enum parsed options_parse(struct options *options, int argc, char **argv);
 
-/* The next size of the sweep after `size`: the next power of two, at last size_max itself; 0 after
+/* The next size of a sweep after `size`: the next power of two, at last `last` itself; 0 after
  * that. */
+size_t next_power(size_t size, size_t last);
+
+/* The same, up to size_max. */
 size_t options_next_size(const struct options *options, size_t size);
 
 const char *test_name(enum test test);

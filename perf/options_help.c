@@ -7,6 +7,8 @@ const char options_help[] =
     "  wb_perf TEST --local [options]         starts the other side itself, as a process\n"
     "  wb_perf TEST --connect URL [options]   calls a wb_perf that listens\n"
     "  wb_perf [TEST] --listen URL [options]  serves every test, until Ctrl-C\n"
+    "  wb_perf alloc [options]                what registered memory costs; see alloc --help\n"
+    "  wb_perf reg [options]                  what registering costs; see reg --help\n"
     "\n"
     "Tests:\n"
     "  lat    one call at a time: the payload there, one or two words back\n"

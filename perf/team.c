@@ -1,10 +1,9 @@
 #include "perf/team.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "perf/relax.h"
+#include "perf/meeting.h"
 
 struct member {
     struct team *team;
@@ -17,42 +16,25 @@ struct member {
 /* Invariant: members[0, started) have open callers, and all of these but members[0] have threads.
  */
 struct team {
-    _Atomic uint32_t size; /* threads that meet */
+    struct meeting meeting;
     uint32_t started;
-    _Atomic uint32_t arrived, round; /* the barrier: round counts how often all have arrived */
-    uint32_t calls;                  /* of the burst to come; 0 ends the threads */
+    uint32_t calls; /* of the burst to come; 0 ends the threads */
     struct member members[];
 };
-
-/* Waits until all members are here. Polls, since a thread that sleeps wakes up too late for a
- * burst. */
-static void meet(struct team *team)
-{
-    uint32_t round = atomic_load(&team->round);
-    if (atomic_fetch_add(&team->arrived, 1) + 1 == team->size) {
-        atomic_store(&team->arrived, 0);
-        atomic_store(&team->round, round + 1);
-        return;
-    }
-    struct relax wait = {0};
-    while (atomic_load(&team->round) == round) {
-        relax(&wait);
-    }
-}
 
 static void take_part(struct member *member)
 {
     caller_write(&member->caller, member->team->calls);
-    meet(member->team);
+    meet(&member->team->meeting);
     member->status = caller_burst(&member->caller, member->team->calls);
-    meet(member->team);
+    meet(&member->team->meeting);
 }
 
 static void *run(void *argument)
 {
     struct member *member = argument;
     for (;;) {
-        meet(member->team);
+        meet(&member->team->meeting);
         if (member->team->calls == 0) {
             return NULL;
         }
@@ -67,7 +49,7 @@ int team_open(struct team **team, struct wb_engine *engine, struct wb_peer *peer
     if (t == NULL) {
         return WB_ERR_NO_MEMORY;
     }
-    t->size = threads;
+    t->meeting.size = threads;
     int status = WB_OK;
     while (t->started < threads && status == WB_OK) {
         struct member *member = &t->members[t->started];
@@ -95,9 +77,9 @@ void team_close(struct team *team)
         return;
     }
     team->calls = 0;
-    team->size = team->started;
+    team->meeting.size = team->started;
     if (team->started > 1) {
-        meet(team);
+        meet(&team->meeting);
     }
     for (uint32_t i = 0; i < team->started; i++) {
         if (i > 0) {
@@ -117,7 +99,7 @@ struct caller *team_caller(struct team *team)
 static int sum_up(struct team *team, struct figures *figures, const char **words)
 {
     uint64_t start = UINT64_MAX, end = 0, checking = 0;
-    for (uint32_t i = 0; i < team->size; i++) {
+    for (uint32_t i = 0; i < team->meeting.size; i++) {
         struct member *member = &team->members[i];
         struct caller *caller = &member->caller;
         if (member->status != WB_OK) {
@@ -132,7 +114,7 @@ static int sum_up(struct team *team, struct figures *figures, const char **words
             member->rtt = (struct histogram){0};
         }
     }
-    uint64_t calls = (uint64_t)team->size * team->calls;
+    uint64_t calls = (uint64_t)team->meeting.size * team->calls;
     figures_add_burst(figures, calls, calls * team->members[0].caller.wanted.size,
                       end - start > checking ? end - start - checking : 0);
     return WB_OK;
@@ -142,8 +124,8 @@ int team_burst(struct team *team, uint32_t calls, struct figures *figures, const
 {
     team->members[0].caller.rtt = &figures->rtt;
     team->calls = calls;
-    if (team->size > 1) {
-        meet(team);
+    if (team->meeting.size > 1) {
+        meet(&team->meeting);
     }
     take_part(&team->members[0]);
     return sum_up(team, figures, words);

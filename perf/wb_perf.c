@@ -5,15 +5,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "perf/alloc.h"
 #include "perf/common_child.h"
 #include "perf/common_listen.h"
 #include "perf/common_resources.h"
 #include "perf/common_say.h"
 #include "perf/measure.h"
 #include "perf/mirror.h"
+#include "perf/reg.h"
 #include "perf/report.h"
 #include "perf/server.h"
 #include "perf/setup.h"
+#include "perf/words.h"
 
 enum { READY_MS = 20000, CONNECT_US = 5000000, NUMBER_ROOM = 48 };
 
@@ -193,8 +196,20 @@ static int run_client(const struct options *o)
     return finish_output(wrong != 0 ? wrong : server_wrong);
 }
 
+/* What has no other side, and options of its own. */
+static const struct {
+    const char *name;
+    int (*main)(int argc, char **argv);
+} subcommands[] = {{"alloc", alloc_main}, {"reg", reg_main}};
+
 int main(int argc, char **argv)
 {
+    for (size_t i = 0; argc > 1 && i < COUNT_OF(subcommands); i++) {
+        if (strcmp(argv[1], subcommands[i].name) == 0) {
+            argv[1] = argv[0]; /* getopt says it where it complains */
+            return subcommands[i].main(argc - 1, argv + 1);
+        }
+    }
     struct options options;
     switch (options_parse(&options, argc, argv)) {
     case PARSED_HELP:

@@ -1,0 +1,84 @@
+#include <getopt.h>
+
+#include "perf/common_say.h"
+#include "perf/reg.h"
+#include "perf/words.h"
+
+enum { SIZE_FIRST = 4 << 10, SIZE_LAST = 64 << 20 };
+
+static const char *const format_names[] = {"text", "json"};
+
+const char reg_help[] =
+    "wb_perf reg: what registering memory with an RDMA device costs, and how often the memory\n"
+    "must be used for it to pay.\n"
+    "\n"
+    "  wb_perf reg [options]\n"
+    "\n"
+    "For each size it registers touched memory and takes that back, in turn with memcpy of as\n"
+    "many bytes into memory that stays registered. Pays from: who uses the same memory so many\n"
+    "times or more is better off registering it once than copying it at each use. Against\n"
+    "registering at each use, registering once pays from the second use on, at any size.\n"
+    "Copies are of memory that was just copied, so small ones are in the caches: as cheap as\n"
+    "a copy gets.\n"
+    "\n"
+    "Options:\n"
+    "  --size N[:M]    bytes: N, powers of two, and M; suffixes K, M, G (4K:64M)\n"
+    "  --time SECONDS  how long to measure each size (0.5)\n"
+    "  --device NAME   the RDMA device (the first)\n"
+    "  --format F      text (default), or json: one object a line\n"
+    "  --help          this text\n"
+    "\n"
+    "Exit status: 0; 1 if something failed, or no RDMA device is here; 2 for wrong usage.\n";
+
+enum { OPT_SIZE = 256, OPT_TIME, OPT_DEVICE, OPT_FORMAT, OPT_HELP };
+
+static const struct option long_options[] = {
+    {"size", required_argument, NULL, OPT_SIZE},
+    {"time", required_argument, NULL, OPT_TIME},
+    {"device", required_argument, NULL, OPT_DEVICE},
+    {"format", required_argument, NULL, OPT_FORMAT},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+/* Takes one option; 0, or EXIT_USAGE with a line said. */
+static int take(struct reg_options *o, int option, const char *text)
+{
+    int choice = 0;
+    int wrong = 0;
+    switch (option) {
+    case OPT_SIZE:
+        return words_sizes(text, &o->size_min, &o->size_max);
+    case OPT_TIME:
+        return words_seconds(text, &o->seconds);
+    case OPT_DEVICE:
+        o->device = text;
+        return 0;
+    case OPT_FORMAT:
+        wrong = words_choice("format", text, format_names, COUNT_OF(format_names), 0, &choice);
+        o->format = choice == 1 ? FORMAT_JSON : FORMAT_TEXT;
+        return wrong;
+    default:
+        return EXIT_USAGE; /* getopt has said it */
+    }
+}
+
+enum parsed reg_options_parse(struct reg_options *options, int argc, char **argv)
+{
+    struct reg_options o = {.size_min = SIZE_FIRST, .size_max = SIZE_LAST, .seconds = 0.5};
+    int option;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (option == OPT_HELP) {
+            return PARSED_HELP;
+        }
+        if (take(&o, option, optarg) != 0) {
+            return PARSED_WRONG;
+        }
+    }
+    if (optind < argc) {
+        say(EXIT_USAGE, "%s: reg takes options only", argv[optind]);
+        return PARSED_WRONG;
+    }
+    *options = o;
+    return PARSED_RUN;
+}

@@ -1,0 +1,117 @@
+#include "perf/words.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf/common_say.h"
+
+int words_index(const char *word, const char *const names[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(word, names[i]) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+int words_number(const char *text, uint64_t max, uint64_t *number, const char **end)
+{
+    char *after = NULL;
+    if (text[0] < '0' || text[0] > '9') {
+        return -1;
+    }
+    errno = 0;
+    unsigned long long value = strtoull(text, &after, 10);
+    if (errno != 0 || value > max) {
+        return -1;
+    }
+    *number = value;
+    *end = after;
+    return 0;
+}
+
+/* Reads bytes with a suffix K, M or G (powers of 1024) that end at *end; 0 on success. */
+static int read_bytes(const char *text, size_t *bytes, const char **end)
+{
+    const uint64_t largest = (uint64_t)1 << 40;
+    uint64_t number = 0;
+    if (words_number(text, largest, &number, end) != 0) {
+        return -1;
+    }
+    const char *const suffixes = "KMG";
+    const char *suffix = **end != '\0' ? strchr(suffixes, **end) : NULL;
+    unsigned shift = suffix != NULL ? 10U * (unsigned)(suffix - suffixes + 1) : 0;
+    if (number > largest >> shift) {
+        return -1;
+    }
+    *bytes = (size_t)(number << shift);
+    *end += suffix != NULL;
+    return 0;
+}
+
+int words_count(const char *option, const char *text, uint64_t max, uint64_t *count)
+{
+    const char *end = text;
+    if (words_number(text, max, count, &end) != 0 || *end != '\0' || *count == 0) {
+        return say(EXIT_USAGE, "--%s %s: not a whole number from 1 to %llu", option, text,
+                   (unsigned long long)max);
+    }
+    return 0;
+}
+
+int words_size(const char *option, const char *text, size_t *bytes)
+{
+    const char *end = text;
+    if (read_bytes(text, bytes, &end) != 0 || *end != '\0' || *bytes == 0) {
+        return say(EXIT_USAGE, "--%s %s: not bytes from 1 to 1024G (suffixes K, M, G)", option,
+                   text);
+    }
+    return 0;
+}
+
+int words_sizes(const char *text, size_t *min, size_t *max)
+{
+    const char *end = text;
+    int wrong = read_bytes(text, min, &end);
+    *max = *min;
+    if (wrong == 0 && *end == ':') {
+        wrong = read_bytes(end + 1, max, &end);
+    }
+    if (wrong != 0 || *end != '\0' || *max < *min || *min == 0) {
+        return say(EXIT_USAGE,
+                   "--size %s: not N or N:M bytes with 1 <= N <= M <= 1024G (suffixes K, M, G)",
+                   text);
+    }
+    return 0;
+}
+
+int words_seconds(const char *text, double *seconds)
+{
+    char *end = NULL;
+    *seconds = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(*seconds) || *seconds <= 0 || *seconds > 86400) {
+        return say(EXIT_USAGE, "--time %s: not a number of seconds above 0 (and at most 86400)",
+                   text);
+    }
+    return 0;
+}
+
+int words_choice(const char *option, const char *text, const char *const names[], size_t count,
+                 size_t first, int *choice)
+{
+    char list[80] = "";
+    size_t used = 0;
+    *choice = words_index(text, names, count);
+    if (*choice >= (int)first) {
+        return 0;
+    }
+    for (size_t i = first; i < count && used < sizeof list; i++) {
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > first ? ", " : "",
+                                 names[i]);
+    }
+    return say(EXIT_USAGE, "--%s %s: not one of %s", option, text, list);
+}

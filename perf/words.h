@@ -1,0 +1,33 @@
+/* How the values of options are read. Except words_index and words_number, each returns 0, or
+ * EXIT_USAGE with a line said that names the option. */
+#ifndef WAYBILL_PERF_WORDS_H
+#define WAYBILL_PERF_WORDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Finds `word` among names; returns its index, or -1. */
+int words_index(const char *word, const char *const names[], size_t count);
+
+/* Reads a whole number that ends at *end; returns 0, or -1. */
+int words_number(const char *text, uint64_t max, uint64_t *number, const char **end);
+
+/* A whole number from 1 to max. */
+int words_count(const char *option, const char *text, uint64_t max, uint64_t *count);
+
+/* Bytes, with a suffix K, M or G (powers of 1024). */
+int words_size(const char *option, const char *text, size_t *bytes);
+
+/* N or N:M of --size; N alone is both. */
+int words_sizes(const char *text, size_t *min, size_t *max);
+
+/* Those of --time. */
+int words_seconds(const char *text, double *seconds);
+
+/* One of names[first, count). */
+int words_choice(const char *option, const char *text, const char *const names[], size_t count,
+                 size_t first, int *choice);
+
+#endif
