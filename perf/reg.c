@@ -1,165 +1,95 @@
 #include "perf/reg.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <waybill/version.h>
 
-#include "perf/common_resources.h"
 #include "perf/common_say.h"
 #include "perf/device.h"
-#include "perf/series.h"
+#include "perf/reg_trial.h"
 #include "perf/ticks.h"
 
-/* Copies are timed in groups, so that reading the clock does not count. */
-enum { ALIGNMENT = 4096, WORDS_ROOM = 200, GROUP_BYTES = 256 << 10 };
+enum { WORDS_ROOM = 200, USES_ROOM = 24 };
 
-/* One size under way; all zero has nothing to give back. */
-struct trial {
-    const struct device *device;
-    size_t size;
-    uint8_t *from, *to; /* touched; from is registered in turn, to stays registered */
-    struct ibv_mr *mr;  /* of to */
-    struct series registers, copies;
-};
-
-static int fail_register(size_t size)
+/* A count of uses in words, or `never` for 0. */
+static const char *uses(char words[USES_ROOM], uint64_t count, const char *never)
 {
-    return say(EXIT_FAILURE, "cannot register %zu bytes (see memlock in wb_info): %s", size,
-               strerror(errno));
+    snprintf(words, USES_ROOM, "%" PRIu64, count);
+    return count > 0 ? words : never;
 }
 
-static uint8_t *touched(size_t bytes)
+static void json(const struct reg_result *r)
 {
-    void *at = NULL;
-    return posix_memalign(&at, ALIGNMENT, bytes) == 0 ? memset(at, 1, bytes) : NULL;
-}
-
-static int trial_open(struct trial *trial)
-{
-    if (!memory_suffices(2, trial->size)) {
-        say(EXIT_FAILURE, "two buffers of %zu bytes do not fit the memory available", trial->size);
-        return EXIT_FAILURE;
+    char from[USES_ROOM], copy[USES_ROOM], again[USES_ROOM];
+    printf("{\"size\":%zu,\"register_us\":%.3f,\"register_min_us\":%.3f,\"copy_us\":%.3f,"
+           "\"copy_min_us\":%.3f,\"pays_from\":%s,",
+           r->size, r->register_us, r->register_min_us, r->copy_us, r->copy_min_us,
+           uses(from, r->pays_from, "null"));
+    if (r->pins) {
+        printf("\"pin_us\":%.3f,\"pin_min_us\":%.3f,\"found_us\":%.3f,\"found_min_us\":%.3f,",
+               r->pin_us, r->pin_min_us, r->found_us, r->found_min_us);
+    } else {
+        printf("\"pin_us\":null,\"pin_min_us\":null,\"found_us\":null,\"found_min_us\":null,");
     }
-    trial->from = touched(trial->size);
-    trial->to = touched(trial->size);
-    if (trial->from == NULL || trial->to == NULL) {
-        say(EXIT_FAILURE, "no memory for two buffers of %zu bytes", trial->size);
-        return EXIT_FAILURE;
-    }
-    trial->mr = device_register(trial->device, trial->to, trial->size);
-    return trial->mr != NULL ? 0 : fail_register(trial->size);
+    printf("\"pin_over_copy\":%s,\"pin_over_register\":%s,\"samples\":%zu}\n",
+           uses(copy, r->pin_over_copy, "null"), uses(again, r->pin_over_register, "null"),
+           r->samples);
 }
 
-static void trial_close(struct trial *trial)
+static void text(const struct reg_result *r)
 {
-    if (trial->mr != NULL) {
-        ibv_dereg_mr(trial->mr);
+    char words[USES_ROOM], again[USES_ROOM];
+    printf("%-12zu%14.3f%12.3f%12.3f%12.3f%12s", r->size, r->register_us, r->register_min_us,
+           r->copy_us, r->copy_min_us, uses(words, r->pays_from, "never"));
+    if (r->pins) {
+        printf("%12.3f%12.3f%12.3f%12s%12s", r->pin_us, r->pin_min_us, r->found_us,
+               uses(words, r->pin_over_copy, "never"), uses(again, r->pin_over_register, "never"));
+    } else {
+        printf("%12s%12s%12s%12s%12s", "-", "-", "-", "-", "-");
     }
-    free(trial->from);
-    free(trial->to);
-    series_drop(&trial->registers);
-    series_drop(&trial->copies);
+    printf("%10zu\n", r->samples);
 }
 
-static int time_register(struct trial *trial, double *us)
+/* An engine of this device alone, since a pin is registered with each device of its engine; or
+ * NULL, where an engine cannot use what can register (it has no address, say). */
+static struct wb_engine *open_engine(const struct reg_options *o, const struct device *device)
 {
-    uint64_t start = ticks_now();
-    struct ibv_mr *mr = device_register(trial->device, trial->from, trial->size);
-    if (mr == NULL) {
-        return fail_register(trial->size);
+    struct wb_engine *engine = NULL;
+    struct wb_engine_config config;
+    wb_engine_config_default(&config);
+    config.verbs.devices = ibv_get_device_name(device->context->device);
+    config.pin_bytes = o->size_max > config.pin_bytes ? o->size_max : config.pin_bytes;
+    int status = wb_engine_create(&config, &engine);
+    if (status != WB_OK && o->format == FORMAT_TEXT) {
+        printf("# without pins: %s\n", status_words(status));
     }
-    ibv_dereg_mr(mr);
-    *us = ticks_to_us((double)(ticks_now() - start));
-    return 0;
-}
-
-static double time_copy(struct trial *trial)
-{
-    size_t count = trial->size < GROUP_BYTES ? GROUP_BYTES / trial->size : 1;
-    uint64_t start = ticks_now();
-    for (size_t i = 0; i < count; i++) {
-        memcpy(trial->to, trial->from, trial->size);
-        __asm__ volatile("" : : "r"(trial->to) : "memory"); /* each copy is made */
-    }
-    return ticks_to_us((double)(ticks_now() - start)) / (double)count;
-}
-
-/* One of each; the first are nobody's measure. */
-static int sample(struct trial *trial, bool counts)
-{
-    double register_us = 0.0;
-    if (time_register(trial, &register_us) != 0) {
-        return EXIT_FAILURE;
-    }
-    double copy_us = time_copy(trial);
-    if (counts && (series_add(&trial->registers, register_us) != 0 ||
-                   series_add(&trial->copies, copy_us) != 0)) {
-        return EXIT_FAILURE;
-    }
-    return 0;
-}
-
-static int trial_run(struct trial *trial, double seconds)
-{
-    int wrong = sample(trial, false);
-    uint64_t start = clock_ns();
-    do {
-        wrong = wrong == 0 ? sample(trial, true) : wrong;
-    } while (wrong == 0 && (double)(clock_ns() - start) < seconds * 1e9);
-    return wrong;
-}
-
-static struct reg_result sum_up(struct trial *trial)
-{
-    struct reg_result result = {.size = trial->size, .samples = trial->copies.used};
-    series_sum_up(&trial->registers, &result.register_us, &result.register_min_us);
-    series_sum_up(&trial->copies, &result.copy_us, &result.copy_min_us);
-    double uses = result.copy_us > 0 ? ceil(result.register_us / result.copy_us) : 1.0;
-    result.pays_from = uses > 1.0 ? (uint64_t)uses : 1;
-    return result;
+    return engine;
 }
 
 static void report_head(const struct reg_options *o)
 {
     if (o->format == FORMAT_TEXT) {
-        printf("# Waybill %s: wb_perf reg: registering and back, against a copy at each use\n",
+        printf("# Waybill %s: wb_perf reg: registering and pinning, against a copy at each use\n",
                wb_version());
-        printf("# %-10s%14s%12s%12s%12s%12s%10s\n", "Size (B)", "Register us", "Min us", "Copy us",
-               "Min us", "Pays from", "Samples");
+        printf("# %-10s%14s%12s%12s%12s%12s%12s%12s%12s%12s%12s%10s\n", "Size (B)", "Register us",
+               "Min us", "Copy us", "Min us", "Pays from", "Pin us", "Min us", "Found us",
+               "Over copy", "Over reg", "Samples");
     }
 }
 
-static void report(const struct reg_options *o, const struct reg_result *r)
+static int run_sizes(const struct reg_options *o, const struct device *device,
+                     struct wb_engine *engine)
 {
-    if (o->format == FORMAT_JSON) {
-        printf("{\"size\":%zu,\"register_us\":%.3f,\"register_min_us\":%.3f,\"copy_us\":%.3f,"
-               "\"copy_min_us\":%.3f,\"pays_from\":%" PRIu64 ",\"samples\":%zu}\n",
-               r->size, r->register_us, r->register_min_us, r->copy_us, r->copy_min_us,
-               r->pays_from, r->samples);
-    } else {
-        printf("%-12zu%14.3f%12.3f%12.3f%12.3f%12" PRIu64 "%10zu\n", r->size, r->register_us,
-               r->register_min_us, r->copy_us, r->copy_min_us, r->pays_from, r->samples);
+    int wrong = 0;
+    for (size_t size = o->size_min; wrong == 0 && size > 0; size = next_power(size, o->size_max)) {
+        struct reg_result result;
+        wrong = reg_trial(o, device, engine, size, &result);
+        if (wrong == 0) {
+            (o->format == FORMAT_JSON ? json : text)(&result);
+            fflush(stdout); /* the next size may take long */
+        }
     }
-    fflush(stdout);
-}
-
-static int run_size(const struct reg_options *o, const struct device *device, size_t size)
-{
-    struct trial trial = {.device = device, .size = size};
-    int wrong = trial_open(&trial);
-    if (wrong == 0) {
-        wrong = trial_run(&trial, o->seconds);
-    }
-    if (wrong == 0) {
-        struct reg_result result = sum_up(&trial);
-        report(o, &result);
-    }
-    trial_close(&trial);
     return wrong;
 }
 
@@ -181,12 +111,10 @@ int reg_main(int argc, char **argv)
         return say(EXIT_FAILURE, "%s", words);
     }
     ticks_start();
+    struct wb_engine *engine = open_engine(&options, &device);
     report_head(&options);
-    int wrong = 0;
-    for (size_t size = options.size_min; wrong == 0 && size > 0;
-         size = next_power(size, options.size_max)) {
-        wrong = run_size(&options, &device, size);
-    }
+    int wrong = run_sizes(&options, &device, engine);
+    wb_engine_destroy(engine);
     device_close(&device);
     return finish_output(wrong);
 }

@@ -2,6 +2,7 @@
 #ifndef WAYBILL_PERF_REG_H
 #define WAYBILL_PERF_REG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +20,13 @@ struct reg_result {
     size_t size;
     double register_us, register_min_us; /* registering touched memory, and taking that back */
     double copy_us, copy_min_us;         /* memcpy into registered memory */
-    uint64_t pays_from; /* uses from which registering once costs no more than that many copies */
+    bool pins;                           /* else the figures of pins are 0 */
+    double pin_us, pin_min_us;           /* wb_mr_pin that registers, and its wb_mr_unpin */
+    double found_us, found_min_us; /* both for memory that is pinned: what a use costs at most */
+
+    /* Uses from which it pays, 0 for never: registering once against copying each time; pinning
+     * once against copying, and against registering, each time. */
+    uint64_t pays_from, pin_over_copy, pin_over_register;
     size_t samples;
 };
 
