@@ -171,8 +171,10 @@ static void close_parts(struct wb_engine *engine, struct opening *opening)
     }
     wbi_pin_cache_close(&engine->pins); /* with the lanes the last offers have ended */
     wbi_pools_close(engine);
-    for (unsigned i = 0; i < opening->count; i++) {
-        opening->fabrics[i]->domain_close(opening->domains[i]);
+    for (unsigned i = 0; i < FABRIC_COUNT; i++) {
+        if (opening->fabrics[i] != NULL) {
+            opening->fabrics[i]->domain_close(opening->domains[i]);
+        }
     }
     for (unsigned i = 0; i < engine->lane_count; i++) {
         free(engine->lanes[i]);

@@ -6,6 +6,7 @@
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
 #include "mr_cache/runs.h"
+#include "mr_cache/shrink.h"
 
 static _Thread_local bool may_grow_here = true;
 
@@ -151,6 +152,7 @@ static int alloc_slowly(struct wb_rma_allocator *pool, const struct wbi_need *ne
         (void)wbi_caches_obtain(pool);
     pthread_mutex_lock(&pool->mutex);
     wbi_caches_take_returns(pool);
+    wbi_shrink_watch(pool);
     if (pool->closed) {
         rc = WB_ERR_CLOSED;
     } else if (is_reserved(pool, need, reserve)) {
@@ -177,7 +179,7 @@ static int alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth gr
                                      ? wbi_cache_take_large(pool, need.block_bytes)
                                      : wbi_cache_take(pool, need.class_index);
     int rc = block ? WB_OK : alloc_slowly(pool, &need, growth, reserve, &block);
-    if (rc)
+    if (!block)
         return rc;
     *out = wbi_block_hand_out(block);
     if (pool->checks) {

@@ -5,6 +5,7 @@
 #include "mr_cache/blocks.h"
 #include "mr_cache/caches.h"
 #include "mr_cache/checks.h"
+#include "mr_cache/shrink.h"
 #include "mr_cache/slab.h"
 
 enum {
@@ -250,6 +251,7 @@ static void give_to_pool(struct wb_rma_block *block)
     pthread_mutex_lock(&pool->mutex);
     wbi_caches_take_returns(pool);
     wbi_caches_relax(pool);
+    wbi_shrink_watch(pool);
     wbi_blocks_give(pool, block);
     bool over = wbi_slab_is_over(slab);
     pthread_mutex_unlock(&pool->mutex);

@@ -165,6 +165,10 @@ struct wb_rma_allocator {
     atomic_uint_fast64_t leased_bytes, quarantined_bytes; /* not under the mutex, */
     atomic_uint operations;                               /* nor is this */
 
+    uint64_t idle_low;  /* the least of idle since the last window of visits began, */
+    uint64_t visits;    /* allocations and returns that came to the mutex, */
+    uint64_t to_shrink; /* and bytes of idle slabs that the worker is to let go */
+
     _Atomic(struct wb_rma_block *) returns; /* on their way back: pushed without the mutex */
     struct wbi_cache *caches;               /* of the threads: see cache.h */
     unsigned cache_count;

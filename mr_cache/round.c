@@ -76,6 +76,7 @@ void wbi_round(struct wbi_budget *budget)
     for (uint64_t member = 0; (pool = wbi_budget_next(budget, &member)) != NULL;) {
         wbi_shrink_reap(pool);
         wbi_shrink_see_off(pool);
+        wbi_shrink_decay(pool);
         round_of_demands(pool);
         wbi_pool_drop_holder(pool);
     }

@@ -98,19 +98,6 @@ static void unmake_free(struct wb_rma_allocator *pool, struct wbi_run *run)
     run->state = WBI_RUN_NONE;
 }
 
-void wbi_runs_add(struct wb_rma_allocator *pool, struct wbi_slab *slab)
-{
-    slab->free_pages = slab->page_count;
-    pool->idle += wbi_slab_spare(slab);
-    make_free(pool, slab, 0, slab->page_count);
-}
-
-void wbi_runs_remove(struct wb_rma_allocator *pool, struct wbi_slab *slab)
-{
-    pool->idle -= wbi_slab_spare(slab);
-    unmake_free(pool, &slab->runs[0]);
-}
-
 /* The smallest idle dedicated slab that fits without wasting half of it. */
 static struct wbi_run *find_dedicated(const struct wb_rma_allocator *pool, uint64_t run_bytes)
 {
@@ -125,25 +112,49 @@ static struct wbi_run *find_dedicated(const struct wb_rma_allocator *pool, uint6
     return best ? &best->runs[0] : NULL;
 }
 
+/* Whether `run` fits better than `best`, which may be NULL: the shorter, and of equal ones the one
+ * at the lower address, so that the higher ones are merged and become idle slabs. */
+static bool is_better(const struct wbi_run *run, const struct wbi_run *best)
+{
+    return !best || run->pages < best->pages ||
+           (run->pages == best->pages && run->base < best->base);
+}
+
 /*
- * A free run of at least `pages`. A bin of several lengths is searched for the best fit, so that a
- * run that fits is never missed; the runs in it are all of 64 pages or more, so there are few.
+ * The free run of at least `pages` that fits best. A bin of one length, or of few, is searched
+ * whole: that is what keeps the pool in few slabs, and there are few runs in one.
  */
 static struct wbi_run *find_pages(const struct wb_rma_allocator *pool, uint32_t pages)
 {
-    unsigned bin = wbi_runs_bin(pages);
     struct wbi_run *best = NULL;
 
-    for (struct wbi_run *run = pool->bins[bin]; run; run = run->next) {
-        if (run->pages == pages)
-            return run;
-        if (run->pages > pages && (!best || run->pages < best->pages))
-            best = run;
-    }
-    if (best)
-        return best;
-    bin = next_bin(pool, bin + 1);
-    return bin < WBI_RUN_BINS ? pool->bins[bin] : NULL;
+    for (unsigned bin = wbi_runs_bin(pages); !best && bin < WBI_RUN_BINS;
+         bin = next_bin(pool, bin + 1))
+        for (struct wbi_run *run = pool->bins[bin]; run; run = run->next)
+            if (run->pages >= pages && is_better(run, best))
+                best = run;
+    return best;
+}
+
+/* The pool has fewer idle bytes than before. */
+static void lower_idle(struct wb_rma_allocator *pool, const struct wbi_slab *slab)
+{
+    pool->idle -= wbi_slab_spare(slab);
+    if (pool->idle < pool->idle_low)
+        pool->idle_low = pool->idle;
+}
+
+void wbi_runs_add(struct wb_rma_allocator *pool, struct wbi_slab *slab)
+{
+    slab->free_pages = slab->page_count;
+    pool->idle += wbi_slab_spare(slab);
+    make_free(pool, slab, 0, slab->page_count);
+}
+
+void wbi_runs_remove(struct wb_rma_allocator *pool, struct wbi_slab *slab)
+{
+    lower_idle(pool, slab);
+    unmake_free(pool, &slab->runs[0]);
 }
 
 struct wbi_run *wbi_runs_take(struct wb_rma_allocator *pool, uint64_t run_bytes)
@@ -157,7 +168,7 @@ struct wbi_run *wbi_runs_take(struct wb_rma_allocator *pool, uint64_t run_bytes)
     struct wbi_slab *slab = run->slab;
     uint32_t rest = run->pages - pages;
     if (wbi_slab_idle(slab))
-        pool->idle -= wbi_slab_spare(slab);
+        lower_idle(pool, slab);
     unmake_free(pool, run);
     if (rest)
         make_free(pool, slab, run->first + pages, rest);

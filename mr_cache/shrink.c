@@ -7,6 +7,12 @@
 #include "mr_cache/slab.h"
 #include "mr_cache/worker.h"
 
+enum {
+    WINDOW_VISITS = 65536,
+    KEPT_SLABS = 2, /* idle ones are kept in any case, */
+    KEPT_SHARE = 64 /* or this part of the pool */
+};
+
 void wbi_shrink_reap(struct wb_rma_allocator *pool)
 {
     for (;;) {
@@ -130,6 +136,35 @@ static uint64_t let_idle_go(struct wb_rma_allocator *pool)
         wbi_shrink_let_go(slab);
     }
     return bytes;
+}
+
+void wbi_shrink_watch(struct wb_rma_allocator *pool)
+{
+    if (++pool->visits % WINDOW_VISITS || pool->closed)
+        return;
+    uint64_t unneeded = pool->idle_low, part = pool->charged / KEPT_SHARE;
+    uint64_t kept = part > KEPT_SLABS * pool->slab_bytes ? part : KEPT_SLABS * pool->slab_bytes;
+    pool->idle_low = pool->idle;
+    pool->to_shrink = unneeded > kept ? unneeded - kept : 0;
+    if (pool->to_shrink && wbi_worker_start(pool->budget) == WB_OK)
+        wbi_worker_wake(pool->budget);
+}
+
+void wbi_shrink_decay(struct wb_rma_allocator *pool)
+{
+    pthread_mutex_lock(&pool->budget->grow_mutex);
+    pthread_mutex_lock(&pool->mutex);
+    while (pool->to_shrink && !pool->closed) {
+        struct wbi_slab *slab = choose_idle(pool, 0); /* the smallest */
+        if (!slab || slab->region.bytes > pool->to_shrink)
+            break;
+        pool->to_shrink -= slab->region.bytes;
+        wbi_runs_remove(pool, slab);
+        wbi_shrink_let_go(slab);
+    }
+    pool->to_shrink = 0;
+    pthread_mutex_unlock(&pool->mutex);
+    pthread_mutex_unlock(&pool->budget->grow_mutex);
 }
 
 uint64_t wbi_shrink_trim(struct wb_rma_allocator *pool)

@@ -28,7 +28,16 @@ void wbi_shrink_empty_runs_of_others(struct wb_rma_allocator *pool);
 /* Frees the slabs of the pool that every registrar has confirmed. No mutex but the grow_mutex. */
 void wbi_shrink_reap(struct wb_rma_allocator *pool);
 
+/* Counts a visit to the pool's mutex, which is held. Idle slabs of which none was needed for a long
+ * window of visits are to be let go, but for a few: growth costs more than keeping them for a
+ * while.
+ */
+void wbi_shrink_watch(struct wb_rma_allocator *pool);
+
 /* What follows takes the grow_mutex itself. */
+
+/* Lets the slabs go that were found to be too many. */
+void wbi_shrink_decay(struct wb_rma_allocator *pool);
 
 /* Lets every idle slab of the pool go; returns their bytes. */
 uint64_t wbi_shrink_trim(struct wb_rma_allocator *pool);

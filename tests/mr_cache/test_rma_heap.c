@@ -3,7 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rma.h"
+#include "tests/mr_cache/rma.h"
 
 static struct wb_rma_allocator *pool;
 
