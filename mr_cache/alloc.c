@@ -151,9 +151,12 @@ static int alloc_slowly(struct wb_rma_allocator *pool, const struct wbi_need *ne
     if (!wbi_cache_here(pool->serial))
         (void)wbi_caches_obtain(pool);
     pthread_mutex_lock(&pool->mutex);
-    wbi_caches_take_returns(pool);
+    struct wb_rma_block *returned = wbi_cache_take_returned(pool, need->class_index);
     wbi_shrink_watch(pool);
-    if (pool->closed) {
+    if (returned) { /* which a pool that is closed has none of */
+        *out = returned;
+        rc = WB_OK;
+    } else if (pool->closed) {
         rc = WB_ERR_CLOSED;
     } else if (is_reserved(pool, need, reserve)) {
         pool->waits++;

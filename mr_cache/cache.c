@@ -10,7 +10,8 @@
 
 enum {
     BATCH_BYTES = 64 << 10, /* that one visit to the mutex brings, */
-    BATCH_BLOCKS = 64,      /* or so many blocks */
+    BATCH_BLOCKS = 64,      /* or so many blocks, */
+    BATCH_LEAST = 4,        /* and so many where the cache is large */
     LIST_BLOCKS = 512       /* that a list can have at most */
 };
 
@@ -29,9 +30,12 @@ static size_t bytes_of(const struct wbi_cache *cache, unsigned class_index)
 /* Blocks that a class takes and gives back at once. */
 static unsigned batch_of(const struct wbi_cache *cache, unsigned class_index)
 {
-    size_t batch = BATCH_BYTES / bytes_of(cache, class_index);
+    size_t bytes = bytes_of(cache, class_index), batch = BATCH_BYTES / bytes;
+    size_t limit = atomic_load_explicit(&cache->bytes_limit, memory_order_relaxed);
 
-    return batch < 1 ? 1 : batch < BATCH_BLOCKS ? (unsigned)batch : BATCH_BLOCKS;
+    if (batch < BATCH_LEAST)
+        batch = BATCH_LEAST * bytes <= limit / 4 ? BATCH_LEAST : 1;
+    return batch < BATCH_BLOCKS ? (unsigned)batch : BATCH_BLOCKS;
 }
 
 static void put(struct wbi_cache *cache, unsigned class_index, struct wb_rma_block *block)
@@ -134,6 +138,35 @@ void wbi_caches_take_returns(struct wb_rma_allocator *pool)
                          atomic_exchange_explicit(&pool->returns, NULL, memory_order_acquire));
 }
 
+struct wb_rma_block *wbi_cache_take_returned(struct wb_rma_allocator *pool, unsigned class_index)
+{
+    struct wbi_cache *cache = wbi_cache_here(pool->serial);
+    struct wb_rma_block *chain, *found = NULL;
+
+    if (!atomic_load_explicit(&pool->returns, memory_order_relaxed))
+        return NULL;
+    chain = atomic_exchange_explicit(&pool->returns, NULL, memory_order_acquire);
+    if (class_index == WBI_NO_CLASS || !cache || !wbi_cache_enter(cache)) {
+        (void)give_chain(pool, chain);
+        return NULL;
+    }
+    while (chain) {
+        struct wb_rma_block *block = chain;
+        chain = block->next;
+        if (block->run->class_index != class_index)
+            wbi_blocks_give(pool, block);
+        else if (!found)
+            found = block;
+        else if (cache->lists[class_index].count < cache->lists[class_index].limit ||
+                 raise_limit(cache, class_index))
+            put(cache, class_index, block);
+        else
+            wbi_blocks_give(pool, block);
+    }
+    wbi_cache_leave(cache);
+    return found;
+}
+
 bool wbi_cache_empty(struct wbi_cache *cache)
 {
     bool any = false;
@@ -163,10 +196,10 @@ static void lower_limit(struct wbi_cache *cache, unsigned class_index)
 /* Whether the limit of a class may still be raised, at the cost of others. */
 static bool may_rise(const struct wbi_cache *cache, unsigned class_index)
 {
-    unsigned batch = batch_of(cache, class_index);
+    size_t wanted = cache->lists[class_index].limit + batch_of(cache, class_index);
 
-    return cache->lists[class_index].limit + batch <= LIST_BLOCKS &&
-           batch * bytes_of(cache, class_index) <=
+    return wanted <= LIST_BLOCKS &&
+           wanted * bytes_of(cache, class_index) + cache->large_bytes <=
                atomic_load_explicit(&cache->bytes_limit, memory_order_relaxed);
 }
 

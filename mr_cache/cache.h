@@ -84,6 +84,11 @@ void wbi_cache_refill(struct wb_rma_allocator *pool, const struct wbi_need *need
 /* Takes in what came back without the mutex, which is held. */
 void wbi_caches_take_returns(struct wb_rma_allocator *pool);
 
+/* Takes in what came back without the mutex, which is held. Blocks of the class go straight to this
+ * thread's cache, as far as there is room, and one of them is returned: what one thread allocates
+ * and another frees goes round without being merged and cut again. NULL: none was of the class. */
+struct wb_rma_block *wbi_cache_take_returned(struct wb_rma_allocator *pool, unsigned class_index);
+
 /* Empties a cache that its owner is not at, and takes its lists' limits back; says whether
  * something came back. The pool's mutex is held. */
 bool wbi_cache_empty(struct wbi_cache *cache);
