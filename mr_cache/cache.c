@@ -138,6 +138,12 @@ void wbi_caches_take_returns(struct wb_rma_allocator *pool)
                          atomic_exchange_explicit(&pool->returns, NULL, memory_order_acquire));
 }
 
+static bool has_place(struct wbi_cache *cache, unsigned class_index)
+{
+    return cache->lists[class_index].count < cache->lists[class_index].limit ||
+           raise_limit(cache, class_index);
+}
+
 struct wb_rma_block *wbi_cache_take_returned(struct wb_rma_allocator *pool, unsigned class_index)
 {
     struct wbi_cache *cache = wbi_cache_here(pool->serial);
@@ -153,12 +159,9 @@ struct wb_rma_block *wbi_cache_take_returned(struct wb_rma_allocator *pool, unsi
     while (chain) {
         struct wb_rma_block *block = chain;
         chain = block->next;
-        if (block->run->class_index != class_index)
-            wbi_blocks_give(pool, block);
-        else if (!found)
+        if (block->run->class_index == class_index && !found)
             found = block;
-        else if (cache->lists[class_index].count < cache->lists[class_index].limit ||
-                 raise_limit(cache, class_index))
+        else if (block->run->class_index == class_index && has_place(cache, class_index))
             put(cache, class_index, block);
         else
             wbi_blocks_give(pool, block);
