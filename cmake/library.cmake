@@ -10,7 +10,8 @@ endforeach()
 set(map ${PROJECT_SOURCE_DIR}/cmake/waybill.map)
 add_library(waybill SHARED ${objects})
 target_link_libraries(waybill PRIVATE Threads::Threads PkgConfig::HWLOC PkgConfig::VERBS)
-target_link_options(waybill PRIVATE LINKER:--version-script=${map})
+# nodelete: a thread that ends after dlclose still gives back what it has cached.
+target_link_options(waybill PRIVATE LINKER:--version-script=${map} LINKER:-z,nodelete)
 if(NOT WAYBILL_SANITIZE)
     # clang leaves the sanitizers' own symbols to the program.
     target_link_options(waybill PRIVATE LINKER:--no-undefined)

@@ -37,6 +37,8 @@ static bool find_need(const struct wb_rma_allocator *pool, size_t bytes, struct 
     }
     if (bytes > pool->largest_bytes)
         return false;
+    if (pool->lent_only && bytes > pool->slab_bytes) /* which no region serves */
+        return false;
     uint64_t unit = bytes <= pool->slab_bytes ? (uint64_t)WBI_PAGE_BYTES : WBI_REGION_ALIGN;
     *need = (struct wbi_need){
         .run_bytes = round_up(bytes, unit), .capacity = 1, .class_index = WBI_NO_CLASS};
@@ -106,7 +108,6 @@ static int take_from_caches(struct wb_rma_allocator *pool, const struct wbi_need
 static int take_from_pool(struct wb_rma_allocator *pool, const struct wbi_need *need,
                           enum wbi_growth growth, struct wb_rma_block **out)
 {
-    wbi_caches_relax(pool);
     int rc = take_from_room(pool, need, out);
     /* A slab costs more than this thread's cache is worth. */
     if (rc == WB_AGAIN && wbi_cache_empty_own(pool))
@@ -151,7 +152,9 @@ static int alloc_slowly(struct wb_rma_allocator *pool, const struct wbi_need *ne
     if (!wbi_cache_here(pool->serial))
         (void)wbi_caches_obtain(pool);
     pthread_mutex_lock(&pool->mutex);
-    struct wb_rma_block *returned = wbi_cache_take_returned(pool, need->class_index);
+    /* What came back counts as used until it is taken in, and may be of the reserve. */
+    unsigned class_index = wbi_pool_in_reserve(pool) ? WBI_NO_CLASS : need->class_index;
+    struct wb_rma_block *returned = wbi_cache_take_returned(pool, class_index);
     wbi_shrink_watch(pool);
     if (returned) { /* which a pool that is closed has none of */
         *out = returned;
@@ -165,6 +168,7 @@ static int alloc_slowly(struct wb_rma_allocator *pool, const struct wbi_need *ne
         rc = take_from_pool(pool, need, growth, out);
     }
     pool->allocations += rc == WB_OK;
+    wbi_caches_relax(pool);
     pthread_mutex_unlock(&pool->mutex);
     return rc;
 }
@@ -182,8 +186,10 @@ static int alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth gr
                                      ? wbi_cache_take_large(pool, need.block_bytes)
                                      : wbi_cache_take(pool, need.class_index);
     int rc = block ? WB_OK : alloc_slowly(pool, &need, growth, reserve, &block);
-    if (!block)
+    if (!block) {
+        wbi_checks_from(pool, NULL);
         return rc;
+    }
     *out = wbi_block_hand_out(block);
     if (pool->checks) {
         wbi_checks_begin(block, bytes);

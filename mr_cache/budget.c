@@ -89,7 +89,7 @@ struct wbi_budget_sums wbi_budget_sum(struct wbi_budget *budget,
         sums.idle += pool == asking ? pool->idle : wbi_pool_can_spare(pool);
         sums.reserved += pool == asking ? 0 : wbi_pool_reserved(pool);
         sums.claimed += pool == asking ? 0 : pool->claimed;
-        sums.others_have_empty_runs |= pool != asking && pool->empty_runs > 0;
+        sums.others_may_collect |= pool != asking && wbi_pool_may_collect(pool);
     }
     pthread_mutex_unlock(&budget->mutex);
     return sums;

@@ -39,7 +39,7 @@ struct wbi_budget_sums {
     uint64_t leaving, idle, claimed; /* as in the pools; `claimed` not counting the asking one's */
     uint64_t
         reserved; /* of the limit, for other pools' reserves, as far as they have them not unused */
-    bool others_have_empty_runs; /* pages that are idle but for the asking: see wbi_growth */
+    bool others_may_collect; /* pages that are idle but for the asking: see wbi_growth */
 };
 
 /* Makes a budget with one reference, which the caller owns. Errors: WB_ERR_NO_MEMORY. */

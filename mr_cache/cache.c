@@ -286,9 +286,9 @@ static void give_to_pool(struct wb_rma_block *block)
     }
     pthread_mutex_lock(&pool->mutex);
     wbi_caches_take_returns(pool);
-    wbi_caches_relax(pool);
     wbi_shrink_watch(pool);
     wbi_blocks_give(pool, block);
+    wbi_caches_relax(pool);
     bool over = wbi_slab_is_over(slab);
     pthread_mutex_unlock(&pool->mutex);
     if (over)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -27,9 +28,9 @@ static bool usable; /* without membarrier nobody could claim, so there are no ca
 static atomic_uint_fast64_t last_thread;
 static _Thread_local uint64_t this_thread;
 
-static void membarrier(int command)
+static bool membarrier(void)
 {
-    (void)syscall(SYS_membarrier, command, 0, 0);
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
 /* ---- into another thread's cache: the pool's mutex is held ---- */
@@ -52,12 +53,13 @@ static bool is_out(const struct wbi_cache *cache)
     return !atomic_load_explicit(&cache->busy, memory_order_acquire);
 }
 
-static void claim_all(struct wb_rma_allocator *pool)
+/* Claims all caches; false where the kernel refuses the fence: then no owner can be known to be
+ * out.
+ */
+static bool claim_all(struct wb_rma_allocator *pool)
 {
-    if (!pool->caches)
-        return;
     set_claims(pool, true);
-    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+    return !pool->caches || membarrier();
 }
 
 /* Whether a claimed cache's owner is out, after a moment: it may have been interrupted inside. */
@@ -68,15 +70,19 @@ static bool comes_out(const struct wbi_cache *cache)
     return is_out(cache);
 }
 
-/* Claims all caches and empties them. One whose owner does not come out keeps what it has. */
-static bool claim_and_empty(struct wb_rma_allocator *pool)
+/* Empties all caches, which are claimed; one whose owner does not come out keeps what it has. */
+static bool empty_claimed(struct wb_rma_allocator *pool)
 {
     bool any = false;
 
-    claim_all(pool);
-    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
+    pool->kept = false;
+    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next) {
         if (comes_out(cache))
             any |= wbi_cache_empty(cache);
+        else
+            pool->kept = true;
+    }
+    wbi_caches_take_returns(pool); /* what an owner pushed while it was waited for */
     return any;
 }
 
@@ -85,16 +91,19 @@ static bool claim_and_empty(struct wb_rma_allocator *pool)
 /* Shares the bytes for caches among those that there are. Both mutexes are held. */
 static void share_limit(struct wb_rma_allocator *pool)
 {
-    size_t share = pool->cache_count ? pool->cache_bytes / pool->cache_count : 0;
+    size_t share = pool->cache_count ? pool->cache_bytes / pool->cache_count : 0, former = 0;
 
-    if (share >= CACHE_MAX_BYTES) {
-        share = CACHE_MAX_BYTES;
-    } else if (pool->cache_count > 1 && !pool->closed) { /* some may have more than their share */
-        (void)claim_and_empty(pool);
+    share = share < CACHE_MAX_BYTES ? share : CACHE_MAX_BYTES;
+    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next) {
+        size_t limit = atomic_load_explicit(&cache->bytes_limit, memory_order_relaxed);
+        former = limit > former ? limit : former;
+        atomic_store_explicit(&cache->bytes_limit, share, memory_order_relaxed);
+    }
+    if (share < former && !pool->closed) { /* some may have more than their share */
+        if (claim_all(pool))
+            (void)empty_claimed(pool);
         unclaim(pool);
     }
-    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
-        atomic_store_explicit(&cache->bytes_limit, share, memory_order_relaxed);
 }
 
 /* Takes a cache out of both lists. Both mutexes are held. */
@@ -224,24 +233,38 @@ struct wbi_cache *wbi_caches_obtain(struct wb_rma_allocator *pool)
 
 bool wbi_caches_press(struct wb_rma_allocator *pool)
 {
-    if (pool->pressed || !pool->caches)
+    if (!pool->caches)
         return false;
+    if (pool->pressed) /* all are claimed and empty, but for those that were kept */
+        return pool->kept && empty_claimed(pool);
+    if (!claim_all(pool)) {
+        unclaim(pool);
+        return false;
+    }
     pool->pressed = PRESS_VISITS;
-    return claim_and_empty(pool);
+    return empty_claimed(pool);
 }
 
 void wbi_caches_relax(struct wb_rma_allocator *pool)
 {
-    if (pool->pressed && !pool->closed && --pool->pressed == 0)
+    if (pool->closed)
+        return;
+    if (wbi_pool_in_reserve(pool))
+        (void)wbi_caches_press(pool);
+    else if (pool->pressed && --pool->pressed == 0)
         set_claims(pool, false);
 }
 
 void wbi_caches_close(struct wb_rma_allocator *pool)
 {
-    claim_all(pool);
+    const struct timespec moment = {.tv_nsec = 1000000}; /* 1 ms */
+
+    if (!claim_all(pool)) /* long enough for any store to be seen; there is nothing better */
+        (void)nanosleep(&moment, NULL);
     for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next) {
-        while (!is_out(cache)) /* a few instructions of a thread that is running or will be */
-            sched_yield();
+        /* It is inside for a few instructions, but may have to wait for this very CPU. */
+        while (!comes_out(cache))
+            (void)nanosleep(&moment, NULL);
         (void)wbi_cache_empty(cache);
     }
     wbi_caches_take_returns(pool);
@@ -272,8 +295,8 @@ struct wbi_cached wbi_caches_sum(struct wb_rma_allocator *pool)
 {
     struct wbi_cached sum = {0};
 
-    claim_all(pool);
-    for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
+    bool claimed = claim_all(pool);
+    for (struct wbi_cache *cache = pool->caches; claimed && cache; cache = cache->next)
         if (comes_out(cache))
             add_cached(&sum, cache);
     unclaim(pool);

@@ -75,6 +75,16 @@ void wbi_checks_begin(struct wb_rma_block *block, size_t asked)
     memset(data + asked, CANARY_BYTE, bytes - asked);
 }
 
+void wbi_checks_given(struct wb_rma_block *block, void *given, size_t bytes)
+{
+    struct wbi_note *note = wbi_note_of(block);
+    size_t end = (size_t)((unsigned char *)given - (unsigned char *)block->data) + bytes;
+
+    memset((unsigned char *)block->data + end, CANARY_BYTE, note->asked - end);
+    note->asked = end;
+    note->given = given;
+}
+
 void wbi_checks_end(struct wb_rma_block *block)
 {
     struct wbi_note *note = wbi_note_of(block);
@@ -97,7 +107,7 @@ void wbi_checks_books(struct wb_rma_allocator *pool)
         atomic_fetch_add_explicit(&pool->operations, 1, memory_order_relaxed) % OPERATIONS_BETWEEN)
         return;
     const char *wrong = wbi_rma_validate(pool);
-    if (!wrong)
+    if (!wrong || pool->closed) /* meanwhile: a closed pool keeps no books */
         return;
     (void)fprintf(stderr, "waybill: an allocator's books are wrong; what should hold: %s\n", wrong);
     abort();

@@ -27,6 +27,9 @@ void wbi_checks_from(const struct wb_rma_allocator *pool, const void *site);
 void wbi_checks_begin(struct wb_rma_block *block, size_t asked);
 void wbi_checks_end(struct wb_rma_block *block);
 
+/* The program gets `bytes` at `given` inside the block, not all of it: moves the canary there. */
+void wbi_checks_given(struct wb_rma_block *block, void *given, size_t bytes);
+
 /* Counts an operation, and ends the program where it is time to look at the pool's books and they
  * are wrong. No mutex is held. */
 void wbi_checks_books(struct wb_rma_allocator *pool);

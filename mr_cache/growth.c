@@ -1,6 +1,7 @@
 #include "mr_cache/growth.h"
 
 #include "mr_cache/blocks.h"
+#include "mr_cache/caches.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/runs.h"
 #include "mr_cache/shrink.h"
@@ -58,7 +59,7 @@ bool wbi_growth_is_worthwhile(const struct wb_rma_allocator *pool, uint64_t run_
         return true;
     sums.claimed = 0; /* other pools' claims lapse, as those of this one's demands do */
     return !shortfall(pool, bytes, 0, pool->leaving + pool->idle) &&
-           (sums.others_have_empty_runs ||
+           (sums.others_may_collect ||
             !shared_shortfall(pool, &sums, bytes, 0, sums.leaving + sums.idle));
 }
 
@@ -105,8 +106,8 @@ static int step_to_budget(struct wb_rma_allocator *pool, uint64_t bytes, uint64_
 
     if (!shortfall(pool, bytes, claims, 0) && !shared_shortfall(pool, &sums, bytes, claims, 0))
         return WB_OK;
-    if (sums.others_have_empty_runs && shared_shortfall(pool, &sums, bytes, claims, sums.leaving)) {
-        wbi_shrink_empty_runs_of_others(pool);
+    if (sums.others_may_collect && shared_shortfall(pool, &sums, bytes, claims, sums.leaving)) {
+        wbi_shrink_collect_from_others(pool);
         sums = wbi_budget_sum(pool->budget, pool);
     }
     uint64_t own = shortfall(pool, bytes, claims, pool->leaving);
@@ -140,6 +141,8 @@ int wbi_growth_make_budget(struct wb_rma_allocator *pool, uint64_t bytes)
             return WB_ERR_CLOSED;
         if (!reap(pool))
             rc = step_to_budget(pool, bytes, wbi_demand_claims(pool, 0));
+        if (rc == WB_AGAIN && wbi_caches_press(pool)) /* it may have made slabs idle */
+            rc = STEPPED;
     }
     return rc;
 }

@@ -23,8 +23,14 @@ static size_t bytes_to_ask(size_t bytes, size_t alignment, bool inside)
         return bytes ? bytes : 1;
     if (bytes > most)
         return 0;
-    if (inside)
-        return bytes + alignment - (alignment > RUN_ALIGN ? RUN_ALIGN : WBI_RMA_ALIGN);
+    if (inside) {
+        size_t slack = alignment - (alignment > RUN_ALIGN ? RUN_ALIGN : WBI_RMA_ALIGN);
+        size_t asked = bytes + (bytes == 0) + slack;
+        /* Blocks of a class follow one another in a run; above the classes one begins with a page.
+         */
+        return alignment > RUN_ALIGN && asked <= WBI_CLASS_MAX_BYTES ? WBI_CLASS_MAX_BYTES + 1
+                                                                     : asked;
+    }
     if (bytes > WBI_CLASS_MAX_BYTES)
         return bytes;
     unsigned class_index = wbi_class_of(bytes > alignment ? bytes : alignment);
@@ -57,13 +63,15 @@ static __attribute__((noinline)) int alloc_slowly(struct wb_rma_allocator *pool,
         return rc;
     *out = inside ? align_up(block->data, alignment) : block->data;
     if (pool->checks)
-        wbi_note_of(block)->given = *out;
+        wbi_checks_given(block, *out, bytes);
     return WB_OK;
 }
 
 int wb_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, size_t alignment, void **out)
 {
-    if (__builtin_expect(bytes <= WBI_CLASS_MAX_BYTES && alignment <= WBI_RMA_ALIGN, 1)) {
+    if (__builtin_expect(bytes <= WBI_CLASS_MAX_BYTES && alignment <= WBI_RMA_ALIGN &&
+                             !(alignment & (alignment - 1)),
+                         1)) {
         struct wb_rma_block *block = wbi_cache_take(pool, wbi_class_of(bytes));
         if (__builtin_expect(block != NULL, 1)) {
             *out = wbi_block_hand_out(block)->data;

@@ -111,6 +111,7 @@ static void adopt(struct adding *adding, int rc)
         struct wbi_slab *slab = adding->made;
         adding->made = slab->next;
         slab->next = NULL;
+        adding->pool->growing -= slab->region.bytes;
         wbi_slab_adopt(slab);
         if (rc) {
             slab->free_pages = slab->page_count;
@@ -148,7 +149,7 @@ static int add(struct adding *adding)
         pthread_mutex_unlock(&pool->mutex);
         rc = make_slabs(adding);
         pthread_mutex_lock(&pool->mutex);
-        pool->growing -= adding->bytes;
+        pool->growing -= adding->bytes - adding->made_bytes;
         pool->charged -= adding->bytes - adding->made_bytes;
         wbi_budget_return(budget, adding->bytes - adding->made_bytes);
         adopt(adding, rc);

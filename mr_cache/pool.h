@@ -171,9 +171,10 @@ struct wb_rma_allocator {
 
     _Atomic(struct wb_rma_block *) returns; /* on their way back: pushed without the mutex */
     struct wbi_cache *caches;               /* of the threads: see cache.h */
-    unsigned cache_count;
-    unsigned pressed;     /* visits to the mutex for which the caches still stay empty */
-    uint64_t cache_bytes; /* that all caches may hold together */
+    atomic_uint cache_count, pressed; /* pressed: visits to the mutex for which the caches still
+                                         stay empty; both are read by other pools of the budget */
+    bool kept;                        /* a cache was not emptied then, since its owner was inside */
+    uint64_t cache_bytes;             /* that all caches may hold together */
 
     struct wbi_demands demands;
 
@@ -236,6 +237,13 @@ static inline uint64_t wbi_slab_spare(const struct wbi_slab *slab)
     return slab->loan ? 0 : slab->region.bytes;
 }
 
+/* Whether blocks have taken of what is kept for arrivals and replies: then threads keep nothing in
+ * their caches, for what a cache gives is not looked at. The mutex is held. */
+static inline bool wbi_pool_in_reserve(const struct wb_rma_allocator *pool)
+{
+    return pool->reserve_bytes && pool->used_bytes > pool->budget_bytes - pool->reserve_bytes;
+}
+
 /* Bytes of slabs that no block takes. For other pools of the budget: without the mutex. */
 static inline uint64_t wbi_pool_unused(const struct wb_rma_allocator *pool)
 {
@@ -250,6 +258,14 @@ static inline uint64_t wbi_pool_reserved(const struct wb_rma_allocator *pool)
     uint64_t unused = wbi_pool_unused(pool);
 
     return unused < pool->reserve_bytes && !pool->closed ? pool->reserve_bytes - unused : 0;
+}
+
+/* Whether the pool may have room that it would only have to collect: empty runs, or free blocks
+ * with threads or on their way back. For other pools of the budget. */
+static inline bool wbi_pool_may_collect(const struct wb_rma_allocator *pool)
+{
+    return pool->empty_runs || atomic_load_explicit(&pool->returns, memory_order_relaxed) ||
+           (pool->cache_count && !pool->pressed);
 }
 
 /* Bytes of idle slabs that other pools of the budget may have: the reserve stays. */

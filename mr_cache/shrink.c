@@ -102,20 +102,26 @@ bool wbi_shrink_others(struct wb_rma_allocator *pool, uint64_t bytes)
     return visit_others(pool, bytes, spare);
 }
 
-static bool retire_empty_runs(struct wb_rma_allocator *pool, uint64_t bytes)
+/* What is free, and not in free runs, becomes that. The mutex is held. */
+static void collect(struct wb_rma_allocator *pool)
+{
+    if (pool->closed) /* whose lists of runs are not kept any more, and none is empty */
+        return;
+    wbi_caches_take_returns(pool);
+    (void)wbi_caches_press(pool);
+    (void)wbi_blocks_retire_empty_runs(pool);
+}
+
+static bool collect_other(struct wb_rma_allocator *pool, uint64_t bytes)
 {
     (void)bytes;
-    if (!pool->closed) {
-        wbi_caches_take_returns(pool);
-        (void)wbi_caches_press(pool);
-        (void)wbi_blocks_retire_empty_runs(pool);
-    }
+    collect(pool);
     return false;
 }
 
-void wbi_shrink_empty_runs_of_others(struct wb_rma_allocator *pool)
+void wbi_shrink_collect_from_others(struct wb_rma_allocator *pool)
 {
-    (void)visit_others(pool, 0, retire_empty_runs);
+    (void)visit_others(pool, 0, collect_other);
 }
 
 /* The mutex is held, and dropped in between. */
@@ -124,12 +130,7 @@ static uint64_t let_idle_go(struct wb_rma_allocator *pool)
     uint64_t bytes = 0;
     struct wbi_slab *slab;
 
-    if (!pool->closed) { /* a closed pool's lists of runs are not kept any more, and none is empty
-                          */
-        wbi_caches_take_returns(pool);
-        (void)wbi_caches_press(pool);
-        (void)wbi_blocks_retire_empty_runs(pool);
-    }
+    collect(pool);
     while ((slab = choose_idle(pool, UINT64_MAX)) != NULL) {
         bytes += slab->region.bytes;
         wbi_runs_remove(pool, slab);
@@ -138,12 +139,19 @@ static uint64_t let_idle_go(struct wb_rma_allocator *pool)
     return bytes;
 }
 
+/* Idle bytes that are not worth giving up. */
+static uint64_t kept_bytes(const struct wb_rma_allocator *pool)
+{
+    uint64_t part = pool->charged / KEPT_SHARE, slabs = KEPT_SLABS * pool->slab_bytes;
+
+    return part > slabs ? part : slabs;
+}
+
 void wbi_shrink_watch(struct wb_rma_allocator *pool)
 {
     if (++pool->visits % WINDOW_VISITS || pool->closed)
         return;
-    uint64_t unneeded = pool->idle_low, part = pool->charged / KEPT_SHARE;
-    uint64_t kept = part > KEPT_SLABS * pool->slab_bytes ? part : KEPT_SLABS * pool->slab_bytes;
+    uint64_t unneeded = pool->idle_low, kept = kept_bytes(pool);
     pool->idle_low = pool->idle;
     pool->to_shrink = unneeded > kept ? unneeded - kept : 0;
     if (pool->to_shrink && wbi_worker_start(pool->budget) == WB_OK)
@@ -154,11 +162,13 @@ void wbi_shrink_decay(struct wb_rma_allocator *pool)
 {
     pthread_mutex_lock(&pool->budget->grow_mutex);
     pthread_mutex_lock(&pool->mutex);
-    while (pool->to_shrink && !pool->closed) {
+    while (!pool->closed) {
         struct wbi_slab *slab = choose_idle(pool, 0); /* the smallest */
-        if (!slab || slab->region.bytes > pool->to_shrink)
+        uint64_t bytes = slab ? slab->region.bytes : UINT64_MAX;
+        /* Some of it may have been taken since it was found to be too much. */
+        if (bytes > pool->to_shrink || pool->idle - bytes < kept_bytes(pool))
             break;
-        pool->to_shrink -= slab->region.bytes;
+        pool->to_shrink -= bytes;
         wbi_runs_remove(pool, slab);
         wbi_shrink_let_go(slab);
     }

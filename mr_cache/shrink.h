@@ -22,8 +22,8 @@ bool wbi_shrink_by(struct wb_rma_allocator *pool, uint64_t bytes);
 /* The same with a slab of another pool of the budget. */
 bool wbi_shrink_others(struct wb_rma_allocator *pool, uint64_t bytes);
 
-/* Frees the empty runs of the budget's other pools. Locks as above. */
-void wbi_shrink_empty_runs_of_others(struct wb_rma_allocator *pool);
+/* Makes free runs of what the budget's other pools have free in blocks. Locks as above. */
+void wbi_shrink_collect_from_others(struct wb_rma_allocator *pool);
 
 /* Frees the slabs of the pool that every registrar has confirmed. No mutex but the grow_mutex. */
 void wbi_shrink_reap(struct wb_rma_allocator *pool);

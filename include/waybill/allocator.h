@@ -87,7 +87,8 @@ WB_API int wb_rma_allocator_create(struct wb_engine *engine, const struct wb_rma
 WB_API void wb_rma_allocator_destroy(struct wb_rma_allocator *allocator);
 
 /* Says that lent memory is its owner's again: nobody can read it through the allocator any more. On
- * any thread, perhaps one that makes progress: be short. May be called inside add_region. */
+ * any thread, perhaps one that makes progress: be short, and call nothing of this library. May be
+ * called inside add_region. */
 typedef void (*wb_rma_release)(void *context, void *base, size_t bytes);
 
 /*

@@ -42,6 +42,31 @@ START_TEST(every_alignment_is_kept_at_every_size)
 }
 END_TEST
 
+/* A block that is not the first of its run begins at no multiple of a page. */
+START_TEST(large_alignments_stay_inside_their_blocks)
+{
+    enum { BLOCKS = 8 };
+    unsigned char *held[BLOCKS];
+
+    for (size_t alignment = 32 << 10; alignment <= 2 * MIB; alignment *= 2) {
+        for (size_t bytes = 0; bytes <= 300 << 10; bytes = bytes * 3 + 1) {
+            for (unsigned i = 0; i < BLOCKS; i++) {
+                held[i] = get(bytes, alignment);
+                struct wb_rma_block *block = wbi_rma_find(held[i]);
+                unsigned char *data = wbi_rma_block_data(block);
+                ck_assert_uint_eq((uintptr_t)held[i] % alignment, 0);
+                ck_assert(held[i] >= data);
+                ck_assert(held[i] + bytes <= data + wbi_rma_block_bytes(block));
+                for (unsigned other = 0; other < i; other++)
+                    ck_assert_ptr_ne(wbi_rma_find(held[other]), block);
+            }
+            for (unsigned i = 0; i < BLOCKS; i++)
+                wb_rma_free(held[i]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(no_bytes_are_a_block_and_null_is_none)
 {
     void *a = get(0, 0), *b = get(0, 0);
@@ -58,6 +83,7 @@ START_TEST(what_cannot_be_is_said)
 {
     void *memory = &pool;
 
+    wb_rma_free(get(64, 0)); /* the way of a cached block, too */
     ck_assert_int_eq(wb_rma_alloc(pool, 64, 3, &memory), WB_ERR_INVALID);
     ck_assert_ptr_null(memory);
     ck_assert_int_eq(wb_rma_alloc(pool, 64, 4 * MIB, &memory), WB_ERR_INVALID);
@@ -116,6 +142,7 @@ int main(void)
     tcase_add_checked_fixture(rules, set_up, tear_down);
     tcase_set_timeout(rules, 60);
     tcase_add_test(rules, every_alignment_is_kept_at_every_size);
+    tcase_add_test(rules, large_alignments_stay_inside_their_blocks);
     tcase_add_test(rules, no_bytes_are_a_block_and_null_is_none);
     tcase_add_test(rules, what_cannot_be_is_said);
     tcase_add_test(rules, a_wrong_address_ends_the_program);
