@@ -164,9 +164,11 @@ void wbi_shrink_decay(struct wb_rma_allocator *pool)
     pthread_mutex_lock(&pool->mutex);
     while (!pool->closed) {
         struct wbi_slab *slab = choose_idle(pool, 0); /* the smallest */
-        uint64_t bytes = slab ? slab->region.bytes : UINT64_MAX;
+        if (!slab)
+            break;
+        uint64_t bytes = slab->region.bytes;
         /* Some of it may have been taken since it was found to be too much. */
-        if (bytes > pool->to_shrink || pool->idle - bytes < kept_bytes(pool))
+        if (bytes > pool->to_shrink || pool->idle < kept_bytes(pool) + bytes)
             break;
         pool->to_shrink -= bytes;
         wbi_runs_remove(pool, slab);
