@@ -205,13 +205,15 @@ WB_API int wb_rma_alloc_wait(struct wb_rma_allocator *allocator, size_t bytes, s
                              uint64_t timeout_us, void **out);
 
 /*
- * Gives back what wb_rma_alloc returned, from whatever allocator it came. NULL is fine. Any thread,
- * no lock. An address that is no held block's ends the program with a line on stderr: what follows
+ * Gives back what wb_rma_alloc returned, from whatever allocator it came. NULL is fine. Any thread;
+ * no lock, but for a thread's first block, for blocks larger than its cache takes, and where the
+ * pool is short of room. Blocks are not mapped in a child of fork. An address that is no held block's ends the program with a line on stderr: what follows
  * would be corruption.
  */
 WB_API void wb_rma_free(void *memory);
 
-/* Bytes that may be used at `memory`, a block of wb_rma_alloc: what was asked for, or more. */
+/* Bytes that may be used at `memory`, a block of wb_rma_alloc: what was asked for, or more. 0 for
+ * what is no block. */
 WB_API size_t wb_rma_usable_bytes(const void *memory);
 
 #endif
