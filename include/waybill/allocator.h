@@ -207,8 +207,8 @@ WB_API int wb_rma_alloc_wait(struct wb_rma_allocator *allocator, size_t bytes, s
 /*
  * Gives back what wb_rma_alloc returned, from whatever allocator it came. NULL is fine. Any thread;
  * no lock, but for a thread's first block, for blocks larger than its cache takes, and where the
- * pool is short of room. Blocks are not mapped in a child of fork. An address that is no held block's ends the program with a line on stderr: what follows
- * would be corruption.
+ * pool is short of room. Blocks are not mapped in a child of fork. An address that is no held
+ * block's ends the program with a line on stderr: what follows would be corruption.
  */
 WB_API void wb_rma_free(void *memory);
 

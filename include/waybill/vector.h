@@ -66,9 +66,9 @@ WB_API wb_rma_vector wb_rma_vector_share(const wb_rma_vector *vector);
  */
 WB_API wb_rma_vector wb_rma_vector_slice(const wb_rma_vector *vector, size_t first, size_t count);
 
-/* Returns the handle's content and empties the handle: how a handler keeps an argument. Vectors that
- * arrived in one result, or packed in one long archive, may lie in one block: then they are not
- * exclusive while another of them is held, and each keeps the whole block. Any thread.
+/* Returns the handle's content and empties the handle: how a handler keeps an argument. Vectors
+ * that arrived in one result, or packed in one long archive, may lie in one block: then they are
+ * not exclusive while another of them is held, and each keeps the whole block. Any thread.
  */
 static inline wb_rma_vector wb_rma_vector_take(wb_rma_vector *vector)
 {
