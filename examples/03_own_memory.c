@@ -76,7 +76,7 @@ enum { LENGTH = 1 << 20 };
 static bool call(struct wb_peer *peer)
 {
     struct wb_call_options options = {.reply_bytes = sizeof(struct histogram)};
-    struct count_in whole, half;
+    struct count_in whole = {0}, half = {0};
     struct wb_call *calls[2];
     bool back = false;
     unsigned char *text = malloc(LENGTH);
