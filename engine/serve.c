@@ -8,26 +8,6 @@
 #include "engine/lane.h"
 #include "engine/peer.h"
 
-/* A vector of its own for what came packed. It has arrived, so the reserve is for it as for a
- * landing, whichever thread decodes. */
-static int copy_vector(struct wbi_lane *lane, const void *data, size_t bytes, uint32_t elem_size,
-                       wb_rma_vector *out)
-{
-    struct wb_rma_block *block;
-    bool may_grow = wbi_rma_thread_may_grow(true);
-    wbi_rma_thread_may_grow(may_grow);
-    int status = wbi_rma_alloc(lane->engine->allocator, bytes, may_grow, &block);
-    if (status != WB_OK) {
-        return status;
-    }
-    if (bytes > 0) {
-        memcpy(wbi_rma_block_data(block), data, bytes);
-    }
-    *out = wbi_rma_vector_slice(block, 0, elem_size, bytes / elem_size);
-    wbi_rma_block_unref(block); /* the vector has its own */
-    return WB_OK;
-}
-
 int wbi_make_vector(void *context, struct wb_rma_block *block, const void *data, uint64_t bytes,
                     uint32_t elem_size, wb_rma_vector *out)
 {
@@ -39,7 +19,7 @@ int wbi_make_vector(void *context, struct wb_rma_block *block, const void *data,
         *out = wbi_rma_vector_slice(block, offset, elem_size, count);
         return WB_OK;
     }
-    return copy_vector(lane, data, (size_t)bytes, elem_size, out);
+    return wbi_rma_vector_copy(lane->engine->allocator, data, elem_size, count, out);
 }
 
 void wbi_serve_error(struct wb_peer *peer, uint64_t call_id, int status, int code, const char *text)

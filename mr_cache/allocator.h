@@ -118,6 +118,11 @@ void *wbi_rma_block_region_base(const struct wb_rma_block *block);
  * any thread, no reference taken (the caller knows that the block is held). */
 struct wb_rma_block *wbi_rma_find(const void *address);
 
+/* Makes *out a vector of its own, with a copy of `count` elements at `data` that have arrived: like
+ * wb_rma_vector_create, but of the reserve, too. count * elem_size does not overflow. */
+int wbi_rma_vector_copy(struct wb_rma_allocator *allocator, const void *data, uint32_t elem_size,
+                        size_t count, wb_rma_vector *out);
+
 /* A vector over part of a block: takes one new reference to `block`. Its capacity is its elements.
  * If elem_size is 0 or offset + count * elem_size is not inside: the empty vector, no reference. */
 wb_rma_vector wbi_rma_vector_slice(struct wb_rma_block *block, size_t offset, uint32_t elem_size,

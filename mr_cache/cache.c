@@ -17,11 +17,6 @@ enum {
 
 /* ---- inside a cache: by its owner, or by the holder of the mutex who has claimed it ---- */
 
-static unsigned count_of(const struct wbi_cache *cache, unsigned class_index)
-{
-    return cache->lists[class_index].count;
-}
-
 static size_t bytes_of(const struct wbi_cache *cache, unsigned class_index)
 {
     return cache->pool->classes[class_index].block_bytes;
@@ -131,11 +126,17 @@ static bool give_chain(struct wb_rma_allocator *pool, struct wb_rma_block *chain
     return any;
 }
 
+/* Takes the whole list of returns, which is mostly empty. */
+static struct wb_rma_block *pop_returns(struct wb_rma_allocator *pool)
+{
+    return atomic_load_explicit(&pool->returns, memory_order_relaxed)
+               ? atomic_exchange_explicit(&pool->returns, NULL, memory_order_acquire)
+               : NULL;
+}
+
 void wbi_caches_take_returns(struct wb_rma_allocator *pool)
 {
-    if (atomic_load_explicit(&pool->returns, memory_order_relaxed))
-        (void)give_chain(pool,
-                         atomic_exchange_explicit(&pool->returns, NULL, memory_order_acquire));
+    (void)give_chain(pool, pop_returns(pool));
 }
 
 static bool has_place(struct wbi_cache *cache, unsigned class_index)
@@ -147,11 +148,10 @@ static bool has_place(struct wbi_cache *cache, unsigned class_index)
 struct wb_rma_block *wbi_cache_take_returned(struct wb_rma_allocator *pool, unsigned class_index)
 {
     struct wbi_cache *cache = wbi_cache_here(pool->serial);
-    struct wb_rma_block *chain, *found = NULL;
+    struct wb_rma_block *chain = pop_returns(pool), *found = NULL;
 
-    if (!atomic_load_explicit(&pool->returns, memory_order_relaxed))
+    if (!chain)
         return NULL;
-    chain = atomic_exchange_explicit(&pool->returns, NULL, memory_order_acquire);
     if (class_index == WBI_NO_CLASS || !cache || !wbi_cache_enter(cache)) {
         (void)give_chain(pool, chain);
         return NULL;
@@ -175,7 +175,7 @@ bool wbi_cache_empty(struct wbi_cache *cache)
     bool any = false;
 
     for (unsigned i = 0; i < WBI_CLASSES; i++) {
-        any |= give_chain(cache->pool, take_chain(cache, i, count_of(cache, i)));
+        any |= give_chain(cache->pool, take_chain(cache, i, cache->lists[i].count));
         cache->lists[i].limit = 0;
     }
     while (cache->large_count)
@@ -188,12 +188,12 @@ bool wbi_cache_empty(struct wbi_cache *cache)
 static void lower_limit(struct wbi_cache *cache, unsigned class_index)
 {
     struct wbi_cache_list *list = &cache->lists[class_index];
-    unsigned count = count_of(cache, class_index), taken = list->limit - list->limit / 2;
+    unsigned taken = list->limit - list->limit / 2;
 
     list->limit -= taken;
     cache->reserved -= taken * bytes_of(cache, class_index);
-    if (count > list->limit)
-        push_returns(cache->pool, take_chain(cache, class_index, count - list->limit));
+    if (list->count > list->limit)
+        push_returns(cache->pool, take_chain(cache, class_index, list->count - list->limit));
 }
 
 /* Whether the limit of a class may still be raised, at the cost of others. */
@@ -300,21 +300,16 @@ void wbi_cache_give_back_slowly(struct wb_rma_block *block)
     struct wbi_run *run = block->run;
     struct wb_rma_allocator *pool = run->slab->pool;
     struct wbi_cache *cache = wbi_caches_obtain(pool);
-    bool taken = true;
 
     if (!cache || !wbi_cache_enter(cache)) {
         give_to_pool(block);
         return;
     }
-    if (run->class_index == WBI_NO_CLASS) {
-        taken = put_large(cache, block);
-    } else {
-        if (cache->lists[run->class_index].count == cache->lists[run->class_index].limit) {
-            wbi_cache_overflow(cache, block);
-            return;
-        }
-        put(cache, run->class_index, block);
+    if (run->class_index != WBI_NO_CLASS) {
+        wbi_cache_put(cache, run->class_index, block);
+        return;
     }
+    bool taken = put_large(cache, block);
     wbi_cache_leave(cache);
     if (!taken)
         give_to_pool(block);

@@ -145,6 +145,20 @@ static inline struct wb_rma_block *wbi_block_hand_out(struct wb_rma_block *block
     return block;
 }
 
+/* Puts a free block of a class into a cache whose owner is inside, and leaves. */
+static inline void wbi_cache_put(struct wbi_cache *cache, unsigned class_index,
+                                 struct wb_rma_block *block)
+{
+    struct wbi_cache_list *list = &cache->lists[class_index];
+
+    if (__builtin_expect(list->count == list->limit, 0)) {
+        wbi_cache_overflow(cache, block);
+        return;
+    }
+    list->blocks[list->count++] = block;
+    wbi_cache_leave(cache);
+}
+
 /* Gives back a block of `run` that has lost its last reference. Any thread, no lock but where the
  * pool is short of room. */
 static inline void wbi_block_give_back(struct wbi_run *run, struct wb_rma_block *block)
@@ -156,13 +170,7 @@ static inline void wbi_block_give_back(struct wbi_run *run, struct wb_rma_block 
         wbi_cache_give_back_slowly(block);
         return;
     }
-    struct wbi_cache_list *list = &cache->lists[run->class_index];
-    if (__builtin_expect(list->count == list->limit, 0)) {
-        wbi_cache_overflow(cache, block);
-        return;
-    }
-    list->blocks[list->count++] = block;
-    wbi_cache_leave(cache);
+    wbi_cache_put(cache, run->class_index, block);
 }
 
 /* Ends the only reference to a block; says whether it was that. Acquire: what the former holders

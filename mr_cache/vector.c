@@ -35,6 +35,22 @@ int wb_rma_vector_create(struct wb_rma_allocator *allocator, size_t elem_size, s
     return WB_OK;
 }
 
+int wbi_rma_vector_copy(struct wb_rma_allocator *allocator, const void *data, uint32_t elem_size,
+                        size_t count, wb_rma_vector *out)
+{
+    struct wb_rma_block *block;
+
+    *out = (wb_rma_vector){0};
+    int rc = wbi_rma_alloc(allocator, elem_size * count,
+                           wbi_growth_of_this_thread() == WBI_GROWTH_HERE, &block);
+    if (rc)
+        return rc;
+    *out = over_block(block, elem_size, count);
+    if (count)
+        memcpy(out->data, data, wb_rma_vector_bytes(out));
+    return WB_OK;
+}
+
 int wb_rma_vector_adopt(void *memory, size_t elem_size, size_t count, wb_rma_vector *out)
 {
     size_t bytes, usable = wb_rma_usable_bytes(memory);
