@@ -212,9 +212,11 @@ void wbi_peer_forget(struct wb_peer *peer)
 static bool expired(struct wb_call *call, uint64_t now)
 {
     if (call->deadline == 0) {
-        /* begun since the lane last looked at its clock: a call may live that little longer, never
-         * shorter */
-        call->deadline = call->timeout_us > UINT64_MAX - now ? UINT64_MAX : now + call->timeout_us;
+        /* begun since the lane last looked at its clock, which leaves out the part of a
+         * microsecond: a call may live that little longer, never shorter */
+        uint64_t next = now + 1;
+        call->deadline =
+            call->timeout_us > UINT64_MAX - next ? UINT64_MAX : next + call->timeout_us;
     }
     return now >= call->deadline;
 }
