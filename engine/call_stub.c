@@ -215,11 +215,9 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
                          call->text);
     }
     const struct wbi_inbound *reply = call->reply;
-    *reader = (struct wb_reader){.begin = call->archive,
-                                 .at = call->archive,
-                                 .end = call->archive + call->archive_len,
-                                 .make_vector = make_result_vector,
-                                 .context = call->lane};
+    *reader = wb_reader_of(call->archive, call->archive_len);
+    reader->make_vector = make_result_vector;
+    reader->context = call->lane;
     if (reply != NULL) {
         reader->landings = reply->landings;
         reader->landing_count = reply->chunk_count;
@@ -245,6 +243,9 @@ void wb_hold_release(struct wb_hold *hold)
     if (hold->call != NULL) {
         give_call(hold->call);
         hold->call = NULL;
+    }
+    if (hold->arena.blocks != NULL) {
+        wb_arena_free(&hold->arena);
     }
 }
 

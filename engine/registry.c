@@ -1,6 +1,7 @@
 #include "engine/registry.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/engine.h"
 
@@ -36,11 +37,29 @@ static const struct wbi_entry *publish(struct wbi_registry *registry, struct wbi
     return present;
 }
 
+/* Behind an added field stand only added ones: what an older program does not know is the end. */
+static bool is_in_order(const struct wb_field *field)
+{
+    bool added = false;
+    for (; field->kind != NULL; field++) {
+        bool is_added = strcmp(field->kind, "ADDED") == 0;
+        if (added && !is_added) {
+            return false;
+        }
+        added = is_added;
+    }
+    return true;
+}
+
 int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_serve_fn serve,
                        void (*handler)(void), void *user)
 {
     if (engine == NULL || action == NULL || serve == NULL || handler == NULL) {
         return wbi_error(WB_ERR_INVALID, "registering an action needs an engine and a handler");
+    }
+    if (!is_in_order(action->in) || !is_in_order(action->out)) {
+        return wbi_error(WB_ERR_INVALID, "action %s: a field stands behind one that was added",
+                         action->name);
     }
     struct wbi_entry *entry = calloc(1, sizeof *entry);
     if (entry == NULL) {

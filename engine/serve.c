@@ -111,11 +111,9 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
     struct wb_rma_block *reply_block = NULL;
     struct wb_context context = {.peer = peer, .header = header, .reply_block = &reply_block};
     size_t archive_at = WBI_REQUEST_BYTES + (size_t)header->release_count * WBI_ID_BYTES;
-    struct wb_reader reader = {.begin = slot + archive_at,
-                               .at = slot + archive_at,
-                               .end = slot + len,
-                               .make_vector = wbi_make_vector,
-                               .context = peer->lane};
+    struct wb_reader reader = wb_reader_of(slot + archive_at, len - archive_at);
+    reader.make_vector = wbi_make_vector;
+    reader.context = peer->lane;
     peer->owed++; /* the slot is free again when the handler has returned; the reply says so */
     int status = run(&context, &reader);
     if (reply_block != NULL) {
@@ -137,14 +135,12 @@ int wbi_serve_inbound(struct wbi_inbound *in)
 {
     struct wb_context context = {
         .peer = in->peer, .header = &in->header, .reply_block = &in->reply_block};
-    struct wb_reader reader = {.begin = in->archive,
-                               .at = in->archive,
-                               .end = in->archive + in->archive_len,
-                               .landings = in->landings,
-                               .landing_count = in->chunk_count,
-                               .backing = in->archive_part.block,
-                               .make_vector = wbi_make_vector,
-                               .context = in->lane};
+    struct wb_reader reader = wb_reader_of(in->archive, in->archive_len);
+    reader.landings = in->landings;
+    reader.landing_count = in->chunk_count;
+    reader.backing = in->archive_part.block;
+    reader.make_vector = wbi_make_vector;
+    reader.context = in->lane;
     wbi_inbound_return_credit(in);
     int status = run(&context, &reader);
     if (status == WB_AGAIN && !in->waiting) {

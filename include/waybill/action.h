@@ -1,15 +1,6 @@
 /*
- * Actions: functions that can be called remotely, from one list of fields each. A field is F(kind,
- * type, name):
- *
- *   F(VALUE, i8|i16|i32|i64|u8|u16|u32|u64|f32|f64, name)   member  wb_<type> name
- *   F(STRING, wb_str, name)         member  wb_str name          borrowed, a view when received
- *   F(BYTES, wb_bytes, name)        member  wb_bytes name        borrowed, a view when received
- *   F(RMA, wb_rma_vector, name)     member  wb_rma_vector name   owned when received
- *   F(OBJECT, handle, name)         member  handle name          owned when received; handle is the
- *                                           name that WB_RMA_OBJECT_OF declared
- *   F(BUFFER, wb_buffer, name)      member  wb_buffer name       owned when received as a chunk, a
- *                                           view otherwise: wb_buffer_keep makes it one's own
+ * Actions: functions that can be called remotely, from two lists of fields each, the arguments and
+ * the results; <waybill/field.h> says what a field can be.
  *
  *   #define SCALE_IN(F)   F(VALUE, f64, factor) F(STRING, wb_str, label) F(RMA, wb_rma_vector, x)
  *   #define SCALE_OUT(F)  F(VALUE, f64, sum)    F(RMA, wb_rma_vector, scaled)
@@ -33,13 +24,9 @@
 #define WAYBILL_ACTION_H
 
 #include <stdatomic.h>
+#include <waybill/custom.h>
 #include <waybill/engine.h>
-#include <waybill/serial.h>
-
-/* One field as the signature sees it. A list ends with kind == NULL. */
-struct wb_field {
-    const char *kind, *type, *name;
-};
+#include <waybill/field.h>
 
 /*
  * An action's descriptor; WB_ACTION makes one per translation unit, which is fine: they agree.
@@ -62,7 +49,8 @@ typedef int (*wb_serve_fn)(struct wb_context *context, struct wb_reader *reader,
                            void (*handler)(void), void *user);
 
 /* Registers an action; use the generated NAME_register. `user` is borrowed for the life of the
- * engine. Errors: WB_ERR_EXISTS (the name, or another name with the same id), WB_ERR_NO_MEMORY. Any
+ * engine. Errors: WB_ERR_EXISTS (the name, or another name with the same id), WB_ERR_INVALID (a field
+ * behind an added one that is none), WB_ERR_NO_MEMORY. Any
  * thread. */
 WB_API int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_serve_fn serve,
                               void (*handler)(void), void *user);
@@ -107,87 +95,25 @@ WB_API int wb_reply_begin(struct wb_context *context, const struct wb_sizer *siz
                           struct wb_writer *writer);
 WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer);
 
-/* ---- one line per kind for each of the passes ---- */
-
-#define WBI_MEMBER(kind, type, name) WBI_MEMBER_##kind(type, name)
-#define WBI_MEMBER_VALUE(type, name) wb_##type name;
-#define WBI_MEMBER_STRING(type, name) type name;
-#define WBI_MEMBER_BYTES(type, name) type name;
-#define WBI_MEMBER_RMA(type, name) type name;
-#define WBI_MEMBER_OBJECT(type, name) type name;
-#define WBI_MEMBER_BUFFER(type, name) type name;
-
-#define WBI_SIZE(kind, type, name) WBI_SIZE_##kind(type, name)
-#define WBI_SIZE_VALUE(type, name) wb_size_##type(s, v->name);
-#define WBI_SIZE_STRING(type, name) wb_size_str(s, v->name);
-#define WBI_SIZE_BYTES(type, name) wb_size_bytes(s, v->name);
-#define WBI_SIZE_RMA(type, name) wb_size_rma(s, &v->name);
-#define WBI_SIZE_OBJECT(type, name) wb_size_rma(s, &v->name.vector);
-#define WBI_SIZE_BUFFER(type, name) wb_size_buffer(s, &v->name);
-
-#define WBI_PUT(kind, type, name) WBI_PUT_##kind(type, name)
-#define WBI_PUT_VALUE(type, name) wb_put_##type(w, v->name);
-#define WBI_PUT_STRING(type, name) wb_put_str(w, v->name);
-#define WBI_PUT_BYTES(type, name) wb_put_bytes(w, v->name);
-#define WBI_PUT_RMA(type, name) wb_put_rma(w, &v->name);
-#define WBI_PUT_OBJECT(type, name) wb_put_object(w, &v->name.vector, type##_bytes);
-#define WBI_PUT_BUFFER(type, name) wb_put_buffer(w, &v->name);
-
-#define WBI_GET(kind, type, name) WBI_GET_##kind(type, name)
-#define WBI_GET_VALUE(type, name) v->name = wb_get_##type(r);
-#define WBI_GET_STRING(type, name) v->name = wb_get_str(r);
-#define WBI_GET_BYTES(type, name) v->name = wb_get_bytes(r);
-#define WBI_GET_RMA(type, name) v->name = wb_get_rma(r);
-#define WBI_GET_OBJECT(type, name) v->name.vector = wb_get_object(r, type##_bytes);
-#define WBI_GET_BUFFER(type, name) v->name = wb_get_buffer(r);
-
-#define WBI_DROP(kind, type, name) WBI_DROP_##kind(type, name)
-#define WBI_DROP_VALUE(type, name)
-#define WBI_DROP_STRING(type, name) v->name = (type){0};
-#define WBI_DROP_BYTES(type, name) v->name = (type){0};
-#define WBI_DROP_RMA(type, name) wb_rma_vector_drop(&v->name);
-#define WBI_DROP_OBJECT(type, name) type##_drop(&v->name);
-#define WBI_DROP_BUFFER(type, name) wb_buffer_drop(&v->name);
-
-#define WBI_VIEWS(kind, type, name) WBI_VIEWS_##kind
-#define WBI_VIEWS_VALUE
-#define WBI_VIEWS_STRING +1
-#define WBI_VIEWS_BYTES +1
-#define WBI_VIEWS_RMA
-#define WBI_VIEWS_OBJECT
-#define WBI_VIEWS_BUFFER +1
-
-#define WBI_FIELD(kind, type, name) {#kind, #type, #name},
-
-/* A struct of fields with its four passes. */
+/* A struct of fields, which holds on to what its views point into. */
 #define WBI_RECORD(record, FIELDS)                                                                 \
     struct record {                                                                                \
         FIELDS(WBI_MEMBER)                                                                         \
         struct wb_hold hold;                                                                       \
     };                                                                                             \
-    WBI_UNUSED static const struct wb_field record##_fields[] = {                                  \
-        FIELDS(WBI_FIELD){NULL, NULL, NULL}};                                                      \
-    WBI_GENERATED void record##_size(struct wb_sizer *s, const struct record *v)                   \
-    {                                                                                              \
-        (void)v;                                                                                   \
-        FIELDS(WBI_SIZE)                                                                           \
-        wb_sizer_finish(s);                                                                        \
-    }                                                                                              \
-    WBI_GENERATED void record##_put(struct wb_writer *w, const struct record *v)                   \
-    {                                                                                              \
-        (void)w;                                                                                   \
-        (void)v;                                                                                   \
-        FIELDS(WBI_PUT)                                                                            \
-    }                                                                                              \
+    WBI_PASSES(record, FIELDS)                                                                     \
     WBI_GENERATED void record##_drop(struct record *v)                                             \
     {                                                                                              \
         FIELDS(WBI_DROP)                                                                           \
         wb_hold_release(&v->hold);                                                                 \
     }                                                                                              \
+    WBI_ARCHIVE(record)                                                                            \
     WBI_GENERATED int record##_get(struct wb_reader *r, struct record *v)                          \
     {                                                                                              \
-        FIELDS(WBI_GET)                                                                            \
         v->hold = (struct wb_hold){0};                                                             \
+        r->arena = &v->hold.arena;                                                                 \
+        record##_get_values(r, v);                                                                 \
+        wb_reader_pass_added(r);                                                                   \
         int status = wb_reader_finish(r);                                                          \
         if (status != WB_OK) {                                                                     \
             record##_drop(v);                                                                      \
@@ -199,7 +125,6 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
 #define WB_ACTION(action, IN, OUT)                                                                 \
     WBI_RECORD(action##_in, IN)                                                                    \
     WBI_RECORD(action##_out, OUT)                                                                  \
-    enum { action##_out_views = 0 OUT(WBI_VIEWS) };                                                \
     WBI_UNUSED static struct wb_action action##_action = {                                         \
         .name = #action, .in = action##_in_fields, .out = action##_out_fields};                    \
     typedef int (*action##_handler)(struct wb_context * context, struct action##_in * in,          \
@@ -256,7 +181,7 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         if (status == WB_OK) {                                                                     \
             status = action##_out_get(&reader, out);                                               \
         }                                                                                          \
-        wb_call_close(call, &out->hold, status == WB_OK && action##_out_views > 0);                \
+        wb_call_close(call, &out->hold, status == WB_OK && action##_out_views);                    \
         return status;                                                                             \
     }                                                                                              \
     WBI_GENERATED int action##_call(struct wb_peer *peer, const struct action##_in *in,            \

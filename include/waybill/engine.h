@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <waybill/arena.h>
 #include <waybill/memory.h>
 #include <waybill/status.h>
 
@@ -23,6 +24,7 @@ struct wb_context; /* the call that a handler is serving; valid until the handle
 /* What a received struct's views hold on to; the library's own business. All zero holds nothing. */
 struct wb_hold {
     struct wb_call *call;
+    struct wb_arena arena; /* of the nested arrays */
 };
 
 /* What can be told to the verbs fabric. All zero (the default) lets it choose. */

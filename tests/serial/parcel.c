@@ -239,13 +239,12 @@ static int make_vector(void *context, struct wb_rma_block *block, const void *da
 
 struct wb_reader test_parcel_reader(const struct test_parcel *parcel, struct test_maker *maker)
 {
-    return (struct wb_reader){.begin = parcel->archive,
-                              .at = parcel->archive,
-                              .end = parcel->archive + parcel->archive_bytes,
-                              .landings = parcel->landings,
-                              .landing_count = parcel->landing_count,
-                              .make_vector = make_vector,
-                              .context = maker};
+    struct wb_reader reader = wb_reader_of(parcel->archive, parcel->archive_bytes);
+    reader.landings = parcel->landings;
+    reader.landing_count = parcel->landing_count;
+    reader.make_vector = make_vector;
+    reader.context = maker;
+    return reader;
 }
 
 int test_fields_read(struct wb_reader *reader, struct test_field *fields, size_t count)

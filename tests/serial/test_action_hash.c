@@ -15,6 +15,8 @@ START_TEST(test_names)
 }
 END_TEST
 
+enum { field_object_bytes = 8, other_object_bytes = 8 };
+
 /* clang-format off */
 #define NOTHING(F)
 #define ONE(F) F(VALUE, f64, a)
@@ -31,7 +33,7 @@ END_TEST
 #define LISTS(X)                                                                                   \
     X(NOTHING) X(ONE) X(OTHER_TYPE) X(OTHER_NAME) X(TEXT) X(OTHER_KIND) X(TWO) X(OTHER_ORDER)      \
     X(LONGER_NAME) X(OBJECT) X(OTHER_OBJECT) X(BUFFER)
-#define FIELDS_OF(LIST) {LIST(WBI_FIELD){NULL, NULL, NULL}},
+#define FIELDS_OF(LIST) {LIST(WBI_FIELD)WBI_FIELD_END},
 /* clang-format on */
 static const struct wb_field lists[][3] = {LISTS(FIELDS_OF)};
 #define LIST_COUNT (sizeof lists / sizeof *lists)
@@ -53,11 +55,11 @@ END_TEST
 /* The parts of a field are apart: "ab" "c" is not "a" "bc". */
 START_TEST(test_parts_are_apart)
 {
-    static const struct wb_field end[] = {{NULL, NULL, NULL}};
+    static const struct wb_field end[] = {WBI_FIELD_END};
     static const struct wb_field fields[][2] = {
-        {{"A", "bc", "d"}, {NULL, NULL, NULL}},
-        {{"Ab", "c", "d"}, {NULL, NULL, NULL}},
-        {{"A", "b", "cd"}, {NULL, NULL, NULL}},
+        {{.kind = "A", .type = "bc", .name = "d"}, WBI_FIELD_END},
+        {{.kind = "Ab", .type = "c", .name = "d"}, WBI_FIELD_END},
+        {{.kind = "A", .type = "b", .name = "cd"}, WBI_FIELD_END},
     };
     uint64_t first = wbi_hash_signature(fields[0], end);
     ck_assert_uint_ne(first, wbi_hash_signature(fields[1], end));
@@ -66,12 +68,47 @@ START_TEST(test_parts_are_apart)
 END_TEST
 
 /* clang-format off */
+#define PLAIN(F) F(VALUE, f64, x)
+#define RENAMED(F) F(VALUE, f64, y)
+WB_STRUCT(plain, PLAIN)
+WB_STRUCT(renamed, RENAMED)
+WB_ARRAY_OF(plain, plains)
+WB_ARRAY_OF(renamed, renameds)
+#define SMALL_RAW(F) F(VALUE, u32, a)
+#define LARGE_RAW(F) F(VALUE, u64, a)
+WB_BITWISE_STRUCT(small_raw, SMALL_RAW)
+WB_BITWISE_STRUCT(large_raw, LARGE_RAW)
+#define FEW(E) E(FEW_ONE, 1)
+#define OTHERS(E) E(OTHERS_ONE, 2)
+WB_ENUM(few, FEW)
+WB_ENUM(others, OTHERS)
+/* clang-format on */
+
+/* A signature sees what is inside the types that a field names: names alike do not suffice. */
+START_TEST(test_nested_lists_count)
+{
+    const struct wb_type *const types[] = {&plain_type,    &renamed_type,   &plains_type,
+                                           &renameds_type, &small_raw_type, &large_raw_type,
+                                           &few_type,      &others_type};
+    uint64_t seen[8];
+    for (size_t i = 0; i < 8; i++) {
+        const struct wb_field list[] = {
+            {.kind = "TYPE", .type = "same", .name = "a", .of = types[i]}, WBI_FIELD_END};
+        seen[i] = wbi_hash_signature(list, list);
+        for (size_t j = 0; j < i; j++) {
+            ck_assert_uint_ne(seen[i], seen[j]);
+        }
+    }
+}
+END_TEST
+
+/* clang-format off */
 #define SCALE_IN(F) F(VALUE, f64, factor) F(STRING, wb_str, label) F(RMA, wb_rma_vector, data)
 #define SCALE_OUT(F) F(VALUE, f64, sum) F(RMA, wb_rma_vector, scaled)
 /* clang-format on */
 
-static const struct wb_field scale_in[] = {SCALE_IN(WBI_FIELD){NULL, NULL, NULL}};
-static const struct wb_field scale_out[] = {SCALE_OUT(WBI_FIELD){NULL, NULL, NULL}};
+static const struct wb_field scale_in[] = {SCALE_IN(WBI_FIELD) WBI_FIELD_END};
+static const struct wb_field scale_out[] = {SCALE_OUT(WBI_FIELD) WBI_FIELD_END};
 static struct wb_action scale = {.name = "scale", .in = scale_in, .out = scale_out};
 
 /* FNV-1a of "VALUE\0f64\0factor\0STRING\0wb_str\0label\0RMA\0wb_rma_vector\0data\0", "\0",
@@ -90,7 +127,9 @@ END_TEST
 START_TEST(test_golden_signature_of_handles)
 {
     static const struct wb_field in[] = {
-        {"OBJECT", "field_object", "field"}, {"BUFFER", "wb_buffer", "raw"}, {NULL, NULL, NULL}};
+        {.kind = "OBJECT", .type = "field_object", .name = "field"},
+        {.kind = "BUFFER", .type = "wb_buffer", .name = "raw"},
+        WBI_FIELD_END};
     ck_assert_uint_eq(wbi_hash_signature(in, in + 1), 0xe8da093c99add958);
 }
 END_TEST
@@ -125,6 +164,7 @@ int main(void)
     tcase_add_test(tcase, test_names);
     tcase_add_test(tcase, test_signatures_differ);
     tcase_add_test(tcase, test_parts_are_apart);
+    tcase_add_test(tcase, test_nested_lists_count);
     tcase_add_test(tcase, test_golden_signature);
     tcase_add_test(tcase, test_golden_signature_of_handles);
     tcase_add_test(tcase, test_prepare_from_many_threads);
