@@ -31,8 +31,10 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit)
 /* Sets *need to what a block of `bytes` takes; false where that is more than any slab can be. */
 static bool find_need(const struct wb_rma_allocator *pool, size_t bytes, struct wbi_need *need)
 {
-    if (bytes <= WBI_CLASS_MAX_BYTES) {
-        *need = pool->classes[wbi_class_of(bytes)];
+    unsigned class_index;
+
+    if (wbi_class_find(bytes, &class_index)) {
+        *need = pool->classes[class_index];
         return true;
     }
     if (bytes > pool->largest_bytes)
@@ -149,7 +151,7 @@ static int alloc_slowly(struct wb_rma_allocator *pool, const struct wbi_need *ne
 {
     int rc;
 
-    if (!wbi_cache_here(pool->serial))
+    if (wbi_cache_last->pool_serial != pool->serial)
         (void)wbi_caches_obtain(pool);
     pthread_mutex_lock(&pool->mutex);
     /* What came back counts as used until it is taken in, and may be of the reserve. */

@@ -19,11 +19,11 @@ static void set_need(struct wbi_need *need, unsigned class_index)
     need->block_bytes = wbi_class_bytes(class_index);
     need->run_bytes = (uint64_t)wbi_class_pages(class_index) << WBI_PAGE_SHIFT;
     need->capacity = (uint32_t)(need->run_bytes / need->block_bytes);
-    /* Rounded up, it is exact for all offsets in a run: they are below 2^20 units of 64 bytes, and
-     * the rounding is below 2^12. A single block is at place 0. */
-    uint64_t units = need->block_bytes / WBI_RMA_ALIGN;
+    /* Rounded up, it is exact for all offsets in a run: they are below 2^22, and the rounding is
+     * below block_bytes, at most 2^18. A single block is at place 0. */
     if (need->capacity > 1)
-        need->reciprocal = ((UINT64_C(1) << 32) + units - 1) / units;
+        need->reciprocal =
+            ((UINT64_C(1) << WBI_RECIPROCAL_SHIFT) + need->block_bytes - 1) / need->block_bytes;
 }
 
 static bool is_valid(const struct wbi_rma_config *config)

@@ -26,7 +26,7 @@
 
 #define WBI_NO_CACHE UINT64_MAX
 
-enum { WBI_RUN_BINS = 128, WBI_NO_CLASS = WBI_CLASSES };
+enum { WBI_RUN_BINS = 128, WBI_NO_CLASS = WBI_CLASSES, WBI_RECIPROCAL_SHIFT = 40 };
 
 /* Held while refs > 0. data = run->base + (place in run->blocks) * run->block_bytes. A lease is one
  * of the refs. `next` links what is free: in its run, in a thread's cache, or on its way back. */
@@ -60,7 +60,7 @@ struct wbi_run {
     size_t block_bytes;
     uint64_t cache_serial; /* the pool's serial, where threads' caches have a list for the blocks;
                               else WBI_NO_CACHE */
-    uint64_t reciprocal;   /* (offset / 64) * reciprocal >> 32 is the place of the block there */
+    uint64_t reciprocal;   /* offset * reciprocal >> 40 is the place of the block there */
     uint32_t capacity;     /* blocks */
     uint32_t class_index;
     enum wbi_run_state state;
@@ -217,8 +217,8 @@ static inline uint64_t wbi_pool_slab_for(const struct wb_rma_allocator *pool, ui
 static inline bool wbi_run_block_at(const struct wbi_run *run, const void *address,
                                     struct wb_rma_block **block)
 {
-    uint64_t units = (uint64_t)((const unsigned char *)address - run->base) / WBI_RMA_ALIGN;
-    uint64_t place = units * run->reciprocal >> 32;
+    uint64_t offset = (uint64_t)((const unsigned char *)address - run->base);
+    uint32_t place = (uint32_t)(offset * run->reciprocal >> WBI_RECIPROCAL_SHIFT);
 
     if (place >= run->capacity)
         return false;
