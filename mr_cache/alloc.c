@@ -3,6 +3,7 @@
 #include "mr_cache/caches.h"
 #include "mr_cache/checks.h"
 #include "mr_cache/growth.h"
+#include "mr_cache/loan.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
 #include "mr_cache/runs.h"
@@ -82,7 +83,7 @@ static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *
     struct wbi_run *run;
 
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_lock(&pool->budget->grow_mutex);
+    wbi_budget_lock_growth(pool->budget);
     pthread_mutex_lock(&pool->mutex);
     /* Another thread may have grown the pool while this one waited for its turn. */
     int rc = pool->closed ? WB_ERR_CLOSED : take_from_room(pool, need, out);
@@ -91,7 +92,7 @@ static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *
         if (rc == WB_OK)
             rc = wbi_blocks_carve(pool, need, run, out);
     }
-    pthread_mutex_unlock(&pool->budget->grow_mutex);
+    wbi_budget_unlock_growth(pool->budget);
     return rc;
 }
 
@@ -172,6 +173,7 @@ static int alloc_slowly(struct wb_rma_allocator *pool, const struct wbi_need *ne
     pool->allocations += rc == WB_OK;
     wbi_caches_relax(pool);
     pthread_mutex_unlock(&pool->mutex);
+    wbi_loans_release(); /* growth may have ended slabs of others */
     return rc;
 }
 

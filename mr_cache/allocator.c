@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "mr_cache/growth.h"
+#include "mr_cache/loan.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
 #include "mr_cache/runs.h"
@@ -97,13 +98,14 @@ static int make_first_slab(struct wb_rma_allocator *pool)
 {
     struct wbi_run *run;
 
-    pthread_mutex_lock(&pool->budget->grow_mutex);
+    wbi_budget_lock_growth(pool->budget);
     pthread_mutex_lock(&pool->mutex);
     int rc = wbi_growth_make_room(pool, pool->slab_bytes, &run);
     if (rc == WB_OK)
         wbi_runs_give(pool, run);
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_unlock(&pool->budget->grow_mutex);
+    wbi_budget_unlock_growth(pool->budget);
+    wbi_loans_release();
     return rc;
 }
 

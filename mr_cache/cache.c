@@ -5,6 +5,7 @@
 #include "mr_cache/blocks.h"
 #include "mr_cache/caches.h"
 #include "mr_cache/checks.h"
+#include "mr_cache/loan.h"
 #include "mr_cache/shrink.h"
 #include "mr_cache/slab.h"
 
@@ -318,8 +319,10 @@ static void give_to_pool(struct wb_rma_block *block)
     wbi_caches_relax(pool);
     bool over = wbi_slab_is_over(slab);
     pthread_mutex_unlock(&pool->mutex);
-    if (over)
+    if (over) {
         wbi_slab_bury(slab);
+        wbi_loans_release();
+    }
 }
 
 void wbi_cache_give_back_slowly(struct wb_rma_block *block)

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "mr_cache/budget.h"
 #include "mr_cache/growth.h"
 #include "mr_cache/page_map.h"
 #include "mr_cache/pool.h"
@@ -17,8 +18,12 @@ struct wbi_loan {
     size_t bytes;
     wb_rma_release release;
     void *context;
+    struct wbi_loan *next; /* in `dead` */
     atomic_uint refs;
 };
+
+/* Dropped by this thread, and not released yet. */
+static _Thread_local struct wbi_loan *dead;
 
 int wbi_loan_create(void *base, size_t bytes, wb_rma_release release, void *context,
                     struct wbi_loan **out)
@@ -44,9 +49,19 @@ void wbi_loan_drop(struct wbi_loan *loan)
     /* Release and acquire: what every holder did to the memory comes before its owner has it. */
     if (atomic_fetch_sub_explicit(&loan->refs, 1, memory_order_acq_rel) > 1)
         return;
-    if (loan->release)
-        loan->release(loan->context, loan->base, loan->bytes);
-    free(loan);
+    loan->next = dead;
+    dead = loan;
+}
+
+void wbi_loans_release(void)
+{
+    while (dead && !wbi_budget_has_growth()) {
+        struct wbi_loan loan = *dead;
+        free(dead);
+        dead = loan.next; /* before the call, in which there may be others */
+        if (loan.release)
+            loan.release(loan.context, loan.base, loan.bytes);
+    }
 }
 
 /* ---- a region of the user's becomes slabs ---- */
@@ -139,7 +154,7 @@ static int add(struct adding *adding)
 
     if (adding->bytes > pool->budget_bytes || adding->bytes > budget->limit_bytes)
         return WB_ERR_BUDGET;
-    pthread_mutex_lock(&budget->grow_mutex);
+    wbi_budget_lock_growth(budget);
     pthread_mutex_lock(&pool->mutex);
     int rc = overlaps(adding) ? WB_ERR_EXISTS : wbi_growth_make_budget(pool, adding->bytes);
     if (rc == WB_OK) {
@@ -155,7 +170,7 @@ static int add(struct adding *adding)
         adopt(adding, rc);
     }
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_unlock(&budget->grow_mutex);
+    wbi_budget_unlock_growth(budget);
     return rc;
 }
 
@@ -178,5 +193,6 @@ int wb_rma_allocator_add_region(struct wb_rma_allocator *pool, void *base, size_
         adding.fd = -1;
     rc = rc ? rc : add(&adding);
     wbi_loan_drop(adding.loan);
+    wbi_loans_release();
     return rc;
 }

@@ -159,8 +159,10 @@ static void confirm(void *argument)
         }
     }
     pthread_mutex_unlock(&pool->mutex);
-    if (over)
+    if (over) {
         wbi_slab_bury(slab);
+        wbi_loans_release();
+    }
 }
 
 void wbi_slab_leave(struct wbi_slab *slab)

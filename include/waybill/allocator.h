@@ -87,8 +87,10 @@ WB_API int wb_rma_allocator_create(struct wb_engine *engine, const struct wb_rma
 WB_API void wb_rma_allocator_destroy(struct wb_rma_allocator *allocator);
 
 /* Says that lent memory is its owner's again: nobody can read it through the allocator any more. On
- * any thread, perhaps one that makes progress: be short, and call nothing of this library. May be
- * called inside add_region. */
+ * any thread, perhaps one that makes progress, and inside any call that allocates, frees, lends,
+ * trims or destroys: be short, and wait for no lock that such a call is made under. It may
+ * allocate, free and lend in turn, in this allocator (WB_ERR_CLOSED where that ends) and in others;
+ * inside a handler or a callback by the rules for these. It destroys no allocator and no engine. */
 typedef void (*wb_rma_release)(void *context, void *base, size_t bytes);
 
 /*
