@@ -177,6 +177,13 @@ static int fail(const struct wb_engine *engine, const struct order *order, int s
                      config->slab_bytes, wb_status_text(status));
 }
 
+/* What is pinned and idle can be registered anew, or on the fly. */
+static bool shed_pin(void *context)
+{
+    struct wb_engine *engine = context;
+    return wbi_pin_cache_shed(&engine->pins);
+}
+
 static int make(struct wb_engine *engine, const struct order *order, struct wb_rma_allocator **out)
 {
     struct wbi_registrar registrars[WBI_MAX_LANES];
@@ -188,7 +195,8 @@ static int make(struct wb_engine *engine, const struct order *order, struct wb_r
                                   .checks = order->config.checks,
                                   .cache_bytes = order->config.cache_bytes,
                                   .on_growth = order->on_growth,
-                                  .on_growth_context = engine,
+                                  .shed = shed_pin,
+                                  .context = engine,
                                   .budget = engine->budget,
                                   .largest_bytes = largest_region(engine),
                                   .lent_only = order->config.regions_only,

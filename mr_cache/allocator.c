@@ -66,7 +66,8 @@ static struct wb_rma_allocator *make_shell(const struct wbi_rma_config *config)
     pool->numa_node = config->numa_node;
     pool->pages = config->pages;
     pool->on_growth = config->on_growth;
-    pool->on_growth_context = config->on_growth_context;
+    pool->shed = config->shed;
+    pool->context = config->context;
     for (unsigned i = 0; i < WBI_CLASSES; i++)
         set_need(&pool->classes[i], i);
     pool->serial = atomic_fetch_add_explicit(&last_serial, 1, memory_order_relaxed) + 1;
@@ -142,7 +143,7 @@ void wbi_rma_allocator_destroy(struct wb_rma_allocator *pool)
 
 void *wbi_rma_allocator_context(const struct wb_rma_allocator *pool)
 {
-    return pool->on_growth_context;
+    return pool->context;
 }
 
 void wb_rma_allocator_destroy(struct wb_rma_allocator *pool)

@@ -133,7 +133,8 @@ struct wb_rma_allocator {
     int numa_node;
     enum wb_pages pages;
     void (*on_growth)(void *context);
-    void *on_growth_context;
+    bool (*shed)(void *context);
+    void *context;
     struct wbi_need classes[WBI_CLASSES];
 
     struct wbi_budget *budget; /* shared with the engine's other pools; one reference */

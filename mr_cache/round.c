@@ -65,7 +65,7 @@ static void round_of_demands(struct wb_rma_allocator *pool)
         wbi_budget_unlock_growth(pool->budget);
         wbi_loans_release();
         if (ended && pool->on_growth)
-            pool->on_growth(pool->on_growth_context);
+            pool->on_growth(pool->context);
         if (!demand)
             return;
     }

@@ -74,17 +74,29 @@ int wbi_slab_create_lent(struct wb_rma_allocator *pool, struct wbi_loan *loan, v
     return enter(slab, out);
 }
 
+/* What nobody uses gives way to it. */
+static int register_with(struct wbi_slab *slab, unsigned i)
+{
+    const struct wb_rma_allocator *pool = slab->pool;
+    const struct wbi_registrar *registrar = &pool->registrars[i];
+    int rc;
+
+    do
+        rc = registrar->reg(registrar->context, &slab->region, &slab->mrs[i]);
+    while (rc == WB_ERR_NO_MEMORY && registrar->pins && pool->shed && pool->shed(pool->context));
+    return rc;
+}
+
 int wbi_slab_register(struct wbi_slab *slab)
 {
     struct wb_rma_allocator *pool = slab->pool;
 
     for (unsigned i = 0; i < pool->registrar_count; i++) {
-        struct wbi_registrar *registrar = &pool->registrars[i];
-        int rc = registrar->reg(registrar->context, &slab->region, &slab->mrs[i]);
+        int rc = register_with(slab, i);
         if (rc)
             return rc;
         slab->registered++;
-        slab->pinned |= registrar->pins;
+        slab->pinned |= pool->registrars[i].pins;
     }
     return WB_OK;
 }
