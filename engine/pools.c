@@ -110,6 +110,19 @@ static int check_budget(const struct wb_engine *engine, const struct order *orde
     return WB_OK;
 }
 
+static int check_node(const struct order *order)
+{
+    char nodes[128];
+    int node = order->config.numa_node;
+    if (node == WB_NUMA_OF_DEVICE || node == WB_NUMA_ANY || wbi_topology_has_node(node)) {
+        return WB_OK;
+    }
+    wbi_topology_nodes(nodes, sizeof nodes);
+    return wbi_error(WB_ERR_INVALID,
+                     "%s.numa_node is %d, and the NUMA nodes here are %s; or see WB_NUMA_ANY",
+                     order->name, node, nodes);
+}
+
 static int check(const struct wb_engine *engine, const struct order *order)
 {
     if ((unsigned)order->config.pages >= WB_PAGES_KINDS) {
@@ -120,11 +133,8 @@ static int check(const struct wb_engine *engine, const struct order *order)
         return wbi_error(WB_ERR_INVALID, "%s.checks is %d; see enum wb_rma_checks", order->name,
                          (int)order->config.checks);
     }
-    if (order->config.numa_node < WB_NUMA_ANY) {
-        return wbi_error(WB_ERR_INVALID, "%s.numa_node is %d; see WB_NUMA_ANY", order->name,
-                         order->config.numa_node);
-    }
-    int status = check_slab(order);
+    int status = check_node(order);
+    status = status == WB_OK ? check_slab(order) : status;
     return status == WB_OK ? check_budget(engine, order) : status;
 }
 
@@ -138,23 +148,46 @@ static uint64_t clamp_slab(const struct wb_engine *engine, uint64_t bytes)
     return bytes;
 }
 
+static int ask_fabrics(const struct wb_engine *engine, const struct wbi_memory_plan *plan)
+{
+    int status = WB_OK;
+    for (unsigned i = 0; i < engine->lane_count && status == WB_OK; i++) {
+        const struct wbi_fabric *fabric = engine->lanes[i]->fabric;
+        if (fabric->check_memory != NULL) {
+            status = fabric->check_memory(engine->lanes[i]->domain, &engine->config, plan);
+        }
+    }
+    return status;
+}
+
 /* Asks the fabrics beforehand: a limit is better met here, with words, than in a growth. */
 static int check_limits(const struct wb_engine *engine, const struct order *order,
                         const struct wbi_rma_config *pool)
 {
     struct wbi_memory_plan plan = {.slab_bytes = pool->lent_only ? 0 : pool->slab_bytes,
                                    .devices = pool->devices};
-    int status = WB_OK;
     if (!order->own) {
         wbi_budget_count(engine->budget, &plan.registered_bytes, &plan.regions);
     }
-    for (unsigned i = 0; i < engine->lane_count && status == WB_OK; i++) {
-        const struct wbi_fabric *fabric = engine->lanes[i]->fabric;
-        if (fabric->check_memory != NULL) {
-            status = fabric->check_memory(engine->lanes[i]->domain, &engine->config, &plan);
-        }
+    return ask_fabrics(engine, &plan);
+}
+
+/* The same for memory that is lent: what is yet to be registered counts as if it were, but for the
+ * last piece. */
+static int check_region(void *context, uint32_t devices, uint64_t piece, uint64_t total)
+{
+    const struct wb_engine *engine = context;
+    struct wbi_memory_plan plan = {.slab_bytes = piece, .devices = devices};
+    char why[512];
+    wbi_budget_count(engine->budget, &plan.registered_bytes, &plan.regions);
+    plan.registered_bytes += total - piece;
+    plan.regions += (total - 1) / piece;
+    int status = ask_fabrics(engine, &plan);
+    if (status == WB_OK) {
+        return WB_OK;
     }
-    return status;
+    snprintf(why, sizeof why, "%s", wb_last_error());
+    return wbi_error(status, "%" PRIu64 " bytes cannot be lent: %s", total, why);
 }
 
 /* ---- making ---- */
@@ -196,6 +229,7 @@ static int make(struct wb_engine *engine, const struct order *order, struct wb_r
                                   .cache_bytes = order->config.cache_bytes,
                                   .on_growth = order->on_growth,
                                   .shed = shed_pin,
+                                  .check_region = check_region,
                                   .context = engine,
                                   .budget = engine->budget,
                                   .largest_bytes = largest_region(engine),

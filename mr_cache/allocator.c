@@ -67,6 +67,7 @@ static struct wb_rma_allocator *make_shell(const struct wbi_rma_config *config)
     pool->pages = config->pages;
     pool->on_growth = config->on_growth;
     pool->shed = config->shed;
+    pool->check_region = config->check_region;
     pool->context = config->context;
     for (unsigned i = 0; i < WBI_CLASSES; i++)
         set_need(&pool->classes[i], i);

@@ -38,7 +38,10 @@ struct wbi_rma_config {
                                     one that pins has no room for a slab (WB_ERR_NO_MEMORY); false:
                                     there is none. May block; the budget's grow_mutex is held, so it
                                     calls no allocator. Or NULL */
-    void *context;               /* of both */
+    /* Asked before `total` bytes of the user's memory are registered, in regions of up to `piece`:
+     * WB_OK, or what stands against it. The budget's grow_mutex is held. Or NULL. */
+    int (*check_region)(void *context, uint32_t devices, uint64_t piece, uint64_t total);
+    void *context; /* of all three */
 
     struct wbi_budget *budget; /* to share with other pools (a reference is taken), or NULL */
     uint64_t largest_bytes;    /* what a registrar can take at once; 0: no limit that matters */

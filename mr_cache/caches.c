@@ -313,8 +313,16 @@ void wbi_caches_close(struct wb_rma_allocator *pool)
 void wbi_caches_free(struct wb_rma_allocator *pool)
 {
     pthread_mutex_lock(&caches_mutex);
-    while (pool->caches)
-        leave_pool(pool->caches); /* for the next pool that its thread uses, or its end */
+    while (pool->caches) {
+        struct wbi_cache *cache = pool->caches;
+        leave_pool(cache);
+        if (cache->thread != this_thread)
+            continue; /* it is for the next pool that its thread uses, or ends with that */
+        if (wbi_cache_last == cache)
+            wbi_cache_last = &none;
+        leave_thread(cache);
+        wbi_cache_free(cache);
+    }
     pthread_mutex_unlock(&caches_mutex);
 }
 

@@ -93,14 +93,38 @@ static bool align_inward(void *base, size_t bytes, struct adding *adding)
     return true;
 }
 
+/* Bytes of the largest slab that it is cut into. */
+static uint64_t largest_piece(const struct adding *adding)
+{
+    uint64_t most = adding->pool->largest_bytes & ~(uint64_t)(WBI_REGION_ALIGN - 1);
+
+    most = most < WBI_SLAB_MAX_BYTES ? most : WBI_SLAB_MAX_BYTES;
+    return adding->bytes < most ? adding->bytes : most;
+}
+
+/* What would stop it, asked beforehand. The grow_mutex is held: an open pool stays open. */
+static int check(const struct adding *adding)
+{
+    const struct wb_rma_allocator *pool = adding->pool;
+    uint64_t piece = largest_piece(adding);
+
+    if (pool->closed)
+        return WB_ERR_CLOSED;
+    if (piece == 0 || adding->bytes > pool->budget_bytes ||
+        adding->bytes > pool->budget->limit_bytes)
+        return WB_ERR_BUDGET;
+    return pool->check_region
+               ? pool->check_region(pool->context, pool->devices, piece, adding->bytes)
+               : WB_OK;
+}
+
 /* Makes and registers slabs for all of it, none of which is in the pool yet. The grow_mutex is
  * held. */
 static int make_slabs(struct adding *adding)
 {
-    uint64_t most = adding->pool->largest_bytes & ~(uint64_t)(WBI_REGION_ALIGN - 1);
+    uint64_t most = largest_piece(adding);
     int rc = WB_OK;
 
-    most = most < WBI_SLAB_MAX_BYTES ? most : WBI_SLAB_MAX_BYTES;
     /* A peer maps a file whole: what is cut has no file for it. */
     int fd = adding->bytes <= most ? adding->fd : -1;
     while (!rc && adding->made_bytes < adding->bytes) {
@@ -152,11 +176,11 @@ static int add(struct adding *adding)
     struct wb_rma_allocator *pool = adding->pool;
     struct wbi_budget *budget = pool->budget;
 
-    if (adding->bytes > pool->budget_bytes || adding->bytes > budget->limit_bytes)
-        return WB_ERR_BUDGET;
     wbi_budget_lock_growth(budget);
+    int rc = check(adding);
     pthread_mutex_lock(&pool->mutex);
-    int rc = overlaps(adding) ? WB_ERR_EXISTS : wbi_growth_make_budget(pool, adding->bytes);
+    if (rc == WB_OK)
+        rc = overlaps(adding) ? WB_ERR_EXISTS : wbi_growth_make_budget(pool, adding->bytes);
     if (rc == WB_OK) {
         pool->charged += adding->bytes;
         pool->growing += adding->bytes;

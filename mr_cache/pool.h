@@ -134,6 +134,7 @@ struct wb_rma_allocator {
     enum wb_pages pages;
     void (*on_growth)(void *context);
     bool (*shed)(void *context);
+    int (*check_region)(void *context, uint32_t devices, uint64_t piece, uint64_t total);
     void *context;
     struct wbi_need classes[WBI_CLASSES];
 

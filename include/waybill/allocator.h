@@ -50,7 +50,8 @@ struct wb_rma_config {
                              1 GiB */
     const char *devices;  /* names of RDMA devices with commas between, of those that the engine
                              uses; borrowed until create returns; NULL: all of them */
-    int numa_node;        /* WB_NUMA_OF_DEVICE (default), WB_NUMA_ANY, or a node's number */
+    int numa_node;        /* WB_NUMA_OF_DEVICE (default), WB_NUMA_ANY, or a node's number, which
+                             there is (wb_info: numa_nodes) */
     enum wb_pages pages;  /* what to ask for; what cannot be had is the next smaller kind. Default
                              WB_PAGES_TRANSPARENT */
     uint64_t cache_bytes; /* of free blocks that threads may keep for themselves, all together: what
@@ -104,8 +105,9 @@ typedef void (*wb_rma_release)(void *context, void *base, size_t bytes);
  * from it directly; borrowed until release. Memory without such a one travels on shm as plain
  * memory does. Any thread but one that is inside a handler or a callback (WB_ERR_DEADLOCK). Errors:
  * WB_ERR_INVALID (no whole piece in it), WB_ERR_EXISTS (some of it is an allocator's already),
- * WB_ERR_BUDGET (more than a budget), WB_AGAIN (others hold the budget), WB_ERR_NO_MEMORY,
- * WB_ERR_CLOSED.
+ * WB_ERR_BUDGET (more than a budget, or a device takes no such region), WB_AGAIN (others hold the
+ * budget), WB_ERR_NO_MEMORY (also where a device's max_mr or RLIMIT_MEMLOCK stands against it:
+ * wb_last_error() then says which), WB_ERR_CLOSED.
  */
 WB_API int wb_rma_allocator_add_region(struct wb_rma_allocator *allocator, void *base, size_t bytes,
                                        int fd, wb_rma_release release, void *context);
