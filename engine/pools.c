@@ -4,6 +4,7 @@
 
 #include "engine/clock.h"
 #include "engine/engine.h"
+#include "mr_cache/room.h"
 #include "mr_cache/topology.h"
 
 /* What an allocator is to be, in the words of its user or of the engine's configuration. */
@@ -203,6 +204,14 @@ static int fail(const struct wb_engine *engine, const struct order *order, int s
     }
     if (wb_last_error()[0] != '\0') {
         return status; /* a registrar has said why */
+    }
+    struct wbi_room room;
+    wbi_room_read("", &room);
+    if (status == WB_ERR_NO_MEMORY && config->slab_bytes > room.bytes) {
+        return wbi_error(status,
+                         "the first slab of %" PRIu64 " bytes cannot be had: %" PRIu64
+                         " are left, says %s; lower slab_bytes",
+                         config->slab_bytes, room.bytes, room.limit);
     }
     return wbi_error(status,
                      "the first slab of %" PRIu64 " bytes cannot be had: %s; lower slab_bytes, or "
