@@ -184,8 +184,10 @@ static int alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth gr
     size_t behind = pool->checks ? WBI_CANARY_BYTES : 0;
 
     if (bytes > SIZE_MAX - behind || !find_need(pool, bytes + behind, &need) ||
-        need.block_bytes > pool->budget_bytes - reserve)
+        need.block_bytes > pool->budget_bytes - reserve) {
+        wbi_checks_from(pool, NULL);
         return WB_ERR_BUDGET;
+    }
     struct wb_rma_block *block = need.class_index == WBI_NO_CLASS
                                      ? wbi_cache_take_large(pool, need.block_bytes)
                                      : wbi_cache_take(pool, need.class_index);
@@ -211,5 +213,7 @@ int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth 
 int wbi_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, bool may_grow,
                   struct wb_rma_block **out)
 {
+    if (pool->checks)
+        wbi_checks_default(pool, wbi_site_engine);
     return alloc(pool, bytes, may_grow ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND, 0, out);
 }

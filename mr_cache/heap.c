@@ -118,6 +118,7 @@ static __attribute__((noinline)) void free_slowly(void *memory)
         return;
     if (!block || !may_be_given(block, memory))
         die(memory);
+    wbi_checks_let_go(block);
     wbi_rma_block_unref(block);
 }
 

@@ -91,6 +91,7 @@ struct wbi_slab {
     struct wbi_region region;
     struct wb_rma_allocator *pool;
     struct wbi_slab *prev, *next; /* in pool->slabs; next also in pool->gone, and in destroy */
+    struct wbi_slab *left_prev, *left_next; /* in pool->left */
     struct wbi_mr *mrs[WBI_RMA_MAX_REGISTRARS];
     unsigned registered; /* of mrs */
     unsigned awaiting;   /* confirmations, plus one for the thread that asks for them */
@@ -155,7 +156,8 @@ struct wb_rma_allocator {
     uint64_t bin_bits[WBI_RUN_BINS / 64];    /* which bins are not empty */
     struct wbi_slab *slabs[2];               /* ordinary, dedicated */
     struct wbi_slab *gone;                   /* confirmed by every registrar, to be unmapped */
-    atomic_uint_fast64_t charged;            /* bytes; read by other pools of the budget, too */
+    struct wbi_slab *left; /* of a closed pool, on their way out: who holds blocks of them? */
+    atomic_uint_fast64_t charged; /* bytes; read by other pools of the budget, too */
     uint64_t growing;
     /* Changed under the mutex, and read by the other pools of the budget without it. */
     atomic_uint_fast64_t slab_count, leaving, idle,

@@ -128,6 +128,28 @@ void wbi_slab_adopt(struct wbi_slab *slab)
     count_kind(slab, slab->region.bytes);
 }
 
+static void link_left(struct wbi_slab *slab)
+{
+    struct wb_rma_allocator *pool = slab->pool;
+
+    slab->left_next = pool->left;
+    if (slab->left_next)
+        slab->left_next->left_prev = slab;
+    pool->left = slab;
+}
+
+static void unlink_left(struct wbi_slab *slab)
+{
+    struct wb_rma_allocator *pool = slab->pool;
+
+    if (slab->left_next)
+        slab->left_next->left_prev = slab->left_prev;
+    if (slab->left_prev)
+        slab->left_prev->left_next = slab->left_next;
+    else if (pool->left == slab)
+        pool->left = slab->left_next;
+}
+
 void wbi_slab_mark_leaving(struct wbi_slab *slab)
 {
     struct wb_rma_allocator *pool = slab->pool;
@@ -140,6 +162,8 @@ void wbi_slab_mark_leaving(struct wbi_slab *slab)
         slab->next->prev = slab->prev;
     slab->prev = slab->next = NULL;
     slab->state = WBI_SLAB_LEAVING;
+    if (pool->closed)
+        link_left(slab);
     slab->awaiting = 1;
     for (unsigned i = 0; i < slab->registered; i++)
         slab->awaiting += slab->mrs[i] != NULL;
@@ -210,6 +234,9 @@ void wbi_slab_bury(struct wbi_slab *slab)
 {
     struct wb_rma_allocator *pool = slab->pool;
     uint64_t bytes = slab->region.bytes;
+    pthread_mutex_lock(&pool->mutex);
+    unlink_left(slab);
+    pthread_mutex_unlock(&pool->mutex);
     const struct wbi_slab was = *slab;
 
     wbi_slab_free(slab);

@@ -31,8 +31,9 @@ enum wb_pages {
 enum wb_rma_checks {
     WB_RMA_CHECKS_CHEAP,  /* no price: an address that is freed is that of a held block */
     WB_RMA_CHECKS_BLOCKS, /* for debugging: bytes behind each block that nobody may write to, free
-                             blocks filled, and who allocated what (wb_rma_allocator_leaks). Blocks
-                             have exactly the bytes that were asked for; threads have no caches */
+                             blocks filled, who allocated what (wb_rma_allocator_leaks), and what is
+                             freed twice while a peer may read it. Blocks have exactly the bytes
+                             that were asked for; threads have no caches */
     WB_RMA_CHECKS_ALL     /* and all books are checked now and then: slow */
 };
 
@@ -175,9 +176,10 @@ typedef void (*wb_rma_say)(void *context, const char *line);
 /*
  * Says which blocks are held, one line for each place in the program that allocated some: how many,
  * their bytes, how many of them peers may read, and where (function and offset, as far as symbols
- * are there); the most bytes first. Calls say(context, line) on this thread. Returns the number of
- * lines: 0 where nothing is held. Any thread. Errors: WB_ERR_INVALID (the allocator has no checks
- * beyond the cheap ones), WB_ERR_NO_MEMORY (places are missing).
+ * are there), or "a landing" or "the engine itself"; of a vector, where it moved last; the most
+ * bytes first. After the engine's end, too. Calls say(context, line) on this thread. Returns the
+ * number of lines: 0 where nothing is held. Any thread. Errors: WB_ERR_INVALID (the allocator has
+ * no checks beyond the cheap ones), WB_ERR_NO_MEMORY (places are missing).
  */
 WB_API int wb_rma_allocator_leaks(struct wb_rma_allocator *allocator, wb_rma_say say,
                                   void *context);
