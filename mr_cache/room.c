@@ -12,12 +12,26 @@ struct version {
     const char *type;       /* of its mount */
     const char *controller; /* in that mount's options, and in the process's line; or NULL */
     const char *limit, *usage;
-    const char *unused; /* in memory.stat: what is given back before anybody is killed */
+    const char *swap_limit, *swap_usage;
+    bool swap_has_memory;  /* these two are of both together */
+    const char *cached[2]; /* in memory.stat: what is given back before anybody is killed */
 };
 
 static const struct version versions[] = {
-    {"cgroup2", NULL, "memory.max", "memory.current", "inactive_file"},
-    {"cgroup", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
+    {.type = "cgroup2",
+     .limit = "memory.max",
+     .usage = "memory.current",
+     .swap_limit = "memory.swap.max",
+     .swap_usage = "memory.swap.current",
+     .cached = {"inactive_file", "active_file"}},
+    {.type = "cgroup",
+     .controller = "memory",
+     .limit = "memory.limit_in_bytes",
+     .usage = "memory.usage_in_bytes",
+     .swap_limit = "memory.memsw.limit_in_bytes",
+     .swap_usage = "memory.memsw.usage_in_bytes",
+     .swap_has_memory = true,
+     .cached = {"total_inactive_file", "total_active_file"}},
 };
 
 /* A path of three parts; an empty one, which nothing has, where it is too long. */
@@ -96,7 +110,8 @@ static bool read_meminfo(char *line, void *context)
     return false;
 }
 
-static void ask_machine(const char *root, struct wbi_room *room)
+/* Returns the bytes of swap that are free. */
+static uint64_t ask_machine(const char *root, struct wbi_room *room)
 {
     struct meminfo meminfo = {0};
     char path[PATH];
@@ -106,6 +121,7 @@ static void ask_machine(const char *root, struct wbi_room *room)
     if (meminfo.available_kib)
         lower(room, (meminfo.available_kib + meminfo.swap_kib) * 1024,
               "MemAvailable and SwapFree in /proc/meminfo");
+    return meminfo.swap_kib * 1024;
 }
 
 /* ---- control groups ---- */
@@ -163,22 +179,56 @@ static bool find_group(char *line, void *context)
     return true;
 }
 
-static void ask_group(const struct version *version, const char *directory, struct wbi_room *room)
+/* What a limit of a group leaves, of which `cached` bytes may be given back; UINT64_MAX: there is
+ * no limit. */
+static uint64_t left_in(const char *directory, const char *limit, const char *usage,
+                        uint64_t cached)
 {
-    uint64_t limit = number_in(directory, version->limit, NULL, UINT64_MAX);
-    uint64_t usage = number_in(directory, version->usage, NULL, 0);
-    uint64_t unused = number_in(directory, "memory.stat", version->unused, 0);
+    uint64_t most = number_in(directory, limit, NULL, UINT64_MAX);
+    uint64_t used = number_in(directory, usage, NULL, 0);
+
+    used -= cached < used ? cached : used;
+    if (most == UINT64_MAX)
+        return most;
+    return most > used ? most - used : 0;
+}
+
+static void ask_group(const struct version *version, const char *directory, uint64_t free_swap,
+                      struct wbi_room *room)
+{
+    uint64_t cached = number_in(directory, "memory.stat", version->cached[0], 0) +
+                      number_in(directory, "memory.stat", version->cached[1], 0);
+    uint64_t left = left_in(directory, version->limit, version->usage, cached);
+    uint64_t swap = left_in(directory, version->swap_limit, version->swap_usage,
+                            version->swap_has_memory ? cached : 0);
     char path[PATH];
 
-    if (limit == UINT64_MAX)
+    if (version->swap_has_memory) {
+        join(path, directory, "/", version->swap_limit);
+        lower(room, swap, path);
+        swap = free_swap;
+    }
+    if (left == UINT64_MAX)
         return;
-    usage -= unused < usage ? unused : usage;
     join(path, directory, "/", version->limit);
-    lower(room, limit > usage ? limit - usage : 0, path);
+    lower(room, left + (swap < free_swap ? swap : free_swap), path);
+}
+
+/* The path of the process's group below the mount, empty where that does not show it. */
+static char *group_below(struct place *place)
+{
+    size_t top = strcmp(place->top, "/") == 0 ? 0 : strlen(place->top);
+    char *group = place->group + top;
+
+    if (strncmp(place->group, place->top, top) == 0 && (*group == '/' || *group == '\0') &&
+        !strstr(place->group, "/.."))
+        return group;
+    return place->group + strlen(place->group);
 }
 
 /* The process's group and all above it that can be seen. */
-static void ask_groups(const char *root, const struct version *version, struct wbi_room *room)
+static void ask_groups(const char *root, const struct version *version, uint64_t free_swap,
+                       struct wbi_room *room)
 {
     struct place place = {.version = version};
     char path[PATH];
@@ -188,12 +238,10 @@ static void ask_groups(const char *root, const struct version *version, struct w
         return;
     join(path, root, "/proc/self/cgroup", "");
     (void)visit_lines(path, find_group, &place);
-    size_t top = strcmp(place.top, "/") == 0 ? 0 : strlen(place.top);
-    bool below = strncmp(place.group, place.top, top) == 0;
-    char *group = below ? place.group + top : place.group + strlen(place.group);
+    char *group = group_below(&place);
     for (;;) {
         join(path, root, place.mount, group);
-        ask_group(version, path, room);
+        ask_group(version, path, free_swap, room);
         char *last = strrchr(group, '/');
         if (!last)
             return;
@@ -204,7 +252,7 @@ static void ask_groups(const char *root, const struct version *version, struct w
 void wbi_room_read(const char *root, struct wbi_room *out)
 {
     *out = (struct wbi_room){.bytes = UINT64_MAX};
-    ask_machine(root, out);
+    uint64_t free_swap = ask_machine(root, out);
     for (unsigned i = 0; i < sizeof versions / sizeof versions[0]; i++)
-        ask_groups(root, &versions[i], out);
+        ask_groups(root, &versions[i], free_swap, out);
 }

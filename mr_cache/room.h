@@ -12,8 +12,9 @@ struct wbi_room {
 /*
  * Reads the smallest of what the machine has (MemAvailable and SwapFree) and what the process's
  * control groups leave: memory.max or, in version 1, memory.limit_in_bytes, of its own group and of
- * all above it, less what they use but for cached files that are not in use. `root` goes before
- * each path: "" but in tests. Any thread. What cannot be read is no limit.
+ * all above it, less what they use but for cached files, and the swap that they may have yet (which
+ * version 1 limits together with memory: memory.memsw.limit_in_bytes). `root` goes before each
+ * path: "" but in tests. Any thread. What cannot be read is no limit.
  */
 void wbi_room_read(const char *root, struct wbi_room *out);
 

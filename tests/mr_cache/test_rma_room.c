@@ -76,10 +76,14 @@ START_TEST(test_the_smallest_of_all_groups_above_counts)
     assert_room(1024 * 1024, "/proc/meminfo");
     put("/groups/outer/memory.max", "1000000\n");
     put("/groups/outer/memory.current", "900000\n");
-    assert_room(100000, "/groups/outer/memory.max");
-    put("/groups/outer/memory.stat", "active_file 5\ninactive_file 50000\n");
-    assert_room(150000, "/groups/outer/memory.max");
+    assert_room(100000 + 24 * 1024, "/groups/outer/memory.max"); /* all free swap may be its */
+    put("/groups/outer/memory.swap.max", "5000\n");
+    put("/groups/outer/memory.swap.current", "1000\n");
+    assert_room(104000, "/groups/outer/memory.max");
+    put("/groups/outer/memory.stat", "active_file 5\nfile 7\ninactive_file 50000\n");
+    assert_room(154005, "/groups/outer/memory.max");
     put("/groups/outer/inner/memory.max", "800000\n");
+    put("/groups/outer/inner/memory.swap.max", "0\n");
     assert_room(100000, "/groups/outer/inner/memory.max");
     put("/groups/outer/inner/memory.current", "800001\n");
     assert_room(0, "/groups/outer/inner/memory.max");
@@ -100,7 +104,12 @@ START_TEST(test_version_1_and_a_mount_that_shows_a_part)
     put("/c/memory/memory.limit_in_bytes", "50000\n");
     put("/c/memory/memory.usage_in_bytes", "20000\n");
     put("/c/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 10000\n");
-    assert_room(40000, "/c/memory/memory.limit_in_bytes");
+    assert_room(40000 + 24 * 1024, "/c/memory/memory.limit_in_bytes");
+    put("/c/memory/memory.memsw.limit_in_bytes", "60000\n");
+    put("/c/memory/memory.memsw.usage_in_bytes", "22000\n");
+    assert_room(48000, "/c/memory/memory.memsw.limit_in_bytes");
+    put("/proc/self/cgroup", "4:memory:/boxes\n"); /* which that mount does not show */
+    assert_room(48000, "/c/memory/memory.memsw.limit_in_bytes");
     end();
 }
 END_TEST
