@@ -102,20 +102,15 @@ static uint64_t largest_piece(const struct adding *adding)
     return adding->bytes < most ? adding->bytes : most;
 }
 
-/* What would stop it, asked beforehand. The grow_mutex is held: an open pool stays open. */
-static int check(const struct adding *adding)
+/* What a device or the system would say to it, asked beforehand. The grow_mutex is held, so that
+ * nobody else registers meanwhile, and an open pool stays open. */
+static int check_limits(const struct adding *adding)
 {
     const struct wb_rma_allocator *pool = adding->pool;
-    uint64_t piece = largest_piece(adding);
 
-    if (pool->closed)
-        return WB_ERR_CLOSED;
-    if (piece == 0 || adding->bytes > pool->budget_bytes ||
-        adding->bytes > pool->budget->limit_bytes)
-        return WB_ERR_BUDGET;
-    return pool->check_region
-               ? pool->check_region(pool->context, pool->devices, piece, adding->bytes)
-               : WB_OK;
+    return pool->check_region ? pool->check_region(pool->context, pool->devices,
+                                                   largest_piece(adding), adding->bytes)
+                              : WB_OK;
 }
 
 /* Makes and registers slabs for all of it, none of which is in the pool yet. The grow_mutex is
@@ -171,16 +166,31 @@ static bool overlaps(const struct adding *adding)
     return false;
 }
 
+/* Budget for it, for which idle slabs go. Both mutexes are held. */
+static int make_budget(const struct adding *adding)
+{
+    struct wb_rma_allocator *pool = adding->pool;
+
+    if (pool->closed)
+        return WB_ERR_CLOSED;
+    if (largest_piece(adding) == 0 || adding->bytes > pool->budget_bytes ||
+        adding->bytes > pool->budget->limit_bytes)
+        return WB_ERR_BUDGET;
+    return overlaps(adding) ? WB_ERR_EXISTS : wbi_growth_make_budget(pool, adding->bytes);
+}
+
 static int add(struct adding *adding)
 {
     struct wb_rma_allocator *pool = adding->pool;
     struct wbi_budget *budget = pool->budget;
 
     wbi_budget_lock_growth(budget);
-    int rc = check(adding);
     pthread_mutex_lock(&pool->mutex);
+    int rc = make_budget(adding);
+    pthread_mutex_unlock(&pool->mutex);
     if (rc == WB_OK)
-        rc = overlaps(adding) ? WB_ERR_EXISTS : wbi_growth_make_budget(pool, adding->bytes);
+        rc = check_limits(adding); /* what went for it counts no more */
+    pthread_mutex_lock(&pool->mutex);
     if (rc == WB_OK) {
         pool->charged += adding->bytes;
         pool->growing += adding->bytes;
