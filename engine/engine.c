@@ -169,8 +169,8 @@ static void close_parts(struct wb_engine *engine, struct opening *opening)
     for (unsigned i = 0; i < engine->lane_count; i++) {
         wbi_lane_close(engine->lanes[i]);
     }
+    wbi_pools_close(engine);            /* which asks pins to give way as long as it may grow */
     wbi_pin_cache_close(&engine->pins); /* with the lanes the last offers have ended */
-    wbi_pools_close(engine);
     for (unsigned i = 0; i < FABRIC_COUNT; i++) {
         if (opening->fabrics[i] != NULL) {
             opening->fabrics[i]->domain_close(opening->domains[i]);

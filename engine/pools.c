@@ -4,6 +4,7 @@
 
 #include "engine/clock.h"
 #include "engine/engine.h"
+#include "mr_cache/room.h"
 #include "mr_cache/topology.h"
 
 /* What an allocator is to be, in the words of its user or of the engine's configuration. */
@@ -110,6 +111,19 @@ static int check_budget(const struct wb_engine *engine, const struct order *orde
     return WB_OK;
 }
 
+static int check_node(const struct order *order)
+{
+    char nodes[128];
+    int node = order->config.numa_node;
+    if (node == WB_NUMA_OF_DEVICE || node == WB_NUMA_ANY || wbi_topology_has_node(node)) {
+        return WB_OK;
+    }
+    wbi_topology_nodes(nodes, sizeof nodes);
+    return wbi_error(WB_ERR_INVALID,
+                     "%s.numa_node is %d, and the NUMA nodes here are %s; or see WB_NUMA_ANY",
+                     order->name, node, nodes);
+}
+
 static int check(const struct wb_engine *engine, const struct order *order)
 {
     if ((unsigned)order->config.pages >= WB_PAGES_KINDS) {
@@ -120,11 +134,8 @@ static int check(const struct wb_engine *engine, const struct order *order)
         return wbi_error(WB_ERR_INVALID, "%s.checks is %d; see enum wb_rma_checks", order->name,
                          (int)order->config.checks);
     }
-    if (order->config.numa_node < WB_NUMA_ANY) {
-        return wbi_error(WB_ERR_INVALID, "%s.numa_node is %d; see WB_NUMA_ANY", order->name,
-                         order->config.numa_node);
-    }
-    int status = check_slab(order);
+    int status = check_node(order);
+    status = status == WB_OK ? check_slab(order) : status;
     return status == WB_OK ? check_budget(engine, order) : status;
 }
 
@@ -138,23 +149,46 @@ static uint64_t clamp_slab(const struct wb_engine *engine, uint64_t bytes)
     return bytes;
 }
 
+static int ask_fabrics(const struct wb_engine *engine, const struct wbi_memory_plan *plan)
+{
+    int status = WB_OK;
+    for (unsigned i = 0; i < engine->lane_count && status == WB_OK; i++) {
+        const struct wbi_fabric *fabric = engine->lanes[i]->fabric;
+        if (fabric->check_memory != NULL) {
+            status = fabric->check_memory(engine->lanes[i]->domain, &engine->config, plan);
+        }
+    }
+    return status;
+}
+
 /* Asks the fabrics beforehand: a limit is better met here, with words, than in a growth. */
 static int check_limits(const struct wb_engine *engine, const struct order *order,
                         const struct wbi_rma_config *pool)
 {
     struct wbi_memory_plan plan = {.slab_bytes = pool->lent_only ? 0 : pool->slab_bytes,
                                    .devices = pool->devices};
-    int status = WB_OK;
     if (!order->own) {
         wbi_budget_count(engine->budget, &plan.registered_bytes, &plan.regions);
     }
-    for (unsigned i = 0; i < engine->lane_count && status == WB_OK; i++) {
-        const struct wbi_fabric *fabric = engine->lanes[i]->fabric;
-        if (fabric->check_memory != NULL) {
-            status = fabric->check_memory(engine->lanes[i]->domain, &engine->config, &plan);
-        }
+    return ask_fabrics(engine, &plan);
+}
+
+/* The same for memory that is lent: what is yet to be registered counts as if it were, but for the
+ * last piece. */
+static int check_region(void *context, uint32_t devices, uint64_t piece, uint64_t total)
+{
+    const struct wb_engine *engine = context;
+    struct wbi_memory_plan plan = {.slab_bytes = piece, .devices = devices};
+    char why[512];
+    wbi_budget_count(engine->budget, &plan.registered_bytes, &plan.regions);
+    plan.registered_bytes += total - piece;
+    plan.regions += (total - 1) / piece;
+    int status = ask_fabrics(engine, &plan);
+    if (status == WB_OK) {
+        return WB_OK;
     }
-    return status;
+    snprintf(why, sizeof why, "%s", wb_last_error());
+    return wbi_error(status, "%" PRIu64 " bytes cannot be lent: %s", total, why);
 }
 
 /* ---- making ---- */
@@ -171,10 +205,25 @@ static int fail(const struct wb_engine *engine, const struct order *order, int s
     if (wb_last_error()[0] != '\0') {
         return status; /* a registrar has said why */
     }
+    struct wbi_room room;
+    wbi_room_read("", &room);
+    if (status == WB_ERR_NO_MEMORY && config->slab_bytes > room.bytes) {
+        return wbi_error(status,
+                         "the first slab of %" PRIu64 " bytes cannot be had: %" PRIu64
+                         " are left, says %s; lower slab_bytes",
+                         config->slab_bytes, room.bytes, room.limit);
+    }
     return wbi_error(status,
                      "the first slab of %" PRIu64 " bytes cannot be had: %s; lower slab_bytes, or "
                      "see `df /dev/shm` and `ulimit -v`",
                      config->slab_bytes, wb_status_text(status));
+}
+
+/* What is pinned and idle can be registered anew, or on the fly. */
+static bool shed_pin(void *context)
+{
+    struct wb_engine *engine = context;
+    return wbi_pin_cache_shed(&engine->pins);
 }
 
 static int make(struct wb_engine *engine, const struct order *order, struct wb_rma_allocator **out)
@@ -188,7 +237,9 @@ static int make(struct wb_engine *engine, const struct order *order, struct wb_r
                                   .checks = order->config.checks,
                                   .cache_bytes = order->config.cache_bytes,
                                   .on_growth = order->on_growth,
-                                  .on_growth_context = engine,
+                                  .shed = shed_pin,
+                                  .check_region = check_region,
+                                  .context = engine,
                                   .budget = engine->budget,
                                   .largest_bytes = largest_region(engine),
                                   .lent_only = order->config.regions_only,

@@ -3,6 +3,7 @@
 #include "mr_cache/caches.h"
 #include "mr_cache/checks.h"
 #include "mr_cache/growth.h"
+#include "mr_cache/loan.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
 #include "mr_cache/runs.h"
@@ -31,8 +32,10 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit)
 /* Sets *need to what a block of `bytes` takes; false where that is more than any slab can be. */
 static bool find_need(const struct wb_rma_allocator *pool, size_t bytes, struct wbi_need *need)
 {
-    if (bytes <= WBI_CLASS_MAX_BYTES) {
-        *need = pool->classes[wbi_class_of(bytes)];
+    unsigned class_index;
+
+    if (wbi_class_find(bytes, &class_index)) {
+        *need = pool->classes[class_index];
         return true;
     }
     if (bytes > pool->largest_bytes)
@@ -80,7 +83,7 @@ static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *
     struct wbi_run *run;
 
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_lock(&pool->budget->grow_mutex);
+    wbi_budget_lock_growth(pool->budget);
     pthread_mutex_lock(&pool->mutex);
     /* Another thread may have grown the pool while this one waited for its turn. */
     int rc = pool->closed ? WB_ERR_CLOSED : take_from_room(pool, need, out);
@@ -89,7 +92,7 @@ static int take_by_growth(struct wb_rma_allocator *pool, const struct wbi_need *
         if (rc == WB_OK)
             rc = wbi_blocks_carve(pool, need, run, out);
     }
-    pthread_mutex_unlock(&pool->budget->grow_mutex);
+    wbi_budget_unlock_growth(pool->budget);
     return rc;
 }
 
@@ -149,7 +152,7 @@ static int alloc_slowly(struct wb_rma_allocator *pool, const struct wbi_need *ne
 {
     int rc;
 
-    if (!wbi_cache_here(pool->serial))
+    if (wbi_cache_last->pool_serial != pool->serial)
         (void)wbi_caches_obtain(pool);
     pthread_mutex_lock(&pool->mutex);
     /* What came back counts as used until it is taken in, and may be of the reserve. */
@@ -170,6 +173,7 @@ static int alloc_slowly(struct wb_rma_allocator *pool, const struct wbi_need *ne
     pool->allocations += rc == WB_OK;
     wbi_caches_relax(pool);
     pthread_mutex_unlock(&pool->mutex);
+    wbi_loans_release(); /* growth may have ended slabs of others */
     return rc;
 }
 
@@ -180,8 +184,10 @@ static int alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth gr
     size_t behind = pool->checks ? WBI_CANARY_BYTES : 0;
 
     if (bytes > SIZE_MAX - behind || !find_need(pool, bytes + behind, &need) ||
-        need.block_bytes > pool->budget_bytes - reserve)
+        need.block_bytes > pool->budget_bytes - reserve) {
+        wbi_checks_from(pool, NULL);
         return WB_ERR_BUDGET;
+    }
     struct wb_rma_block *block = need.class_index == WBI_NO_CLASS
                                      ? wbi_cache_take_large(pool, need.block_bytes)
                                      : wbi_cache_take(pool, need.class_index);
@@ -207,5 +213,7 @@ int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth 
 int wbi_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, bool may_grow,
                   struct wb_rma_block **out)
 {
+    if (pool->checks)
+        wbi_checks_default(pool, wbi_site_engine);
     return alloc(pool, bytes, may_grow ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND, 0, out);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "mr_cache/growth.h"
+#include "mr_cache/loan.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/region.h"
 #include "mr_cache/runs.h"
@@ -19,11 +20,11 @@ static void set_need(struct wbi_need *need, unsigned class_index)
     need->block_bytes = wbi_class_bytes(class_index);
     need->run_bytes = (uint64_t)wbi_class_pages(class_index) << WBI_PAGE_SHIFT;
     need->capacity = (uint32_t)(need->run_bytes / need->block_bytes);
-    /* Rounded up, it is exact for all offsets in a run: they are below 2^20 units of 64 bytes, and
-     * the rounding is below 2^12. A single block is at place 0. */
-    uint64_t units = need->block_bytes / WBI_RMA_ALIGN;
+    /* Rounded up, it is exact for all offsets in a run: they are below 2^22, and the rounding is
+     * below block_bytes, at most 2^18. A single block is at place 0. */
     if (need->capacity > 1)
-        need->reciprocal = ((UINT64_C(1) << 32) + units - 1) / units;
+        need->reciprocal =
+            ((UINT64_C(1) << WBI_RECIPROCAL_SHIFT) + need->block_bytes - 1) / need->block_bytes;
 }
 
 static bool is_valid(const struct wbi_rma_config *config)
@@ -65,7 +66,9 @@ static struct wb_rma_allocator *make_shell(const struct wbi_rma_config *config)
     pool->numa_node = config->numa_node;
     pool->pages = config->pages;
     pool->on_growth = config->on_growth;
-    pool->on_growth_context = config->on_growth_context;
+    pool->shed = config->shed;
+    pool->check_region = config->check_region;
+    pool->context = config->context;
     for (unsigned i = 0; i < WBI_CLASSES; i++)
         set_need(&pool->classes[i], i);
     pool->serial = atomic_fetch_add_explicit(&last_serial, 1, memory_order_relaxed) + 1;
@@ -97,13 +100,14 @@ static int make_first_slab(struct wb_rma_allocator *pool)
 {
     struct wbi_run *run;
 
-    pthread_mutex_lock(&pool->budget->grow_mutex);
+    wbi_budget_lock_growth(pool->budget);
     pthread_mutex_lock(&pool->mutex);
     int rc = wbi_growth_make_room(pool, pool->slab_bytes, &run);
     if (rc == WB_OK)
         wbi_runs_give(pool, run);
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_unlock(&pool->budget->grow_mutex);
+    wbi_budget_unlock_growth(pool->budget);
+    wbi_loans_release();
     return rc;
 }
 
@@ -140,7 +144,7 @@ void wbi_rma_allocator_destroy(struct wb_rma_allocator *pool)
 
 void *wbi_rma_allocator_context(const struct wb_rma_allocator *pool)
 {
-    return pool->on_growth_context;
+    return pool->context;
 }
 
 void wb_rma_allocator_destroy(struct wb_rma_allocator *pool)

@@ -34,7 +34,14 @@ struct wbi_rma_config {
     int numa_node;                    /* where to place slabs, or -1 for no preference */
     void (*on_growth)(void *context); /* called on the growing thread when an asked-for growth has
                                          ended; or NULL */
-    void *on_growth_context;
+    bool (*shed)(void *context); /* ends a registration of somebody else's that is not in use, where
+                                    one that pins has no room for a slab (WB_ERR_NO_MEMORY); false:
+                                    there is none. May block; the budget's grow_mutex is held, so it
+                                    calls no allocator. Or NULL */
+    /* Asked before `total` bytes of the user's memory are registered, in regions of up to `piece`:
+     * WB_OK, or what stands against it. The budget's grow_mutex is held. Or NULL. */
+    int (*check_region)(void *context, uint32_t devices, uint64_t piece, uint64_t total);
+    void *context; /* of all three */
 
     struct wbi_budget *budget; /* to share with other pools (a reference is taken), or NULL */
     uint64_t largest_bytes;    /* what a registrar can take at once; 0: no limit that matters */
@@ -68,7 +75,7 @@ int wbi_rma_allocator_create(const struct wbi_rma_config *config, struct wb_rma_
  */
 void wbi_rma_allocator_destroy(struct wb_rma_allocator *allocator);
 
-/* on_growth_context of the pool's making: its engine. Meaningful while that is. */
+/* The context of the pool's making: its engine. Meaningful while that is. */
 void *wbi_rma_allocator_context(const struct wb_rma_allocator *allocator);
 
 /*

@@ -8,6 +8,8 @@
 #include "mr_cache/slab.h"
 #include "mr_cache/worker.h"
 
+static _Thread_local bool has_growth;
+
 int wbi_budget_create(uint64_t limit_bytes, struct wbi_budget **out)
 {
     struct wbi_budget *budget = calloc(1, sizeof(*budget));
@@ -59,6 +61,23 @@ void wbi_budget_drop(struct wbi_budget *budget)
     pthread_mutex_destroy(&budget->grow_mutex);
     pthread_mutex_destroy(&budget->mutex);
     free(budget);
+}
+
+void wbi_budget_lock_growth(struct wbi_budget *budget)
+{
+    pthread_mutex_lock(&budget->grow_mutex);
+    has_growth = true;
+}
+
+void wbi_budget_unlock_growth(struct wbi_budget *budget)
+{
+    has_growth = false;
+    pthread_mutex_unlock(&budget->grow_mutex);
+}
+
+bool wbi_budget_has_growth(void)
+{
+    return has_growth;
 }
 
 void wbi_budget_charge(struct wbi_budget *budget, uint64_t bytes)

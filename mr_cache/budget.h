@@ -20,7 +20,8 @@ struct wb_rma_allocator;
 struct wbi_budget {
     uint64_t limit_bytes; /* constant */
 
-    pthread_mutex_t grow_mutex; /* one growth at a time, of all pools; pools close under it */
+    pthread_mutex_t grow_mutex; /* one growth at a time, of all pools; pools close under it. By
+                                   wbi_budget_lock_growth alone */
     pthread_mutex_t mutex;      /* guards what follows; the last that is taken */
 
     uint64_t charged, peak_charged;
@@ -55,6 +56,12 @@ void wbi_budget_close(struct wbi_budget *budget);
 /* References. Any thread; drop accepts NULL. */
 struct wbi_budget *wbi_budget_ref(struct wbi_budget *budget);
 void wbi_budget_drop(struct wbi_budget *budget);
+
+/* Takes and gives back the grow_mutex; and whether this thread has one of any budget. Where it is
+ * given back and no other mutex is held, wbi_loans_release follows. */
+void wbi_budget_lock_growth(struct wbi_budget *budget);
+void wbi_budget_unlock_growth(struct wbi_budget *budget);
+bool wbi_budget_has_growth(void);
 
 /* Charges and returns bytes. Whoever charges holds the grow_mutex and has looked at the sums. */
 void wbi_budget_charge(struct wbi_budget *budget, uint64_t bytes);

@@ -5,6 +5,7 @@
 #include "mr_cache/blocks.h"
 #include "mr_cache/caches.h"
 #include "mr_cache/checks.h"
+#include "mr_cache/loan.h"
 #include "mr_cache/shrink.h"
 #include "mr_cache/slab.h"
 
@@ -12,8 +13,10 @@ enum {
     BATCH_BYTES = 64 << 10, /* that one visit to the mutex brings, */
     BATCH_BLOCKS = 64,      /* or so many blocks, */
     BATCH_LEAST = 4,        /* and so many where the cache is large */
-    LIST_BLOCKS = 512       /* that a list can have at most */
+    CLASS_BLOCKS = 512      /* that a class can have at most */
 };
+
+static struct wb_rma_block *no_blocks[1]; /* of a class that was never used; nobody writes to it */
 
 /* ---- inside a cache: by its owner, or by the holder of the mutex who has claimed it ---- */
 
@@ -35,20 +38,16 @@ static unsigned batch_of(const struct wbi_cache *cache, unsigned class_index)
 
 static void put(struct wbi_cache *cache, unsigned class_index, struct wb_rma_block *block)
 {
-    struct wbi_cache_list *list = &cache->lists[class_index];
-
-    list->blocks[list->count++] = block;
+    *++cache->top[class_index] = block;
 }
 
-/* Takes the last `count` blocks of a list that has so many, as a chain. */
-static struct wb_rma_block *take_chain(struct wbi_cache *cache, unsigned class_index,
-                                       unsigned count)
+/* Takes the last `count` blocks of a class that has so many, as a chain. */
+static struct wb_rma_block *take_chain(struct wbi_cache *cache, unsigned class_index, size_t count)
 {
-    struct wbi_cache_list *list = &cache->lists[class_index];
     struct wb_rma_block *chain = NULL;
 
-    for (unsigned i = 0; i < count; i++) {
-        struct wb_rma_block *block = list->blocks[--list->count];
+    for (size_t i = 0; i < count; i++) {
+        struct wb_rma_block *block = *cache->top[class_index]--;
         block->next = chain;
         chain = block;
     }
@@ -80,20 +79,28 @@ static bool has_room(const struct wbi_cache *cache, size_t bytes)
            atomic_load_explicit(&cache->bytes_limit, memory_order_relaxed);
 }
 
+/* Gives an array to a class that has none. */
+static bool make_array(struct wbi_cache *cache, unsigned class_index)
+{
+    struct wb_rma_block **blocks = calloc(1 + CLASS_BLOCKS, sizeof(*blocks));
+
+    if (!blocks)
+        return false;
+    cache->blocks[class_index] = cache->top[class_index] = cache->end[class_index] = blocks;
+    return true;
+}
+
 /* Raises the limit of a class by a batch, if there is room. */
 static bool raise_limit(struct wbi_cache *cache, unsigned class_index)
 {
-    struct wbi_cache_list *list = &cache->lists[class_index];
     unsigned batch = batch_of(cache, class_index);
     size_t bytes = batch * bytes_of(cache, class_index);
 
-    if (!has_room(cache, bytes) || list->limit + batch > LIST_BLOCKS)
+    if (!has_room(cache, bytes) || wbi_cache_limit(cache, class_index) + batch > CLASS_BLOCKS)
         return false;
-    if (!list->blocks)
-        list->blocks = calloc(LIST_BLOCKS, sizeof(struct wb_rma_block *));
-    if (!list->blocks)
+    if (cache->blocks[class_index] == no_blocks && !make_array(cache, class_index))
         return false;
-    list->limit += batch;
+    cache->end[class_index] += batch;
     cache->reserved += bytes;
     return true;
 }
@@ -141,18 +148,17 @@ void wbi_caches_take_returns(struct wb_rma_allocator *pool)
 
 static bool has_place(struct wbi_cache *cache, unsigned class_index)
 {
-    return cache->lists[class_index].count < cache->lists[class_index].limit ||
-           raise_limit(cache, class_index);
+    return cache->top[class_index] < cache->end[class_index] || raise_limit(cache, class_index);
 }
 
 struct wb_rma_block *wbi_cache_take_returned(struct wb_rma_allocator *pool, unsigned class_index)
 {
-    struct wbi_cache *cache = wbi_cache_here(pool->serial);
     struct wb_rma_block *chain = pop_returns(pool), *found = NULL;
 
     if (!chain)
         return NULL;
-    if (class_index == WBI_NO_CLASS || !cache || !wbi_cache_enter(cache)) {
+    struct wbi_cache *cache = wbi_cache_last;
+    if (class_index == WBI_NO_CLASS || !wbi_cache_enter(cache, pool->serial)) {
         (void)give_chain(pool, chain);
         return NULL;
     }
@@ -175,8 +181,8 @@ bool wbi_cache_empty(struct wbi_cache *cache)
     bool any = false;
 
     for (unsigned i = 0; i < WBI_CLASSES; i++) {
-        any |= give_chain(cache->pool, take_chain(cache, i, cache->lists[i].count));
-        cache->lists[i].limit = 0;
+        any |= give_chain(cache->pool, take_chain(cache, i, wbi_cache_count(cache, i)));
+        cache->end[i] = cache->blocks[i];
     }
     while (cache->large_count)
         any |= give_chain(cache->pool, take_large_at(cache, 0));
@@ -187,42 +193,49 @@ bool wbi_cache_empty(struct wbi_cache *cache)
 /* Halves the limit of a class, and gives back what exceeds it. */
 static void lower_limit(struct wbi_cache *cache, unsigned class_index)
 {
-    struct wbi_cache_list *list = &cache->lists[class_index];
-    unsigned taken = list->limit - list->limit / 2;
+    size_t limit = wbi_cache_limit(cache, class_index), taken = limit - limit / 2;
 
-    list->limit -= taken;
+    cache->end[class_index] -= taken;
     cache->reserved -= taken * bytes_of(cache, class_index);
-    if (list->count > list->limit)
-        push_returns(cache->pool, take_chain(cache, class_index, list->count - list->limit));
+    if (cache->top[class_index] > cache->end[class_index])
+        push_returns(cache->pool,
+                     take_chain(cache, class_index,
+                                (size_t)(cache->top[class_index] - cache->end[class_index])));
+}
+
+/* The class whose turn it is to have its limit lowered for the sake of others. */
+static unsigned next_victim(struct wbi_cache *cache)
+{
+    cache->victim = (cache->victim + 1) % WBI_CLASSES;
+    return cache->victim;
 }
 
 /* Whether the limit of a class may still be raised, at the cost of others. */
 static bool may_rise(const struct wbi_cache *cache, unsigned class_index)
 {
-    size_t wanted = cache->lists[class_index].limit + batch_of(cache, class_index);
+    size_t wanted = wbi_cache_limit(cache, class_index) + batch_of(cache, class_index);
 
-    return wanted <= LIST_BLOCKS &&
+    return wanted <= CLASS_BLOCKS &&
            wanted * bytes_of(cache, class_index) + cache->large_bytes <=
                atomic_load_explicit(&cache->bytes_limit, memory_order_relaxed);
 }
 
 void wbi_cache_overflow(struct wbi_cache *cache, struct wb_rma_block *block)
 {
-    unsigned class_index = block->run->class_index, batch = batch_of(cache, class_index);
-    struct wbi_cache_list *list = &cache->lists[class_index];
+    unsigned class_index = block->run->class_index;
 
     /* Each class that wants more lowers the others in turn: what is not used has soon no limit. */
     if (may_rise(cache, class_index)) {
         for (unsigned i = 0; i < WBI_CLASSES && !raise_limit(cache, class_index); i++) {
-            cache->victim = (cache->victim + 1) % WBI_CLASSES;
-            if (cache->victim != class_index)
-                lower_limit(cache, cache->victim);
+            unsigned victim = next_victim(cache);
+            if (victim != class_index)
+                lower_limit(cache, victim);
         }
     }
-    if (list->count == list->limit && list->count)
-        push_returns(cache->pool,
-                     take_chain(cache, class_index, list->count < batch ? list->count : batch));
-    if (list->limit) {
+    size_t count = wbi_cache_count(cache, class_index), batch = batch_of(cache, class_index);
+    if (count && count == wbi_cache_limit(cache, class_index))
+        push_returns(cache->pool, take_chain(cache, class_index, count < batch ? count : batch));
+    if (wbi_cache_limit(cache, class_index)) {
         put(cache, class_index, block);
     } else {
         block->next = NULL;
@@ -231,10 +244,20 @@ void wbi_cache_overflow(struct wbi_cache *cache, struct wb_rma_block *block)
     wbi_cache_leave(cache);
 }
 
+struct wbi_cache *wbi_cache_create(void)
+{
+    struct wbi_cache *cache = calloc(1, sizeof(*cache));
+
+    for (unsigned i = 0; cache && i < WBI_CLASSES; i++)
+        cache->blocks[i] = cache->top[i] = cache->end[i] = no_blocks;
+    return cache;
+}
+
 void wbi_cache_free(struct wbi_cache *cache)
 {
     for (unsigned i = 0; i < WBI_CLASSES; i++)
-        free(cache->lists[i].blocks);
+        if (cache->blocks[i] != no_blocks)
+            free(cache->blocks[i]);
     free(cache);
 }
 
@@ -242,10 +265,10 @@ void wbi_cache_free(struct wbi_cache *cache)
 
 struct wb_rma_block *wbi_cache_take_large(const struct wb_rma_allocator *pool, size_t block_bytes)
 {
-    struct wbi_cache *cache = wbi_cache_here(pool->serial);
+    struct wbi_cache *cache = wbi_cache_last;
     struct wb_rma_block *block = NULL;
 
-    if (!cache || !wbi_cache_enter(cache))
+    if (!wbi_cache_enter(cache, pool->serial))
         return NULL;
     for (unsigned i = cache->large_count; i-- > 0;) {
         if (cache->large[i]->run->block_bytes == block_bytes) {
@@ -257,18 +280,23 @@ struct wb_rma_block *wbi_cache_take_large(const struct wb_rma_allocator *pool, s
     return block;
 }
 
-/* Puts a large block into a cache, in place of the oldest where there is no room. Says whether it
- * did. The owner is inside. */
+/* Puts a large block into a cache, in place of the oldest where large ones have their half, and of
+ * what the classes have beyond theirs. Says whether it did. The owner is inside. */
 static bool put_large(struct wbi_cache *cache, struct wb_rma_block *block)
 {
+    size_t half = atomic_load_explicit(&cache->bytes_limit, memory_order_relaxed) / 2;
     size_t bytes = block->run->block_bytes;
 
-    if (bytes > atomic_load_explicit(&cache->bytes_limit, memory_order_relaxed) / 2)
+    if (bytes > half)
         return false;
-    while (cache->large_count && (!has_room(cache, bytes) || cache->large_count == WBI_CACHE_LARGE))
+    while (cache->large_count &&
+           (cache->large_bytes + bytes > half || cache->large_count == WBI_CACHE_LARGE))
         push_returns(cache->pool, take_large_at(cache, 0));
-    if (!has_room(cache, bytes))
-        return false;
+    while (!has_room(cache, bytes)) {
+        if (cache->reserved == cache->large_bytes) /* the limit has sunk meanwhile */
+            return false;
+        lower_limit(cache, next_victim(cache));
+    }
     cache->large[cache->large_count++] = block;
     count_large_bytes(cache, bytes);
     return true;
@@ -291,8 +319,10 @@ static void give_to_pool(struct wb_rma_block *block)
     wbi_caches_relax(pool);
     bool over = wbi_slab_is_over(slab);
     pthread_mutex_unlock(&pool->mutex);
-    if (over)
+    if (over) {
         wbi_slab_bury(slab);
+        wbi_loans_release();
+    }
 }
 
 void wbi_cache_give_back_slowly(struct wb_rma_block *block)
@@ -301,7 +331,7 @@ void wbi_cache_give_back_slowly(struct wb_rma_block *block)
     struct wb_rma_allocator *pool = run->slab->pool;
     struct wbi_cache *cache = wbi_caches_obtain(pool);
 
-    if (!cache || !wbi_cache_enter(cache)) {
+    if (!cache || !wbi_cache_enter(cache, pool->serial)) {
         give_to_pool(block);
         return;
     }
@@ -317,15 +347,16 @@ void wbi_cache_give_back_slowly(struct wb_rma_block *block)
 
 void wbi_cache_refill(struct wb_rma_allocator *pool, const struct wbi_need *need)
 {
-    struct wbi_cache *cache = wbi_cache_here(pool->serial);
     unsigned class_index = need->class_index;
+    struct wbi_cache *cache = wbi_cache_last;
 
-    if (class_index == WBI_NO_CLASS || !cache || !wbi_cache_enter(cache))
+    if (class_index == WBI_NO_CLASS || !wbi_cache_enter(cache, pool->serial))
         return;
-    if (!cache->lists[class_index].limit)
+    if (!wbi_cache_limit(cache, class_index))
         (void)raise_limit(cache, class_index);
-    struct wbi_cache_list *list = &cache->lists[class_index];
-    for (unsigned i = 1; i < batch_of(cache, class_index) && list->count < list->limit; i++) {
+    for (unsigned i = 1;
+         i < batch_of(cache, class_index) && cache->top[class_index] < cache->end[class_index];
+         i++) {
         struct wb_rma_block *block = wbi_blocks_take_carved(pool, need);
         if (!block)
             break;
@@ -336,9 +367,9 @@ void wbi_cache_refill(struct wb_rma_allocator *pool, const struct wbi_need *need
 
 bool wbi_cache_empty_own(struct wb_rma_allocator *pool)
 {
-    struct wbi_cache *cache = wbi_cache_here(pool->serial);
+    struct wbi_cache *cache = wbi_cache_last;
 
-    if (!cache || !wbi_cache_enter(cache))
+    if (!wbi_cache_enter(cache, pool->serial))
         return false;
     bool any = wbi_cache_empty(cache);
     wbi_cache_leave(cache);

@@ -4,8 +4,12 @@
  * the owner's word against a membarrier of theirs (the biased lock of Kawachiya et al., with the
  * expensive half moved to the side that is rare).
  *
- *     owner:  busy = 1;  if (!claimed) work;  busy = 0
- *     other:  claimed = 1;  membarrier();  if (!busy) work
+ *     owner:  busy = 1;  if (open_to == pool's number) work;  busy = 0
+ *     other:  open_to = 0;  membarrier();  if (!busy) work
+ *
+ * So one comparison says both that the cache is of the pool and that nobody claims it. A cache's
+ * memory is its thread's and outlives its pool: the thread may look at the last one that it used
+ * whatever has become of the pool.
  *
  * The block is handed to the owner's cache by whoever frees it, whichever thread it came from; what
  * exceeds a cache's bytes goes back over the pool's list of returns, which is pushed to without a
@@ -21,46 +25,41 @@ enum {
     WBI_CACHE_LARGE = 8 /* blocks above the classes that a cache keeps */
 };
 
-/* An array and no linked list: taking from it waits for no load of what lies in it. */
-struct wbi_cache_list {
-    struct wb_rma_block **blocks; /* room for more than limit; NULL until the limit is raised */
-    unsigned count, limit;        /* blocks; the limit grows with use, as tcmalloc's */
-};
-
 /*
- * Invariant: every block in it has refs == 0 and counts in its run's `used`; count <= limit in each
- * list; reserved <= bytes_limit, but for what is there when that sinks. The first part is for
+ * Invariant: every block in it has refs == 0 and counts in its run's `used`; blocks <= top <= end
+ * in each class; reserved <= bytes_limit, but for what is there when that sinks; large_bytes are at
+ * most half of it, so that neither kind leaves the other without room. The first part is for
  * whoever is inside: the owner between enter and leave, or the holder of the pool's mutex who
  * claimed it and saw it not busy.
  */
 struct wbi_cache {
-    struct wbi_cache_list lists[WBI_CLASSES];
+    /* Of each class an array, whose first entry is NULL: taking from it waits for no load of what
+     * lies in it. end grows with use, as tcmalloc's limits. */
+    struct wb_rma_block **top[WBI_CLASSES];      /* the last block, or the first entry */
+    struct wb_rma_block **end[WBI_CLASSES];      /* where the last block may be at most */
+    struct wb_rma_block **blocks[WBI_CLASSES];   /* with room for more than end */
     struct wb_rma_block *large[WBI_CACHE_LARGE]; /* oldest first */
     size_t large_bytes;
-    size_t reserved; /* bytes of lists at their limits, and of large */
+    size_t reserved; /* bytes of the classes at their limits, and of large */
     unsigned large_count;
     unsigned victim; /* the class whose limit was lowered last */
 
-    atomic_uint busy, claimed;
+    atomic_uint busy;
+    atomic_uint_fast64_t open_to; /* the pool's number, or 0: claimed */
     atomic_size_t bytes_limit;
+    uint64_t pool_serial; /* of the pool that it is of, or was of last; for the owner */
 
-    /* constant, but for the links, which the caches' mutex guards */
-    struct wb_rma_allocator *pool;
+    /* under the caches' mutex; thread is constant */
+    struct wb_rma_allocator *pool; /* or NULL: it has ended */
     uint64_t thread;
     struct wbi_cache *prev, *next; /* in pool->caches */
     struct wbi_cache *older, *younger;
     unsigned char apart[64]; /* from what another thread has next to it */
 };
 
-/* By the number of a pool: a number is never used again, so what a thread keeps of a pool that is
- * gone matches nothing. All zero is of no pool. */
-struct wbi_cache_slot {
-    uint64_t pool_serial;
-    struct wbi_cache *cache;
-};
-
-/* The cache that this thread used last. */
-extern _Thread_local struct wbi_cache_slot wbi_cache_last
+/* The cache that this thread used last, or one that is open to no pool. A pool's number is never
+ * used again: the cache of a pool that is gone matches nothing. */
+extern _Thread_local struct wbi_cache *wbi_cache_last
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* Takes a free block above the classes, of exactly block_bytes, or NULL. */
@@ -69,12 +68,13 @@ struct wb_rma_block *wbi_cache_take_large(const struct wb_rma_allocator *pool, s
 /* Gives back a block without references where the way of wbi_block_give_back is barred. */
 void wbi_cache_give_back_slowly(struct wb_rma_block *block);
 
-/* Puts a block into a list that is at its limit: raises that or gives back blocks; and leaves. By
+/* Puts a block into a class that is at its limit: raises that or gives back blocks; and leaves. By
  * its owner, who is inside: nothing of a cache is touched after leaving, since a pool that is
- * destroyed meanwhile takes its caches along with its last block. */
+ * destroyed meanwhile ends its caches along with its last block. */
 void wbi_cache_overflow(struct wbi_cache *cache, struct wb_rma_block *block);
 
-/* Ends a cache that is empty and in no list. */
+/* A cache of no pool, or NULL without memory; and its end, when it is empty and in no list. */
+struct wbi_cache *wbi_cache_create(void);
 void wbi_cache_free(struct wbi_cache *cache);
 
 /* Puts up to a batch of free blocks of a class into this thread's cache, so that the next ones need
@@ -89,18 +89,22 @@ void wbi_caches_take_returns(struct wb_rma_allocator *pool);
  * and another frees goes round without being merged and cut again. NULL: none was of the class. */
 struct wb_rma_block *wbi_cache_take_returned(struct wb_rma_allocator *pool, unsigned class_index);
 
-/* Empties a cache that its owner is not at, and takes its lists' limits back; says whether
+/* Empties a cache that its owner is not at, and takes its classes' limits back; says whether
  * something came back. The pool's mutex is held. */
 bool wbi_cache_empty(struct wbi_cache *cache);
 
 /* Empties this thread's own cache; says whether something came back. The pool's mutex is held. */
 bool wbi_cache_empty_own(struct wb_rma_allocator *pool);
 
-/* The cache that this thread used last, if it is of the pool with that number; or NULL. */
-static inline struct wbi_cache *wbi_cache_here(uint64_t pool_serial)
+/* Blocks of a class that are there, and that may be there. The caller is inside. */
+static inline size_t wbi_cache_count(const struct wbi_cache *cache, unsigned class_index)
 {
-    return __builtin_expect(wbi_cache_last.pool_serial == pool_serial, 1) ? wbi_cache_last.cache
-                                                                          : NULL;
+    return (size_t)(cache->top[class_index] - cache->blocks[class_index]);
+}
+
+static inline size_t wbi_cache_limit(const struct wbi_cache *cache, unsigned class_index)
+{
+    return (size_t)(cache->end[class_index] - cache->blocks[class_index]);
 }
 
 static inline void wbi_cache_leave(struct wbi_cache *cache)
@@ -108,13 +112,15 @@ static inline void wbi_cache_leave(struct wbi_cache *cache)
     atomic_store_explicit(&cache->busy, 0, memory_order_release);
 }
 
-/* Whether the owner may work on it, until wbi_cache_leave. */
-static inline bool wbi_cache_enter(struct wbi_cache *cache)
+/* Whether the owner may work on it, until wbi_cache_leave: it is of the pool with that number, and
+ * nobody claims it. */
+static inline bool wbi_cache_enter(struct wbi_cache *cache, uint64_t pool_serial)
 {
     atomic_store_explicit(&cache->busy, 1, memory_order_relaxed);
     /* The claimer's membarrier makes this a full fence. */
     atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(!atomic_load_explicit(&cache->claimed, memory_order_acquire), 1))
+    if (__builtin_expect(atomic_load_explicit(&cache->open_to, memory_order_acquire) == pool_serial,
+                         1))
         return true;
     wbi_cache_leave(cache);
     return false;
@@ -124,15 +130,14 @@ static inline bool wbi_cache_enter(struct wbi_cache *cache)
 static inline struct wb_rma_block *wbi_cache_take(const struct wb_rma_allocator *pool,
                                                   unsigned class_index)
 {
-    if (__builtin_expect(wbi_cache_last.pool_serial != pool->serial, 0))
+    struct wbi_cache *cache = wbi_cache_last;
+
+    if (!wbi_cache_enter(cache, pool->serial))
         return NULL;
-    struct wbi_cache *cache = wbi_cache_last.cache;
-    if (!wbi_cache_enter(cache))
-        return NULL;
-    struct wbi_cache_list *list = &cache->lists[class_index];
-    struct wb_rma_block *block = NULL;
-    if (__builtin_expect(list->count > 0, 1))
-        block = list->blocks[--list->count];
+    struct wb_rma_block **top = cache->top[class_index];
+    struct wb_rma_block *block = *top;
+    if (__builtin_expect(block != NULL, 1))
+        cache->top[class_index] = top - 1;
     wbi_cache_leave(cache);
     return block;
 }
@@ -149,13 +154,14 @@ static inline struct wb_rma_block *wbi_block_hand_out(struct wb_rma_block *block
 static inline void wbi_cache_put(struct wbi_cache *cache, unsigned class_index,
                                  struct wb_rma_block *block)
 {
-    struct wbi_cache_list *list = &cache->lists[class_index];
+    struct wb_rma_block **top = cache->top[class_index];
 
-    if (__builtin_expect(list->count == list->limit, 0)) {
+    if (__builtin_expect(top == cache->end[class_index], 0)) {
         wbi_cache_overflow(cache, block);
         return;
     }
-    list->blocks[list->count++] = block;
+    top[1] = block;
+    cache->top[class_index] = top + 1;
     wbi_cache_leave(cache);
 }
 
@@ -164,13 +170,11 @@ static inline void wbi_cache_put(struct wbi_cache *cache, unsigned class_index,
 static inline void wbi_block_give_back(struct wbi_run *run, struct wb_rma_block *block)
 {
     wbi_poison(block->data, run->block_bytes);
-    struct wbi_cache *cache = wbi_cache_last.cache;
-    if (__builtin_expect(wbi_cache_last.pool_serial != run->cache_serial, 0) ||
-        !wbi_cache_enter(cache)) {
+    struct wbi_cache *cache = wbi_cache_last;
+    if (wbi_cache_enter(cache, run->cache_serial))
+        wbi_cache_put(cache, run->class_index, block);
+    else
         wbi_cache_give_back_slowly(block);
-        return;
-    }
-    wbi_cache_put(cache, run->class_index, block);
 }
 
 /* Ends the only reference to a block; says whether it was that. Acquire: what the former holders

@@ -15,9 +15,17 @@ enum {
     PRESS_SPINS = 1000  /* for an owner to come out */
 };
 
-/* A thread's caches by the numbers of their pools, of which few meet in one slot. */
-static _Thread_local struct wbi_cache_slot slots[CACHE_SLOTS];
-_Thread_local struct wbi_cache_slot wbi_cache_last;
+/* A thread's caches by the numbers of their pools, of which few meet in one slot. All zero is of no
+ * pool. */
+struct slot {
+    uint64_t pool_serial;
+    struct wbi_cache *cache;
+};
+static _Thread_local struct slot slots[CACHE_SLOTS];
+
+/* Of threads that have none: it is never open. */
+static struct wbi_cache none;
+_Thread_local struct wbi_cache *wbi_cache_last = &none;
 
 /* All caches of the process, and who is who. Lock order: caches_mutex, a pool's mutex. */
 static pthread_mutex_t caches_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -38,7 +46,7 @@ static bool membarrier(void)
 static void set_claims(struct wb_rma_allocator *pool, bool claimed)
 {
     for (struct wbi_cache *cache = pool->caches; cache; cache = cache->next)
-        atomic_store_explicit(&cache->claimed, claimed, memory_order_release);
+        atomic_store_explicit(&cache->open_to, claimed ? 0 : pool->serial, memory_order_release);
 }
 
 /* Lets the owners in again, unless the pool is short of room or at its end. */
@@ -106,8 +114,43 @@ static void share_limit(struct wb_rma_allocator *pool)
     }
 }
 
-/* Takes a cache out of both lists. Both mutexes are held. */
-static void unlink_cache(struct wbi_cache *cache)
+/* Puts a cache into its thread's list, which is one with all other threads', and out of it. The
+ * caches_mutex is held. */
+static void enter_thread(struct wbi_cache *cache)
+{
+    cache->older = youngest;
+    if (youngest)
+        youngest->younger = cache;
+    youngest = cache;
+}
+
+static void leave_thread(struct wbi_cache *cache)
+{
+    if (cache->younger)
+        cache->younger->older = cache->older;
+    else
+        youngest = cache->older;
+    if (cache->older)
+        cache->older->younger = cache->younger;
+}
+
+/* Makes a cache one of the pool, and of none. Both mutexes are held; at the second the pool's may
+ * be no more. */
+static void enter_pool(struct wbi_cache *cache, struct wb_rma_allocator *pool)
+{
+    cache->pool = pool;
+    cache->pool_serial = pool->serial;
+    cache->prev = NULL;
+    cache->next = pool->caches;
+    if (cache->next)
+        cache->next->prev = cache;
+    pool->caches = cache;
+    pool->cache_count++;
+    share_limit(pool);
+    atomic_store_explicit(&cache->open_to, pool->pressed ? 0 : pool->serial, memory_order_release);
+}
+
+static void leave_pool(struct wbi_cache *cache)
 {
     if (cache->prev)
         cache->prev->next = cache->next;
@@ -115,29 +158,22 @@ static void unlink_cache(struct wbi_cache *cache)
         cache->pool->caches = cache->next;
     if (cache->next)
         cache->next->prev = cache->prev;
-    if (cache->younger)
-        cache->younger->older = cache->older;
-    else
-        youngest = cache->older;
-    if (cache->older)
-        cache->older->younger = cache->younger;
     cache->pool->cache_count--;
+    cache->pool = NULL;
+    atomic_store_explicit(&cache->open_to, 0, memory_order_release);
+    atomic_store_explicit(&cache->bytes_limit, 0, memory_order_relaxed);
 }
 
-static void link_cache(struct wbi_cache *cache)
+/* A thread that ends gives back what it has of a pool. The caches_mutex is held. */
+static void give_up(struct wbi_cache *cache)
 {
     struct wb_rma_allocator *pool = cache->pool;
 
-    cache->next = pool->caches;
-    if (cache->next)
-        cache->next->prev = cache;
-    pool->caches = cache;
-    cache->older = youngest;
-    if (youngest)
-        youngest->younger = cache;
-    youngest = cache;
-    pool->cache_count++;
+    pthread_mutex_lock(&pool->mutex);
+    (void)wbi_cache_empty(cache);
+    leave_pool(cache);
     share_limit(pool);
+    pthread_mutex_unlock(&pool->mutex);
 }
 
 /* A thread ends: what it has cached goes back. */
@@ -149,17 +185,14 @@ static void leave_all(void *unused)
         older = cache->older;
         if (cache->thread != this_thread)
             continue;
-        struct wb_rma_allocator *pool = cache->pool;
-        pthread_mutex_lock(&pool->mutex);
-        (void)wbi_cache_empty(cache);
-        unlink_cache(cache);
-        share_limit(pool);
-        pthread_mutex_unlock(&pool->mutex);
+        if (cache->pool)
+            give_up(cache);
+        leave_thread(cache);
         wbi_cache_free(cache);
     }
     pthread_mutex_unlock(&caches_mutex);
     memset(slots, 0, sizeof slots); /* what ends later may still free blocks */
-    wbi_cache_last = (struct wbi_cache_slot){0};
+    wbi_cache_last = &none;
 }
 
 static void set_up(void)
@@ -181,17 +214,21 @@ static struct wbi_cache *find(const struct wb_rma_allocator *pool)
     return NULL;
 }
 
-/* Both mutexes are held. NULL without memory, which costs time only. */
-static struct wbi_cache *make(struct wb_rma_allocator *pool)
+/* One of this thread's that a pool which has ended has left, or a new one; NULL without memory,
+ * which costs time only. The caches_mutex is held. */
+static struct wbi_cache *find_left_or_make(void)
 {
-    struct wbi_cache *cache = calloc(1, sizeof(*cache));
+    struct wbi_cache *cache = youngest;
 
-    if (!cache)
-        return NULL;
-    cache->pool = pool;
-    cache->thread = this_thread;
-    atomic_init(&cache->claimed, pool->pressed > 0);
-    link_cache(cache);
+    while (cache && (cache->pool || cache->thread != this_thread))
+        cache = cache->older;
+    if (cache)
+        return cache;
+    cache = wbi_cache_create();
+    if (cache) {
+        cache->thread = this_thread;
+        enter_thread(cache);
+    }
     return cache;
 }
 
@@ -201,8 +238,11 @@ static struct wbi_cache *find_or_make(struct wb_rma_allocator *pool)
     pthread_mutex_lock(&caches_mutex);
     pthread_mutex_lock(&pool->mutex);
     struct wbi_cache *cache = pool->closed ? NULL : find(pool);
-    if (!cache && !pool->closed)
-        cache = make(pool);
+    if (!cache && !pool->closed) {
+        cache = find_left_or_make();
+        if (cache)
+            enter_pool(cache, pool);
+    }
     pthread_mutex_unlock(&pool->mutex);
     pthread_mutex_unlock(&caches_mutex);
     return cache;
@@ -210,7 +250,7 @@ static struct wbi_cache *find_or_make(struct wb_rma_allocator *pool)
 
 struct wbi_cache *wbi_caches_obtain(struct wb_rma_allocator *pool)
 {
-    struct wbi_cache_slot *slot = &slots[pool->serial % CACHE_SLOTS];
+    struct slot *slot = &slots[pool->serial % CACHE_SLOTS];
 
     if (slot->pool_serial != pool->serial) {
         (void)pthread_once(&once, set_up);
@@ -223,9 +263,9 @@ struct wbi_cache *wbi_caches_obtain(struct wb_rma_allocator *pool)
         struct wbi_cache *cache = find_or_make(pool);
         if (!cache)
             return NULL;
-        *slot = (struct wbi_cache_slot){.pool_serial = pool->serial, .cache = cache};
+        *slot = (struct slot){.pool_serial = pool->serial, .cache = cache};
     }
-    wbi_cache_last = *slot;
+    wbi_cache_last = slot->cache;
     return slot->cache;
 }
 
@@ -275,7 +315,12 @@ void wbi_caches_free(struct wb_rma_allocator *pool)
     pthread_mutex_lock(&caches_mutex);
     while (pool->caches) {
         struct wbi_cache *cache = pool->caches;
-        unlink_cache(cache);
+        leave_pool(cache);
+        if (cache->thread != this_thread)
+            continue; /* it is for the next pool that its thread uses, or ends with that */
+        if (wbi_cache_last == cache)
+            wbi_cache_last = &none;
+        leave_thread(cache);
         wbi_cache_free(cache);
     }
     pthread_mutex_unlock(&caches_mutex);
@@ -286,8 +331,8 @@ static void add_cached(struct wbi_cached *sum, const struct wbi_cache *cache)
     sum->blocks += cache->large_count;
     sum->bytes += cache->large_bytes;
     for (unsigned i = 0; i < WBI_CLASSES; i++) {
-        sum->blocks += cache->lists[i].count;
-        sum->bytes += cache->lists[i].count * cache->pool->classes[i].block_bytes;
+        sum->blocks += wbi_cache_count(cache, i);
+        sum->bytes += wbi_cache_count(cache, i) * cache->pool->classes[i].block_bytes;
     }
 }
 

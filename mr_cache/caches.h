@@ -21,7 +21,8 @@ void wbi_caches_relax(struct wb_rma_allocator *pool);
 /* Empties and bars all caches for good. The pool is being closed; its mutex is held. */
 void wbi_caches_close(struct wb_rma_allocator *pool);
 
-/* Frees the caches of a pool of which no block is held any more. No mutex is held. */
+/* Ends the caches of a pool of which no block is held any more; other threads' memory for them is
+ * left to these. No mutex but a grow_mutex is held. */
 void wbi_caches_free(struct wb_rma_allocator *pool);
 
 /* Free bytes and blocks in caches, without those of a thread that is interrupted inside its own.

@@ -24,11 +24,21 @@ void wbi_checks_from(const struct wb_rma_allocator *pool, const void *site)
         site_here = site;
 }
 
+const char wbi_site_landing[] = "a landing", wbi_site_engine[] = "the engine itself";
+
+void wbi_checks_default(const struct wb_rma_allocator *pool, const void *site)
+{
+    if (pool->checks && !site_here)
+        site_here = site;
+}
+
 /* "function+0x12 (library)", or what can be had of it. */
 static const char *site_text(const void *site, char *text)
 {
     Dl_info info;
 
+    if (site == wbi_site_landing || site == wbi_site_engine)
+        return site;
     if (!site || !dladdr(site, &info) || !info.dli_fname)
         (void)snprintf(text, SITE_TEXT, "%p", site);
     else if (info.dli_sname)
@@ -49,6 +59,28 @@ static _Noreturn void die_of(const struct wb_rma_block *block, const struct wbi_
                   "waybill: the block of %zu bytes at %p, allocated at %s, was %s (byte %zu)\n",
                   note->asked, block->data, site_text(note->site, site), what, offset);
     abort();
+}
+
+/* Who gives it back does not hold it: it is a lease's. */
+static _Noreturn void die_held(const struct wb_rma_block *block, const struct wbi_note *note)
+{
+    char site[SITE_TEXT];
+
+    (void)fprintf(stderr,
+                  "waybill: the block of %zu bytes at %p, allocated at %s, was freed already or is "
+                  "not the program's to free, and a peer may read it yet\n",
+                  note->asked, block->data, site_text(note->site, site));
+    abort();
+}
+
+void wbi_checks_let_go(struct wb_rma_block *block)
+{
+    struct wbi_note *note = wbi_note_of(block);
+
+    if (note && note->let_go)
+        die_held(block, note);
+    if (note)
+        note->let_go = true;
 }
 
 /* The offset of the first byte of [from, to) that is not `byte`; `to` where there is none. */
@@ -91,6 +123,8 @@ void wbi_checks_end(struct wb_rma_block *block)
     unsigned char *data = block->data;
     size_t bytes = block->run->block_bytes;
 
+    if (atomic_load_explicit(&block->leases, memory_order_relaxed))
+        die_held(block, note);
     wbi_unpoison(data, bytes);
     size_t at = first_other(data, note->asked, bytes, CANARY_BYTE);
     if (at < bytes)
@@ -193,6 +227,8 @@ int wb_rma_allocator_leaks(struct wb_rma_allocator *pool, wb_rma_say say, void *
     for (unsigned kind = 0; kind < 2; kind++)
         for (const struct wbi_slab *slab = pool->slabs[kind]; slab; slab = slab->next)
             add_slab(&sites, slab);
+    for (const struct wbi_slab *slab = pool->left; slab; slab = slab->left_next)
+        add_slab(&sites, slab);
     pthread_mutex_unlock(&pool->mutex);
     if (sites.count)
         qsort(sites.entries, sites.count, sizeof(*sites.entries), by_bytes);

@@ -15,17 +15,27 @@ struct wbi_note {
     const void *given; /* the address that the program got */
     const void *site;  /* the return address of whoever allocated it last, */
     bool held;
+    bool let_go;    /* the program has freed it: who holds it now holds it for a peer */
     bool was_freed; /* it is filled, so that a write to free memory shows */
 };
 
+/* Sites that are no place in the program. */
+extern const char wbi_site_landing[], wbi_site_engine[];
+
 /* Names the caller of the allocation that this thread begins: its return address. */
 void wbi_checks_from(const struct wb_rma_allocator *pool, const void *site);
+/* The same where nobody was named. */
+void wbi_checks_default(const struct wb_rma_allocator *pool, const void *site);
 
 /* The block was taken for `asked` bytes, or is given back; ends the program with a line on stderr
  * where its memory was written to while it was free, or behind its end. No mutex is held, and the
  * block is in nobody's hands else. */
 void wbi_checks_begin(struct wb_rma_block *block, size_t asked);
 void wbi_checks_end(struct wb_rma_block *block);
+
+/* The program frees the block, which somebody else holds, too; ends the program where it had done
+ * so before. */
+void wbi_checks_let_go(struct wb_rma_block *block);
 
 /* The program gets `bytes` at `given` inside the block, not all of it: moves the canary there. */
 void wbi_checks_given(struct wb_rma_block *block, void *given, size_t bytes);

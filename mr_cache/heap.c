@@ -31,9 +31,9 @@ static size_t bytes_to_ask(size_t bytes, size_t alignment, bool inside)
         return alignment > RUN_ALIGN && asked <= WBI_CLASS_MAX_BYTES ? WBI_CLASS_MAX_BYTES + 1
                                                                      : asked;
     }
-    if (bytes > WBI_CLASS_MAX_BYTES)
+    unsigned class_index;
+    if (!wbi_class_find(bytes > alignment ? bytes : alignment, &class_index))
         return bytes;
-    unsigned class_index = wbi_class_of(bytes > alignment ? bytes : alignment);
     while (wbi_class_bytes(class_index) % alignment)
         class_index++; /* ends at the next power of two */
     return wbi_class_bytes(class_index);
@@ -67,12 +67,19 @@ static __attribute__((noinline)) int alloc_slowly(struct wb_rma_allocator *pool,
     return WB_OK;
 }
 
+/* Whether every block begins at such a multiple. */
+static inline bool is_usual(size_t alignment)
+{
+    return __builtin_expect(!alignment, 1) ||
+           (alignment <= WBI_RMA_ALIGN && !(alignment & (alignment - 1)));
+}
+
 int wb_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, size_t alignment, void **out)
 {
-    if (__builtin_expect(bytes <= WBI_CLASS_MAX_BYTES && alignment <= WBI_RMA_ALIGN &&
-                             !(alignment & (alignment - 1)),
-                         1)) {
-        struct wb_rma_block *block = wbi_cache_take(pool, wbi_class_of(bytes));
+    unsigned class_index;
+
+    if (__builtin_expect(wbi_class_find(bytes, &class_index) && is_usual(alignment), 1)) {
+        struct wb_rma_block *block = wbi_cache_take(pool, class_index);
         if (__builtin_expect(block != NULL, 1)) {
             *out = wbi_block_hand_out(block)->data;
             return WB_OK;
@@ -111,6 +118,7 @@ static __attribute__((noinline)) void free_slowly(void *memory)
         return;
     if (!block || !may_be_given(block, memory))
         die(memory);
+    wbi_checks_let_go(block);
     wbi_rma_block_unref(block);
 }
 

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "mr_cache/budget.h"
 #include "mr_cache/growth.h"
 #include "mr_cache/page_map.h"
 #include "mr_cache/pool.h"
@@ -17,8 +18,12 @@ struct wbi_loan {
     size_t bytes;
     wb_rma_release release;
     void *context;
+    struct wbi_loan *next; /* in `dead` */
     atomic_uint refs;
 };
+
+/* Dropped by this thread, and not released yet. */
+static _Thread_local struct wbi_loan *dead;
 
 int wbi_loan_create(void *base, size_t bytes, wb_rma_release release, void *context,
                     struct wbi_loan **out)
@@ -44,9 +49,19 @@ void wbi_loan_drop(struct wbi_loan *loan)
     /* Release and acquire: what every holder did to the memory comes before its owner has it. */
     if (atomic_fetch_sub_explicit(&loan->refs, 1, memory_order_acq_rel) > 1)
         return;
-    if (loan->release)
-        loan->release(loan->context, loan->base, loan->bytes);
-    free(loan);
+    loan->next = dead;
+    dead = loan;
+}
+
+void wbi_loans_release(void)
+{
+    while (dead && !wbi_budget_has_growth()) {
+        struct wbi_loan loan = *dead;
+        free(dead);
+        dead = loan.next; /* before the call, in which there may be others */
+        if (loan.release)
+            loan.release(loan.context, loan.base, loan.bytes);
+    }
 }
 
 /* ---- a region of the user's becomes slabs ---- */
@@ -78,14 +93,33 @@ static bool align_inward(void *base, size_t bytes, struct adding *adding)
     return true;
 }
 
+/* Bytes of the largest slab that it is cut into. */
+static uint64_t largest_piece(const struct adding *adding)
+{
+    uint64_t most = adding->pool->largest_bytes & ~(uint64_t)(WBI_REGION_ALIGN - 1);
+
+    most = most < WBI_SLAB_MAX_BYTES ? most : WBI_SLAB_MAX_BYTES;
+    return adding->bytes < most ? adding->bytes : most;
+}
+
+/* What a device or the system would say to it, asked beforehand. The grow_mutex is held, so that
+ * nobody else registers meanwhile, and an open pool stays open. */
+static int check_limits(const struct adding *adding)
+{
+    const struct wb_rma_allocator *pool = adding->pool;
+
+    return pool->check_region ? pool->check_region(pool->context, pool->devices,
+                                                   largest_piece(adding), adding->bytes)
+                              : WB_OK;
+}
+
 /* Makes and registers slabs for all of it, none of which is in the pool yet. The grow_mutex is
  * held. */
 static int make_slabs(struct adding *adding)
 {
-    uint64_t most = adding->pool->largest_bytes & ~(uint64_t)(WBI_REGION_ALIGN - 1);
+    uint64_t most = largest_piece(adding);
     int rc = WB_OK;
 
-    most = most < WBI_SLAB_MAX_BYTES ? most : WBI_SLAB_MAX_BYTES;
     /* A peer maps a file whole: what is cut has no file for it. */
     int fd = adding->bytes <= most ? adding->fd : -1;
     while (!rc && adding->made_bytes < adding->bytes) {
@@ -132,16 +166,31 @@ static bool overlaps(const struct adding *adding)
     return false;
 }
 
+/* Budget for it, for which idle slabs go. Both mutexes are held. */
+static int make_budget(const struct adding *adding)
+{
+    struct wb_rma_allocator *pool = adding->pool;
+
+    if (pool->closed)
+        return WB_ERR_CLOSED;
+    if (largest_piece(adding) == 0 || adding->bytes > pool->budget_bytes ||
+        adding->bytes > pool->budget->limit_bytes)
+        return WB_ERR_BUDGET;
+    return overlaps(adding) ? WB_ERR_EXISTS : wbi_growth_make_budget(pool, adding->bytes);
+}
+
 static int add(struct adding *adding)
 {
     struct wb_rma_allocator *pool = adding->pool;
     struct wbi_budget *budget = pool->budget;
 
-    if (adding->bytes > pool->budget_bytes || adding->bytes > budget->limit_bytes)
-        return WB_ERR_BUDGET;
-    pthread_mutex_lock(&budget->grow_mutex);
+    wbi_budget_lock_growth(budget);
     pthread_mutex_lock(&pool->mutex);
-    int rc = overlaps(adding) ? WB_ERR_EXISTS : wbi_growth_make_budget(pool, adding->bytes);
+    int rc = make_budget(adding);
+    pthread_mutex_unlock(&pool->mutex);
+    if (rc == WB_OK)
+        rc = check_limits(adding); /* what went for it counts no more */
+    pthread_mutex_lock(&pool->mutex);
     if (rc == WB_OK) {
         pool->charged += adding->bytes;
         pool->growing += adding->bytes;
@@ -155,7 +204,7 @@ static int add(struct adding *adding)
         adopt(adding, rc);
     }
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_unlock(&budget->grow_mutex);
+    wbi_budget_unlock_growth(budget);
     return rc;
 }
 
@@ -178,5 +227,6 @@ int wb_rma_allocator_add_region(struct wb_rma_allocator *pool, void *base, size_
         adding.fd = -1;
     rc = rc ? rc : add(&adding);
     wbi_loan_drop(adding.loan);
+    wbi_loans_release();
     return rc;
 }

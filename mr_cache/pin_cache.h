@@ -6,9 +6,10 @@
  *   pinned, absent      <->  pinned, registered, idle  <->  pinned, registered, in use
  *          (first use, room)            (acquire, release)
  *
- * Idle registrations are dropped, the least recently used first, where room is wanted; those in use
- * never. Ranges nest, overlap and touch as they like: each is a registration of its own, but that
- * one inside another, registered in the same way, needs none while that lasts.
+ * Idle registrations are dropped, the least recently used first, where room is wanted, be it by a
+ * slab of the pool or by a chunk; those in use never. Ranges nest, overlap and touch as they like:
+ * each is a registration of its own, but that one inside another, registered in the same way, needs
+ * none while that lasts.
  *
  * Threads: any function on any thread; wbi_pin_cache_acquire and wbi_pin_release, where they find
  * what they look for, take no lock, call no system and allocate nothing. Changes take a mutex, and

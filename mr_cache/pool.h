@@ -26,7 +26,7 @@
 
 #define WBI_NO_CACHE UINT64_MAX
 
-enum { WBI_RUN_BINS = 128, WBI_NO_CLASS = WBI_CLASSES };
+enum { WBI_RUN_BINS = 128, WBI_NO_CLASS = WBI_CLASSES, WBI_RECIPROCAL_SHIFT = 40 };
 
 /* Held while refs > 0. data = run->base + (place in run->blocks) * run->block_bytes. A lease is one
  * of the refs. `next` links what is free: in its run, in a thread's cache, or on its way back. */
@@ -60,7 +60,7 @@ struct wbi_run {
     size_t block_bytes;
     uint64_t cache_serial; /* the pool's serial, where threads' caches have a list for the blocks;
                               else WBI_NO_CACHE */
-    uint64_t reciprocal;   /* (offset / 64) * reciprocal >> 32 is the place of the block there */
+    uint64_t reciprocal;   /* offset * reciprocal >> 40 is the place of the block there */
     uint32_t capacity;     /* blocks */
     uint32_t class_index;
     enum wbi_run_state state;
@@ -91,6 +91,7 @@ struct wbi_slab {
     struct wbi_region region;
     struct wb_rma_allocator *pool;
     struct wbi_slab *prev, *next; /* in pool->slabs; next also in pool->gone, and in destroy */
+    struct wbi_slab *left_prev, *left_next; /* in pool->left */
     struct wbi_mr *mrs[WBI_RMA_MAX_REGISTRARS];
     unsigned registered; /* of mrs */
     unsigned awaiting;   /* confirmations, plus one for the thread that asks for them */
@@ -133,7 +134,9 @@ struct wb_rma_allocator {
     int numa_node;
     enum wb_pages pages;
     void (*on_growth)(void *context);
-    void *on_growth_context;
+    bool (*shed)(void *context);
+    int (*check_region)(void *context, uint32_t devices, uint64_t piece, uint64_t total);
+    void *context;
     struct wbi_need classes[WBI_CLASSES];
 
     struct wbi_budget *budget; /* shared with the engine's other pools; one reference */
@@ -153,7 +156,8 @@ struct wb_rma_allocator {
     uint64_t bin_bits[WBI_RUN_BINS / 64];    /* which bins are not empty */
     struct wbi_slab *slabs[2];               /* ordinary, dedicated */
     struct wbi_slab *gone;                   /* confirmed by every registrar, to be unmapped */
-    atomic_uint_fast64_t charged;            /* bytes; read by other pools of the budget, too */
+    struct wbi_slab *left; /* of a closed pool, on their way out: who holds blocks of them? */
+    atomic_uint_fast64_t charged; /* bytes; read by other pools of the budget, too */
     uint64_t growing;
     /* Changed under the mutex, and read by the other pools of the budget without it. */
     atomic_uint_fast64_t slab_count, leaving, idle,
@@ -217,8 +221,8 @@ static inline uint64_t wbi_pool_slab_for(const struct wb_rma_allocator *pool, ui
 static inline bool wbi_run_block_at(const struct wbi_run *run, const void *address,
                                     struct wb_rma_block **block)
 {
-    uint64_t units = (uint64_t)((const unsigned char *)address - run->base) / WBI_RMA_ALIGN;
-    uint64_t place = units * run->reciprocal >> 32;
+    uint64_t offset = (uint64_t)((const unsigned char *)address - run->base);
+    uint32_t place = (uint32_t)(offset * run->reciprocal >> WBI_RECIPROCAL_SHIFT);
 
     if (place >= run->capacity)
         return false;

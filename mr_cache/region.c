@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <waybill/status.h>
 
 #include "mr_cache/poison.h"
+#include "mr_cache/room.h"
 #include "mr_cache/topology.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -22,23 +22,6 @@
 #ifndef MFD_HUGE_1GB
 #define MFD_HUGE_1GB (30U << 26)
 #endif
-
-/* Bytes that the machine can give without killing somebody; UINT64_MAX where /proc is silent. */
-static uint64_t available_bytes(void)
-{
-    FILE *meminfo = fopen("/proc/meminfo", "re");
-    uint64_t available = 0, swap = 0;
-    char line[128];
-
-    if (!meminfo)
-        return UINT64_MAX;
-    while (fgets(line, sizeof(line), meminfo)) {
-        (void)sscanf(line, "MemAvailable: %" SCNu64, &available);
-        (void)sscanf(line, "SwapFree: %" SCNu64, &swap);
-    }
-    (void)fclose(meminfo);
-    return available ? (available + swap) * 1024 : UINT64_MAX;
-}
 
 /* Whether MADV_HUGEPAGE on a memfd has any effect under the kernel's present policy. */
 static bool shmem_grants_huge_pages(void)
@@ -112,7 +95,9 @@ static bool is_possible(size_t bytes, enum wb_pages kind)
         return bytes % kinds[kind].bytes == 0;
     /* Populating past what there is would call the OOM killer instead of failing. A pool of huge
      * pages is not in what is available, and says no by itself, at mmap. */
-    return bytes <= available_bytes();
+    struct wbi_room room;
+    wbi_room_read("", &room);
+    return bytes <= room.bytes;
 }
 
 /* Asks for huge pages, or for none; whether the kernel gives such. Those of a pool are huge by

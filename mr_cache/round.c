@@ -1,6 +1,7 @@
 #include "mr_cache/round.h"
 
 #include "mr_cache/growth.h"
+#include "mr_cache/loan.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/shrink.h"
 #include "mr_cache/slab.h"
@@ -47,7 +48,7 @@ static void round_of_demands(struct wb_rma_allocator *pool)
         bool stopping = wbi_worker_is_stopping(pool->budget);
         /* Taken anew for each, so that growth on users' threads has its turn, and on_growth may
          * grow. */
-        pthread_mutex_lock(&pool->budget->grow_mutex);
+        wbi_budget_lock_growth(pool->budget);
         pthread_mutex_lock(&pool->mutex);
         struct wbi_demand *demand = stopping ? NULL : wbi_demand_next(pool, ticket);
         bool ended = false;
@@ -61,9 +62,10 @@ static void round_of_demands(struct wb_rma_allocator *pool)
             ended = wbi_demand_count_round(pool);
         }
         pthread_mutex_unlock(&pool->mutex);
-        pthread_mutex_unlock(&pool->budget->grow_mutex);
+        wbi_budget_unlock_growth(pool->budget);
+        wbi_loans_release();
         if (ended && pool->on_growth)
-            pool->on_growth(pool->on_growth_context);
+            pool->on_growth(pool->context);
         if (!demand)
             return;
     }

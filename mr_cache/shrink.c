@@ -2,6 +2,7 @@
 
 #include "mr_cache/blocks.h"
 #include "mr_cache/caches.h"
+#include "mr_cache/loan.h"
 #include "mr_cache/pool.h"
 #include "mr_cache/runs.h"
 #include "mr_cache/slab.h"
@@ -22,9 +23,10 @@ void wbi_shrink_reap(struct wb_rma_allocator *pool)
             pool->gone = slab->next;
         pthread_mutex_unlock(&pool->mutex);
         if (!slab)
-            return;
+            break;
         wbi_slab_bury(slab);
     }
+    wbi_loans_release();
 }
 
 void wbi_shrink_let_go(struct wbi_slab *slab)
@@ -160,7 +162,7 @@ void wbi_shrink_watch(struct wb_rma_allocator *pool)
 
 void wbi_shrink_decay(struct wb_rma_allocator *pool)
 {
-    pthread_mutex_lock(&pool->budget->grow_mutex);
+    wbi_budget_lock_growth(pool->budget);
     pthread_mutex_lock(&pool->mutex);
     while (!pool->closed) {
         struct wbi_slab *slab = choose_idle(pool, 0); /* the smallest */
@@ -176,21 +178,23 @@ void wbi_shrink_decay(struct wb_rma_allocator *pool)
     }
     pool->to_shrink = 0;
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_unlock(&pool->budget->grow_mutex);
+    wbi_budget_unlock_growth(pool->budget);
+    wbi_loans_release();
 }
 
 uint64_t wbi_shrink_trim(struct wb_rma_allocator *pool)
 {
-    pthread_mutex_lock(&pool->budget->grow_mutex);
+    wbi_budget_lock_growth(pool->budget);
     pthread_mutex_lock(&pool->mutex);
     uint64_t bytes = let_idle_go(pool);
     bool waits = pool->leaving > 0;
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_unlock(&pool->budget->grow_mutex);
+    wbi_budget_unlock_growth(pool->budget);
     /* What peers confirm later is unmapped by the budget's thread; without one, by the next growth.
      */
     if (waits && wbi_worker_start(pool->budget) == WB_OK)
         wbi_worker_wake(pool->budget);
+    wbi_loans_release();
     return bytes;
 }
 
@@ -209,7 +213,7 @@ void wbi_shrink_close(struct wb_rma_allocator *pool)
 {
     struct wbi_slab *doomed = NULL;
 
-    pthread_mutex_lock(&pool->budget->grow_mutex); /* lets a growth on a user's thread end first */
+    wbi_budget_lock_growth(pool->budget); /* lets a growth on a user's thread end first */
     pthread_mutex_lock(&pool->mutex);
     mark_closed(pool);
     for (unsigned kind = 0; kind < 2; kind++) {
@@ -221,7 +225,7 @@ void wbi_shrink_close(struct wb_rma_allocator *pool)
         }
     }
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_unlock(&pool->budget->grow_mutex);
+    wbi_budget_unlock_growth(pool->budget);
     while (doomed) {
         struct wbi_slab *slab = doomed;
         doomed = slab->next;
@@ -234,7 +238,7 @@ void wbi_shrink_see_off(struct wb_rma_allocator *pool)
 {
     bool over = false;
 
-    pthread_mutex_lock(&pool->budget->grow_mutex);
+    wbi_budget_lock_growth(pool->budget);
     pthread_mutex_lock(&pool->mutex);
     if (pool->closed) {
         (void)let_idle_go(pool);
@@ -243,16 +247,17 @@ void wbi_shrink_see_off(struct wb_rma_allocator *pool)
     pthread_mutex_unlock(&pool->mutex);
     if (over)
         wbi_budget_leave(pool->budget, pool);
-    pthread_mutex_unlock(&pool->budget->grow_mutex);
+    wbi_budget_unlock_growth(pool->budget);
+    wbi_loans_release();
 }
 
 void wbi_shrink_retire(struct wb_rma_allocator *pool)
 {
-    pthread_mutex_lock(&pool->budget->grow_mutex);
+    wbi_budget_lock_growth(pool->budget);
     pthread_mutex_lock(&pool->mutex);
     mark_closed(pool);
     pthread_mutex_unlock(&pool->mutex);
-    pthread_mutex_unlock(&pool->budget->grow_mutex);
+    wbi_budget_unlock_growth(pool->budget);
     wbi_shrink_see_off(pool);
     pthread_mutex_lock(&pool->mutex);
     bool waits = pool->slab_count > 0;

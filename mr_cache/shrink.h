@@ -25,7 +25,8 @@ bool wbi_shrink_others(struct wb_rma_allocator *pool, uint64_t bytes);
 /* Makes free runs of what the budget's other pools have free in blocks. Locks as above. */
 void wbi_shrink_collect_from_others(struct wb_rma_allocator *pool);
 
-/* Frees the slabs of the pool that every registrar has confirmed. No mutex but the grow_mutex. */
+/* Frees the slabs of the pool that every registrar has confirmed, and releases loans. No mutex but
+ * the grow_mutex. */
 void wbi_shrink_reap(struct wb_rma_allocator *pool);
 
 /* Counts a visit to the pool's mutex, which is held. Idle slabs of which none was needed for a long

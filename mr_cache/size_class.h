@@ -3,6 +3,7 @@
 #ifndef WBI_MR_CACHE_SIZE_CLASS_H
 #define WBI_MR_CACHE_SIZE_CLASS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,16 +22,21 @@ enum {
 extern const uint8_t wbi_class_table[WBI_CLASS_TABLE_BYTES / 64 + 1]
     __attribute__((visibility("hidden")));
 
-/* The smallest class whose blocks hold `bytes`, which is at most WBI_CLASS_MAX_BYTES. */
-static inline unsigned wbi_class_of(size_t bytes)
+/* Sets *class_index to the smallest class whose blocks hold `bytes`; false: there is none. */
+static inline bool wbi_class_find(size_t bytes, unsigned *class_index)
 {
-    if (__builtin_expect(bytes <= WBI_CLASS_TABLE_BYTES, 1))
-        return wbi_class_table[(bytes + 63) >> 6];
+    if (__builtin_expect(bytes <= WBI_CLASS_TABLE_BYTES, 1)) {
+        *class_index = wbi_class_table[(bytes + 63) >> 6];
+        return true;
+    }
+    if (bytes > WBI_CLASS_MAX_BYTES)
+        return false;
     size_t last = bytes - 1; /* offset of the last byte */
     unsigned log = 63 - (unsigned)__builtin_clzll(last);
     /* The two bits below the leading one say which quarter of the doubling. */
-    return (log - WBI_CLASS_LINEAR_SHIFT) * WBI_CLASSES_PER_DOUBLING +
-           (unsigned)(last >> (log - 2));
+    *class_index =
+        (log - WBI_CLASS_LINEAR_SHIFT) * WBI_CLASSES_PER_DOUBLING + (unsigned)(last >> (log - 2));
+    return true;
 }
 
 /* Bytes of a block of a class: 64, 128, 192, 256, 320, 384, 448, 512, 640, ..., 262144. All

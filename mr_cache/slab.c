@@ -74,17 +74,29 @@ int wbi_slab_create_lent(struct wb_rma_allocator *pool, struct wbi_loan *loan, v
     return enter(slab, out);
 }
 
+/* What nobody uses gives way to it. */
+static int register_with(struct wbi_slab *slab, unsigned i)
+{
+    const struct wb_rma_allocator *pool = slab->pool;
+    const struct wbi_registrar *registrar = &pool->registrars[i];
+    int rc;
+
+    do
+        rc = registrar->reg(registrar->context, &slab->region, &slab->mrs[i]);
+    while (rc == WB_ERR_NO_MEMORY && registrar->pins && pool->shed && pool->shed(pool->context));
+    return rc;
+}
+
 int wbi_slab_register(struct wbi_slab *slab)
 {
     struct wb_rma_allocator *pool = slab->pool;
 
     for (unsigned i = 0; i < pool->registrar_count; i++) {
-        struct wbi_registrar *registrar = &pool->registrars[i];
-        int rc = registrar->reg(registrar->context, &slab->region, &slab->mrs[i]);
+        int rc = register_with(slab, i);
         if (rc)
             return rc;
         slab->registered++;
-        slab->pinned |= registrar->pins;
+        slab->pinned |= pool->registrars[i].pins;
     }
     return WB_OK;
 }
@@ -116,6 +128,28 @@ void wbi_slab_adopt(struct wbi_slab *slab)
     count_kind(slab, slab->region.bytes);
 }
 
+static void link_left(struct wbi_slab *slab)
+{
+    struct wb_rma_allocator *pool = slab->pool;
+
+    slab->left_next = pool->left;
+    if (slab->left_next)
+        slab->left_next->left_prev = slab;
+    pool->left = slab;
+}
+
+static void unlink_left(struct wbi_slab *slab)
+{
+    struct wb_rma_allocator *pool = slab->pool;
+
+    if (slab->left_next)
+        slab->left_next->left_prev = slab->left_prev;
+    if (slab->left_prev)
+        slab->left_prev->left_next = slab->left_next;
+    else if (pool->left == slab)
+        pool->left = slab->left_next;
+}
+
 void wbi_slab_mark_leaving(struct wbi_slab *slab)
 {
     struct wb_rma_allocator *pool = slab->pool;
@@ -128,6 +162,8 @@ void wbi_slab_mark_leaving(struct wbi_slab *slab)
         slab->next->prev = slab->prev;
     slab->prev = slab->next = NULL;
     slab->state = WBI_SLAB_LEAVING;
+    if (pool->closed)
+        link_left(slab);
     slab->awaiting = 1;
     for (unsigned i = 0; i < slab->registered; i++)
         slab->awaiting += slab->mrs[i] != NULL;
@@ -159,8 +195,10 @@ static void confirm(void *argument)
         }
     }
     pthread_mutex_unlock(&pool->mutex);
-    if (over)
+    if (over) {
         wbi_slab_bury(slab);
+        wbi_loans_release();
+    }
 }
 
 void wbi_slab_leave(struct wbi_slab *slab)
@@ -196,6 +234,9 @@ void wbi_slab_bury(struct wbi_slab *slab)
 {
     struct wb_rma_allocator *pool = slab->pool;
     uint64_t bytes = slab->region.bytes;
+    pthread_mutex_lock(&pool->mutex);
+    unlink_left(slab);
+    pthread_mutex_unlock(&pool->mutex);
     const struct wbi_slab was = *slab;
 
     wbi_slab_free(slab);

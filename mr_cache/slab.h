@@ -50,7 +50,8 @@ bool wbi_slab_is_over(const struct wbi_slab *slab);
 void wbi_slab_free(struct wbi_slab *slab);
 
 /* Frees a confirmed slab of which no block is held and its share of the budget, and the pool's
- * shell with a closed pool's last slab. No mutex is held. */
+ * shell with a closed pool's last slab. No mutex but the grow_mutex is held; wbi_loans_release
+ * follows. */
 void wbi_slab_bury(struct wbi_slab *slab);
 
 /* Drops one of pool->holders; frees the shell with the last. No mutex is held. */

@@ -70,6 +70,24 @@ int wbi_topology_read(struct wbi_topology *out)
     return WB_OK;
 }
 
+bool wbi_topology_has_node(int node)
+{
+    hwloc_topology_t topology = get_machine();
+
+    return !topology ||
+           (node >= 0 && hwloc_get_numanode_obj_by_os_index(topology, (unsigned)node) != NULL);
+}
+
+void wbi_topology_nodes(char *text, size_t size)
+{
+    hwloc_topology_t topology = get_machine();
+
+    if (size)
+        *text = '\0';
+    if (topology)
+        (void)hwloc_bitmap_list_snprintf(text, size, hwloc_topology_get_topology_nodeset(topology));
+}
+
 void wbi_topology_bind(void *base, size_t bytes, int node)
 {
     hwloc_topology_t topology = node < 0 ? NULL : get_machine();

@@ -2,6 +2,7 @@
 #ifndef WBI_MR_CACHE_TOPOLOGY_H
 #define WBI_MR_CACHE_TOPOLOGY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct wbi_topology {
@@ -16,6 +17,11 @@ struct wbi_topology {
 /* Reads the machine. Errors: WB_ERR_NO_MEMORY, WB_ERR_SYSTEM (hwloc could not load). *out untouched
  * on failure. */
 int wbi_topology_read(struct wbi_topology *out);
+
+/* Whether there is such a NUMA node for this process; true where hwloc could not load. And their
+ * numbers, as "0-1,4", cut to `size` bytes. */
+bool wbi_topology_has_node(int node);
+void wbi_topology_nodes(char *text, size_t size);
 
 /* Asks the kernel to place [base, base + bytes) on a NUMA node; a hint, best effort. node < 0 does
  * nothing. */

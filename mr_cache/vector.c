@@ -41,6 +41,7 @@ int wbi_rma_vector_copy(struct wb_rma_allocator *allocator, const void *data, ui
     struct wb_rma_block *block;
 
     *out = (wb_rma_vector){0};
+    wbi_checks_from(allocator, wbi_site_landing);
     int rc = wbi_rma_alloc(allocator, elem_size * count,
                            wbi_growth_of_this_thread() == WBI_GROWTH_HERE, &block);
     if (rc)
@@ -140,15 +141,17 @@ wb_rma_vector wbi_rma_vector_slice(struct wb_rma_block *block, size_t offset, ui
  * refusal, nor growth that was asked of the worker.
  */
 static int alloc_with_slack(struct wb_rma_allocator *allocator, size_t bytes, size_t wished,
-                            struct wb_rma_block **out)
+                            const void *site, struct wb_rma_block **out)
 {
     enum wbi_growth growth = wbi_growth_of_this_thread();
 
     if (wished > bytes && wbi_pool_can_ever_fit(allocator, wished)) {
         enum wbi_growth quietly = growth == WBI_GROWTH_HERE ? growth : WBI_GROWTH_NONE;
+        wbi_checks_from(allocator, site);
         if (wbi_pool_alloc(allocator, wished, quietly, out) == WB_OK)
             return WB_OK;
     }
+    wbi_checks_from(allocator, site);
     return wbi_pool_alloc(allocator, bytes, growth, out);
 }
 
@@ -166,9 +169,9 @@ static struct wb_rma_block *move_to(wb_rma_vector *vector, struct wb_rma_block *
 /*
  * Makes room for `bytes`, in a new block if the present one is too small; the elements are copied
  * and *former is the old block, which the caller drops when it needs the old elements no more.
- * *former is NULL if nothing moved.
+ * *former is NULL if nothing moved. `site` is in the program: who moves it.
  */
-static int make_room(wb_rma_vector *vector, size_t bytes, size_t wished,
+static int make_room(wb_rma_vector *vector, size_t bytes, size_t wished, const void *site,
                      struct wb_rma_block **former)
 {
     struct wb_rma_block *block;
@@ -176,7 +179,7 @@ static int make_room(wb_rma_vector *vector, size_t bytes, size_t wished,
     *former = NULL;
     if (bytes <= vector->capacity)
         return WB_OK;
-    int rc = alloc_with_slack(wbi_rma_block_allocator(vector->block), bytes, wished, &block);
+    int rc = alloc_with_slack(wbi_rma_block_allocator(vector->block), bytes, wished, site, &block);
     if (rc)
         return rc;
     *former = move_to(vector, block);
@@ -206,7 +209,7 @@ int wb_rma_vector_reserve(wb_rma_vector *vector, size_t count)
     int rc = check_change(vector, count, &bytes);
 
     if (!rc)
-        rc = make_room(vector, bytes, bytes, &former);
+        rc = make_room(vector, bytes, bytes, __builtin_return_address(0), &former);
     if (!rc && former)
         wbi_rma_block_unref(former);
     return rc;
@@ -219,7 +222,8 @@ int wb_rma_vector_resize(wb_rma_vector *vector, size_t count)
     int rc = check_change(vector, count, &bytes);
 
     if (!rc)
-        rc = make_room(vector, bytes, next_capacity(vector, bytes), &former);
+        rc = make_room(vector, bytes, next_capacity(vector, bytes), __builtin_return_address(0),
+                       &former);
     if (rc)
         return rc;
     if (former)
@@ -230,12 +234,7 @@ int wb_rma_vector_resize(wb_rma_vector *vector, size_t count)
     return WB_OK;
 }
 
-int wb_rma_vector_push(wb_rma_vector *vector, const void *element)
-{
-    return wb_rma_vector_append(vector, element, 1);
-}
-
-int wb_rma_vector_append(wb_rma_vector *vector, const void *elements, size_t count)
+static int append(wb_rma_vector *vector, const void *elements, size_t count, const void *site)
 {
     struct wb_rma_block *former;
     size_t total, bytes, present = wb_rma_vector_bytes(vector);
@@ -244,7 +243,7 @@ int wb_rma_vector_append(wb_rma_vector *vector, const void *elements, size_t cou
         return WB_ERR_INVALID;
     int rc = check_change(vector, total, &bytes);
     if (!rc)
-        rc = make_room(vector, bytes, next_capacity(vector, bytes), &former);
+        rc = make_room(vector, bytes, next_capacity(vector, bytes), site, &former);
     if (rc)
         return rc;
     /* The elements may lie in the vector itself, so the old block is dropped after the copy. */
@@ -254,6 +253,16 @@ int wb_rma_vector_append(wb_rma_vector *vector, const void *elements, size_t cou
     if (former)
         wbi_rma_block_unref(former);
     return WB_OK;
+}
+
+int wb_rma_vector_push(wb_rma_vector *vector, const void *element)
+{
+    return append(vector, element, 1, __builtin_return_address(0));
+}
+
+int wb_rma_vector_append(wb_rma_vector *vector, const void *elements, size_t count)
+{
+    return append(vector, elements, count, __builtin_return_address(0));
 }
 
 int wb_rma_vector_pop(wb_rma_vector *vector, void *element)
@@ -279,7 +288,9 @@ int wb_rma_vector_shrink(wb_rma_vector *vector)
 
     if (rc || bytes >= wbi_rma_block_bytes(vector->block) / 2)
         return rc;
-    rc = wbi_pool_alloc(wbi_rma_block_allocator(vector->block), bytes, WBI_GROWTH_NONE, &block);
+    struct wb_rma_allocator *allocator = wbi_rma_block_allocator(vector->block);
+    wbi_checks_from(allocator, __builtin_return_address(0));
+    rc = wbi_pool_alloc(allocator, bytes, WBI_GROWTH_NONE, &block);
     if (rc)
         return rc;
     if (wbi_rma_block_bytes(block) >= wbi_rma_block_bytes(vector->block))

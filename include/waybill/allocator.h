@@ -31,8 +31,9 @@ enum wb_pages {
 enum wb_rma_checks {
     WB_RMA_CHECKS_CHEAP,  /* no price: an address that is freed is that of a held block */
     WB_RMA_CHECKS_BLOCKS, /* for debugging: bytes behind each block that nobody may write to, free
-                             blocks filled, and who allocated what (wb_rma_allocator_leaks). Blocks
-                             have exactly the bytes that were asked for; threads have no caches */
+                             blocks filled, who allocated what (wb_rma_allocator_leaks), and what is
+                             freed twice while a peer may read it. Blocks have exactly the bytes
+                             that were asked for; threads have no caches */
     WB_RMA_CHECKS_ALL     /* and all books are checked now and then: slow */
 };
 
@@ -50,7 +51,8 @@ struct wb_rma_config {
                              1 GiB */
     const char *devices;  /* names of RDMA devices with commas between, of those that the engine
                              uses; borrowed until create returns; NULL: all of them */
-    int numa_node;        /* WB_NUMA_OF_DEVICE (default), WB_NUMA_ANY, or a node's number */
+    int numa_node;        /* WB_NUMA_OF_DEVICE (default), WB_NUMA_ANY, or a node's number, which
+                             there is (wb_info: numa_nodes) */
     enum wb_pages pages;  /* what to ask for; what cannot be had is the next smaller kind. Default
                              WB_PAGES_TRANSPARENT */
     uint64_t cache_bytes; /* of free blocks that threads may keep for themselves, all together: what
@@ -87,8 +89,10 @@ WB_API int wb_rma_allocator_create(struct wb_engine *engine, const struct wb_rma
 WB_API void wb_rma_allocator_destroy(struct wb_rma_allocator *allocator);
 
 /* Says that lent memory is its owner's again: nobody can read it through the allocator any more. On
- * any thread, perhaps one that makes progress: be short, and call nothing of this library. May be
- * called inside add_region. */
+ * any thread, perhaps one that makes progress, and inside any call that allocates, frees, lends,
+ * trims or destroys: be short, and wait for no lock that such a call is made under. It may
+ * allocate, free and lend in turn, in this allocator (WB_ERR_CLOSED where that ends) and in others;
+ * inside a handler or a callback by the rules for these. It destroys no allocator and no engine. */
 typedef void (*wb_rma_release)(void *context, void *base, size_t bytes);
 
 /*
@@ -102,8 +106,9 @@ typedef void (*wb_rma_release)(void *context, void *base, size_t bytes);
  * from it directly; borrowed until release. Memory without such a one travels on shm as plain
  * memory does. Any thread but one that is inside a handler or a callback (WB_ERR_DEADLOCK). Errors:
  * WB_ERR_INVALID (no whole piece in it), WB_ERR_EXISTS (some of it is an allocator's already),
- * WB_ERR_BUDGET (more than a budget), WB_AGAIN (others hold the budget), WB_ERR_NO_MEMORY,
- * WB_ERR_CLOSED.
+ * WB_ERR_BUDGET (more than a budget, or a device takes no such region), WB_AGAIN (others hold the
+ * budget), WB_ERR_NO_MEMORY (also where a device's max_mr or RLIMIT_MEMLOCK stands against it:
+ * wb_last_error() then says which), WB_ERR_CLOSED.
  */
 WB_API int wb_rma_allocator_add_region(struct wb_rma_allocator *allocator, void *base, size_t bytes,
                                        int fd, wb_rma_release release, void *context);
@@ -171,9 +176,10 @@ typedef void (*wb_rma_say)(void *context, const char *line);
 /*
  * Says which blocks are held, one line for each place in the program that allocated some: how many,
  * their bytes, how many of them peers may read, and where (function and offset, as far as symbols
- * are there); the most bytes first. Calls say(context, line) on this thread. Returns the number of
- * lines: 0 where nothing is held. Any thread. Errors: WB_ERR_INVALID (the allocator has no checks
- * beyond the cheap ones), WB_ERR_NO_MEMORY (places are missing).
+ * are there), or "a landing" or "the engine itself"; of a vector, where it moved last; the most
+ * bytes first. After the engine's end, too. Calls say(context, line) on this thread. Returns the
+ * number of lines: 0 where nothing is held. Any thread. Errors: WB_ERR_INVALID (the allocator has
+ * no checks beyond the cheap ones), WB_ERR_NO_MEMORY (places are missing).
  */
 WB_API int wb_rma_allocator_leaks(struct wb_rma_allocator *allocator, wb_rma_say say,
                                   void *context);

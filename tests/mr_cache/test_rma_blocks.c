@@ -13,9 +13,18 @@
 #include "mr_cache/size_class.h"
 #include "tests/mr_cache/rma.h"
 
+static unsigned class_of(size_t bytes)
+{
+    unsigned class_index = WBI_CLASSES;
+
+    ck_assert(wbi_class_find(bytes, &class_index));
+    return class_index;
+}
+
 START_TEST(test_classes_rise_by_quarters)
 {
     size_t former = 0;
+    unsigned none;
 
     for (unsigned i = 0; i < WBI_CLASSES; i++) {
         size_t bytes = wbi_class_bytes(i);
@@ -23,14 +32,16 @@ START_TEST(test_classes_rise_by_quarters)
         ck_assert_uint_gt(bytes, former);
         ck_assert_uint_eq(bytes % 64, 0);
         ck_assert_uint_le(bytes - former, former / 4 > 64 ? former / 4 : 64);
-        ck_assert_uint_eq(wbi_class_of(former + 1), i);
-        ck_assert_uint_eq(wbi_class_of(bytes), i);
+        ck_assert_uint_eq(class_of(former + 1), i);
+        ck_assert_uint_eq(class_of(bytes), i);
         ck_assert_uint_le(run % bytes, run / 32);
         ck_assert_uint_le(wbi_class_pages(i), 7);
         former = bytes;
     }
     ck_assert_uint_eq(former, WBI_CLASS_MAX_BYTES);
-    ck_assert_uint_eq(wbi_class_of(0), 0);
+    ck_assert_uint_eq(class_of(0), 0);
+    ck_assert(!wbi_class_find(former + 1, &none));
+    ck_assert(!wbi_class_find(SIZE_MAX, &none));
 }
 END_TEST
 

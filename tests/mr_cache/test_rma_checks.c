@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mr_cache/budget.h"
 #include "mr_cache/poison.h"
 #include "tests/mr_cache/rma.h"
 
@@ -82,6 +83,25 @@ static void free_inside_of_an_aligned_block(struct wb_rma_allocator *pool)
     wb_rma_free(get(pool, MIB, MIB) + (128 << 10));
 }
 
+static void free_twice_what_a_peer_reads(struct wb_rma_allocator *pool)
+{
+    unsigned char *memory = get(pool, 100, 0);
+
+    wbi_rma_block_lease(wbi_rma_find(memory));
+    wb_rma_free(memory);
+    wb_rma_free(memory); /* which would give the peer's hold away */
+}
+
+static void free_twice_what_two_peers_read(struct wb_rma_allocator *pool)
+{
+    unsigned char *memory = get(pool, 100, 0);
+
+    wbi_rma_block_lease(wbi_rma_find(memory));
+    wbi_rma_block_lease(wbi_rma_find(memory));
+    wb_rma_free(memory);
+    wb_rma_free(memory);
+}
+
 /* ctest runs these without Check's own fork, so each mistake gets a process here. What the child
  * says comes by a pipe. A slab is not for children (MADV_DONTFORK), so the pool is the child's. */
 static void expect_death(void (*mistake)(struct wb_rma_allocator *pool), const char *words)
@@ -113,6 +133,8 @@ START_TEST(what_is_wrong_ends_the_program)
     expect_death(write_after_free, "written to after it was freed");
     expect_death(free_twice, "freed already");
     expect_death(free_inside_of_an_aligned_block, "no block");
+    expect_death(free_twice_what_a_peer_reads, "a peer may read it yet");
+    expect_death(free_twice_what_two_peers_read, "a peer may read it yet");
 }
 END_TEST
 
@@ -159,6 +181,61 @@ START_TEST(what_is_held_is_told_by_its_place)
 }
 END_TEST
 
+/* The line about the only place that holds something. */
+static const char *only_line(struct wb_rma_allocator *pool, struct report *report)
+{
+    *report = (struct report){0};
+    ck_assert_int_eq(wb_rma_allocator_leaks(pool, hear, report), 1);
+    return report->first;
+}
+
+START_TEST(what_the_library_allocates_has_a_place_too)
+{
+    struct wb_rma_allocator *pool = checked_pool(WB_RMA_CHECKS_BLOCKS);
+    struct report report;
+    wb_rma_vector vector;
+
+    ck_assert_int_eq(wbi_rma_vector_copy(pool, "abc", 1, 3, &vector), WB_OK);
+    ck_assert_ptr_nonnull(strstr(only_line(pool, &report), "allocated at a landing"));
+    ck_assert_int_eq(wb_rma_vector_resize(&vector, 5000), WB_OK);
+    ck_assert_ptr_null(strstr(only_line(pool, &report), "landing"));
+    ck_assert_ptr_null(strstr(report.first, "(nil)"));
+    wb_rma_vector_drop(&vector);
+    struct wb_rma_block *block = test_alloc(pool, 10);
+    ck_assert_ptr_nonnull(strstr(only_line(pool, &report), "the engine itself"));
+    wbi_rma_block_lease(block);
+    wbi_rma_block_unref(block);
+    wbi_rma_block_unlease(block); /* as it should be */
+    wbi_rma_allocator_destroy(pool);
+}
+END_TEST
+
+START_TEST(what_is_held_is_told_after_the_end)
+{
+    struct wbi_budget *budget;
+    struct wb_rma_allocator *pool = NULL;
+    struct report report;
+
+    ck_assert_int_eq(wbi_budget_create(32 * MIB, &budget), WB_OK);
+    struct wbi_rma_config config = {.budget_bytes = 32 * MIB,
+                                    .slab_bytes = 4 * MIB,
+                                    .checks = WB_RMA_CHECKS_BLOCKS,
+                                    .numa_node = -1,
+                                    .budget = budget};
+    ck_assert_int_eq(wbi_rma_allocator_create(&config, &pool), WB_OK);
+    unsigned char *memory = get(pool, 100, 0), *large = get(pool, 6 * MIB, 0);
+    wb_rma_free(get(pool, 100, 0));
+    wbi_budget_close(budget); /* as an engine's end does */
+    ck_assert_ptr_nonnull(strstr(only_line(pool, &report), "2 blocks of 6291556 bytes together"));
+    wb_rma_free(large);
+    ck_assert_ptr_nonnull(strstr(only_line(pool, &report), "1 blocks of 100 bytes together"));
+    wb_rma_free(memory);
+    ck_assert_int_eq(wb_rma_allocator_leaks(pool, hear, &report), 0);
+    wbi_rma_allocator_destroy(pool);
+    wbi_budget_drop(budget);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("rma checks");
@@ -168,6 +245,8 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_right_passes, WB_RMA_CHECKS_BLOCKS, WB_RMA_CHECKS_ALL + 1);
     tcase_add_test(tcase, what_is_wrong_ends_the_program);
     tcase_add_test(tcase, what_is_held_is_told_by_its_place);
+    tcase_add_test(tcase, what_the_library_allocates_has_a_place_too);
+    tcase_add_test(tcase, what_is_held_is_told_after_the_end);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
 }

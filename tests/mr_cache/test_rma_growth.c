@@ -29,7 +29,7 @@ static void setup(struct full_pool *full, uint64_t budget_bytes)
                                     .registrar_count = 1,
                                     .numa_node = -1,
                                     .on_growth = on_growth,
-                                    .on_growth_context = &full->grown};
+                                    .context = &full->grown};
     ck_assert_int_eq(wbi_rma_allocator_create(&config, &full->pool), WB_OK);
     full->held = test_alloc(full->pool, TEST_SLAB_BYTES);
 }

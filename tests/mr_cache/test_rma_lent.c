@@ -204,12 +204,69 @@ START_TEST(test_a_lent_slab_is_not_given_up_for_others)
 }
 END_TEST
 
+/* Of a device that registers so many bytes. */
+struct limits {
+    struct wbi_budget *budget;
+    uint64_t bytes, asked;
+};
+
+static int check_region(void *context, uint32_t devices, uint64_t piece, uint64_t total)
+{
+    struct limits *limits = context;
+    uint64_t bytes, slabs;
+
+    (void)devices;
+    ck_assert_uint_le(piece, total);
+    wbi_budget_count(limits->budget, &bytes, &slabs);
+    limits->asked++;
+    return bytes + total > limits->bytes ? WB_ERR_NO_MEMORY : WB_OK;
+}
+
+/* Idle slabs are in the way of no limit, for they go first; and who is refused has taken nothing.
+ */
+START_TEST(test_limits_are_asked_when_idle_slabs_have_gone)
+{
+    struct lender lender = lend_anonymous(8 * MIB);
+    struct limits limits = {.bytes = 8 * MIB};
+    struct wb_rma_allocator *pool = NULL;
+
+    ck_assert_int_eq(wbi_budget_create(8 * MIB, &limits.budget), WB_OK);
+    struct wbi_rma_config config = {.budget_bytes = 8 * MIB,
+                                    .slab_bytes = 2 * MIB,
+                                    .numa_node = -1,
+                                    .budget = limits.budget,
+                                    .check_region = check_region,
+                                    .context = &limits};
+    ck_assert_int_eq(wbi_rma_allocator_create(&config, &pool), WB_OK);
+    wbi_rma_block_unref(test_alloc(pool, 6 * MIB));
+    ck_assert_uint_eq(test_stats(pool).slab_bytes, 8 * MIB);
+    limits.bytes = 2 * MIB;
+    ck_assert_int_eq(add(pool, &lender), WB_ERR_NO_MEMORY);
+    ck_assert_uint_eq(lender.releases, 1);
+    ck_assert_uint_eq(limits.asked, 1);
+    ck_assert_uint_eq(test_stats(pool).lent_bytes, 0);
+    test_assert_valid(pool);
+    wbi_rma_block_unref(test_alloc(pool, 6 * MIB));
+    limits.bytes = 8 * MIB;
+    ck_assert_int_eq(add(pool, &lender), WB_OK);
+    ck_assert_uint_eq(limits.asked, 2);
+    ck_assert_uint_le(test_stats(pool).slab_bytes, 8 * MIB);
+    test_assert_valid(pool);
+    wbi_rma_allocator_destroy(pool);
+    wbi_budget_close(limits.budget);
+    wbi_budget_drop(limits.budget);
+    ck_assert_uint_eq(lender.releases, 2);
+    munmap(lender.base, lender.bytes);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {test_blocks_come_out_of_it,
                                   test_it_comes_back_with_the_last_block,
                                   test_it_is_taken_once_and_released_once_whatever_happens,
-                                  test_a_lent_slab_is_not_given_up_for_others};
+                                  test_a_lent_slab_is_not_given_up_for_others,
+                                  test_limits_are_asked_when_idle_slabs_have_gone};
 
     return test_run(test_suite("rma lent", tests, sizeof(tests) / sizeof(*tests), 60));
 }

@@ -36,9 +36,25 @@ START_TEST(test_binding_is_a_hint)
 }
 END_TEST
 
+START_TEST(test_the_nodes_are_known_by_number)
+{
+    char text[64], cut[1] = {'x'};
+
+    wbi_topology_nodes(text, sizeof text);
+    wbi_topology_nodes(cut, sizeof cut);
+    int first = atoi(text);
+    ck_assert_int_ne(text[0], '\0');
+    ck_assert_int_eq(cut[0], '\0');
+    ck_assert(wbi_topology_has_node(first));
+    ck_assert(!wbi_topology_has_node(100000));
+    ck_assert(!wbi_topology_has_node(-3));
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {test_the_machine_adds_up, test_binding_is_a_hint};
+    const TTest *const tests[] = {test_the_machine_adds_up, test_binding_is_a_hint,
+                                  test_the_nodes_are_known_by_number};
 
     return test_run(test_suite("rma topology", tests, sizeof(tests) / sizeof(*tests), 60));
 }

@@ -2,6 +2,7 @@
  * all the same, registered for the time of the call; and what a device can register at once. */
 #include <linux/capability.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -158,6 +159,33 @@ static void assert_refused(const struct wb_rma_config *config, int wanted, const
     ck_assert_ptr_null(allocator);
 }
 
+static void count_release(void *context, void *base, size_t bytes)
+{
+    unsigned *releases = context;
+    (*releases)++;
+    ck_assert_int_eq(munmap(base, bytes), 0);
+}
+
+/* Lending memory to an allocator of regions alone is refused, too, and the memory comes back. */
+static void assert_not_lent(size_t bytes, int wanted, const char *words)
+{
+    struct wb_rma_allocator *allocator = NULL;
+    struct wb_rma_config config;
+    unsigned releases = 0;
+    wb_rma_config_default(&config);
+    config.regions_only = true;
+    int status = wb_rma_allocator_create(pair.client.engine, &config, &allocator);
+    test_check(status == WB_OK, "%s", wb_last_error());
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(base, MAP_FAILED);
+    status = wb_rma_allocator_add_region(allocator, base, bytes, -1, count_release, &releases);
+    test_check(status == wanted, "%s: %s", wb_status_name(status), wb_last_error());
+    test_check(strstr(wb_last_error(), words) != NULL, "no '%s' in: %s", words, wb_last_error());
+    test_check(strstr(wb_last_error(), "cannot be lent") != NULL, "%s", wb_last_error());
+    ck_assert_uint_eq(releases, 1);
+    wb_rma_allocator_destroy(allocator);
+}
+
 /* A device of which a region is smaller than the default slab: the engine's are as large as can be,
  * larger ones are refused, and so is a block. */
 START_TEST(test_a_device_of_small_regions)
@@ -167,8 +195,10 @@ START_TEST(test_a_device_of_small_regions)
     struct wb_rma_stats stats;
     wb_rma_vector vector;
     profile.attr.max_mr_size = 5 << 20;
+    profile.attr.max_mr = 24;
     sim_pair_open(&pair, 1, &profile);
     pair.config.slab_bytes = 8 << 20;
+    pair.config.budget_bytes = 256 << 20;
     int status = sim_pair_begin(&pair);
     test_check(status == WB_OK, "%s", wb_last_error());
     struct wb_rma_allocator *own = wb_engine_allocator(pair.client.engine);
@@ -180,6 +210,7 @@ START_TEST(test_a_device_of_small_regions)
     wb_rma_config_default(&config);
     config.slab_bytes = 8 << 20;
     assert_refused(&config, WB_ERR_BUDGET, "max_mr_size");
+    assert_not_lent(100 << 20, WB_ERR_NO_MEMORY, "max_mr"); /* in 25 pieces */
     struct wb_rma_allocator *other = make(NULL);
     travel(other, BYTES);
     wb_rma_allocator_destroy(other);
@@ -210,6 +241,23 @@ START_TEST(test_a_device_of_few_regions)
 }
 END_TEST
 
+START_TEST(test_a_node_that_there_is_not)
+{
+    struct wb_rma_allocator *allocator = NULL;
+    struct wb_rma_config config;
+    open_pair(&sim_profile_mlx5);
+    wb_rma_config_default(&config);
+    config.numa_node = 100000;
+    assert_refused(&config, WB_ERR_INVALID, "numa_node is 100000, and the NUMA nodes here are ");
+    config.numa_node = WB_NUMA_ANY - 1;
+    assert_refused(&config, WB_ERR_INVALID, "numa_node is -3");
+    config.numa_node = WB_NUMA_ANY;
+    ck_assert_int_eq(wb_rma_allocator_create(pair.client.engine, &config, &allocator), WB_OK);
+    wb_rma_allocator_destroy(allocator);
+    sim_pair_close(&pair);
+}
+END_TEST
+
 static void set_capabilities(const struct __user_cap_data_struct data[2])
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -234,6 +282,7 @@ START_TEST(test_little_may_be_pinned)
     wb_rma_config_default(&config);
     config.slab_bytes = 32 << 20;
     assert_refused(&config, WB_ERR_NO_MEMORY, "memlock unlimited");
+    assert_not_lent(32 << 20, WB_ERR_NO_MEMORY, "memlock unlimited");
     set_capabilities(former);
     ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
     sim_pair_close(&pair);
@@ -254,6 +303,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, test_names);
     tcase_add_test(tcase, test_a_device_of_small_regions);
     tcase_add_test(tcase, test_a_device_of_few_regions);
+    tcase_add_test(tcase, test_a_node_that_there_is_not);
     tcase_add_test(tcase, test_little_may_be_pinned);
     Suite *suite = suite_create("simverbs: devices");
     suite_add_tcase(suite, tcase);
