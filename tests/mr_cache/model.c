@@ -163,8 +163,12 @@ void model_check_place(const struct model_place *place)
         test_check(says_exclusive(place) == (place->body->handles == 1),
                    "kind %d: says that it is %s, and there are %u handles", place->kind,
                    says_exclusive(place) ? "alone" : "shared", place->body->handles);
-    if (place->body->pool && place->bytes > 0)
-        test_check(wbi_rma_find(data + place->bytes - 1) == place->body->anchor,
+    size_t usable = place->kind == MODEL_HEAP || place->kind == MODEL_BUFFER
+                        ? place->bytes
+                        : place->vector.capacity;
+    test_check(usable >= place->bytes, "there is more in it than room");
+    if (place->body->pool && usable > 0)
+        test_check(wbi_rma_find(data + usable - 1) == place->body->anchor,
                    "the last byte is another block's");
 }
 

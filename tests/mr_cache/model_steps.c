@@ -189,6 +189,7 @@ static void create_part(struct model *model, struct model_place *place)
                               : wb_rma_vector_slice(&of->vector, from, count);
         first = whole ? 0 : from * size;
         bytes = whole ? bytes : count * size;
+        test_check(whole || place->vector.capacity == bytes, "what follows a slice is not its");
     }
     place->kind = of->kind;
     model_enter_part(place, of, first, bytes);
