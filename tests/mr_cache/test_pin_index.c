@@ -2,6 +2,7 @@
 #include "mr_cache/pin_index.h"
 
 #include "tests/mr_cache/rma.h"
+#include "tests/support/memcheck.h"
 
 enum { MOST = 200, STEPS = 4000, SPACE = 400 };
 
@@ -139,7 +140,7 @@ int main(void)
     Suite *suite = suite_create("mr_cache: index of pins");
     TCase *tcase = tcase_create("index");
     tcase_set_timeout(tcase, 120);
-    tcase_add_loop_test(tcase, test_random_ranges, 0, 8);
+    tcase_add_loop_test(tcase, test_random_ranges, 0, RUNNING_ON_VALGRIND > 0 ? 1 : 8);
     tcase_add_test(tcase, test_ends_of_the_address_space);
     suite_add_tcase(suite, tcase);
     return test_run(suite);

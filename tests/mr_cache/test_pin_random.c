@@ -4,6 +4,7 @@
 #include <waybill/pin.h>
 
 #include "tests/mr_cache/pinning.h"
+#include "tests/support/memcheck.h"
 
 static struct test_pins pins;
 
@@ -262,7 +263,7 @@ int main(void)
     Suite *suite = suite_create("mr_cache: pins at random");
     TCase *tcase = tcase_create("random");
     tcase_set_timeout(tcase, 300);
-    tcase_add_loop_test(tcase, test_random_operations, 0, 6);
+    tcase_add_loop_test(tcase, test_random_operations, 0, RUNNING_ON_VALGRIND > 0 ? 2 : 6);
     tcase_add_test(tcase, test_many_threads);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
