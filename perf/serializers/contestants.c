@@ -4,6 +4,7 @@
 
 #include "perf/common_say.h"
 
+/* In the order of the tables; Waybill's rows (waybill.c) come first once they are there. */
 const struct contestant *const contestants[] = {
     flatbuffers_rows, capnproto_rows, protobuf_rows, protobuf_c_rows, thrift_rows,
     cereal_rows,      boost_rows,     msgpack_rows,  avro_rows,       NULL,

@@ -1,4 +1,5 @@
 /* bench_serializers: the comparison of serializers; see its --help and docs/serializers.md. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@ struct options {
     const char *library;    /* NULL: all */
     size_t rounds, processes;
     double milliseconds;
-    bool answer; /* this is a process of processes_run */
+    const char *save; /* a file for a table in CSV; NULL: none */
+    bool answer;      /* this is a process of processes_run */
 };
 
 static void help(void)
@@ -30,6 +32,7 @@ static void help(void)
          "  --rounds N                figures taken of each row, 15 without it\n"
          "  --time MS                 the least time for each of them, 2 without it\n"
          "  --processes N             the medians of N processes, one after another\n"
+         "  --save FILE               writes csv to the file too\n"
          "  --help                    this text");
 }
 
@@ -100,6 +103,9 @@ static int take(struct options *options, int option, const char *word)
         return read_count("processes", word, &options->processes);
     case 't':
         return read_number("time", word, 0, &options->milliseconds);
+    case 's':
+        options->save = word;
+        return 0;
     case 'a':
         options->answer = true;
         return 0;
@@ -114,15 +120,11 @@ static int take(struct options *options, int option, const char *word)
 static int read_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"format", required_argument, NULL, 'f'},
-        {"case", required_argument, NULL, 'c'},
-        {"library", required_argument, NULL, 'l'},
-        {"rounds", required_argument, NULL, 'r'},
-        {"time", required_argument, NULL, 't'},
-        {"processes", required_argument, NULL, 'p'},
-        {"answer", no_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"format", required_argument, NULL, 'f'},  {"case", required_argument, NULL, 'c'},
+        {"library", required_argument, NULL, 'l'}, {"rounds", required_argument, NULL, 'r'},
+        {"time", required_argument, NULL, 't'},    {"processes", required_argument, NULL, 'p'},
+        {"save", required_argument, NULL, 's'},    {"answer", no_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     int option = 0;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -160,6 +162,25 @@ static int run_here(struct race *race)
     return wrong;
 }
 
+static int save(const struct race *race, const char *path)
+{
+    FILE *file = fopen(path, "we");
+    if (file == NULL) {
+        return say(EXIT_FAILURE, "cannot write %s: %s", path, strerror(errno));
+    }
+    results_print(file, race, FORMAT_CSV);
+    return fclose(file) == 0 ? 0 : say(EXIT_FAILURE, "cannot write %s", path);
+}
+
+static int answer_or_print(const struct race *race, const struct options *options)
+{
+    if (options->answer) {
+        return processes_answer(race);
+    }
+    results_print(stdout, race, options->format);
+    return options->save == NULL ? 0 : save(race, options->save);
+}
+
 int main(int argc, char **argv)
 {
     static struct race race;
@@ -179,10 +200,8 @@ int main(int argc, char **argv)
     } else {
         wrong = run_here(&race);
     }
-    if (wrong == 0 && options.answer) {
-        wrong = processes_answer(&race);
-    } else if (wrong == 0) {
-        results_print(&race, options.format);
+    if (wrong == 0) {
+        wrong = answer_or_print(&race, &options);
     }
     return finish_output(wrong);
 }

@@ -99,18 +99,14 @@ static void *take_message(struct block *block, const ProtobufCMessageDescriptor 
     return message;
 }
 
-/* Strings are terminated here, and have no length of their own. */
-static char *take_text(struct block *block, const struct plain_text *text)
+static ProtobufCBinaryData take_text(struct block *block, const struct plain_text *text)
 {
-    char *copy = take(block, text->len + 1);
-    memcpy(copy, text->data, text->len);
-    copy[text->len] = '\0';
-    return copy;
+    return (ProtobufCBinaryData){text->len, take_copy(block, text->data, text->len)};
 }
 
-static uint64_t sum_string(uint64_t sum, const char *string)
+static uint64_t sum_text(uint64_t sum, ProtobufCBinaryData text)
 {
-    return checksum_bytes(sum, string, strlen(string));
+    return checksum_bytes(sum, text.data, text.len);
 }
 
 static ProtobufCMessage *fill_record(struct block *block, const struct form *form,
@@ -133,7 +129,7 @@ static uint64_t sum_record(const ProtobufCMessage *message)
     const Wire__Record *record = (const Wire__Record *)message;
     uint64_t sum = checksum_words(0, record->ids, record->n_ids);
     for (size_t i = 0; i < record->n_strings; i++) {
-        sum = sum_string(sum, record->strings[i]);
+        sum = sum_text(sum, record->strings[i]);
     }
     return sum;
 }
@@ -207,7 +203,7 @@ static uint64_t sum_nested(const ProtobufCMessage *message)
     uint64_t sum = 0;
     for (size_t i = 0; i < nested->n_groups; i++) {
         const Wire__Group *group = nested->groups[i];
-        sum = sum_string(sum, group->name);
+        sum = sum_text(sum, group->name);
         sum = checksum_double(sum, group->x);
         sum = checksum_double(sum, group->y);
         sum = checksum_double(sum, group->z);
@@ -237,7 +233,7 @@ static ProtobufCMessage *fill_vector(struct block *block, const struct form *for
 static uint64_t sum_vector(const ProtobufCMessage *message)
 {
     const Wire__Vector *vector = (const Wire__Vector *)message;
-    uint64_t sum = sum_string(0, vector->name);
+    uint64_t sum = sum_text(0, vector->name);
     sum = checksum_long(sum, vector->step);
     sum = checksum_double(sum, vector->time);
     return checksum_vector(sum, vector->values, vector->n_values);

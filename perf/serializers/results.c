@@ -37,73 +37,76 @@ struct line {
     double ratio;
 };
 
-static void print_table_line(const struct line *line)
+static void print_table_line(FILE *out, const struct line *line)
 {
     const double *ns = line->figures->ns;
-    printf("%-8s %-21s %-9s %-6s %8zu %12.1f %12.1f %12.1f %8.2f\n",
-           case_name(line->contestant->which), line->contestant->library,
-           line->contestant->zero_copy ? "on" : "off",
-           line->contestant->counts == COUNTS_BUILD ? "build" : "object", line->figures->bytes,
-           ns[TASK_ENCODE], ns[TASK_DECODE], ns[TASK_BOTH], line->ratio);
+    fprintf(out, "%-8s %-21s %-9s %-6s %8zu %12.1f %12.1f %12.1f %8.2f\n",
+            case_name(line->contestant->which), line->contestant->library,
+            line->contestant->zero_copy ? "on" : "off",
+            line->contestant->counts == COUNTS_BUILD ? "build" : "object", line->figures->bytes,
+            ns[TASK_ENCODE], ns[TASK_DECODE], ns[TASK_BOTH], line->ratio);
 }
 
-static void print_csv_line(const struct line *line)
+static void print_csv_line(FILE *out, const struct line *line)
 {
     const double *ns = line->figures->ns;
-    printf("%s,%s,%s,%s,%zu,%.1f,%.1f,%.1f,%.3f\n", line->contestant->library,
-           case_name(line->contestant->which), line->contestant->zero_copy ? "true" : "false",
-           line->contestant->counts == COUNTS_BUILD ? "build" : "object", line->figures->bytes,
-           ns[TASK_ENCODE], ns[TASK_DECODE], ns[TASK_BOTH], line->ratio);
+    fprintf(out, "%s,%s,%s,%s,%zu,%.1f,%.1f,%.1f,%.3f\n", line->contestant->library,
+            case_name(line->contestant->which), line->contestant->zero_copy ? "true" : "false",
+            line->contestant->counts == COUNTS_BUILD ? "build" : "object", line->figures->bytes,
+            ns[TASK_ENCODE], ns[TASK_DECODE], ns[TASK_BOTH], line->ratio);
 }
 
-static void print_json_line(const struct line *line)
+static void print_json_line(FILE *out, const struct line *line)
 {
     const double *ns = line->figures->ns;
-    printf("{\"library\":\"%s\",\"case\":\"%s\",\"zero_copy\":%s,\"encode_counts\":\"%s\","
-           "\"bytes\":%zu,\"encode_ns\":%.1f,\"decode_ns\":%.1f,\"both_ns\":%.1f,\"ratio\":",
-           line->contestant->library, case_name(line->contestant->which),
-           line->contestant->zero_copy ? "true" : "false",
-           line->contestant->counts == COUNTS_BUILD ? "build" : "object", line->figures->bytes,
-           ns[TASK_ENCODE], ns[TASK_DECODE], ns[TASK_BOTH]);
-    printf(line->ratio > 0 ? "%.3f}\n" : "null}\n", line->ratio);
+    fprintf(out,
+            "{\"library\":\"%s\",\"case\":\"%s\",\"zero_copy\":%s,\"encode_counts\":\"%s\","
+            "\"bytes\":%zu,\"encode_ns\":%.1f,\"decode_ns\":%.1f,\"both_ns\":%.1f,\"ratio\":",
+            line->contestant->library, case_name(line->contestant->which),
+            line->contestant->zero_copy ? "true" : "false",
+            line->contestant->counts == COUNTS_BUILD ? "build" : "object", line->figures->bytes,
+            ns[TASK_ENCODE], ns[TASK_DECODE], ns[TASK_BOTH]);
+    fprintf(out, line->ratio > 0 ? "%.3f}\n" : "null}\n", line->ratio);
 }
 
-static void print_head(enum format format)
+static void print_head(FILE *out, enum format format)
 {
     if (format == FORMAT_TABLE) {
-        printf("%-8s %-21s %-9s %-6s %8s %12s %12s %12s %8s\n", "case", "library", "zero copy",
-               "counts", "bytes", "encode ns", "decode ns", "both ns", "ratio");
+        fprintf(out, "%-8s %-21s %-9s %-6s %8s %12s %12s %12s %8s\n", "case", "library",
+                "zero copy", "counts", "bytes", "encode ns", "decode ns", "both ns", "ratio");
     } else if (format == FORMAT_CSV) {
-        printf("library,case,zero_copy,encode_counts,bytes,encode_ns,decode_ns,both_ns,ratio\n");
+        fprintf(out,
+                "library,case,zero_copy,encode_counts,bytes,encode_ns,decode_ns,both_ns,ratio\n");
     }
 }
 
-static void print_foot(void)
+static void print_foot(FILE *out)
 {
-    puts(
+    fputs(
         "counts: \"object\" is the serialization of an object that was filled beforehand; "
         "\"build\" "
         "writes\nthe archive out of plain C structs, and for what is built in place (flatbuffers, "
         "capnproto) that\nis the building. decode reads every field; of the vector's values, the "
         "first and the last.\nbytes: without those that zero copy leaves where they are. ratio: of "
-        "both, to the fastest library\nof the case.");
+        "both, to the fastest library\nof the case.\n",
+        out);
 }
 
-void results_print(const struct race *race, enum format format)
+void results_print(FILE *out, const struct race *race, enum format format)
 {
-    static void (*const print_line[FORMATS])(const struct line *) = {
+    static void (*const print_line[FORMATS])(FILE *, const struct line *) = {
         [FORMAT_TABLE] = print_table_line,
         [FORMAT_CSV] = print_csv_line,
         [FORMAT_JSON] = print_json_line,
     };
-    print_head(format);
+    print_head(out, format);
     for (size_t i = 0; i < race->rows; i++) {
         const struct row *row = &race->row[i];
         double least = fastest(race, row->contestant->which);
         double ratio = least > 0 ? row->figures.ns[TASK_BOTH] / least : 0;
-        print_line[format](&(struct line){row->contestant, &row->figures, ratio});
+        print_line[format](out, &(struct line){row->contestant, &row->figures, ratio});
     }
     if (format == FORMAT_TABLE) {
-        print_foot();
+        print_foot(out);
     }
 }

@@ -2,6 +2,8 @@
 #ifndef WAYBILL_PERF_SERIALIZERS_RESULTS_H
 #define WAYBILL_PERF_SERIALIZERS_RESULTS_H
 
+#include <stdio.h>
+
 #include "perf/serializers/race.h"
 
 enum format { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON, FORMATS };
@@ -9,6 +11,6 @@ enum format { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON, FORMATS };
 /* The case's name in options and in what is printed. */
 const char *case_name(enum serial_case which);
 
-void results_print(const struct race *race, enum format format);
+void results_print(FILE *out, const struct race *race, enum format format);
 
 #endif
