@@ -2,8 +2,8 @@
 #ifndef WAYBILL_PERF_SERIALIZERS_MEMORY_STREAM_HH
 #define WAYBILL_PERF_SERIALIZERS_MEMORY_STREAM_HH
 
+#include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <streambuf>
 
 class MemoryStream : public std::streambuf
@@ -19,8 +19,7 @@ class MemoryStream : public std::streambuf
     {
         if (count > epptr() - pptr())
             return 0;
-        char *next = pptr() + count;
-        std::memcpy(pptr(), from, static_cast<std::size_t>(count));
+        char *next = std::copy_n(from, count, pptr());
         setp_at(next);
         return count;
     }
@@ -29,7 +28,7 @@ class MemoryStream : public std::streambuf
     {
         if (count > egptr() - gptr())
             return 0;
-        std::memcpy(to, gptr(), static_cast<std::size_t>(count));
+        std::copy_n(gptr(), count, to);
         setg(eback(), gptr() + count, egptr());
         return count;
     }

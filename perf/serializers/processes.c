@@ -59,7 +59,7 @@ int processes_run(struct race *race, size_t count, char *const *arguments)
     struct series ns[ROWS_MAX][TASKS] = {{{0}}};
     int wrong = 0;
     for (size_t process = 0; process < count && wrong == 0; process++) {
-        struct figures figures[ROWS_MAX] = {{{0}}};
+        struct figures figures[ROWS_MAX] = {{.bytes = 0}};
         wrong = ask(figures, race->rows, arguments);
         for (size_t i = 0; i < race->rows && wrong == 0; i++) {
             race->row[i].figures.bytes = figures[i].bytes;
