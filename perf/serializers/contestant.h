@@ -48,7 +48,8 @@ void contestant_fail(const char *library, const char *what) __attribute__((noret
 
 /* Each library's table, in its own file. */
 extern const struct contestant avro_rows[], boost_rows[], capnproto_rows[], cereal_rows[],
-    flatbuffers_rows[], msgpack_rows[], protobuf_rows[], protobuf_c_rows[], thrift_rows[];
+    flatbuffers_rows[], msgpack_rows[], protobuf_rows[], protobuf_c_rows[], thrift_rows[],
+    waybill_rows[];
 
 /* All of them; ends with NULL. */
 extern const struct contestant *const contestants[];
