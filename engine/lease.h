@@ -30,7 +30,7 @@ struct wbi_lease_set {
     uint32_t chunk_count;       /* index, pointer, rma; a long archive and list at the end */
     uint32_t capacity;
     uint32_t held, offered; /* how far holding and offering got */
-    uint32_t pointers;      /* of those that are held: user memory */
+    uint32_t strangers;     /* of those that are to be offered: without a key, but for pins */
     bool admitted;          /* it may be offered: has pins for these, */
     uint32_t pinned;        /* or room to register so many of them on the fly */
     struct wbi_offer *offers;
@@ -52,7 +52,8 @@ void wbi_lease_table_close(struct wbi_lease_table *table);
 struct wbi_lease_set *wbi_lease_set_new(struct wbi_lane *lane, uint32_t chunks);
 
 /* Leases the blocks of the chunks written so far and refers to the buffers, so that they outlive
- * the program's own handles. Any thread. */
+ * the program's own handles. A range of the program's inside a block of this engine's allocators is
+ * that block's from here on: it stays a POINTER chunk, and has its key. Any thread. */
 void wbi_lease_set_hold(struct wbi_lease_set *set);
 
 /* Adds a block of the engine's own (a long archive or list) as the last chunk. Takes the reference.
