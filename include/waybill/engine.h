@@ -256,6 +256,11 @@ struct wb_engine_stats {
 
 WB_API void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats);
 
+/* Writes the figures as "name value unit" lines, named as the members above; returns the bytes
+ * needed without the final 0, as snprintf. Nothing is written where size is 0, and text may be NULL
+ * then. Any thread. */
+WB_API int wb_engine_stats_text(struct wb_engine *engine, char *text, size_t size);
+
 /* ---- what is here ---- */
 
 struct wb_fabric_info {
