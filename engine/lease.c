@@ -124,6 +124,25 @@ void wbi_lease_set_add_own(struct wbi_lease_set *set, struct wb_rma_block *block
     wbi_rma_block_unref(block); /* the lease is the reference from here on */
 }
 
+bool wbi_lease_set_may_add_plain(const struct wbi_lease_set *set)
+{
+    const struct wbi_lane *lane = set->lane;
+    return lane->caps->max_pins == 0 || lane->pinned < lane->caps->max_pins;
+}
+
+void wbi_lease_set_add_plain(struct wbi_lease_set *set, struct wbi_plain *plain, size_t bytes)
+{
+    set->chunks[set->chunk_count++] = (struct wb_chunk){
+        .kind = WB_CHUNK_RMA, .data = plain->data, .len = bytes, .owner = plain->owner};
+    wbi_lease_set_hold(set);
+    wbi_plain_give(plain); /* the lease is the reference from here on */
+    if (set->admitted) {   /* otherwise it is counted with the others */
+        set->strangers++;
+        set->pinned++;
+        set->lane->pinned++;
+    }
+}
+
 static int enter(struct wbi_lease_set *set, struct wb_peer *peer)
 {
     int status = table_enter(&peer->lane->leases, set);

@@ -12,6 +12,7 @@
 #include <waybill/serial.h>
 
 #include "engine/fabric.h"
+#include "engine/plain.h"
 
 struct wb_peer;
 struct wb_call;
@@ -59,6 +60,12 @@ void wbi_lease_set_hold(struct wbi_lease_set *set);
 /* Adds a block of the engine's own (a long archive or list) as the last chunk. Takes the reference.
  */
 void wbi_lease_set_add_own(struct wbi_lease_set *set, struct wb_rma_block *block, size_t bytes);
+
+/* Likewise of plain memory, which it takes and empties: it is registered for the parcel. Lane
+ * thread. To a set that was offered already only where may_add_plain says so: the fabric has a
+ * bound on such registrations. */
+void wbi_lease_set_add_plain(struct wbi_lease_set *set, struct wbi_plain *plain, size_t bytes);
+bool wbi_lease_set_may_add_plain(const struct wbi_lease_set *set);
 
 /* Lane thread: enters the set in the table and at the peer (once), and offers what is not yet
  * offered. WB_AGAIN: the fabric has no lease free now, or not as many registrations of user memory
