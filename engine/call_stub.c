@@ -93,6 +93,7 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     call->out.parcel = NULL;
     call->out.set = NULL;
     call->out.long_block = NULL;
+    call->out.plain = (struct wbi_plain){0};
     if (atomic_load_explicit(&action->id, memory_order_acquire) == 0) {
         wb_action_prepare(action);
     }

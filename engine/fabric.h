@@ -159,8 +159,9 @@ struct wbi_read {
     void *private[3];
 };
 
-/* A chunk to be offered: user memory (mr == NULL), or part of a region that is registered: of the
- * pool, or pinned. Lives until retired or revoked. */
+/* A chunk to be offered: part of a region that is registered, of the pool or pinned; or (mr ==
+ * NULL) memory that is to be registered for the offer, with the bytes around it that an aligned
+ * READ takes along. Lives until retired or revoked. */
 struct wbi_offer {
     const void *data;
     uint64_t len;

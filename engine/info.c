@@ -58,6 +58,54 @@ void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats)
     add_pins(engine, stats);
 }
 
+int wb_engine_stats_text(struct wb_engine *engine, char *text, size_t size)
+{
+    struct wb_engine_stats stats;
+    wb_engine_stats(engine, &stats);
+    const struct {
+        const char *name;
+        uint64_t value;
+        const char *unit;
+    } lines[] = {
+        {"calls_begun", stats.calls_begun, "calls"},
+        {"calls_ended", stats.calls_ended, "calls"},
+        {"calls_served", stats.calls_served, "calls"},
+        {"parcels_sent", stats.parcels_sent, "parcels"},
+        {"parcels_received", stats.parcels_received, "parcels"},
+        {"parcels_waited", stats.parcels_waited, "parcels"},
+        {"reads", stats.reads, "reads"},
+        {"read_bytes", stats.read_bytes, "bytes"},
+        {"leases_open", stats.leases_open, "chunks"},
+        {"leases_quarantined", stats.leases_quarantined, "chunks"},
+        {"releases_received", stats.releases_received, "times"},
+        {"late_replies", stats.late_replies, "replies"},
+        {"protocol_errors", stats.protocol_errors, "times"},
+        {"peers_lost", stats.peers_lost, "peers"},
+        {"sleeps", stats.sleeps, "times"},
+        {"read_requests", stats.read_requests, "reads"},
+        {"reads_peak", stats.reads_peak, "reads"},
+        {"probes", stats.probes, "times"},
+        {"registrations", stats.registrations, "times"},
+        {"registrations_avoided", stats.registrations_avoided, "times"},
+        {"pins", stats.pins, "ranges"},
+        {"pinned_bytes", stats.pinned_bytes, "bytes"},
+        {"pin_registered_bytes", stats.pin_registered_bytes, "bytes"},
+        {"pin_registrations", stats.pin_registrations, "times"},
+        {"pin_evictions", stats.pin_evictions, "times"},
+    };
+    const size_t count = sizeof lines / sizeof lines[0];
+    _Static_assert(sizeof lines / sizeof lines[0] == sizeof stats / sizeof(uint64_t),
+                   "each figure has its line");
+    size_t needed = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool fits = needed < size;
+        needed +=
+            (size_t)snprintf(fits ? text + needed : NULL, fits ? size - needed : 0,
+                             "%s %" PRIu64 " %s\n", lines[i].name, lines[i].value, lines[i].unit);
+    }
+    return (int)needed;
+}
+
 int wb_fabric_info(unsigned index, struct wb_fabric_info *info)
 {
     const struct wbi_fabric *fabric = wbi_fabric_at(index);

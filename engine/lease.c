@@ -81,17 +81,38 @@ struct wbi_lease_set *wbi_lease_set_new(struct wbi_lane *lane, uint32_t chunks)
     return set;
 }
 
+/* Whether a block is of this engine's allocators: another engine's has no key here. */
+static bool is_ours(const struct wbi_lane *lane, const struct wb_rma_block *block)
+{
+    return wbi_rma_allocator_context(wbi_rma_block_allocator(block)) == lane->engine;
+}
+
+/* The block of this engine's allocators in which all of a range lies, or NULL. The program holds
+ * what it passes. */
+static struct wb_rma_block *find_block(const struct wbi_lane *lane, const void *data, uint64_t len)
+{
+    struct wb_rma_block *block = wbi_rma_find(data);
+    if (block == NULL || !is_ours(lane, block)) {
+        return NULL;
+    }
+    uint64_t offset = (uintptr_t)data - (uintptr_t)wbi_rma_block_data(block);
+    uint64_t bytes = wbi_rma_block_bytes(block);
+    return offset <= bytes && len <= bytes - offset ? block : NULL;
+}
+
 void wbi_lease_set_hold(struct wbi_lease_set *set)
 {
     for (; set->held < set->chunk_count; set->held++) {
-        const struct wb_chunk *chunk = &set->chunks[set->held];
+        struct wb_chunk *chunk = &set->chunks[set->held];
+        if (chunk->kind == WB_CHUNK_POINTER && chunk->block == NULL) {
+            chunk->block = find_block(set->lane, chunk->data, chunk->len);
+        }
         if (chunk->block != NULL) {
             wbi_rma_block_lease(chunk->block);
         }
         if (chunk->owner != NULL) {
             wbi_buffer_owner_ref(chunk->owner);
         }
-        set->pointers += chunk->kind == WB_CHUNK_POINTER;
     }
 }
 
@@ -101,6 +122,25 @@ void wbi_lease_set_add_own(struct wbi_lease_set *set, struct wb_rma_block *block
         .kind = WB_CHUNK_RMA, .data = wbi_rma_block_data(block), .len = bytes, .block = block};
     wbi_lease_set_hold(set);
     wbi_rma_block_unref(block); /* the lease is the reference from here on */
+}
+
+bool wbi_lease_set_may_add_plain(const struct wbi_lease_set *set)
+{
+    const struct wbi_lane *lane = set->lane;
+    return lane->caps->max_pins == 0 || lane->pinned < lane->caps->max_pins;
+}
+
+void wbi_lease_set_add_plain(struct wbi_lease_set *set, struct wbi_plain *plain, size_t bytes)
+{
+    set->chunks[set->chunk_count++] = (struct wb_chunk){
+        .kind = WB_CHUNK_RMA, .data = plain->data, .len = bytes, .owner = plain->owner};
+    wbi_lease_set_hold(set);
+    wbi_plain_give(plain); /* the lease is the reference from here on */
+    if (set->admitted) {   /* otherwise it is counted with the others */
+        set->strangers++;
+        set->pinned++;
+        set->lane->pinned++;
+    }
 }
 
 static int enter(struct wbi_lease_set *set, struct wb_peer *peer)
@@ -117,15 +157,30 @@ static int enter(struct wbi_lease_set *set, struct wb_peer *peer)
     return status;
 }
 
-/* Blocks of allocators that this channel's device does not know are registered for the parcel, as
- * plain memory is. Counted when the set is offered first. */
-static void count_strangers(struct wbi_lease_set *set, const struct wbi_lane *lane)
+/* What this channel knows a chunk's memory by already: its block's registration; or NULL. */
+static struct wbi_mr *find_key(const struct wbi_lease_set *set, const struct wb_chunk *chunk)
 {
-    for (uint32_t i = 0; i < set->chunk_count && lane->fabric->knows != NULL; i++) {
-        const struct wb_chunk *chunk = &set->chunks[i];
-        set->pointers += chunk->block != NULL && chunk->kind == WB_CHUNK_RMA &&
-                         !lane->fabric->knows(set->peer->channel,
-                                              wbi_rma_block_mr(chunk->block, lane->registrar));
+    const struct wbi_lane *lane = set->peer->lane;
+    if (chunk->block == NULL || !is_ours(lane, chunk->block)) {
+        return NULL;
+    }
+    struct wbi_mr *mr = wbi_rma_block_mr(chunk->block, lane->registrar);
+    bool knows = lane->fabric->knows == NULL || lane->fabric->knows(set->peer->channel, mr);
+    return knows ? mr : NULL;
+}
+
+/* Memory that this channel has no key for: the program's own, blocks of allocators that the
+ * channel's device does not know, and of other engines' allocators. */
+static bool is_stranger(const struct wbi_lease_set *set, const struct wb_chunk *chunk)
+{
+    return chunk->kind != WB_CHUNK_INDEX && find_key(set, chunk) == NULL;
+}
+
+/* Counted when the set is offered first: these are registered for the parcel. */
+static void count_strangers(struct wbi_lease_set *set)
+{
+    for (uint32_t i = 0; i < set->chunk_count; i++) {
+        set->strangers += is_stranger(set, &set->chunks[i]);
     }
 }
 
@@ -141,15 +196,16 @@ static void release_pins(struct wbi_lease_set *set)
     }
 }
 
-/* Looks for pinned ranges around the set's user memory. Returns how many chunks have none. */
+/* Looks for pinned ranges around the set's strangers. Returns how many chunks have none. */
 static uint32_t find_pins(struct wbi_lease_set *set, struct wbi_lane *lane)
 {
-    uint32_t missing = set->pointers;
-    for (uint32_t i = 0; i < set->held && lane->fabric->pinner != NULL; i++) {
+    uint32_t missing = set->strangers, align = lane->caps->read_align;
+    for (uint32_t i = 0; i < set->held && missing > 0 && lane->fabric->pinner != NULL; i++) {
         const struct wb_chunk *chunk = &set->chunks[i];
-        if (chunk->kind == WB_CHUNK_POINTER) {
-            struct wbi_pin_cache *pins = &lane->engine->pins;
-            set->offers[i].pin = wbi_pin_cache_acquire(pins, chunk->data, chunk->len);
+        if (is_stranger(set, chunk)) {
+            uint8_t head = wbi_chunk_head(chunk, align), tail = wbi_chunk_tail(chunk, align);
+            set->offers[i].pin = wbi_pin_cache_acquire(
+                &lane->engine->pins, (const uint8_t *)chunk->data - head, head + chunk->len + tail);
             missing -= set->offers[i].pin != NULL;
         }
     }
@@ -168,9 +224,9 @@ static int admit(struct wbi_lease_set *set, struct wbi_lane *lane)
         release_pins(set);
         return wanted <= most ? WB_AGAIN
                               : wbi_error(WB_ERR_INVALID,
-                                          "%s: %u ranges of plain memory in one parcel; this "
-                                          "fabric registers %u at once: pin them, use rma_vectors, "
-                                          "or WB_CALL_COPY",
+                                          "%s: %u ranges in one parcel that this engine's "
+                                          "allocators do not hold; this fabric registers %u at "
+                                          "once: pin them, use rma_vectors, or WB_CALL_COPY",
                                           set->peer->url, wanted, most);
     }
     lane->pinned += wanted;
@@ -191,13 +247,21 @@ static int offer_user_memory(struct wb_peer *peer, struct wbi_offer *offer)
     return status;
 }
 
+/* Whether what the chunk is offered by has saved a registration on the fly. */
+static bool is_saved(const struct wbi_lane *lane, const struct wb_chunk *chunk,
+                     const struct wbi_offer *offer)
+{
+    return lane->fabric->pinner != NULL && offer->mr != NULL &&
+           (offer->pin != NULL || chunk->kind == WB_CHUNK_POINTER);
+}
+
 static int offer_one(struct wbi_lease_set *set, struct wbi_lane *lane, uint32_t i)
 {
     const struct wb_chunk *chunk = &set->chunks[i];
     struct wbi_offer *offer = &set->offers[i];
-    *offer = (struct wbi_offer){.data = chunk->data, .len = chunk->len, .pin = offer->pin};
-    if (chunk->block != NULL) {
-        offer->mr = wbi_rma_block_mr(chunk->block, lane->registrar);
+    *offer = (struct wbi_offer){
+        .data = chunk->data, .len = chunk->len, .mr = find_key(set, chunk), .pin = offer->pin};
+    if (offer->mr != NULL) {
         offer->region_base = wbi_rma_block_region_base(chunk->block);
     } else if (offer->pin != NULL) {
         offer->mr = offer->pin->mrs[lane->registrar];
@@ -206,7 +270,7 @@ static int offer_one(struct wbi_lease_set *set, struct wbi_lane *lane, uint32_t 
                                    : offer_user_memory(set->peer, offer);
     if (status == WB_OK) {
         wbi_count(&lane->counters.leases_open, 1);
-        wbi_count(&lane->counters.registrations_avoided, offer->pin != NULL);
+        wbi_count(&lane->counters.registrations_avoided, is_saved(lane, chunk, offer));
     }
     return status;
 }
@@ -245,7 +309,7 @@ int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer)
     bool first = set->peer == NULL;
     int status = first ? enter(set, peer) : WB_OK;
     if (first && status == WB_OK) {
-        count_strangers(set, lane);
+        count_strangers(set);
     }
     status = status == WB_OK ? admit(set, lane) : status;
     if (status != WB_OK) {

@@ -12,6 +12,7 @@
 #include <waybill/serial.h>
 
 #include "engine/fabric.h"
+#include "engine/plain.h"
 
 struct wb_peer;
 struct wb_call;
@@ -30,7 +31,7 @@ struct wbi_lease_set {
     uint32_t chunk_count;       /* index, pointer, rma; a long archive and list at the end */
     uint32_t capacity;
     uint32_t held, offered; /* how far holding and offering got */
-    uint32_t pointers;      /* of those that are held: user memory */
+    uint32_t strangers;     /* of those that are to be offered: without a key, but for pins */
     bool admitted;          /* it may be offered: has pins for these, */
     uint32_t pinned;        /* or room to register so many of them on the fly */
     struct wbi_offer *offers;
@@ -52,12 +53,19 @@ void wbi_lease_table_close(struct wbi_lease_table *table);
 struct wbi_lease_set *wbi_lease_set_new(struct wbi_lane *lane, uint32_t chunks);
 
 /* Leases the blocks of the chunks written so far and refers to the buffers, so that they outlive
- * the program's own handles. Any thread. */
+ * the program's own handles. A range of the program's inside a block of this engine's allocators is
+ * that block's from here on: it stays a POINTER chunk, and has its key. Any thread. */
 void wbi_lease_set_hold(struct wbi_lease_set *set);
 
 /* Adds a block of the engine's own (a long archive or list) as the last chunk. Takes the reference.
  */
 void wbi_lease_set_add_own(struct wbi_lease_set *set, struct wb_rma_block *block, size_t bytes);
+
+/* Likewise of plain memory, which it takes and empties: it is registered for the parcel. Lane
+ * thread. To a set that was offered already only where may_add_plain says so: the fabric has a
+ * bound on such registrations. */
+void wbi_lease_set_add_plain(struct wbi_lease_set *set, struct wbi_plain *plain, size_t bytes);
+bool wbi_lease_set_may_add_plain(const struct wbi_lease_set *set);
 
 /* Lane thread: enters the set in the table and at the peer (once), and offers what is not yet
  * offered. WB_AGAIN: the fabric has no lease free now, or not as many registrations of user memory

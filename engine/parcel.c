@@ -92,7 +92,10 @@ static int chunk_room(struct wbi_outgoing *out, const struct wb_sizer *sizer, bo
                    : WB_ERR_REPLY_TOO_LARGE;
     }
     struct wb_rma_allocator *pool = out->peer->lane->engine->allocator;
-    return wbi_rma_alloc(pool, out->plan.archive_bytes, may_grow, &out->long_block);
+    int status = wbi_rma_alloc(pool, out->plan.archive_bytes, may_grow, &out->long_block);
+    return status == WB_AGAIN && out->header.kind == WBI_REPLY
+               ? wbi_plain_get(out->plan.archive_bytes, &out->plain)
+               : status;
 }
 
 int wbi_outgoing_prepare(struct wbi_outgoing *out, const struct wb_sizer *sizer, bool may_grow)
@@ -143,8 +146,9 @@ int wbi_outgoing_place(struct wbi_outgoing *out, const struct wb_sizer *sizer, b
         wbi_outgoing_abandon(out);
         return status;
     }
-    uint8_t *archive = out->plan.long_archive ? wbi_rma_block_data(out->long_block)
-                                              : out->message + out->plan.archive_at;
+    uint8_t *archive = !out->plan.long_archive   ? out->message + out->plan.archive_at
+                       : out->long_block != NULL ? wbi_rma_block_data(out->long_block)
+                                                 : out->plain.data;
     wb_writer_start(writer, sizer->thresholds, archive, out->plan.archive_bytes,
                     out->set ? out->set->chunks : NULL, sizer->records);
     return WB_OK;
@@ -165,9 +169,11 @@ int wbi_outgoing_written(struct wbi_outgoing *out, struct wb_writer *writer)
     if (out->set != NULL) {
         out->set->chunk_count = writer->chunk_count;
         wbi_lease_set_hold(out->set);
-        if (out->plan.long_archive) {
+        if (out->long_block != NULL) {
             wbi_lease_set_add_own(out->set, out->long_block, out->plan.archive_bytes);
             out->long_block = NULL;
+        } else if (out->plan.long_archive) {
+            wbi_lease_set_add_plain(out->set, &out->plain, out->plan.archive_bytes);
         }
     }
     return WB_OK;
@@ -200,25 +206,41 @@ static void encode_list(struct wbi_outgoing *out, uint8_t *at)
     }
 }
 
+/* Room for the list, as the set's last chunk. A reply gets plain memory where the pool has none:
+ * all of it may be in results whose replies wait for that. */
+static int add_long_list(struct wbi_outgoing *out)
+{
+    size_t bytes = out->plan.list_bytes;
+    struct wb_rma_block *block;
+    int status = wbi_rma_alloc(out->peer->lane->engine->allocator, bytes, false, &block);
+    if (status == WB_OK) {
+        wbi_lease_set_add_own(out->set, block, bytes);
+        return WB_OK;
+    }
+    if (status == WB_AGAIN && out->header.kind == WBI_REPLY) {
+        struct wbi_plain plain = {0};
+        if (!wbi_lease_set_may_add_plain(out->set)) {
+            return WB_AGAIN; /* what others have registered will come back */
+        }
+        status = wbi_plain_get(bytes, &plain);
+        if (status == WB_OK) {
+            wbi_lease_set_add_plain(out->set, &plain, bytes);
+        }
+        return status;
+    }
+    return wbi_error(status, "%s: no %zu bytes of the pool for a list of %u chunks: %s",
+                     out->peer->url, bytes, out->plan.chunk_count, wb_status_text(status));
+}
+
 /* A long list is offered like its chunks, and written when all of them have keys. */
 static int seal_long_list(struct wbi_outgoing *out)
 {
     struct wbi_lease_set *set = out->set;
     uint32_t list_chunk = out->plan.chunk_count + out->plan.long_archive;
-    if (set->chunk_count == list_chunk) {
-        struct wb_rma_block *block;
-        int status =
-            wbi_rma_alloc(out->peer->lane->engine->allocator, out->plan.list_bytes, false, &block);
-        if (status != WB_OK) {
-            return wbi_error(status, "%s: no %zu bytes of the pool for a list of %u chunks: %s",
-                             out->peer->url, out->plan.list_bytes, out->plan.chunk_count,
-                             wb_status_text(status));
-        }
-        wbi_lease_set_add_own(set, block, out->plan.list_bytes);
-    }
-    int status = wbi_lease_set_offer(set, out->peer);
+    int status = set->chunk_count == list_chunk ? add_long_list(out) : WB_OK;
+    status = status == WB_OK ? wbi_lease_set_offer(set, out->peer) : status;
     if (status == WB_OK) {
-        encode_list(out, wbi_rma_block_data(set->chunks[list_chunk].block));
+        encode_list(out, (uint8_t *)(uintptr_t)set->chunks[list_chunk].data);
         encode_record(out, list_chunk, out->message + out->plan.list_record_at);
     }
     return status;
@@ -420,6 +442,7 @@ void wbi_outgoing_abandon(struct wbi_outgoing *out)
         wbi_rma_block_unref(out->long_block);
         out->long_block = NULL;
     }
+    wbi_plain_give(&out->plain);
     if (out->parcel != NULL) {
         wbi_parcel_give(&lane->parcels, out->parcel);
     } else if (out->message != NULL) {

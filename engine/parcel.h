@@ -10,6 +10,7 @@
 #include <waybill/serial.h>
 
 #include "engine/lease.h"
+#include "engine/plain.h"
 #include "engine/plan.h"
 #include "engine/wire.h"
 
@@ -25,6 +26,7 @@ struct wbi_outgoing {
     struct wbi_lease_set *set; /* or NULL: no chunks */
     struct wb_rma_block
         *long_block; /* that the long archive is written to; the set's once it has been added */
+    struct wbi_plain plain; /* or, of a reply for which the pool had no room: plain memory */
 };
 
 struct wbi_parcel {
@@ -53,9 +55,10 @@ void wbi_parcel_give(struct wbi_parcels *parcels, struct wbi_parcel *parcel);
 /*
  * Lays the message out for what `sizer` measured, and gets what it needs of memory: the chunk
  * list's and, for a long archive, `long_block` from the pool (unless it is there already), growing
- * it where `may_grow`. out->header.kind and out->peer are set by the caller, the rest is zero. Any
- * thread, better not while holding the lane. WB_AGAIN, WB_ERR_BUDGET, WB_ERR_NO_MEMORY,
- * WB_ERR_INVALID; on failure nothing is held.
+ * it where `may_grow`. A reply for which the pool has no room now gets plain memory: its handler
+ * has run, and must not have done so in vain. out->header.kind and out->peer are set by the caller,
+ * the rest is zero. Any thread, better not while holding the lane. WB_AGAIN, WB_ERR_BUDGET,
+ * WB_ERR_NO_MEMORY, WB_ERR_INVALID; on failure nothing is held.
  */
 int wbi_outgoing_prepare(struct wbi_outgoing *out, const struct wb_sizer *sizer, bool may_grow);
 

@@ -35,7 +35,8 @@ int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
                                  .header = {.kind = WBI_REPLY, .call_id = request->call_id},
                                  .long_block = *context->reply_block};
     *context->reply_block = NULL;
-    /* growing here stalls the lane, which is better than to lose what the handler has done */
+    /* growing here stalls the lane, and plain memory is registered for this reply alone: better
+     * than to lose what the handler has done */
     int status = wbi_outgoing_prepare(out, sizer, true);
     if (status == WB_OK && !out->plan.long_archive) {
         *context->reply_block = out->long_block;

@@ -24,7 +24,8 @@ static const char help[] =
     "lines, named \"device NAME\".\n"
     "\n"
     "  --pool          makes an engine with the default configuration too, and prints how its\n"
-    "                  allocator stands: what pages it got, and what memory is pinned\n"
+    "                  allocator stands: what pages it got, and what memory is pinned; and the\n"
+    "                  engine's own figures\n"
     "  --check URL     says before the first transfer what will go wrong with shm://NAME or\n"
     "                  verbs://HOST:PORT, where somebody should listen: a line for each\n"
     "                  finding, which begins with ok, doubt (works, and may disappoint) or\n"
@@ -138,6 +139,10 @@ static int print_pool(struct printer *printer)
     }
     wb_rma_allocator_text(wb_engine_allocator(engine), text, sizeof text);
     print_begin(printer, "pool");
+    print_lines(printer, text);
+    print_end(printer);
+    wb_engine_stats_text(engine, text, sizeof text);
+    print_begin(printer, "engine");
     print_lines(printer, text);
     print_end(printer);
     wb_engine_destroy(engine);

@@ -37,12 +37,17 @@ static void unpin(struct wbi_channel *channel, struct wbi_offer *offer)
     offer->lease = 0;
 }
 
+/* With the bytes around that an aligned READ fetches: a block's, or none. */
 static int register_memory(const struct wbi_channel *channel, const struct wbi_offer *offer,
                            struct ibv_mr **mr)
 {
+    uint64_t mask = channel->lane->domain->caps.read_align - 1;
+    uintptr_t data = (uintptr_t)offer->data;
+    uint64_t head = data & mask, tail = -(data + offer->len) & mask;
     /* no access but remote reading; the cast is for ibv_reg_mr, which writes nothing then */
-    void *data = (void *)(uintptr_t)offer->data; // NOLINT(performance-no-int-to-ptr)
-    *mr = ibv_reg_mr(channel->queues->device->pd, data, (size_t)offer->len, IBV_ACCESS_REMOTE_READ);
+    void *from = (void *)(data - head); // NOLINT(performance-no-int-to-ptr)
+    *mr = ibv_reg_mr(channel->queues->device->pd, from, (size_t)(head + offer->len + tail),
+                     IBV_ACCESS_REMOTE_READ);
     if (*mr == NULL) {
         return wbi_error(errno == ENOMEM || errno == EAGAIN ? WB_ERR_NO_MEMORY : WB_ERR_INVALID,
                          "a chunk of %llu bytes cannot be registered: %s",
@@ -51,17 +56,12 @@ static int register_memory(const struct wbi_channel *channel, const struct wbi_o
     return WB_OK;
 }
 
-static void link_pin(struct wbi_channel *channel, struct wbi_offer *offer, struct ibv_mr *mr)
-{
-    offer->lease = (uintptr_t)mr;
-    pin_link(channel, offer);
-}
-
 static int pin_memory(struct wbi_channel *channel, struct wbi_offer *offer, struct ibv_mr **mr)
 {
     int status = register_memory(channel, offer, mr);
     if (status == WB_OK) {
-        link_pin(channel, offer, *mr);
+        offer->lease = (uintptr_t)*mr;
+        pin_link(channel, offer);
     }
     return status;
 }
@@ -85,30 +85,14 @@ bool wbi_verbs_knows(const struct wbi_channel *channel, const struct wbi_mr *mr)
     return mr != NULL && mr->on[channel->queues->number] != NULL;
 }
 
-/* Memory of a pool that is not registered with this device: its block's bytes around the chunk,
- * which an aligned READ fetches with it, are registered too. */
-static int pin_block(struct wbi_channel *channel, struct wbi_offer *offer, struct ibv_mr **mr)
-{
-    uint64_t mask = channel->lane->domain->caps.read_align - 1;
-    const uint8_t *data = offer->data;
-    uint64_t head = (uintptr_t)data & mask, tail = -((uintptr_t)data + offer->len) & mask;
-    struct wbi_offer around = {.data = data - head, .len = head + offer->len + tail};
-    int status = register_memory(channel, &around, mr);
-    if (status == WB_OK) {
-        link_pin(channel, offer, *mr);
-    }
-    return status;
-}
-
 int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer)
 {
     struct ibv_mr *mr = NULL;
     if (channel->state != WBI_VERBS_OPEN || channel->offers == WBI_VERBS_MAX_OFFERS) {
         return WB_AGAIN;
     }
-    int status = offer->mr == NULL                     ? pin_memory(channel, offer, &mr)
-                 : wbi_verbs_knows(channel, offer->mr) ? find_registered(channel, offer, &mr)
-                                                       : pin_block(channel, offer, &mr);
+    int status = wbi_verbs_knows(channel, offer->mr) ? find_registered(channel, offer, &mr)
+                                                     : pin_memory(channel, offer, &mr);
     if (mr == NULL) {
         return status;
     }

@@ -68,8 +68,9 @@ WB_API void wb_rma_config_default(struct wb_rma_config *config);
  * Creates one more allocator of the engine, with a slab in it already unless it is regions_only.
  * config NULL means the defaults; it is copied. Sets *allocator on success only; the caller ends it
  * with wb_rma_allocator_destroy. Its blocks and vectors travel as those of the engine's own
- * allocator do. Over a device that is not of its set they travel like plain memory: registered for
- * the time of the call. What the engine itself receives lands in its own allocator. Any thread but
+ * allocator do; strings, byte ranges and views inside a block have its key, too. Over a device that
+ * is not of its set they travel like plain memory, and so do another engine's: registered for the
+ * time of the call. What the engine itself receives lands in its own allocator. Any thread but
  * one that is inside a handler or a callback (WB_ERR_DEADLOCK). Errors: WB_ERR_INVALID,
  * WB_ERR_BUDGET (a slab that the budget or a device can never hold), WB_AGAIN (other allocators
  * hold the engine's budget), WB_ERR_NO_MEMORY; wb_last_error() names the field or the limit.

@@ -247,15 +247,21 @@ struct wb_engine_stats {
     /* of a fabric that READs in hardware: READs as posted, after merging; the most in flight on one
      * channel; questions whether a silent peer lives */
     uint64_t read_requests, reads_peak, probes;
-    /* of user memory (pin.h), where a fabric registers: offers that registered on the fly, and that
-     * a pin saved; ranges pinned now, their bytes, and those of their registrations; registrations
-     * made for pins, and those of them that were dropped to make room */
+    /* of memory without a key of its own, where a fabric registers: offers that registered on the
+     * fly, and that a pin (pin.h), or a block around a plain range, saved; ranges pinned now, their
+     * bytes, and those of their registrations; registrations made for pins, and those of them that
+     * were dropped to make room */
     uint64_t registrations, registrations_avoided;
     uint64_t pins, pinned_bytes, pin_registered_bytes;
     uint64_t pin_registrations, pin_evictions;
 };
 
 WB_API void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats);
+
+/* Writes the figures as "name value unit" lines, named as the members above; returns the bytes
+ * needed without the final 0, as snprintf. Nothing is written where size is 0, and text may be NULL
+ * then. Any thread. */
+WB_API int wb_engine_stats_text(struct wb_engine *engine, char *text, size_t size);
 
 /* ---- what is here ---- */
 

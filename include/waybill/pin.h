@@ -4,7 +4,8 @@
  * A string or byte range that travels as a pointer chunk is registered when it is offered and
  * deregistered when the peer has released it, two system calls and the pages' pinning each time. A
  * program that sends from the same memory again and again pins that range once: chunks that lie
- * within one pinned range use its registration. Nothing else changes.
+ * within one pinned range use its registration. Nothing else changes. (A range inside a block of
+ * one of the engine's allocators needs no pin: it has the block's.)
  *
  * The program alone says how long a range is valid; the library hooks into no allocator, and
  * guesses nothing. From wb_mr_pin until wb_mr_unpin has returned WB_OK, the range must stay mapped

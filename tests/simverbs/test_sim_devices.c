@@ -9,6 +9,7 @@
 
 #include "engine/verbs/domain.h"
 #include "mr_cache/allocator.h"
+#include "tests/simverbs/model.h"
 #include "tests/simverbs/scene_calls.h"
 #include "tests/support/pattern.h"
 #include "tests/support/program.h"
@@ -76,6 +77,45 @@ static void travel(struct wb_rma_allocator *allocator, size_t bytes)
     ck_assert_uint_eq(out.data_right, bytes);
     digest_in_drop(&in);
 }
+
+/* Bytes inside a block, which is known to both devices, to the other one, or is pinned. Returns how
+ * often that registered something. */
+static uint32_t travel_as_bytes(struct wb_rma_allocator *allocator, bool pinned)
+{
+    struct digest_in in = {.seed = 4};
+    struct digest_out out;
+    void *memory = NULL;
+    ck_assert_int_eq(wb_rma_alloc(allocator, BYTES, 0, &memory), WB_OK);
+    test_pattern_fill(memory, BYTES, 4);
+    if (pinned) {
+        ck_assert_int_eq(wb_mr_pin(pair.client.engine, memory, BYTES, 0), WB_OK);
+    }
+    uint32_t before = pair.client_device->last_key;
+    in.raw = (wb_bytes){.data = memory, .len = 64 << 10};
+    ck_assert_int_eq(digest_call(pair.peer, &in, &out, NULL), WB_OK);
+    ck_assert_uint_eq(out.raw_right, 64 << 10);
+    uint32_t registered = pair.client_device->last_key - before;
+    if (pinned) {
+        ck_assert_int_eq(wb_mr_unpin(pair.client.engine, memory, BYTES), WB_OK);
+    }
+    wb_rma_free(memory);
+    return registered;
+}
+
+/* The call goes over the first device. */
+START_TEST(test_bytes_of_another_devices_memory)
+{
+    open_pair(profiles[_i]);
+    struct wb_rma_allocator *first = make(name_of(0)), *second = make(name_of(1));
+    ck_assert_uint_eq(travel_as_bytes(first, false), 0);
+    ck_assert_uint_eq(travel_as_bytes(first, true), 0);
+    ck_assert_uint_eq(travel_as_bytes(second, false), 1);
+    ck_assert_uint_eq(travel_as_bytes(second, true), 0);
+    wb_rma_allocator_destroy(first);
+    wb_rma_allocator_destroy(second);
+    sim_pair_close(&pair);
+}
+END_TEST
 
 START_TEST(test_memory_of_another_device_travels)
 {
@@ -299,6 +339,7 @@ int main(int argc, char **argv)
     TCase *tcase = tcase_create("devices");
     tcase_add_checked_fixture(tcase, NULL, clear);
     tcase_add_loop_test(tcase, test_memory_of_another_device_travels, 0, 3);
+    tcase_add_loop_test(tcase, test_bytes_of_another_devices_memory, 0, 3);
     tcase_add_test(tcase, test_many_parcels_of_strangers);
     tcase_add_test(tcase, test_names);
     tcase_add_test(tcase, test_a_device_of_small_regions);
