@@ -10,8 +10,8 @@
 #include <optional>
 #include <vector>
 
-#include "cases.capnp.h"
 #include "perf/serializers/contestant.hh"
+#include <cases.capnp.h>
 
 namespace
 {

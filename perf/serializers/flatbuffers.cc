@@ -2,8 +2,8 @@
 // trusts the archive, which is the library's fast form; `flatbuffers-verified` runs its verifier
 // first, as what comes over a network needs. It cannot leave large data out of its buffer: no
 // zero-copy rows.
-#include "cases_generated.h"
 #include "perf/serializers/contestant.hh"
+#include <cases_generated.h>
 
 namespace
 {

@@ -12,8 +12,7 @@
 
 struct options {
     enum format format;
-    enum serial_case which; /* CASES: all */
-    const char *library;    /* NULL: all */
+    struct race_filter filter;
     size_t rounds, processes;
     double milliseconds;
     const char *save; /* a file for a table in CSV; NULL: none */
@@ -28,7 +27,8 @@ static void help(void)
          "\n"
          "  --format table|csv|json   table without it; json is an object a line\n"
          "  --case NAME               record, scalars, nested or vector; all without it\n"
-         "  --library NAME            this library alone\n"
+         "  --library NAME            this library, and others so named, but no more\n"
+         "  --zero-copy on|off|both   both without it\n"
          "  --rounds N                figures taken of each row, 15 without it\n"
          "  --time MS                 the least time for each of them, 2 without it\n"
          "  --processes N             the medians of N processes, one after another\n"
@@ -87,16 +87,45 @@ static int read_format(const char *word, enum format *format)
     return wrong;
 }
 
+static int read_zero_copy(const char *word, struct race_filter *filter)
+{
+    static const char *const names[] = {"on", "off", "both"};
+    int chosen = 0;
+    int wrong = choose("zero-copy", word, names, 3, &chosen);
+    filter->zero_copy = chosen != 1;
+    filter->copying = chosen != 0;
+    return wrong;
+}
+
+static int add_library(const char *name, struct race_filter *filter)
+{
+    bool known = false;
+    for (const struct contestant *const *table = contestants; *table != NULL; table++) {
+        for (const struct contestant *one = *table; one->library != NULL; one++) {
+            known = known || strcmp(one->library, name) == 0;
+        }
+    }
+    if (!known) {
+        return say(EXIT_USAGE, "there is no --library '%s'", name);
+    }
+    if (filter->libraries == LIBRARIES_MAX) {
+        return say(EXIT_USAGE, "more libraries than %d", LIBRARIES_MAX);
+    }
+    filter->library[filter->libraries++] = name;
+    return 0;
+}
+
 static int take(struct options *options, int option, const char *word)
 {
     switch (option) {
     case 'f':
         return read_format(word, &options->format);
     case 'c':
-        return read_case(word, &options->which);
+        return read_case(word, &options->filter.which);
     case 'l':
-        options->library = word;
-        return 0;
+        return add_library(word, &options->filter);
+    case 'z':
+        return read_zero_copy(word, &options->filter);
     case 'r':
         return read_count("rounds", word, &options->rounds);
     case 'p':
@@ -120,11 +149,17 @@ static int take(struct options *options, int option, const char *word)
 static int read_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"format", required_argument, NULL, 'f'},  {"case", required_argument, NULL, 'c'},
-        {"library", required_argument, NULL, 'l'}, {"rounds", required_argument, NULL, 'r'},
-        {"time", required_argument, NULL, 't'},    {"processes", required_argument, NULL, 'p'},
-        {"save", required_argument, NULL, 's'},    {"answer", no_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"format", required_argument, NULL, 'f'},
+        {"case", required_argument, NULL, 'c'},
+        {"library", required_argument, NULL, 'l'},
+        {"rounds", required_argument, NULL, 'r'},
+        {"time", required_argument, NULL, 't'},
+        {"processes", required_argument, NULL, 'p'},
+        {"save", required_argument, NULL, 's'},
+        {"answer", no_argument, NULL, 'a'},
+        {"zero-copy", required_argument, NULL, 'z'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option = 0;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -184,14 +219,17 @@ static int answer_or_print(const struct race *race, const struct options *option
 int main(int argc, char **argv)
 {
     static struct race race;
-    struct options options = {.which = CASES, .rounds = 15, .processes = 1, .milliseconds = 2};
+    struct options options = {.filter = {.which = CASES, .copying = true, .zero_copy = true},
+                              .rounds = 15,
+                              .processes = 1,
+                              .milliseconds = 2};
     int wrong = read_options(&options, argc, argv);
     if (wrong != 0) {
         return wrong;
     }
     race.rounds = options.rounds;
     race.seconds = options.milliseconds / 1000;
-    race_add(&race, options.which, options.library);
+    race_add(&race, &options.filter);
     if (race.rows == 0) {
         return say(EXIT_USAGE, "there is no such row");
     }

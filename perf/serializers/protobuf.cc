@@ -2,8 +2,8 @@
 // and `protobuf-fixed` with sfixed64 and sfixed32. Into a reused message, which keeps its strings.
 #include <vector>
 
-#include "cases.pb.h"
 #include "perf/serializers/contestant.hh"
+#include <cases.pb.h>
 
 namespace
 {

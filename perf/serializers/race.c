@@ -18,18 +18,31 @@ struct lane {
     struct series ns[TASKS];
 };
 
-void race_add(struct race *race, enum serial_case which, const char *library)
+static bool wanted(const struct race_filter *filter, const struct contestant *contestant)
 {
-    for (enum serial_case at = 0; at < CASES; at++) {
-        for (const struct contestant *const *table = contestants; *table != NULL; table++) {
-            for (const struct contestant *one = *table; one->library != NULL; one++) {
-                bool wanted = one->which == at && (which == CASES || which == at) &&
-                              (library == NULL || strcmp(library, one->library) == 0);
-                if (wanted && race->rows < ROWS_MAX) {
-                    race->row[race->rows++].contestant = one;
-                }
+    bool named = filter->libraries == 0;
+    for (size_t i = 0; i < filter->libraries; i++) {
+        named = named || strcmp(filter->library[i], contestant->library) == 0;
+    }
+    return named && (contestant->zero_copy ? filter->zero_copy : filter->copying) &&
+           (filter->which == CASES || filter->which == contestant->which);
+}
+
+static void add_case(struct race *race, const struct race_filter *filter, enum serial_case which)
+{
+    for (const struct contestant *const *table = contestants; *table != NULL; table++) {
+        for (const struct contestant *one = *table; one->library != NULL; one++) {
+            if (one->which == which && wanted(filter, one) && race->rows < ROWS_MAX) {
+                race->row[race->rows++].contestant = one;
             }
         }
+    }
+}
+
+void race_add(struct race *race, const struct race_filter *filter)
+{
+    for (enum serial_case which = 0; which < CASES; which++) {
+        add_case(race, filter, which);
     }
 }
 

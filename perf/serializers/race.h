@@ -7,7 +7,7 @@
 
 #include "perf/serializers/contestant.h"
 
-enum { ROWS_MAX = 128 };
+enum { ROWS_MAX = 128, LIBRARIES_MAX = 16 };
 
 /* What is timed. Decoding includes reading every field; both is one encoding and one decoding in
  * turn, so that what the one leaves in the caches is the other's. */
@@ -30,8 +30,16 @@ struct race {
     double seconds; /* at least, for each figure of a round */
 };
 
-/* Adds all rows of the case (CASES: of all of them) and of the library (NULL: of all of them). */
-void race_add(struct race *race, enum serial_case which, const char *library);
+/* Which rows take part. */
+struct race_filter {
+    enum serial_case which; /* CASES: of all of them */
+    const char *library[LIBRARIES_MAX];
+    size_t libraries; /* 0: all of them */
+    bool copying, zero_copy;
+};
+
+/* Adds the rows, those of a case together, to a race that has none yet. */
+void race_add(struct race *race, const struct race_filter *filter);
 
 /* Fills in the figures of all rows: in each round, each row of a case in turn. Every decoding's
  * checksum is compared. Returns 0, or EXIT_FAILURE with a line said; then figures are not set. */
