@@ -49,9 +49,8 @@ typedef int (*wb_serve_fn)(struct wb_context *context, struct wb_reader *reader,
                            void (*handler)(void), void *user);
 
 /* Registers an action; use the generated NAME_register. `user` is borrowed for the life of the
- * engine. Errors: WB_ERR_EXISTS (the name, or another name with the same id), WB_ERR_INVALID (a field
- * behind an added one that is none), WB_ERR_NO_MEMORY. Any
- * thread. */
+ * engine. Errors: WB_ERR_EXISTS (the name, or another name with the same id), WB_ERR_INVALID (a
+ * field behind an added one that is none), WB_ERR_NO_MEMORY. Any thread. */
 WB_API int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_serve_fn serve,
                               void (*handler)(void), void *user);
 

@@ -4,11 +4,10 @@
 
 #include "tests/support/pattern.h"
 
-static const struct wb_field fields[] = {
-    {.kind = "VALUE", .type = "u32", .name = "count"},
-    {.kind = "BYTES", .type = "wb_bytes", .name = "filler"},
-    {.kind = "RMA", .type = "vectors", .name = "vectors"},
-    {.kind = NULL}};
+static const struct wb_field fields[] = {{.kind = "VALUE", .type = "u32", .name = "count"},
+                                         {.kind = "BYTES", .type = "wb_bytes", .name = "filler"},
+                                         {.kind = "RMA", .type = "vectors", .name = "vectors"},
+                                         {.kind = NULL}};
 static struct wb_action action = {.name = "bundle", .in = fields, .out = fields};
 
 static size_t bytes_of(uint32_t number)
