@@ -175,10 +175,9 @@ bool wbi_slab_is_over(const struct wbi_slab *slab)
     return slab->pool->closed && slab->state == WBI_SLAB_CONFIRMED && wbi_slab_idle(slab);
 }
 
-/* One confirmation came: the callback of dereg, on any thread. */
-static void confirm(void *argument)
+/* One confirmation came. */
+static void count_confirmation(struct wbi_slab *slab)
 {
-    struct wbi_slab *slab = argument;
     struct wb_rma_allocator *pool = slab->pool;
     bool over = false;
 
@@ -201,6 +200,16 @@ static void confirm(void *argument)
     }
 }
 
+/* The callback of dereg. As the last one it comes on a thread that makes progress, on which a
+ * lender's release is not to grow anything. */
+static void confirm(void *argument)
+{
+    bool former = wbi_rma_thread_may_grow(false);
+
+    count_confirmation(argument);
+    (void)wbi_rma_thread_may_grow(former);
+}
+
 void wbi_slab_leave(struct wbi_slab *slab)
 {
     struct wb_rma_allocator *pool = slab->pool;
@@ -211,7 +220,7 @@ void wbi_slab_leave(struct wbi_slab *slab)
         if (mr)
             pool->registrars[i].dereg(pool->registrars[i].context, mr, confirm, slab);
     }
-    confirm(slab);
+    count_confirmation(slab);
 }
 
 void wbi_slab_free(struct wbi_slab *slab)

@@ -4,7 +4,7 @@
 #include "mr_cache/pool.h"
 #include "tests/mr_cache/rma.h"
 
-enum { HELD = 64 };
+enum { HELD = 64, ROUNDS = 20, MAILBOXES = 8 };
 
 /* Takes blocks of that size until `bytes` are held, at most HELD, and gives them back. */
 static void fill_cache(struct wb_rma_allocator *pool, size_t each, uint64_t bytes)
@@ -91,10 +91,50 @@ START_TEST(test_a_cache_outlives_its_pool)
 }
 END_TEST
 
+/* Threads whose pools end while others hold blocks of them, and whose caches others' ends meet. */
+static void *end_pools(void *argument)
+{
+    _Atomic(struct wb_rma_block *) *mailboxes = argument;
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct wb_rma_allocator *pool = test_pool_with(32 * MIB, 2 * MIB, 8 * MIB, NULL);
+        for (unsigned i = 0; i < MAILBOXES; i++) {
+            struct wb_rma_block *block = test_alloc(pool, i % 2 ? 64 : 300 << 10);
+            test_fill(block, i);
+            block = atomic_exchange(&mailboxes[i], block);
+            if (block) {
+                test_check_fill(block, i);
+                wbi_rma_block_unref(block);
+            }
+        }
+        wbi_rma_allocator_destroy(pool);
+    }
+    return NULL;
+}
+
+START_TEST(test_pools_and_threads_end_in_any_order)
+{
+    static _Atomic(struct wb_rma_block *) mailboxes[MAILBOXES];
+    unsigned slabs = test_mapped_slabs();
+
+    for (unsigned generation = 0; generation < 3; generation++) {
+        pthread_t threads[4];
+        for (unsigned i = 0; i < 4; i++)
+            ck_assert_int_eq(pthread_create(&threads[i], NULL, end_pools, mailboxes), 0);
+        for (unsigned i = 0; i < 4; i++)
+            ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    }
+    for (unsigned i = 0; i < MAILBOXES; i++)
+        wbi_rma_block_unref(atomic_exchange(&mailboxes[i], NULL));
+    ck_assert_uint_eq(test_mapped_slabs(), slabs);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {test_small_and_large_leave_each_other_room,
-                                  test_a_cache_outlives_its_pool};
+                                  test_a_cache_outlives_its_pool,
+                                  test_pools_and_threads_end_in_any_order};
 
     return test_run(test_suite("rma cache", tests, sizeof(tests) / sizeof(*tests), 60));
 }
