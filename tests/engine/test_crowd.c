@@ -362,31 +362,48 @@ static void client_close(void)
 
 /* ---- together ---- */
 
-/* Takes all the room that the server leaves to a program, until it has had to tell somebody so. */
-static void crowd_the_server(void)
+enum { MOST_HELD = 64 };
+
+/* What a program of the server's side holds of its pool. */
+struct held {
+    wb_rma_vector blocks[MOST_HELD];
+    unsigned count;
+    uint64_t waits; /* of the pool, before */
+};
+
+/* Takes all the room that the server leaves to a program; before anybody calls, so that some must
+ * want more than there is. */
+static void crowd_the_server(struct held *held)
 {
-    enum { MOST = 64 };
     struct wb_rma_allocator *pool = wb_engine_allocator(server.engine);
-    wb_rma_vector blocks[MOST];
-    unsigned held = 0;
     struct wb_rma_stats stats;
+    *held = (struct held){.count = 0};
     for (size_t bytes = (size_t)(2 * mib); bytes >= 64 << 10; bytes /= 2) {
-        while (held < MOST && wb_rma_vector_create(pool, 1, bytes, &blocks[held]) == WB_OK) {
-            held++;
+        while (held->count < MOST_HELD &&
+               wb_rma_vector_create(pool, 1, bytes, &held->blocks[held->count]) == WB_OK) {
+            held->count++;
         }
     }
     wb_rma_allocator_stats(pool, &stats);
-    uint64_t waits = stats.waits, start = test_clock_us();
+    held->waits = stats.waits;
+}
+
+/* Gives the room back when the server has had to tell somebody that there is none. */
+static void relieve_the_server(struct held *held)
+{
+    struct wb_rma_allocator *pool = wb_engine_allocator(server.engine);
+    struct wb_rma_stats stats;
+    uint64_t start = test_clock_us();
     bool told;
     do {
         test_sleep_us(1000);
         wb_rma_allocator_stats(pool, &stats);
-        told = client.manner->otherwise == WB_OK ? stats.waits > waits
+        told = client.manner->otherwise == WB_OK ? stats.waits > held->waits
                                                  : atomic_load(&client.otherwise) > 0;
         test_check(told || test_clock_us() - start < test_patience_us, "nobody wants too much");
     } while (!told);
-    while (held > 0) {
-        wb_rma_vector_drop(&blocks[--held]);
+    while (held->count > 0) {
+        wb_rma_vector_drop(&held->blocks[--held->count]);
     }
 }
 
@@ -433,11 +450,13 @@ START_TEST(test_a_crowd)
     snprintf(url, sizeof url, "shm://crowd-%ld-%d", (long)getpid(), _i);
     server_open(url, manners[_i].when_full);
     client_open(url, &manners[_i]);
+    struct held held;
+    crowd_the_server(&held);
     for (unsigned i = 0; i < THREADS; i++) {
         struct caller *caller = &client.callers[i];
         ck_assert_int_eq(pthread_create(&caller->thread, NULL, call, caller), 0);
     }
-    crowd_the_server();
+    relieve_the_server(&held);
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(client.callers[i].thread, NULL);
     }
