@@ -75,7 +75,9 @@ static void expect_sample(const everything *v)
 {
     ck_assert(v->flag && v->where.x == 1.5 && v->where.y == 2.5 && v->odd == 9);
     ck_assert_uint_eq(v->numbers.len, 4);
-    ck_assert(memcmp(v->numbers.data, four, sizeof four) == 0);
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert(v->numbers.data[i] == four[i]);
+    }
     ck_assert_uint_eq((uintptr_t)v->numbers.data % _Alignof(wb_f64), 0);
     expect_str(sample.label, v->label);
     expect_points(points, 3, v->way);
