@@ -62,7 +62,7 @@ static wb_str text_of(struct plain_text text)
 
 static void *take(size_t count, size_t bytes)
 {
-    void *memory = calloc(count, bytes);
+    void *memory = calloc(count + 1, bytes); /* none is memory, too */
     if (memory == NULL) {
         contestant_fail("waybill", "no memory");
     }
