@@ -112,7 +112,9 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         v->hold = (struct wb_hold){0};                                                             \
         r->arena = &v->hold.arena;                                                                 \
         record##_get_values(r, v);                                                                 \
-        wb_reader_pass_added(r);                                                                   \
+        if (r->at != r->end) {                                                                     \
+            wb_reader_pass_added(r);                                                               \
+        }                                                                                          \
         int status = wb_reader_finish(r);                                                          \
         if (status != WB_OK) {                                                                     \
             record##_drop(v);                                                                      \

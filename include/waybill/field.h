@@ -15,8 +15,8 @@
  *   F(FIXED, T, name, n)            member  T name[n]            n of such a type
  *   F(ADDED, T, name, default)      member  T name               of actions only, and behind all
  *                                           others: a field that a later program has. It is no part
- *                                           of the signature; where the peer does not know it, it
- * is passed over there, and is `default` here
+ *                                           of the signature: a peer that does not know it
+ *                                           passes over it, and from there it is `default`
  */
 #ifndef WAYBILL_FIELD_H
 #define WAYBILL_FIELD_H

@@ -3,9 +3,10 @@
  * <waybill/container.h> generate, all static:
  *
  *   T_wire_min    the fewest bytes that a value takes in the archive, 1 or more
- *   T_wire_raw    1: a value is its own bytes, unchecked, so that an array is copied or viewed
- * whole T_views, T_owns   1: a received value may point into its parcel; has something to drop
- *   T_type        its description, for signatures and for printing
+ *   T_wire_raw    1: a value is its own bytes, unchecked: an array is copied or viewed whole
+ *   T_views       1: a received value may point into its parcel
+ *   T_owns        1: a received value has something to drop
+ *   T_type        its description, which signatures are made of
  *   T_wire_size(sizer, at, value), T_wire_put(writer, out, value), T_wire_get(reader, in, value)
  *                 the passes: each returns the place behind the value
  *   T_drop(value) gives back what a received value owns, and empties it
@@ -42,7 +43,7 @@ enum wb_type_kind {
     WB_TYPE_CUSTOM   /* version */
 };
 
-/* A type as signatures and printers see it; static storage. */
+/* A type as signatures see it; static storage. */
 struct wb_type {
     enum wb_type_kind kind;
     const char *name;
