@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <waybill/engine.h>
 
+#include "engine/admission.h"
 #include "engine/lane.h"
 #include "engine/registry.h"
 #include "mr_cache/allocator.h"
@@ -22,6 +23,7 @@ struct wb_engine {
     struct wb_rma_allocator *allocator; /* its own: what it receives lands there */
     void (*on_growth)(void *engine);    /* of every allocator */
     struct wbi_pin_cache pins;          /* user memory; by the lanes' numbers */
+    struct wbi_admission admission;     /* of what arrives on all lanes */
     struct wbi_registry registry;
     struct wbi_lane *lanes[WBI_MAX_LANES];
     unsigned lane_count;
