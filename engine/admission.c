@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 #include "engine/inbound.h"
 #include "engine/lane.h"
+#include "mr_cache/region.h"
 
 /* a + b, or more than any budget. */
 static uint64_t sum(uint64_t a, uint64_t b)
@@ -10,17 +11,50 @@ static uint64_t sum(uint64_t a, uint64_t b)
     return b > UINT64_MAX - a ? UINT64_MAX : a + b;
 }
 
-/* All that the request lands, as far as it is known: a long list says what only when it is here. */
-static uint64_t total_bytes(const struct wbi_inbound *in)
+void wbi_load_add(struct wbi_load *load, const struct wbi_lane *lane, uint64_t bytes)
 {
-    uint64_t total = sum(in->archive_part.bytes, in->list_part.bytes);
+    static const uint64_t unit = WBI_REGION_ALIGN;
+    uint64_t slab = lane->engine->config.slab_bytes;
+    load->bytes = sum(load->bytes, bytes);
+    if (bytes > slab) {
+        load->alone = sum(load->alone, sum(bytes, unit - 1) / unit * unit);
+    } else {
+        load->shared = sum(load->shared, bytes);
+        load->halves += bytes > slab / 2;
+    }
+}
+
+/* All that the request lands, as far as it is known: a long list says what only when it is here. */
+static struct wbi_load load_of(const struct wbi_inbound *in)
+{
+    struct wbi_load load = {0};
     if (in->stage == WBI_STAGE_LONG) {
-        return sum(total, in->listed_bytes);
+        load = in->listed;
     }
-    for (uint32_t i = 0; i < in->part_count; i++) {
-        total = sum(total, in->parts[i].bytes);
+    wbi_load_add(&load, in->lane, in->archive_part.bytes);
+    wbi_load_add(&load, in->lane, in->list_part.bytes);
+    for (uint32_t i = 0; i < in->part_count && in->stage != WBI_STAGE_LONG; i++) {
+        wbi_load_add(&load, in->lane, in->parts[i].bytes);
     }
-    return total;
+    return load;
+}
+
+/* Whether a pool with nothing else in it could not hold the load: not by its bytes, nor by the
+ * slabs that these take at least. What the program has lent to the pool may be of any size. */
+static bool is_too_much(const struct wb_engine *engine, const struct wbi_load *load)
+{
+    uint64_t budget = engine->config.budget_bytes, slab = engine->config.slab_bytes;
+    if (load->bytes > budget) {
+        return true;
+    }
+    uint64_t slabs = (load->shared + slab - 1) / slab;
+    slabs = slabs > load->halves ? slabs : load->halves;
+    if (load->alone <= budget && slabs <= (budget - load->alone) / slab) {
+        return false;
+    }
+    struct wb_rma_stats stats;
+    wb_rma_allocator_stats(engine->allocator, &stats);
+    return stats.lent_bytes == 0;
 }
 
 /* Whether one waits on another lane that came first. */
@@ -66,11 +100,12 @@ static bool begin(struct wbi_inbound *in, uint64_t bytes)
 int wbi_admit(struct wbi_inbound *in)
 {
     struct wb_engine *engine = in->lane->engine;
-    uint64_t bytes = total_bytes(in);
     if (in->header.kind != WBI_REQUEST) {
         return WB_OK;
     }
-    if (bytes > engine->config.budget_bytes) {
+    struct wbi_load load = load_of(in);
+    uint64_t bytes = load.bytes;
+    if (is_too_much(engine, &load)) {
         return WB_ERR_BUDGET;
     }
     if (in->admitted == 0) {
@@ -97,7 +132,7 @@ bool wbi_admission_is_full(const struct wbi_inbound *in)
 {
     const struct wb_engine *engine = in->lane->engine;
     uint64_t admitted = atomic_load_explicit(&engine->admission.bytes, memory_order_relaxed);
-    return in->admitted == 0 && admitted > 0 && !fits(engine, admitted, total_bytes(in));
+    return in->admitted == 0 && admitted > 0 && !fits(engine, admitted, load_of(in).bytes);
 }
 
 uint64_t wbi_admission_ticket(struct wbi_lane *lane)

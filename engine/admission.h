@@ -19,6 +19,17 @@ struct wbi_admission {
     _Atomic uint64_t tickets; /* given to requests that wait for landings, as they came */
 };
 
+/* What parts need of the pool. Sums saturate. */
+struct wbi_load {
+    uint64_t bytes;  /* all of them */
+    uint64_t alone;  /* slabs of those that have one each, since they are larger than a slab is */
+    uint64_t shared; /* the others */
+    uint64_t halves; /* how many of the others are larger than half a slab */
+};
+
+/* Adds a part of `bytes` bytes; 0 is none. */
+void wbi_load_add(struct wbi_load *load, const struct wbi_lane *lane, uint64_t bytes);
+
 /*
  * Lane thread: lets a request land its stage, and counts it with all that it will land as far as
  * its message says that; a reply's room is its caller's. WB_AGAIN: others are first; nothing is

@@ -53,10 +53,8 @@ static int skip_list(struct wbi_inbound *in, size_t *at)
     int status = WB_OK;
     for (uint32_t i = 0; i < in->header.chunk_count && status == WB_OK; i++) {
         status = wbi_chunk_record_decode(in->slot, in->len, at, &record);
-        if (status == WB_OK && record.kind != WB_CHUNK_INDEX &&
-            __builtin_add_overflow(in->listed_bytes, fetched_bytes(in->lane, &record),
-                                   &in->listed_bytes)) {
-            status = WB_ERR_PROTOCOL; /* as the walk would say */
+        if (status == WB_OK && record.kind != WB_CHUNK_INDEX) {
+            wbi_load_add(&in->listed, in->lane, fetched_bytes(in->lane, &record));
         }
     }
     return status;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <waybill/serial.h>
 
+#include "engine/admission.h"
 #include "engine/fabric.h"
 #include "engine/wire.h"
 #include "serial/chunk_list.h"
@@ -68,7 +69,7 @@ struct wbi_inbound {
     uint32_t in_flight;
     uint32_t chunk_count;             /* landings; offered chunks */
     uint64_t room_used;               /* REPLY: of the call's room */
-    uint64_t listed_bytes;            /* to be fetched for chunks, where the list is on board */
+    struct wbi_load listed;           /* the chunks' landings, where the list is on board */
     uint64_t admitted;                /* REQUEST: counted in the engine's; 0 before it is let in */
     struct wb_rma_block *reply_block; /* REQUEST with COPY: room for a long reply, reserved before
                                          the handler runs */

@@ -86,6 +86,15 @@ START_TEST(test_larger_than_the_receivers_budget_together)
     free((void *)(uintptr_t)in.raw.data);
     digest_in_drop(&in);
 
+    /* 9 MiB, and 4 MiB for which there is no whole slab beside them */
+    in = (struct digest_in){.seed = 1,
+                            .raw = {.data = calloc(1, 4 * mib), .len = 4 * mib},
+                            .data = test_world_vector(1, 9 * mib, 2)};
+    ck_assert_ptr_nonnull(in.raw.data);
+    test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_ERR_BUDGET);
+    free((void *)(uintptr_t)in.raw.data);
+    digest_in_drop(&in);
+
     /* 64 times a quarter of a MiB is all that there is, and the list is more */
     wb_rma_vector part = test_world_vector(1, mib / 4, 1);
     struct wide_in wide = {.hold = {.call = NULL}};
@@ -109,10 +118,11 @@ START_TEST(test_archives_and_chunks_wait_for_memory)
     struct digest_out out;
     struct wb_call_options options = {.timeout_us = test_patience_us};
     test_world.server_config.budget_bytes = 16 * mib;
+    test_world.server_config.slab_bytes = 2 * mib;
     test_world.client_config.pointer_threshold = 32 * mib;
     test_world_open(1);
     struct digest_in in = {.seed = 1,
-                           .raw = {.data = malloc(4 * mib), .len = 4 * mib},
+                           .raw = {.data = malloc(3 * mib), .len = 3 * mib},
                            .data = test_world_vector(1, 9 * mib, 2)};
     ck_assert_ptr_nonnull(in.raw.data);
     test_pattern_fill((void *)(uintptr_t)in.raw.data, in.raw.len, 1);
@@ -121,7 +131,7 @@ START_TEST(test_archives_and_chunks_wait_for_memory)
     }
     for (unsigned i = 0; i < CALLS; i++) {
         test_assert_status(digest_finish(calls[i], &out), WB_OK);
-        ck_assert_uint_eq(out.raw_right, 4 * mib);
+        ck_assert_uint_eq(out.raw_right, 3 * mib);
         ck_assert_uint_eq(out.data_right, 9 * mib);
     }
     free((void *)(uintptr_t)in.raw.data);
