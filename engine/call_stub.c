@@ -66,6 +66,10 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
                                  const struct wb_call_options *options, int *status)
 {
     struct wbi_lane *lane = peer->lane;
+    *status = wbi_engine_check_process(lane->engine);
+    if (*status != WB_OK) {
+        return NULL;
+    }
     if (atomic_load_explicit(&peer->state, memory_order_acquire) == WB_PEER_LOST) {
         *status = wbi_error(WB_ERR_NOT_SENT, "%s: the peer is lost; connect anew", peer->url);
         return NULL;
@@ -205,8 +209,9 @@ int wb_call_wait(struct wb_call *call, uint64_t timeout_us)
 
 int wb_call_open(struct wb_call *call, struct wb_reader *reader)
 {
+    int status = wbi_engine_check_process(call->lane->engine);
     /* the lane ends the call at its deadline at the latest */
-    int status = wb_call_wait(call, UINT64_MAX);
+    status = status == WB_OK ? wb_call_wait(call, UINT64_MAX) : status;
     if (status != WB_OK) {
         return status;
     }
@@ -229,8 +234,8 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
 
 void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)
 {
-    if (!wb_call_done(call)) {
-        return; /* finish was refused inside a handler: the handle stays the caller's */
+    if (!wb_call_done(call) || wbi_engine_is_inherited(call->lane->engine)) {
+        return; /* finish was refused: the handle stays the caller's, or the parent's */
     }
     if (keep) {
         hold->call = call;
@@ -241,7 +246,7 @@ void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)
 
 void wb_hold_release(struct wb_hold *hold)
 {
-    if (hold->call != NULL) {
+    if (hold->call != NULL && !wbi_engine_is_inherited(hold->call->lane->engine)) {
         give_call(hold->call);
         hold->call = NULL;
     }

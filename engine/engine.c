@@ -61,8 +61,9 @@ struct wbi_lane *wbi_engine_route(struct wb_engine *engine, const char *url, con
 int wb_listen(struct wb_engine *engine, const char *url)
 {
     const char *address = NULL;
-    int status = WB_OK;
-    struct wbi_lane *lane = wbi_engine_route(engine, url, &address, &status);
+    int status = wbi_engine_check_process(engine);
+    struct wbi_lane *lane =
+        status == WB_OK ? wbi_engine_route(engine, url, &address, &status) : NULL;
     if (lane == NULL) {
         return status;
     }
@@ -205,7 +206,8 @@ int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **o
     engine->epoll = -1;
     wbi_registry_open(&engine->registry);
     pthread_mutex_init(&engine->waking, NULL);
-    status = open_domains(engine, &opening);
+    status = wbi_engine_adopt(engine);
+    status = status == WB_OK ? open_domains(engine, &opening) : status;
     engine->config.verbs.devices = engine->config.verbs.source = NULL; /* the caller's */
     status = status == WB_OK ? open_parts(engine, &opening) : status;
     if (status != WB_OK) {
@@ -219,7 +221,7 @@ int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **o
 
 void wb_engine_destroy(struct wb_engine *engine)
 {
-    if (engine == NULL) {
+    if (engine == NULL || wbi_engine_is_inherited(engine)) {
         return;
     }
     struct opening opening = {.count = engine->lane_count};

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <waybill/engine.h>
 
+#include "engine/admission.h"
 #include "engine/lane.h"
 #include "engine/registry.h"
 #include "mr_cache/allocator.h"
@@ -22,6 +23,7 @@ struct wb_engine {
     struct wb_rma_allocator *allocator; /* its own: what it receives lands there */
     void (*on_growth)(void *engine);    /* of every allocator */
     struct wbi_pin_cache pins;          /* user memory; by the lanes' numbers */
+    struct wbi_admission admission;     /* of what arrives on all lanes */
     struct wbi_registry registry;
     struct wbi_lane *lanes[WBI_MAX_LANES];
     unsigned lane_count;
@@ -30,6 +32,7 @@ struct wb_engine {
     bool open;              /* the lanes can be woken */
     int epoll;              /* of the lanes' descriptors */
     uint64_t id;
+    uint32_t forks;            /* as they were when it was made: see fork.c */
     _Atomic uint32_t idle;     /* wb_progress that found nothing */
     _Atomic uint32_t disarmed; /* a turn took the alarm from the lanes while somebody may sleep */
     _Atomic uint32_t sleeper;  /* 1: a thread sleeps on epoll */
@@ -69,6 +72,12 @@ int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *contex
  * closes them: no registrar is called any more. Accepts an engine without. */
 int wbi_pools_open(struct wb_engine *engine, void (*on_growth)(void *engine));
 void wbi_pools_close(struct wb_engine *engine);
+
+/* fork.c: makes the engine this process's (WB_ERR_NO_MEMORY with words); whether it is a parent's
+ * instead; and the same as a status: WB_OK, or WB_ERR_CLOSED with words. Any thread. */
+int wbi_engine_adopt(struct wb_engine *engine);
+bool wbi_engine_is_inherited(const struct wb_engine *engine);
+int wbi_engine_check_process(const struct wb_engine *engine);
 
 /* Whether the calling thread is inside a handler or callback of this engine. */
 bool wbi_engine_inside(struct wb_engine *engine);

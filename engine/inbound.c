@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/admission.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
@@ -10,17 +11,19 @@
 
 /* ---- where things lie ---- */
 
+/* Bytes that are fetched for a chunk: a record's do not wrap. */
+static uint64_t fetched_bytes(const struct wbi_lane *lane, const struct wbi_chunk_record *record)
+{
+    return lane->caps->read_align > 1 ? record->len + record->head + record->tail : record->len;
+}
+
 /* What is fetched of a chunk. WB_ERR_PROTOCOL: it is not aligned as this side must read it. */
 static int set_range(const struct wbi_lane *lane, struct wbi_part *part)
 {
     const struct wbi_chunk_record *record = &part->record;
     uint64_t mask = lane->caps->read_align - 1;
-    part->from = record->address;
-    part->bytes = record->len;
-    if (mask != 0) {
-        part->from -= record->head;
-        part->bytes += record->head + record->tail; /* a record's do not wrap */
-    }
+    part->from = record->address - (mask != 0 ? record->head : 0);
+    part->bytes = fetched_bytes(lane, record);
     return ((part->from | part->bytes) & mask) == 0 ? WB_OK : WB_ERR_PROTOCOL;
 }
 
@@ -43,13 +46,16 @@ static int parse_long(struct wbi_inbound *in, uint8_t flag, struct wbi_part *par
                                                                 : set_range(in->lane, part);
 }
 
-/* Moves *at over a list of `count` records. */
-static int skip_list(const uint8_t *bytes, size_t len, uint32_t count, size_t *at)
+/* Moves *at over the list, and adds up what it will have fetched. */
+static int skip_list(struct wbi_inbound *in, size_t *at)
 {
     struct wbi_chunk_record record;
     int status = WB_OK;
-    for (uint32_t i = 0; i < count && status == WB_OK; i++) {
-        status = wbi_chunk_record_decode(bytes, len, at, &record);
+    for (uint32_t i = 0; i < in->header.chunk_count && status == WB_OK; i++) {
+        status = wbi_chunk_record_decode(in->slot, in->len, at, &record);
+        if (status == WB_OK && record.kind != WB_CHUNK_INDEX) {
+            wbi_load_add(&in->listed, in->lane, fetched_bytes(in->lane, &record));
+        }
     }
     return status;
 }
@@ -80,7 +86,7 @@ int wbi_inbound_parse(struct wbi_inbound *in)
         status = list_fits(in->list_len, header->chunk_count) ? WB_OK : WB_ERR_PROTOCOL;
     } else if (status == WB_OK) {
         size_t list_at = at;
-        status = skip_list(in->slot, in->len, header->chunk_count, &at);
+        status = skip_list(in, &at);
         in->list = in->slot + list_at;
         in->list_len = at - list_at;
     }
@@ -125,56 +131,12 @@ static void drop_part(struct wbi_part *part)
     }
 }
 
-uint64_t wbi_inbound_stage_bytes(const struct wbi_inbound *in)
-{
-    uint64_t total = 0, budget = in->lane->engine->config.budget_bytes;
-    for (uint32_t i = 0; i < in->part_count && total <= budget; i++) {
-        total += in->parts[i].bytes <= budget ? in->parts[i].bytes : budget + 1;
-    }
-    return total;
-}
-
-bool wbi_inbound_fits(const struct wbi_lane *lane, uint64_t bytes)
-{
-    uint64_t half = lane->engine->config.budget_bytes / 2;
-    return lane->landed_bytes < half && bytes <= half - lane->landed_bytes;
-}
-
-/*
- * Requests together begin to land in half of the budget: what their handlers need to go on must not
- * be what others wait with. One alone may have all of it. New ones wait behind those that wait
- * already, as long as there are others whose end may help. One that has landed a part is in, and
- * asks the pool alone.
- */
-static int admit(const struct wbi_inbound *in)
-{
-    const struct wbi_lane *lane = in->lane;
-    uint64_t budget = lane->engine->config.budget_bytes;
-    uint64_t bytes = wbi_inbound_stage_bytes(in);
-    if (in->header.kind != WBI_REQUEST) {
-        return WB_OK;
-    }
-    if (bytes > budget) {
-        return WB_ERR_BUDGET;
-    }
-    if (in->landed_bytes > 0 || lane->landed_bytes == 0) {
-        return WB_OK;
-    }
-    return lane->queueing == 0 && wbi_inbound_fits(lane, bytes) ? WB_OK : WB_AGAIN;
-}
-
-static void count_landed(struct wbi_inbound *in, uint64_t bytes)
-{
-    in->landed_bytes += bytes;
-    in->lane->landed_bytes += bytes;
-}
-
 /* All landings of the stage, or none. */
 static int land_all(struct wbi_inbound *in)
 {
-    int status = admit(in);
+    uint64_t room_before = in->room_used, admitted_before = in->admitted;
+    int status = wbi_admit(in);
     uint32_t landed = 0;
-    uint64_t room_before = in->room_used;
     while (status == WB_OK && landed < in->part_count) {
         status = land(in, &in->parts[landed]);
         landed += status == WB_OK;
@@ -184,8 +146,7 @@ static int land_all(struct wbi_inbound *in)
             drop_part(&in->parts[--landed]);
         }
         in->room_used = room_before;
-    } else if (in->header.kind == WBI_REQUEST) {
-        count_landed(in, wbi_inbound_stage_bytes(in));
+        wbi_admit_less(in, admitted_before);
     }
     return status;
 }
@@ -287,7 +248,7 @@ static void unlist(struct wbi_inbound *in)
     in->peer = NULL;
     in->lane->waiting -= in->waiting;
     in->waiting = false;
-    count_landed(in, -in->landed_bytes);
+    wbi_admit_less(in, 0);
 }
 
 void wbi_inbound_free(struct wbi_inbound *in)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <waybill/serial.h>
 
+#include "engine/admission.h"
 #include "engine/fabric.h"
 #include "engine/wire.h"
 #include "serial/chunk_list.h"
@@ -55,7 +56,7 @@ struct wbi_inbound {
     int status;                      /* the first failure; READs are no more issued */
     bool parked, fetching, credited; /* in which queue it is; whether its credit went back */
     bool waiting;                    /* it counts in the lane's */
-    bool waited;                     /* it has been in the lane's queue for landings */
+    uint64_t ticket;                 /* 0, or when it began to wait for landings, among all */
     enum wbi_stage stage;
     struct wbi_part archive_part, list_part;
     const uint8_t *archive, *list;
@@ -68,7 +69,8 @@ struct wbi_inbound {
     uint32_t in_flight;
     uint32_t chunk_count;             /* landings; offered chunks */
     uint64_t room_used;               /* REPLY: of the call's room */
-    uint64_t landed_bytes;            /* REQUEST: counted in the lane's */
+    struct wbi_load listed;           /* the chunks' landings, where the list is on board */
+    uint64_t admitted;                /* REQUEST: counted in the engine's; 0 before it is let in */
     struct wb_rma_block *reply_block; /* REQUEST with COPY: room for a long reply, reserved before
                                          the handler runs */
 };
@@ -103,12 +105,6 @@ void wbi_inbound_fail(struct wbi_inbound *inbound, int status);
 /* Lane thread: its landings cannot be had now: it waits, or is refused, or another one for it, as
  * config.when_full says. */
 void wbi_inbound_no_room(struct wbi_inbound *inbound);
-
-/* Whether a request of so many bytes would fit beside what has landed already. */
-bool wbi_inbound_fits(const struct wbi_lane *lane, uint64_t bytes);
-
-/* Bytes of the stage's parts; more than the budget if they could never be in the pool together. */
-uint64_t wbi_inbound_stage_bytes(const struct wbi_inbound *inbound);
 
 /* Lane thread: waits in the lane's queue for memory. */
 void wbi_inbound_park(struct wbi_inbound *inbound);

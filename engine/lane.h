@@ -46,9 +46,9 @@ struct wbi_lane {
     uint32_t waiting;        /* requests that wait with their credits given back */
     uint32_t asked;          /* unanswered requests, beyond those that are kept for each peer */
     struct wbi_inbound *parked, **parked_tail;
-    uint32_t queueing;     /* of the parked ones, those that wait for landings */
-    uint64_t landed_bytes; /* in landings of requests that are being fetched or served */
-    uint64_t now;          /* when the lane last looked at the clock */
+    uint32_t queueing;              /* of the parked ones, those that wait for landings */
+    _Atomic uint64_t first_waiting; /* the ticket of the first of those, for other lanes; 0 none */
+    uint64_t now;                   /* when the lane last looked at the clock */
     uint32_t turns;
     bool armed;  /* the fabric's alarm is set */
     bool inside; /* a turn is under way: handlers may run */

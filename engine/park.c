@@ -1,5 +1,6 @@
 /* Parcels that wait for memory, in the order in which they came; and those that their caller or the
  * clock gives up. */
+#include "engine/admission.h"
 #include "engine/engine.h"
 #include "engine/inbound.h"
 #include "engine/lane.h"
@@ -19,15 +20,32 @@ static void part_with_credit(struct wbi_inbound *inbound)
     }
 }
 
+static void show_first(struct wbi_lane *lane, uint64_t ticket)
+{
+    atomic_store_explicit(&lane->first_waiting, ticket, memory_order_relaxed);
+}
+
 void wbi_inbound_park(struct wbi_inbound *inbound)
 {
     struct wbi_lane *lane = inbound->lane;
     part_with_credit(inbound);
     inbound->parked = true;
     inbound->queue_next = NULL;
-    lane->queueing += inbound->stage != WBI_STAGE_READY;
+    if (inbound->stage != WBI_STAGE_READY && lane->queueing++ == 0) {
+        show_first(lane, inbound->ticket);
+    }
     *lane->parked_tail = inbound;
     lane->parked_tail = &inbound->queue_next;
+}
+
+/* The ticket of the first that waits for landings, or 0. */
+static uint64_t find_first(const struct wbi_lane *lane)
+{
+    const struct wbi_inbound *in = lane->parked;
+    while (in != NULL && in->stage == WBI_STAGE_READY) {
+        in = in->queue_next;
+    }
+    return in != NULL ? in->ticket : 0;
 }
 
 void wbi_inbound_unpark(struct wbi_inbound *inbound)
@@ -43,6 +61,7 @@ void wbi_inbound_unpark(struct wbi_inbound *inbound)
         if (*at == NULL) {
             lane->parked_tail = at;
         }
+        show_first(lane, find_first(lane));
     }
     inbound->parked = false;
 }
@@ -50,12 +69,14 @@ void wbi_inbound_unpark(struct wbi_inbound *inbound)
 /* Whether it is others that hold what it lacks: if not, the pool has only to grow. */
 static bool is_full(const struct wbi_inbound *inbound)
 {
-    const struct wbi_lane *lane = inbound->lane;
-    uint64_t bytes = wbi_inbound_stage_bytes(inbound);
     struct wb_rma_stats stats;
-    wb_rma_allocator_stats(lane->engine->allocator, &stats);
-    return (lane->landed_bytes > 0 && !wbi_inbound_fits(lane, bytes)) ||
-           stats.used_bytes > stats.budget_bytes || bytes > stats.budget_bytes - stats.used_bytes;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < inbound->part_count; i++) {
+        bytes += inbound->parts[i].bytes; /* at most the budget, or it would not wait */
+    }
+    wb_rma_allocator_stats(inbound->lane->engine->allocator, &stats);
+    return wbi_admission_is_full(inbound) || stats.used_bytes > stats.budget_bytes ||
+           bytes > stats.budget_bytes - stats.used_bytes;
 }
 
 /* The longest waiting request goes, if too many wait for landings. */
@@ -81,8 +102,10 @@ void wbi_inbound_no_room(struct wbi_inbound *inbound)
         wbi_inbound_fail(inbound, WB_ERR_BUSY);
         return;
     }
-    bool arrives = !inbound->waited; /* one that tries again pushes nobody out */
-    inbound->waited = true;
+    bool arrives = inbound->ticket == 0; /* one that tries again pushes nobody out */
+    if (arrives) {
+        inbound->ticket = wbi_admission_ticket(lane);
+    }
     wbi_inbound_park(inbound);
     if (policy == WB_FULL_SHED && request && arrives && is_full(inbound)) {
         shed(lane);
@@ -96,6 +119,7 @@ int wbi_inbound_retry(struct wbi_lane *lane)
     lane->parked = NULL;
     lane->parked_tail = &lane->parked;
     lane->queueing = 0;
+    show_first(lane, 0);
     int moved = 0;
     while (old != NULL) {
         struct wbi_inbound *next = old->queue_next;

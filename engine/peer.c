@@ -285,8 +285,9 @@ const char *wb_peer_reason(const struct wb_peer *peer)
 int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **out)
 {
     const char *address = NULL;
-    int status = WB_OK;
-    struct wbi_lane *lane = wbi_engine_route(engine, url, &address, &status);
+    int status = wbi_engine_check_process(engine);
+    struct wbi_lane *lane =
+        status == WB_OK ? wbi_engine_route(engine, url, &address, &status) : NULL;
     if (lane == NULL) {
         return status;
     }
@@ -332,7 +333,7 @@ struct wb_peer *wb_peer_keep(struct wb_peer *peer)
 
 void wb_peer_close(struct wb_peer *peer)
 {
-    if (peer == NULL) {
+    if (peer == NULL || wbi_engine_is_inherited(peer->lane->engine)) {
         return;
     }
     struct wbi_lane *lane = peer->lane;

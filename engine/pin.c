@@ -63,7 +63,8 @@ static int say_why(const struct wb_engine *engine, const struct wbi_pin_source *
 static int pin(struct wb_engine *engine, const struct wbi_pin_source *source, uint32_t known_flags)
 {
     bool refused = false;
-    int status = check(source, known_flags);
+    int status = wbi_engine_check_process(engine);
+    status = status == WB_OK ? check(source, known_flags) : status;
     if (status != WB_OK) {
         return status;
     }
@@ -103,6 +104,9 @@ static bool is_idle(void *context)
 int wb_mr_unpin(struct wb_engine *engine, const void *address, size_t bytes)
 {
     struct wbi_pin *rest = NULL;
+    if (wbi_engine_is_inherited(engine)) {
+        return wbi_engine_check_process(engine);
+    }
     bool inside = wbi_engine_inside(engine);
     int status = wbi_pin_cache_unpin(&engine->pins, address, bytes, !inside, &rest);
     if (status == WB_ERR_INVALID) {

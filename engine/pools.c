@@ -263,6 +263,9 @@ int wb_rma_allocator_create(struct wb_engine *engine, const struct wb_rma_config
                             struct wb_rma_allocator **allocator)
 {
     struct order order = {.name = "wb_rma_config", .on_growth = engine->on_growth};
+    if (wbi_engine_is_inherited(engine)) {
+        return wbi_engine_check_process(engine);
+    }
     if (wbi_engine_inside(engine)) {
         return wbi_error(WB_ERR_DEADLOCK, "an allocator is made outside of handlers");
     }

@@ -164,6 +164,10 @@ static int await(struct wb_engine *engine, bool (*met)(void *context), void *con
 
 static int refuse_inside(struct wb_engine *engine)
 {
+    int status = wbi_engine_check_process(engine);
+    if (status != WB_OK) {
+        return status;
+    }
     return wbi_engine_inside(engine)
                ? wbi_error(WB_ERR_DEADLOCK, "waiting inside a handler or callback would stop the "
                                             "progress that is waited for")
@@ -174,7 +178,10 @@ int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *contex
               uint64_t timeout_us)
 {
     int status = refuse_inside(engine);
-    status = status == WB_OK ? await(engine, met, context, false, timeout_us) : status;
+    if (status != WB_OK) {
+        return status;
+    }
+    status = await(engine, met, context, false, timeout_us);
     hand_over(engine);
     return status == WB_ERR_TIMED_OUT
                ? wbi_error(status, "not within %llu us", (unsigned long long)timeout_us)
@@ -208,7 +215,10 @@ static bool never(void *context)
 int wb_wait(struct wb_engine *engine, uint64_t timeout_us)
 {
     int status = refuse_inside(engine);
-    status = status == WB_OK ? await(engine, never, NULL, true, timeout_us) : status;
+    if (status != WB_OK) {
+        return status;
+    }
+    status = await(engine, never, NULL, true, timeout_us);
     hand_over(engine);
     return status == WB_ERR_TIMED_OUT ? 0 : status;
 }

@@ -5,6 +5,12 @@
  * otherwise. Progress: nothing happens behind the program's back. Calls, replies and connections
  * move while some thread is inside wb_progress, wb_wait, or a call that waits. Handlers and
  * callbacks run on such a thread, and are never re-entered.
+ *
+ * fork: an engine stays the parent's, and so does its memory. In a child what takes the engine, a
+ * peer of it or a call answers WB_ERR_CLOSED, or (wb_engine_destroy, wb_peer_close) does nothing;
+ * the child can make an engine of its own. Blocks, vectors and landings are not mapped there:
+ * touching one is SIGSEGV, and the functions of allocator.h, vector.h, object.h and buffer.h are
+ * not for what was inherited, not even to drop it. The parent notices nothing.
  */
 #ifndef WAYBILL_ENGINE_H
 #define WAYBILL_ENGINE_H

@@ -69,6 +69,77 @@ START_TEST(test_larger_than_the_receivers_budget)
 }
 END_TEST
 
+/* A long archive and chunks, or a long list and chunks: each of the two has room. */
+START_TEST(test_larger_than_the_receivers_budget_together)
+{
+    test_world.server_config.budget_bytes = 16 * mib;
+    test_world.client_config.pointer_threshold = 32 * mib;
+    test_world.client_config.eager_bytes = 2048;
+    test_world_open(1);
+    struct digest_in in = {.seed = 1,
+                           .raw = {.data = calloc(1, 10 * mib), .len = 10 * mib},
+                           .data = test_world_vector(1, 10 * mib, 2)};
+    struct digest_out out;
+    ck_assert_ptr_nonnull(in.raw.data);
+    test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_ERR_BUDGET);
+    test_world_assert_works(test_world.peer);
+    free((void *)(uintptr_t)in.raw.data);
+    digest_in_drop(&in);
+
+    /* 9 MiB, and 4 MiB for which there is no whole slab beside them */
+    in = (struct digest_in){.seed = 1,
+                            .raw = {.data = calloc(1, 4 * mib), .len = 4 * mib},
+                            .data = test_world_vector(1, 9 * mib, 2)};
+    ck_assert_ptr_nonnull(in.raw.data);
+    test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_ERR_BUDGET);
+    free((void *)(uintptr_t)in.raw.data);
+    digest_in_drop(&in);
+
+    /* 64 times a quarter of a MiB is all that there is, and the list is more */
+    wb_rma_vector part = test_world_vector(1, mib / 4, 1);
+    struct wide_in wide = {.hold = {.call = NULL}};
+    struct wide_out none;
+#define SHARE(kind, type, name) wide.name = wb_rma_vector_share(&part);
+    TEST_WIDE(SHARE)
+#undef SHARE
+    test_assert_status(wide_call(test_world.peer, &wide, &none, NULL), WB_ERR_BUDGET);
+    wide_in_drop(&wide);
+    wb_rma_vector_drop(&part);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
+/* Long archives and chunks: none waits with the one for the other, and all come to land. */
+START_TEST(test_archives_and_chunks_wait_for_memory)
+{
+    enum { CALLS = 6 };
+    struct wb_call *calls[CALLS];
+    struct digest_out out;
+    struct wb_call_options options = {.timeout_us = test_patience_us};
+    test_world.server_config.budget_bytes = 16 * mib;
+    test_world.server_config.slab_bytes = 2 * mib;
+    test_world.client_config.pointer_threshold = 32 * mib;
+    test_world_open(1);
+    struct digest_in in = {.seed = 1,
+                           .raw = {.data = malloc(3 * mib), .len = 3 * mib},
+                           .data = test_world_vector(1, 9 * mib, 2)};
+    ck_assert_ptr_nonnull(in.raw.data);
+    test_pattern_fill((void *)(uintptr_t)in.raw.data, in.raw.len, 1);
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(digest_async(test_world.peer, &in, &options, &calls[i]), WB_OK);
+    }
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(digest_finish(calls[i], &out), WB_OK);
+        ck_assert_uint_eq(out.raw_right, 3 * mib);
+        ck_assert_uint_eq(out.data_right, 9 * mib);
+    }
+    free((void *)(uintptr_t)in.raw.data);
+    digest_in_drop(&in);
+    test_world_close();
+}
+END_TEST
+
 START_TEST(test_a_result_that_its_maker_cannot_hold)
 {
     test_world.server_config.budget_bytes = 16 * mib;
@@ -248,6 +319,8 @@ TCase *test_budget_case(void)
 {
     const TTest *const tests[] = {test_larger_than_the_senders_budget,
                                   test_larger_than_the_receivers_budget,
+                                  test_larger_than_the_receivers_budget_together,
+                                  test_archives_and_chunks_wait_for_memory,
                                   test_a_result_that_its_maker_cannot_hold,
                                   test_parcels_wait_for_memory,
                                   test_results_wait_for_memory,

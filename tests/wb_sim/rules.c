@@ -252,9 +252,9 @@ void rules_check_quiet(const struct play *play)
         if (unquiet != NULL) {
             play_fail(play, "host %u is not quiet: %s", i, unquiet);
         }
-        if (lane->parked != NULL || lane->landed_bytes != 0) {
+        if (lane->parked != NULL || node->engine->admission.bytes != 0) {
             play_fail(play, "host %u still has parcels that wait, or %llu bytes landed", i,
-                      (unsigned long long)lane->landed_bytes);
+                      (unsigned long long)node->engine->admission.bytes);
         }
         check_lane(play, node, true);
         check_pool(play, node);

@@ -1,0 +1,141 @@
+#include "engine/admission.h"
+
+#include "engine/engine.h"
+#include "engine/inbound.h"
+#include "engine/lane.h"
+#include "mr_cache/region.h"
+
+/* a + b, or more than any budget. */
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+    return b > UINT64_MAX - a ? UINT64_MAX : a + b;
+}
+
+void wbi_load_add(struct wbi_load *load, const struct wbi_lane *lane, uint64_t bytes)
+{
+    static const uint64_t unit = WBI_REGION_ALIGN;
+    uint64_t slab = lane->engine->config.slab_bytes;
+    load->bytes = sum(load->bytes, bytes);
+    if (bytes > slab) {
+        load->alone = sum(load->alone, sum(bytes, unit - 1) / unit * unit);
+    } else {
+        load->shared = sum(load->shared, bytes);
+        load->halves += bytes > slab / 2;
+    }
+}
+
+/* All that the request lands, as far as it is known: a long list says what only when it is here. */
+static struct wbi_load load_of(const struct wbi_inbound *in)
+{
+    struct wbi_load load = {0};
+    if (in->stage == WBI_STAGE_LONG) {
+        load = in->listed;
+    }
+    wbi_load_add(&load, in->lane, in->archive_part.bytes);
+    wbi_load_add(&load, in->lane, in->list_part.bytes);
+    for (uint32_t i = 0; i < in->part_count && in->stage != WBI_STAGE_LONG; i++) {
+        wbi_load_add(&load, in->lane, in->parts[i].bytes);
+    }
+    return load;
+}
+
+/* Whether a pool with nothing else in it could not hold the load: not by its bytes, nor by the
+ * slabs that these take at least. What the program has lent to the pool may be of any size. */
+static bool is_too_much(const struct wb_engine *engine, const struct wbi_load *load)
+{
+    uint64_t budget = engine->config.budget_bytes, slab = engine->config.slab_bytes;
+    if (load->bytes > budget) {
+        return true;
+    }
+    uint64_t slabs = (load->shared + slab - 1) / slab;
+    slabs = slabs > load->halves ? slabs : load->halves;
+    if (load->alone <= budget && slabs <= (budget - load->alone) / slab) {
+        return false;
+    }
+    struct wb_rma_stats stats;
+    wb_rma_allocator_stats(engine->allocator, &stats);
+    return stats.lent_bytes == 0;
+}
+
+/* Whether one waits on another lane that came first. */
+static bool others_wait(const struct wbi_inbound *in)
+{
+    const struct wb_engine *engine = in->lane->engine;
+    bool waits = false;
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        const struct wbi_lane *lane = engine->lanes[i];
+        uint64_t first = atomic_load_explicit(&lane->first_waiting, memory_order_relaxed);
+        waits |= lane != in->lane && first != 0 && (in->ticket == 0 || first < in->ticket);
+    }
+    return waits;
+}
+
+static bool fits(const struct wb_engine *engine, uint64_t admitted, uint64_t bytes)
+{
+    uint64_t half = engine->config.budget_bytes / 2;
+    return admitted < half && bytes <= half - admitted;
+}
+
+/*
+ * Requests together begin to land in half of the budget: what their handlers need to go on must not
+ * be what others wait with. One alone may have all of it. New ones wait behind those that wait
+ * already, as long as there are others whose end may help.
+ */
+static bool begin(struct wbi_inbound *in, uint64_t bytes)
+{
+    struct wb_engine *engine = in->lane->engine;
+    bool waits = in->lane->queueing > 0 || others_wait(in);
+    uint64_t admitted = atomic_load_explicit(&engine->admission.bytes, memory_order_relaxed);
+    do {
+        if (admitted != 0 && (waits || !fits(engine, admitted, bytes))) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&engine->admission.bytes, &admitted,
+                                                    admitted + bytes, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    in->admitted = bytes;
+    return true;
+}
+
+int wbi_admit(struct wbi_inbound *in)
+{
+    struct wb_engine *engine = in->lane->engine;
+    if (in->header.kind != WBI_REQUEST) {
+        return WB_OK;
+    }
+    struct wbi_load load = load_of(in);
+    uint64_t bytes = load.bytes;
+    if (is_too_much(engine, &load)) {
+        return WB_ERR_BUDGET;
+    }
+    if (in->admitted == 0) {
+        return begin(in, bytes) ? WB_OK : WB_AGAIN;
+    }
+    if (bytes > in->admitted) { /* it is in, and asks the pool alone */
+        atomic_fetch_add_explicit(&engine->admission.bytes, bytes - in->admitted,
+                                  memory_order_relaxed);
+        in->admitted = bytes;
+    }
+    return WB_OK;
+}
+
+void wbi_admit_less(struct wbi_inbound *in, uint64_t bytes)
+{
+    if (in->admitted != bytes) {
+        atomic_fetch_sub_explicit(&in->lane->engine->admission.bytes, in->admitted - bytes,
+                                  memory_order_relaxed);
+        in->admitted = bytes;
+    }
+}
+
+bool wbi_admission_is_full(const struct wbi_inbound *in)
+{
+    const struct wb_engine *engine = in->lane->engine;
+    uint64_t admitted = atomic_load_explicit(&engine->admission.bytes, memory_order_relaxed);
+    return in->admitted == 0 && admitted > 0 && !fits(engine, admitted, load_of(in).bytes);
+}
+
+uint64_t wbi_admission_ticket(struct wbi_lane *lane)
+{
+    return atomic_fetch_add_explicit(&lane->engine->admission.tickets, 1, memory_order_relaxed) + 1;
+}
