@@ -49,6 +49,7 @@ struct wb_call {
     struct wbi_inbound *reply; /* with the landings of a reply that had chunks, or NULL */
     struct wb_rma_block *room; /* reserved for the fetched parts of the reply, or NULL */
     uint64_t room_bytes;
+    uint64_t room_packed; /* of it, behind the landings: packed vectors that found no other place */
     struct wb_error *error; /* the caller's */
     char where[112];        /* the peer, of a call that failed */
     char text[120];         /* why it failed, "" if the status says it all */

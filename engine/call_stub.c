@@ -35,7 +35,7 @@ void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
  * land. */
 static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_grow)
 {
-    call->room_bytes = 0; /* not the last tenant's */
+    call->room_bytes = call->room_packed = 0; /* not the last tenant's */
     if (reply_bytes == 0) {
         return WB_OK;
     }
@@ -184,12 +184,33 @@ int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
 
 /* ---- waiting and the result ---- */
 
-/* A result is decoded once: what another thread may free later is no help to it. */
-static int make_result_vector(void *lane, struct wb_rma_block *block, const void *data,
+/* A packed vector in what the landings have left of the call's room. False: it has no place. */
+static bool make_vector_in_room(struct wb_call *call, const void *data, uint64_t bytes,
+                                uint32_t elem_size, wb_rma_vector *out)
+{
+    uint64_t used = (call->reply != NULL ? call->reply->room_used : 0) + call->room_packed;
+    uint64_t needed = wbi_landing_bytes(bytes);
+    if (used > call->room_bytes || needed > call->room_bytes - used) {
+        return false;
+    }
+    memcpy((uint8_t *)wbi_rma_block_data(call->room) + used, data, bytes);
+    *out = wbi_rma_vector_slice(call->room, used, elem_size, (size_t)(bytes / elem_size));
+    call->room_packed += needed;
+    return true;
+}
+
+/* A result is decoded once: what another thread may free later is no help to it. What was packed
+ * gets a block of its own, so that a few bytes do not keep a large room; where the pool has none,
+ * the room was reserved for just that. */
+static int make_result_vector(void *context, struct wb_rma_block *block, const void *data,
                               uint64_t bytes, uint32_t elem_size, wb_rma_vector *out)
 {
-    int status = wbi_make_vector(lane, block, data, bytes, elem_size, out);
-    return status == WB_AGAIN ? WB_ERR_BUDGET : status;
+    struct wb_call *call = context;
+    int status = wbi_make_vector(call->lane, block, data, bytes, elem_size, out);
+    if (status != WB_AGAIN && status != WB_ERR_BUDGET) {
+        return status;
+    }
+    return make_vector_in_room(call, data, bytes, elem_size, out) ? WB_OK : WB_ERR_BUDGET;
 }
 
 static bool call_ended(void *call)
@@ -223,7 +244,7 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
     const struct wbi_inbound *reply = call->reply;
     *reader = wb_reader_of(call->archive, call->archive_len);
     reader->make_vector = make_result_vector;
-    reader->context = call->lane;
+    reader->context = call;
     if (reply != NULL) {
         reader->landings = reply->landings;
         reader->landing_count = reply->chunk_count;

@@ -299,8 +299,8 @@ static void begin(struct caller *caller, struct open_call *open)
     } else {
         open->raw_bytes = kind % 2 ? random_bytes(&caller->random, 100, (size_t)mib) : 0;
         open->data_bytes = kind % 4 ? random_bytes(&caller->random, 1000, (size_t)(2 * mib)) : 0;
-        /* never so small that it is packed: that is no chunk, and has no room kept for it */
-        open->wanted = kind % 3 == 0 ? random_bytes(&caller->random, 2000, (size_t)(2 * mib)) : 0;
+        /* the smallest are packed, and have the call's room all the same */
+        open->wanted = kind % 3 == 0 ? random_bytes(&caller->random, 500, (size_t)(2 * mib)) : 0;
     }
     while ((status = begin_once(open, kind % 2, kind == 5)) == WB_AGAIN) {
         if (test_clock_us() - start > test_patience_us) {
