@@ -36,4 +36,29 @@ static inline size_t wbi_inline_rma_gap(size_t position, uint64_t bytes)
     return bytes < WB_INLINE_RMA_ALIGNED ? 0 : -position % WB_INLINE_RMA_ALIGN;
 }
 
+/* ---- the parts of fields, for arrays of strings ---- */
+
+/* Writes a length, whose first byte is promised; the caller has seen to the room of the others. */
+struct wb_out wbi_put_len(struct wb_out o, uint64_t len);
+
+/* Writes the mark, whose byte is promised, and lists the chunk. */
+struct wb_out wbi_put_pointer_chunk(struct wb_writer *w, struct wb_out o, wb_bytes v);
+
+/* What stands before the bytes of a field: their length, or that they are the next chunk. */
+struct wbi_prefix {
+    uint64_t len; /* 0 where the bytes are a chunk, and on failure */
+    bool is_chunk;
+};
+
+/* The first byte is promised. */
+struct wbi_prefix wbi_get_prefix(struct wb_reader *r, struct wb_in *in);
+
+/* Moves behind the next `len` bytes, which nobody was promised. Returns where they are, or NULL
+ * where there are not so many. */
+const uint8_t *wbi_take(struct wb_reader *r, struct wb_in *in, uint64_t len);
+
+/* The landing that the mark just read stands for; the empty range, and failed, where there is none.
+ */
+wb_bytes wbi_take_pointer_chunk(struct wb_reader *r, struct wb_in *in);
+
 #endif

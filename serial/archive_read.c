@@ -1,11 +1,5 @@
 #include "serial/archive.h"
 
-/* What stands before the bytes of a field: their length, or that they are the next chunk. */
-struct prefix {
-    uint64_t len; /* 0 where the bytes are a chunk, and on failure */
-    bool is_chunk;
-};
-
 static struct wb_in fail(struct wb_reader *r, struct wb_in in, const char *what)
 {
     wb_reader_fail(r, WB_ERR_MALFORMED, what);
@@ -13,9 +7,7 @@ static struct wb_in fail(struct wb_reader *r, struct wb_in in, const char *what)
     return in;
 }
 
-/* Moves behind the next `len` bytes, which nobody was promised. Returns where they are, or NULL
- * where there are not so many. */
-static const uint8_t *take(struct wb_reader *r, struct wb_in *in, uint64_t len)
+const uint8_t *wbi_take(struct wb_reader *r, struct wb_in *in, uint64_t len)
 {
     if (in->spare < len) {
         *in = fail(r, *in, "the archive ends inside a value");
@@ -27,16 +19,15 @@ static const uint8_t *take(struct wb_reader *r, struct wb_in *in, uint64_t len)
     return data;
 }
 
-/* The first byte is promised. */
-static struct prefix get_prefix(struct wb_reader *r, struct wb_in *in)
+struct wbi_prefix wbi_get_prefix(struct wb_reader *r, struct wb_in *in)
 {
     uint64_t len = *in->at++;
     size_t more = len < WB_LEN_U16 || len == WB_LEN_CHUNK ? 0 : (size_t)2 << (len - WB_LEN_U16);
     if (len == WB_LEN_CHUNK) {
-        return (struct prefix){.is_chunk = true};
+        return (struct wbi_prefix){.is_chunk = true};
     }
     if (more > 0) {
-        const uint8_t *bytes = take(r, in, more);
+        const uint8_t *bytes = wbi_take(r, in, more);
         len = 0;
         if (bytes != NULL) {
             memcpy(&len, bytes, more);
@@ -46,7 +37,7 @@ static struct prefix get_prefix(struct wb_reader *r, struct wb_in *in)
         *in = fail(r, *in, "a length is not in its shortest form");
         len = 0;
     }
-    return (struct prefix){.len = len};
+    return (struct wbi_prefix){.len = len};
 }
 
 /* Returns the landing that the mark just read stands for, or NULL where it does not belong here.
@@ -73,18 +64,21 @@ static const struct wb_landing *take_landing(struct wb_reader *r, struct wb_in *
     return landing;
 }
 
+wb_bytes wbi_take_pointer_chunk(struct wb_reader *r, struct wb_in *in)
+{
+    const struct wb_landing *landing = take_landing(r, in, WB_CHUNK_POINTER, WB_CHUNK_POINTER);
+    return landing != NULL ? (wb_bytes){.data = landing->data, .len = landing->len} : (wb_bytes){0};
+}
+
 struct wb_in wb_wire_get_bytes(struct wb_reader *r, struct wb_in in, wb_bytes *v)
 {
-    struct prefix prefix = get_prefix(r, &in);
+    struct wbi_prefix prefix = wbi_get_prefix(r, &in);
     *v = (wb_bytes){0};
     if (prefix.is_chunk) {
-        const struct wb_landing *landing = take_landing(r, &in, WB_CHUNK_POINTER, WB_CHUNK_POINTER);
-        if (landing != NULL) {
-            *v = (wb_bytes){.data = landing->data, .len = landing->len};
-        }
+        *v = wbi_take_pointer_chunk(r, &in);
         return in;
     }
-    const uint8_t *data = take(r, &in, prefix.len);
+    const uint8_t *data = wbi_take(r, &in, prefix.len);
     if (r->status == WB_OK) {
         *v = (wb_bytes){.data = data, .len = prefix.len};
     }
@@ -94,7 +88,7 @@ struct wb_in wb_wire_get_bytes(struct wb_reader *r, struct wb_in in, wb_bytes *v
 /* Moves behind the zeros that align what follows. */
 static void skip_gap(struct wb_reader *r, struct wb_in *in, size_t gap)
 {
-    const uint8_t *zeros = take(r, in, gap);
+    const uint8_t *zeros = wbi_take(r, in, gap);
     for (size_t i = 0; zeros != NULL && i < gap; i++) {
         if (zeros[i] != 0) {
             *in = fail(r, *in, "the gap before a vector is not zero");
@@ -121,7 +115,7 @@ static struct wb_in get_array_chunk(struct wb_reader *r, struct wb_in in, const 
 struct wb_in wb_wire_get_array(struct wb_reader *r, struct wb_in in, const void **data,
                                size_t *count, size_t elem_bytes, size_t align)
 {
-    struct prefix prefix = get_prefix(r, &in);
+    struct wbi_prefix prefix = wbi_get_prefix(r, &in);
     *data = NULL;
     *count = 0;
     if (prefix.is_chunk) {
@@ -134,7 +128,7 @@ struct wb_in wb_wire_get_array(struct wb_reader *r, struct wb_in in, const void 
         return fail(r, in, "an array is counted longer than the archive");
     }
     skip_gap(r, &in, -(size_t)(in.at - r->begin) % align);
-    const uint8_t *elements = take(r, &in, prefix.len * elem_bytes);
+    const uint8_t *elements = wbi_take(r, &in, prefix.len * elem_bytes);
     if ((uintptr_t)elements % align != 0) {
         wb_reader_fail(r, WB_ERR_INVALID, "the archive does not begin at a multiple of 8");
         in.spare = 0;
@@ -149,7 +143,7 @@ struct wb_in wb_wire_get_array(struct wb_reader *r, struct wb_in in, const void 
 struct wb_in wb_wire_get_count(struct wb_reader *r, struct wb_in in, void **items, size_t *count,
                                size_t wire_min, size_t elem_bytes)
 {
-    struct prefix prefix = get_prefix(r, &in);
+    struct wbi_prefix prefix = wbi_get_prefix(r, &in);
     *items = NULL;
     *count = 0;
     if (prefix.is_chunk) {
@@ -197,7 +191,7 @@ static wb_rma_vector get_packed_vector(struct wb_reader *r, struct wb_in *in, ui
                                        uint32_t elem_size)
 {
     skip_gap(r, in, wbi_inline_rma_gap((size_t)(in->at - r->begin), bytes));
-    const uint8_t *data = take(r, in, bytes);
+    const uint8_t *data = wbi_take(r, in, bytes);
     if (r->status != WB_OK) {
         return (wb_rma_vector){0};
     }
@@ -208,7 +202,7 @@ static wb_rma_vector get_packed_vector(struct wb_reader *r, struct wb_in *in, ui
 /* The element size that stands before a vector's bytes; 0, without bytes, is the empty handle. */
 static uint32_t get_elem_size(struct wb_reader *r, struct wb_in *in)
 {
-    struct prefix elem_size = get_prefix(r, in);
+    struct wbi_prefix elem_size = wbi_get_prefix(r, in);
     if (elem_size.is_chunk || elem_size.len > UINT32_MAX) {
         *in = fail(r, *in, "a vector's element size is out of range");
         return 0;
@@ -216,7 +210,7 @@ static uint32_t get_elem_size(struct wb_reader *r, struct wb_in *in)
     return (uint32_t)elem_size.len;
 }
 
-static struct wb_in get_elements(struct wb_reader *r, struct wb_in in, struct prefix prefix,
+static struct wb_in get_elements(struct wb_reader *r, struct wb_in in, struct wbi_prefix prefix,
                                  uint32_t elem_size, wb_rma_vector *v)
 {
     if (!prefix.is_chunk) {
@@ -233,7 +227,7 @@ static struct wb_in get_elements(struct wb_reader *r, struct wb_in in, struct pr
 struct wb_in wb_wire_get_rma(struct wb_reader *r, struct wb_in in, wb_rma_vector *v)
 {
     uint32_t elem_size = get_elem_size(r, &in);
-    struct prefix prefix = get_prefix(r, &in);
+    struct wbi_prefix prefix = wbi_get_prefix(r, &in);
     *v = (wb_rma_vector){0};
     if (elem_size == 0 && (prefix.is_chunk || prefix.len > 0)) {
         return fail(r, in, "a vector of no element type has elements");
@@ -242,7 +236,7 @@ struct wb_in wb_wire_get_rma(struct wb_reader *r, struct wb_in in, wb_rma_vector
 }
 
 /* The bytes that the prefix announces; those of a chunk are there already. */
-static uint64_t announced(const struct wb_reader *r, struct prefix prefix)
+static uint64_t announced(const struct wb_reader *r, struct wbi_prefix prefix)
 {
     bool landed = prefix.is_chunk && r->landing_next < r->landing_count;
     return landed ? r->landings[r->landing_next].len : prefix.len;
@@ -252,7 +246,7 @@ struct wb_in wb_wire_get_object(struct wb_reader *r, struct wb_in in, wb_rma_vec
                                 size_t bytes)
 {
     uint32_t elem_size = get_elem_size(r, &in);
-    struct prefix prefix = get_prefix(r, &in);
+    struct wbi_prefix prefix = wbi_get_prefix(r, &in);
     bool empty = elem_size == 0 && !prefix.is_chunk && prefix.len == 0;
     *v = (wb_rma_vector){0};
     if (!empty && (elem_size == 0 || elem_size != bytes)) {
@@ -274,7 +268,7 @@ static wb_buffer make_buffer(struct wb_reader *r, struct wb_rma_block *block, co
 
 struct wb_in wb_wire_get_buffer(struct wb_reader *r, struct wb_in in, wb_buffer *v)
 {
-    struct prefix prefix = get_prefix(r, &in);
+    struct wbi_prefix prefix = wbi_get_prefix(r, &in);
     *v = (wb_buffer){0};
     if (prefix.is_chunk) {
         const struct wb_landing *landing = take_landing(r, &in, WB_CHUNK_POINTER, WB_CHUNK_RMA);
@@ -283,7 +277,7 @@ struct wb_in wb_wire_get_buffer(struct wb_reader *r, struct wb_in in, wb_buffer 
         }
         return in;
     }
-    const uint8_t *data = take(r, &in, prefix.len);
+    const uint8_t *data = wbi_take(r, &in, prefix.len);
     if (r->status != WB_OK || prefix.len == 0) {
         return in;
     }
@@ -300,7 +294,7 @@ bool wb_added_get_begin(struct wb_reader *r, struct wb_in *in, uint32_t id, size
     if (in->at == r->end) {
         return false;
     }
-    const uint8_t *head = take(r, in, WB_ADDED_HEAD);
+    const uint8_t *head = wbi_take(r, in, WB_ADDED_HEAD);
     if (head == NULL) {
         return false;
     }
@@ -343,12 +337,12 @@ void wb_reader_pass_added(struct wb_reader *r)
     uint64_t begin = (uint64_t)(r->at - r->begin);
     while (r->status == WB_OK && r->at != r->end) {
         struct wb_in in = {.at = r->at, .spare = r->spare};
-        const uint8_t *head = take(r, &in, WB_ADDED_HEAD);
+        const uint8_t *head = wbi_take(r, &in, WB_ADDED_HEAD);
         uint32_t len = 0;
         if (head != NULL) {
             memcpy(&len, head, sizeof len);
         }
-        take(r, &in, len);
+        wbi_take(r, &in, len);
         wbi_reader_close(r, in);
     }
     while (r->status == WB_OK && lands_within(r, begin, (uint64_t)(r->at - r->begin))) {

@@ -13,8 +13,7 @@ static struct wb_out fail(struct wb_writer *w, struct wb_out o)
     return o;
 }
 
-/* Writes a length, whose first byte is promised; the caller has seen to the room of the others. */
-static struct wb_out put_len(struct wb_out o, uint64_t len)
+struct wb_out wbi_put_len(struct wb_out o, uint64_t len)
 {
     size_t bytes = wb_len_size(len) - 1;
     *o.at++ = bytes == 0 ? (uint8_t)len
@@ -39,7 +38,7 @@ static struct wb_out put_packed(struct wb_writer *w, struct wb_out o, uint64_t l
     if (bytes > PTRDIFF_MAX || o.spare < more + gap + bytes || (bytes > 0 && data == NULL)) {
         return fail(w, o);
     }
-    o = put_len(o, len);
+    o = wbi_put_len(o, len);
     memset(o.at, 0, gap);
     if (bytes > 0) {
         memcpy(o.at + gap, data, bytes);
@@ -100,11 +99,15 @@ static struct wb_out put_chunk(struct wb_writer *w, struct wb_out o, uint32_t ki
     return o;
 }
 
+struct wb_out wbi_put_pointer_chunk(struct wb_writer *w, struct wb_out o, wb_bytes v)
+{
+    return put_chunk(w, o, WB_CHUNK_POINTER, v.data, v.len, NULL, NULL);
+}
+
 struct wb_out wb_wire_put_bytes(struct wb_writer *w, struct wb_out o, wb_bytes v)
 {
-    return wbi_is_pointer_chunk(w->thresholds, v)
-               ? put_chunk(w, o, WB_CHUNK_POINTER, v.data, v.len, NULL, NULL)
-               : put_packed(w, o, v.len, v.data, v.len, 1);
+    return wbi_is_pointer_chunk(w->thresholds, v) ? wbi_put_pointer_chunk(w, o, v)
+                                                  : put_packed(w, o, v.len, v.data, v.len, 1);
 }
 
 struct wb_out wb_wire_put_array(struct wb_writer *w, struct wb_out o, const void *data,
@@ -115,9 +118,8 @@ struct wb_out wb_wire_put_array(struct wb_writer *w, struct wb_out o, const void
         return fail(w, o);
     }
     wb_bytes range = {.data = data, .len = bytes};
-    return wbi_is_pointer_chunk(w->thresholds, range)
-               ? put_chunk(w, o, WB_CHUNK_POINTER, data, bytes, NULL, NULL)
-               : put_packed(w, o, count, data, bytes, align);
+    return wbi_is_pointer_chunk(w->thresholds, range) ? wbi_put_pointer_chunk(w, o, range)
+                                                      : put_packed(w, o, count, data, bytes, align);
 }
 
 struct wb_out wb_wire_put_count(struct wb_writer *w, struct wb_out o, const void *items,
@@ -129,7 +131,7 @@ struct wb_out wb_wire_put_count(struct wb_writer *w, struct wb_out o, const void
         o.spare < more + bytes || (count > 0 && items == NULL)) {
         return fail(w, o);
     }
-    o = put_len(o, count);
+    o = wbi_put_len(o, count);
     o.spare -= bytes; /* promised to the elements */
     return o;
 }
@@ -140,7 +142,7 @@ struct wb_out wb_wire_put_rma(struct wb_writer *w, struct wb_out o, const wb_rma
     if (o.spare < wb_len_size(v->elem_size) - 1) {
         return fail(w, o);
     }
-    o = put_len(o, v->elem_size);
+    o = wbi_put_len(o, v->elem_size);
     if (wbi_is_rma_chunk(w->thresholds, v, bytes)) {
         return put_chunk(w, o, WB_CHUNK_RMA, v->data, bytes, v->block, NULL);
     }
@@ -195,7 +197,7 @@ void wb_put_len(struct wb_writer *w, uint64_t len)
     struct wb_out o;
     if (wbi_writer_open(w, wb_len_size(len), &o)) {
         o.spare += wb_len_size(len) - 1; /* which put_len takes itself */
-        wbi_writer_close(w, put_len(o, len));
+        wbi_writer_close(w, wbi_put_len(o, len));
     }
 }
 

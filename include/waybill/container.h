@@ -43,6 +43,9 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
     return 0;
 }
 
+/* Strings and byte ranges: in an array their lengths stand before their bytes. */
+#define WBI_IS_TEXT(T) _Generic((T *)NULL, wb_str * : 1, wb_bytes * : 1, default : 0)
+
 /*
  * Declares the type NAME, `len` elements of type T at `data`, borrowed: WB_ARRAY_OF(point, path).
  * Elements of a raw type (numbers, bitwise types) become a pointer chunk from the threshold on, and
@@ -63,6 +66,9 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
         if (T##_wire_raw) {                                                                        \
             return wb_wire_size_array(s, at, v->data, v->len, sizeof(T), _Alignof(T));             \
         }                                                                                          \
+        if (WBI_IS_TEXT(T)) {                                                                      \
+            return wb_wire_size_texts(s, at, v->data, v->len);                                     \
+        }                                                                                          \
         at = wbi_sum(at, wb_len_size(v->len));                                                     \
         for (size_t i = 0; i < v->len; i++) {                                                      \
             at = T##_wire_size(s, at, &v->data[i]);                                                \
@@ -74,6 +80,9 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
     {                                                                                              \
         if (T##_wire_raw) {                                                                        \
             return wb_wire_put_array(w, o, v->data, v->len, sizeof(T), _Alignof(T));               \
+        }                                                                                          \
+        if (WBI_IS_TEXT(T)) {                                                                      \
+            return wb_wire_put_texts(w, o, v->data, v->len);                                       \
         }                                                                                          \
         o = wb_wire_put_count(w, o, v->data, v->len, T##_wire_min);                                \
         for (size_t i = 0; w->status == WB_OK && i < v->len; i++) {                                \
@@ -90,10 +99,11 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
             return in;                                                                             \
         }                                                                                          \
         void *items;                                                                               \
-        in = wb_wire_get_count(r, in, &items, &v->len, T##_wire_min, sizeof(T));                   \
+        in = WBI_IS_TEXT(T) ? wb_wire_get_texts(r, in, &items, &v->len)                            \
+                            : wb_wire_get_count(r, in, &items, &v->len, T##_wire_min, sizeof(T));  \
         T *elements = (T *)items;                                                                  \
         v->data = elements;                                                                        \
-        for (size_t i = 0; i < v->len; i++) {                                                      \
+        for (size_t i = 0; !WBI_IS_TEXT(T) && i < v->len; i++) {                                   \
             in = T##_wire_get(r, in, &elements[i]);                                                \
         }                                                                                          \
         return in;                                                                                 \

@@ -70,6 +70,10 @@ WB_API struct wb_in wb_wire_get_array(struct wb_reader *r, struct wb_in in, cons
 WB_API struct wb_in wb_wire_get_count(struct wb_reader *r, struct wb_in in, void **items,
                                       size_t *count, size_t wire_min, size_t elem_bytes);
 
+/* Memory of the arena for *count strings or byte ranges, and views in them. */
+WB_API struct wb_in wb_wire_get_texts(struct wb_reader *r, struct wb_in in, void **items,
+                                      size_t *count);
+
 /* Around an added field. begin answers false where the peer has not sent it, or on failure. */
 WB_API bool wb_added_get_begin(struct wb_reader *r, struct wb_in *in, uint32_t id, size_t wire_min,
                                struct wbi_added *added);

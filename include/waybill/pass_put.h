@@ -60,6 +60,9 @@ WB_API struct wb_out wb_wire_put_array(struct wb_writer *w, struct wb_out o, con
                                        size_t count, size_t elem_bytes, size_t align);
 WB_API struct wb_out wb_wire_put_count(struct wb_writer *w, struct wb_out o, const void *items,
                                        size_t count, size_t wire_min);
+/* An array of `count` strings or byte ranges: the count, all lengths, and then all bytes. */
+WB_API struct wb_out wb_wire_put_texts(struct wb_writer *w, struct wb_out o, const void *items,
+                                       size_t count);
 WB_API struct wb_out wb_wire_put_rma(struct wb_writer *w, struct wb_out o, const wb_rma_vector *v);
 /* A vector of one element of `bytes` bytes, or the empty handle. */
 WB_API struct wb_out wb_wire_put_object(struct wb_writer *w, struct wb_out o,
@@ -72,6 +75,34 @@ WB_API struct wb_out wb_added_put_begin(struct wb_writer *w, struct wb_out o, ui
                                         size_t wire_min, struct wbi_added *added);
 WB_API struct wb_out wb_added_put_end(struct wb_writer *w, struct wb_out o,
                                       const struct wbi_added *added);
+
+/* Copies len bytes, at most 251, by overlapping words: a call of memcpy costs more than the copy.
+ */
+static inline void wbi_copy_short(uint8_t *to, const void *data, size_t len)
+{
+    const uint8_t *from = data;
+    if (len >= 16) {
+        size_t i = 0;
+        for (; i + 32 < len; i += 32) {
+            memcpy(to + i, from + i, 16);
+            memcpy(to + i + 16, from + i + 16, 16);
+        }
+        if (i + 16 < len) {
+            memcpy(to + i, from + i, 16);
+        }
+        memcpy(to + len - 16, from + len - 16, 16);
+    } else if (len >= 8) {
+        uint64_t first, last; /* both read before either is written */
+        memcpy(&first, from, 8);
+        memcpy(&last, from + len - 8, 8);
+        memcpy(to, &first, 8);
+        memcpy(to + len - 8, &last, 8);
+    } else {
+        for (size_t i = 0; i < len; i++) {
+            to[i] = from[i];
+        }
+    }
+}
 
 static inline void wb_put_bytes(struct wb_writer *w, wb_bytes v)
 {

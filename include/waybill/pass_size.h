@@ -62,6 +62,9 @@ WB_API size_t wb_wire_size_buffer(struct wb_sizer *s, size_t at, const wb_buffer
 WB_API size_t wb_wire_size_array(struct wb_sizer *s, size_t at, const void *data, size_t count,
                                  size_t elem_bytes, size_t align);
 
+/* An array of `count` strings or byte ranges. */
+WB_API size_t wb_wire_size_texts(struct wb_sizer *s, size_t at, const void *items, size_t count);
+
 static inline void wb_size_rma(struct wb_sizer *s, const wb_rma_vector *v)
 {
     s->bytes = wb_wire_size_rma(s, s->bytes, v);

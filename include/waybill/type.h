@@ -140,29 +140,6 @@ static inline size_t wb_bytes_wire_size(struct wb_sizer *s, size_t at, const wb_
     return wb_wire_size_bytes(s, at, *v);
 }
 
-/* Copies len bytes, at most 251, by overlapping words: a call of memcpy costs more than the copy.
- */
-static inline void wbi_copy_short(uint8_t *to, const void *data, size_t len)
-{
-    const uint8_t *from = data;
-    if (len >= 16) {
-        for (size_t i = 0; i + 16 < len; i += 16) {
-            memcpy(to + i, from + i, 16);
-        }
-        memcpy(to + len - 16, from + len - 16, 16);
-    } else if (len >= 8) {
-        uint64_t first, last; /* both read before either is written */
-        memcpy(&first, from, 8);
-        memcpy(&last, from + len - 8, 8);
-        memcpy(to, &first, 8);
-        memcpy(to + len - 8, &last, 8);
-    } else {
-        for (size_t i = 0; i < len; i++) {
-            to[i] = from[i];
-        }
-    }
-}
-
 static inline struct wb_out wb_bytes_wire_put(struct wb_writer *w, struct wb_out o,
                                               const wb_bytes *v)
 {

@@ -152,9 +152,9 @@ static size_t finish(struct codec *codec, struct wb_writer *writer)
 }
 
 /* The chunks have landed where they are. */
-static struct wb_reader open_reader(struct codec *codec)
+static void open_reader(struct codec *codec, struct wb_reader *reader)
 {
-    struct wb_reader reader = wb_reader_of(codec->archive, codec->bytes);
+    *reader = wb_reader_of(codec->archive, codec->bytes);
     uint64_t offset = 0;
     for (uint32_t i = 0; i < codec->chunk_count; i++) {
         const struct wb_chunk *chunk = &codec->chunks[i];
@@ -162,15 +162,14 @@ static struct wb_reader open_reader(struct codec *codec)
             offset += chunk->len;
             continue;
         }
-        codec->landings[reader.landing_count++] =
+        codec->landings[reader->landing_count++] =
             (struct wb_landing){.data = (void *)(uintptr_t)chunk->data,
                                 .len = chunk->len,
                                 .archive_offset = offset,
                                 .kind = chunk->kind};
     }
-    reader.landings = codec->landings;
-    reader.arena = &codec->arena;
-    return reader;
+    reader->landings = codec->landings;
+    reader->arena = &codec->arena;
 }
 
 static uint64_t sum_record(const record *v)
@@ -241,8 +240,9 @@ static uint64_t sum_vector(const vector *v)
     static uint64_t decode_##T(void *state)                                                        \
     {                                                                                              \
         struct codec *codec = state;                                                               \
-        struct wb_reader reader = open_reader(codec);                                              \
+        struct wb_reader reader;                                                                   \
         T value;                                                                                   \
+        open_reader(codec, &reader);                                                               \
         if (T##_get(&reader, &value) != WB_OK) {                                                   \
             contestant_fail("waybill", "an archive does not decode");                              \
         }                                                                                          \

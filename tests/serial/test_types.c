@@ -330,7 +330,7 @@ START_TEST(test_golden_bytes)
     static const uint8_t expected[] = {
         1,                                                 /* true */
         3, 1, 0,   255, 255, 3,   0,                       /* three u16, aligned as it is */
-        3, 3, 'o', 'n', 'e', 0,   2,   'h', 'i',           /* three strings */
+        3, 3, 0,   2,   'o', 'n', 'e', 'h', 'i',           /* three strings */
         0,                                                 /* none */
         2, 0, 0,   0,                                      /* GREEN */
         2, 2, 'o', 'k',                                    /* the third case */
