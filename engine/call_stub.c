@@ -16,19 +16,28 @@ enum {
     ROOM_SLACK = 4096
 }; /* so that the rounding of several landings fits in what the caller reserved */
 
+static size_t threshold(size_t of_call, uint32_t of_engine)
+{
+    return of_call != 0 ? of_call : of_engine;
+}
+
 void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
                   const struct wb_call_options *options)
 {
+    static const struct wb_thresholds packed = {
+        .pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX};
     const struct wb_engine_config *config = &peer->lane->engine->config;
-    struct wb_thresholds thresholds = {.pointer = config->pointer_threshold,
-                                       .rma = config->rma_threshold,
-                                       .pointer_mask = peer->lane->caps->read_align - 1,
-                                       .buffer = config->pointer_threshold};
-    if (options != NULL && (options->flags & WB_CALL_COPY) != 0) {
-        thresholds =
-            (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX};
+    options = options != NULL ? options : &no_options;
+    if ((options->flags & WB_CALL_COPY) != 0) {
+        wb_sizer_start(sizer, packed);
+        return;
     }
-    wb_sizer_start(sizer, thresholds);
+    size_t pointer = threshold(options->pointer_threshold, config->pointer_threshold);
+    wb_sizer_start(sizer, (struct wb_thresholds){
+                              .pointer = pointer,
+                              .rma = threshold(options->rma_threshold, config->rma_threshold),
+                              .pointer_mask = peer->lane->caps->read_align - 1,
+                              .buffer = pointer});
 }
 
 /* Room for the fetched parts of the reply is there before the call goes, so that a reply can always

@@ -121,7 +121,8 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
             *v = (struct record){0};                                                               \
         }                                                                                          \
         return status;                                                                             \
-    }
+    }                                                                                              \
+    WBI_KEEP(record)
 
 #define WB_ACTION(action, IN, OUT)                                                                 \
     WBI_RECORD(action##_in, IN)                                                                    \
@@ -144,14 +145,17 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         if (status == WB_OK) {                                                                     \
             wb_reply_size(&sizer, context);                                                        \
             action##_out_size(&sizer, &out);                                                       \
+            if (wb_sizer_gathers(&sizer)) {                                                        \
+                action##_out_size(&sizer, &out);                                                   \
+            }                                                                                      \
             status = wb_reply_begin(context, &sizer, &writer);                                     \
         }                                                                                          \
         if (status == WB_OK) {                                                                     \
             action##_out_put(&writer, &out);                                                       \
             status = wb_reply_commit(context, &writer);                                            \
         }                                                                                          \
+        action##_out_drop(&out); /* it may have parts of `in` */                                   \
         action##_in_drop(&in);                                                                     \
-        action##_out_drop(&out);                                                                   \
         return status;                                                                             \
     }                                                                                              \
     WBI_GENERATED int action##_register(struct wb_engine *engine, action##_handler handler,        \
@@ -167,6 +171,9 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         struct wb_writer writer;                                                                   \
         wb_call_size(&sizer, peer, options);                                                       \
         action##_in_size(&sizer, in);                                                              \
+        if (wb_sizer_gathers(&sizer)) {                                                            \
+            action##_in_size(&sizer, in);                                                          \
+        }                                                                                          \
         int status = wb_call_begin(peer, &action##_action, &sizer, options, &writer);              \
         if (status == WB_OK) {                                                                     \
             action##_in_put(&writer, in);                                                          \

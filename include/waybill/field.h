@@ -21,6 +21,7 @@
 #ifndef WAYBILL_FIELD_H
 #define WAYBILL_FIELD_H
 
+#include <waybill/keep.h>
 #include <waybill/type.h>
 
 #define WBI_MEMBER(kind, type, ...) WBI_MEMBER_##kind(type, __VA_ARGS__)
@@ -237,6 +238,33 @@ static inline uint32_t wbi_added_id(const char *type, const char *name)
         return r->status;                                                                          \
     }
 
+/* <waybill/keep.h> says what it does. */
+#define WBI_KEEP(T)                                                                                \
+    WBI_GENERATED int T##_keep(const struct T *v, struct T *k, struct wb_arena *a)                 \
+    {                                                                                              \
+        struct wb_sizer sizer;                                                                     \
+        struct wb_writer writer;                                                                   \
+        struct wb_reader reader;                                                                   \
+        *k = (struct T){0};                                                                        \
+        wb_keep_size(&sizer);                                                                      \
+        T##_size(&sizer, v);                                                                       \
+        int status = wb_keep_begin(a, &sizer, &writer);                                            \
+        if (status != WB_OK) {                                                                     \
+            return status;                                                                         \
+        }                                                                                          \
+        T##_put(&writer, v);                                                                       \
+        status = wb_keep_read(a, &writer, &reader);                                                \
+        if (status == WB_OK) {                                                                     \
+            T##_get_values(&reader, k);                                                            \
+            status = wb_reader_finish(&reader);                                                    \
+        }                                                                                          \
+        if (status != WB_OK) {                                                                     \
+            T##_drop(k);                                                                           \
+            *k = (struct T){0};                                                                    \
+        }                                                                                          \
+        return status;                                                                             \
+    }
+
 /* Declares the type T, a struct of fields; at least one. */
 #define WB_STRUCT(T, FIELDS)                                                                       \
     typedef struct T {                                                                             \
@@ -261,6 +289,7 @@ static inline uint32_t wbi_added_id(const char *type, const char *name)
             *v = (T){0};                                                                           \
         }                                                                                          \
         return status;                                                                             \
-    }
+    }                                                                                              \
+    WBI_KEEP(T)
 
 #endif

@@ -88,4 +88,29 @@ static inline void wb_sizer_finish(struct wb_sizer *s)
     }
 }
 
+/* From so many chunks on, small ones are gathered: each costs a lease, a key and a READ, which is
+ * more than to copy it. What is smaller than these bytes is packed then; a pointer chunk may have
+ * to be registered besides. */
+enum { WB_GATHER_FROM = 17, WB_GATHER_RMA = 4096, WB_GATHER_POINTER = 16384 };
+
+static inline size_t wbi_at_least(size_t threshold, size_t bytes)
+{
+    return threshold > bytes ? threshold : bytes;
+}
+
+/* After the pass: whether there are so many chunks that a second pass packs those that are small.
+ * True: the sizer has begun anew, and the same fields are sized again. */
+static inline bool wb_sizer_gathers(struct wb_sizer *s)
+{
+    if (s->offered < WB_GATHER_FROM) {
+        return false;
+    }
+    struct wb_thresholds raised = s->thresholds;
+    raised.pointer = wbi_at_least(raised.pointer, WB_GATHER_POINTER);
+    raised.buffer = wbi_at_least(raised.buffer, WB_GATHER_POINTER);
+    raised.rma = wbi_at_least(raised.rma, WB_GATHER_RMA);
+    wb_sizer_start(s, raised);
+    return true;
+}
+
 #endif

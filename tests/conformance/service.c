@@ -131,6 +131,7 @@ int test_service_open(struct test_service *service, const struct wb_engine_confi
                      test_shape_register(engine),
                      test_service_register_odd(service),
                      test_service_register_handles(service),
+                     test_service_register_types(service),
                      url != NULL ? wb_listen(engine, url) : WB_OK};
     for (size_t i = 0; i < sizeof results / sizeof results[0] && status == WB_OK; i++) {
         status = results[i];
@@ -157,6 +158,7 @@ void test_service_close(struct test_service *service)
     }
     service->kept_count = 0;
     test_handles_close(&service->handles);
+    test_types_close(&service->types);
     wb_engine_destroy(service->engine);
     service->engine = NULL;
     free(service->produced);

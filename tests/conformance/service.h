@@ -7,6 +7,7 @@
 #include <waybill/waybill.h>
 
 #include "tests/conformance/actions_handles.h"
+#include "tests/conformance/actions_types.h"
 #include "tests/support/driver.h"
 
 enum { TEST_KEPT_MOST = 64, TEST_BACK_MOST = 512 };
@@ -36,6 +37,7 @@ struct test_service {
     void *produced; /* the bytes of the last produce */
     struct test_back back;
     struct test_handles handles;
+    struct test_types types;
     struct wb_call *inside; /* that a handler could not finish; or NULL */
 };
 
@@ -46,6 +48,9 @@ int test_service_open(struct test_service *service, const struct wb_engine_confi
 
 /* service_odd.c: the second half of the actions. */
 int test_service_register_odd(struct test_service *service);
+
+/* service_types.c: types made of types. */
+int test_service_register_types(struct test_service *service);
 
 /* Lets a thread of its own drive it. WB_ERR_NO_MEMORY. */
 int test_service_drive(struct test_service *service);

@@ -153,6 +153,7 @@ int test_conformance_run(const struct fabric_under_test *fabric, int argc, char 
                                                       : "conformance, one process");
     suite_add_tcase(suite, test_arguments_case());
     suite_add_tcase(suite, test_payload_case());
+    suite_add_tcase(suite, test_types_case());
     suite_add_tcase(suite, test_chunks_case());
     suite_add_tcase(suite, test_handles_case());
     suite_add_tcase(suite, test_pins_case());

@@ -91,6 +91,7 @@ void test_world_assert_works(struct wb_peer *peer);
 /* The parts of the suite. */
 TCase *test_arguments_case(void);
 TCase *test_payload_case(void);
+TCase *test_types_case(void);
 TCase *test_chunks_case(void);
 TCase *test_handles_case(void);
 TCase *test_pins_case(void);

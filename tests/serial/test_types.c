@@ -143,6 +143,37 @@ START_TEST(test_everything)
 }
 END_TEST
 
+/* What is kept owes nothing to the parcel, or to what it was made of. */
+START_TEST(test_kept)
+{
+    struct wb_arena memory = {0}, keep = {0}, narrow = {.limit = 100};
+    struct test_parcel parcel;
+    everything found, kept, again;
+    ck_assert_int_eq(write_sample(&parcel, &sample, chunked), WB_OK);
+    test_parcel_land(&arena, &parcel);
+    struct wb_reader reader = test_parcel_reader(&parcel, NULL);
+    reader.arena = &memory;
+    ck_assert_int_eq(everything_get(&reader, &found), WB_OK);
+    ck_assert_int_eq(everything_keep(&found, &kept, &narrow), WB_ERR_NO_MEMORY);
+    ck_assert_ptr_null(kept.words.data);
+    ck_assert_int_eq(everything_keep(&found, &kept, &keep), WB_OK);
+    everything_drop(&found);
+    wb_arena_free(&memory);
+    test_arena_clear(&arena); /* ASan would see who reads there */
+    expect_sample(&kept);
+    ck_assert_int_eq(everything_keep(&kept, &again, &memory), WB_OK);
+    everything_drop(&kept);
+    wb_arena_free(&keep);
+    expect_sample(&again);
+    again.paint = (color)3;
+    ck_assert_int_eq(everything_keep(&again, &kept, &keep), WB_ERR_INVALID);
+    everything_drop(&again);
+    wb_arena_free(&memory);
+    wb_arena_free(&keep);
+    wb_arena_free(&narrow);
+}
+END_TEST
+
 /* A copy of just these bytes, so that ASan sees the first one beside them. */
 static int read_bytes(const uint8_t *bytes, size_t len, everything *found, struct wb_arena *memory)
 {
@@ -363,6 +394,7 @@ int main(void)
     TCase *tcase = tcase_create("all");
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, test_everything);
+    tcase_add_test(tcase, test_kept);
     tcase_add_test(tcase, test_cut_anywhere);
     tcase_add_test(tcase, test_every_byte_changed);
     tcase_add_loop_test(tcase, test_random_bytes, 0, 50);
