@@ -38,6 +38,7 @@ void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
                               .rma = threshold(options->rma_threshold, config->rma_threshold),
                               .pointer_mask = peer->lane->caps->read_align - 1,
                               .buffer = pointer});
+    sizer->exact = (options->pointer_threshold | options->rma_threshold) != 0;
 }
 
 /* Room for the fetched parts of the reply is there before the call goes, so that a reply can always

@@ -92,6 +92,7 @@ struct wb_thresholds {
 
 struct wb_sizer {
     struct wb_thresholds thresholds;
+    bool exact;         /* the program has set them: small chunks are not gathered */
     size_t bytes;       /* of the archive so far; above PTRDIFF_MAX once a sum overflowed */
     size_t index_start; /* where the open index chunk began */
     uint32_t records;   /* chunks so far, without the open index chunk */

@@ -190,9 +190,9 @@ struct wb_call_options {
     uint64_t reply_bytes; /* room for a result beyond one eager message, reserved in this engine's
                              pool; 0: none */
     uint32_t flags;       /* of wb_call_flags */
-    size_t pointer_threshold,
-        rma_threshold; /* of this call's arguments, in place of config's;
-                          SIZE_MAX: none of these become chunks; 0: config's */
+    /* Of this call's arguments, in place of config's; SIZE_MAX: none of these become chunks; 0:
+       config's, and where both are, many small ones are gathered. */
+    size_t pointer_threshold, rma_threshold;
     struct wb_error
         *error; /* filled when the call ends with WB_ERR_REMOTE; borrowed until it ends; or NULL */
     /* What the program wants to be told; NULL: nothing. Called on the thread that makes progress,

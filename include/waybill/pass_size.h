@@ -102,7 +102,7 @@ static inline size_t wbi_at_least(size_t threshold, size_t bytes)
  * True: the sizer has begun anew, and the same fields are sized again. */
 static inline bool wb_sizer_gathers(struct wb_sizer *s)
 {
-    if (s->offered < WB_GATHER_FROM) {
+    if (s->offered < WB_GATHER_FROM || s->exact) {
         return false;
     }
     struct wb_thresholds raised = s->thresholds;

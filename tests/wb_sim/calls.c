@@ -216,7 +216,10 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
     entry->callee = target;
     entry->begun_ns = sim_now_ns();
     wb_rma_vector data = make_vector(node, entry);
+    /* the threshold as it is, so that nothing is gathered: long lists are what these are for */
+    size_t exact = entry->kind == CALL_MANY ? node->config.pointer_threshold : 0;
     struct wb_call_options options = {.timeout_us = entry->timeout_us,
+                                      .pointer_threshold = exact,
                                       .reply_bytes = room_for_reply(play, entry),
                                       .flags = entry->flags,
                                       .error = &open->error};
