@@ -15,7 +15,7 @@ static const uint64_t housekeeping_us = 1000;
 
 /* ---- who holds the lane ---- */
 
-static const void *this_thread(void)
+const void *wbi_thread_token(void)
 {
     static _Thread_local char token;
     return &token;
@@ -23,7 +23,7 @@ static const void *this_thread(void)
 
 bool wbi_lane_is_mine(struct wbi_lane *lane)
 {
-    return atomic_load_explicit(&lane->holder, memory_order_relaxed) == this_thread();
+    return atomic_load_explicit(&lane->holder, memory_order_relaxed) == wbi_thread_token();
 }
 
 enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane)
@@ -32,7 +32,7 @@ enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane)
     if (wbi_lane_is_mine(lane)) {
         return WBI_LANE_NESTED;
     }
-    return atomic_compare_exchange_strong_explicit(&lane->holder, &nobody, this_thread(),
+    return atomic_compare_exchange_strong_explicit(&lane->holder, &nobody, wbi_thread_token(),
                                                    memory_order_acquire, memory_order_relaxed)
                ? WBI_LANE_ENTERED
                : WBI_LANE_BUSY;

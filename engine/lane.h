@@ -77,6 +77,9 @@ enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane);
  * go. */
 void wbi_lane_leave(struct wbi_lane *lane);
 
+/* What the calling thread is known by. */
+const void *wbi_thread_token(void);
+
 /* Whether the calling thread holds the lane. */
 bool wbi_lane_is_mine(struct wbi_lane *lane);
 

@@ -131,6 +131,26 @@ WB_API int wb_progress(struct wb_engine *engine);
 WB_API int wb_wait(struct wb_engine *engine, uint64_t timeout_us);
 
 /*
+ * A program with a loop of its own waits for the engine's descriptor beside its others. The loop's
+ * thread does, each time before it waits:
+ *
+ *   while (wb_engine_arm(engine, &timeout_us) == WB_AGAIN) {
+ *       wb_progress(engine);
+ *   }
+ *   poll(…, wb_engine_fd(engine) for reading, …, timeout_us at most);
+ *   wb_progress(engine);
+ *
+ * wb_engine_fd: an epoll descriptor, to be waited for and for nothing else; the engine's until its
+ * end. wb_engine_arm returns WB_OK: nothing is to be done now, and the descriptor becomes readable
+ * when something is, whatever other threads do meanwhile; *timeout_us is when to look at deadlines
+ * at the latest. Or WB_AGAIN: wb_progress has something to do, or another thread is at it; or
+ * WB_ERR_DEADLOCK, inside a handler, or WB_ERR_CLOSED, in a child. At most one thread waits so;
+ * others may call, wait and make progress as ever.
+ */
+WB_API int wb_engine_fd(const struct wb_engine *engine);
+WB_API int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us);
+
+/*
  * Listens at "shm://NAME" (NAME: 1 to 64 of A-Z a-z 0-9 . _ -) or "verbs://HOST:PORT" (HOST: a
  * name, an IPv4 address, an IPv6 address in brackets, or * for every address of this machine). The
  * engine serves its registered actions there until it is destroyed. Errors: WB_ERR_BAD_URL,
