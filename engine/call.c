@@ -33,16 +33,93 @@ static void unlist(struct wb_call *call)
     }
 }
 
-void wbi_call_announce(struct wb_call *call)
+/* ---- what the program is told ---- */
+
+static void publish(struct wb_call *call)
 {
     struct wb_engine *engine = call->lane->engine;
-    wbi_count(&call->lane->counters.calls_ended, 1);
     atomic_store_explicit(&call->state, WBI_CALL_ENDED, memory_order_release);
     /* a waiter that parks right now may miss this; it wakes by itself soon (wait.c) */
     if (atomic_load_explicit(&engine->parked, memory_order_relaxed) > 0) {
         wbi_engine_notify(engine);
     }
 }
+
+static void list_due(struct wb_call *call)
+{
+    struct wbi_lane *lane = call->lane;
+    if (!call->due) {
+        call->due = true;
+        call->next_due = NULL;
+        *lane->due_tail = call;
+        lane->due_tail = &call->next_due;
+    }
+}
+
+static void tell_sent(struct wb_call *call)
+{
+    if (call->on_sent != NULL) {
+        call->due_sent = true;
+        list_due(call);
+    }
+}
+
+void wbi_call_sent(struct wb_call *call)
+{
+    tell_sent(call);
+    if (call->one_way) {
+        wbi_call_end(call, WB_OK, NULL);
+    }
+}
+
+void wbi_call_announce(struct wb_call *call)
+{
+    wbi_count(&call->lane->counters.calls_ended, 1);
+    if (call->on_sent == NULL && call->then == NULL && !call->one_way) {
+        publish(call);
+        return;
+    }
+    tell_sent(call);
+    call->due_end = true;
+    list_due(call);
+}
+
+/* Once its end is published the call is the program's; one without an answer nobody finishes. */
+static void tell(struct wb_call *call)
+{
+    void (*on_sent)(void *user) = call->due_sent ? call->on_sent : NULL;
+    void (*then)(struct wb_call *, void *) = call->then;
+    void *user = call->user;
+    bool ended = call->due_end;
+    call->due = call->due_sent = call->due_end = false;
+    if (on_sent != NULL) {
+        call->on_sent = NULL;
+        on_sent(user);
+    }
+    if (ended && call->one_way) {
+        wbi_call_forget(call);
+        wbi_call_give(&call->lane->calls, call);
+    } else if (ended) {
+        publish(call);
+        if (then != NULL) {
+            then(call, user);
+        }
+    }
+}
+
+void wbi_calls_tell(struct wbi_lane *lane)
+{
+    while (lane->due != NULL) {
+        struct wb_call *call = lane->due;
+        lane->due = call->next_due;
+        if (lane->due == NULL) {
+            lane->due_tail = &lane->due;
+        }
+        tell(call);
+    }
+}
+
+/* ---- ends ---- */
 
 static void set_text(struct wb_call *call, const char *text)
 {
@@ -107,9 +184,31 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
 
 void wbi_call_set_gone(struct wb_call *call)
 {
+    uint32_t state = atomic_load_explicit(&call->state, memory_order_relaxed);
     call->set = NULL;
-    if (atomic_load_explicit(&call->state, memory_order_relaxed) == WBI_CALL_ENDING) {
+    if (state == WBI_CALL_ENDING) {
         wbi_call_announce(call);
+    } else if (state == WBI_CALL_OPEN) {
+        wbi_call_sent(call);
+    }
+}
+
+static struct wb_call *find_unwanted(const struct wb_peer *peer)
+{
+    struct wb_call *call = peer->calls;
+    while (call != NULL && !atomic_load_explicit(&call->unwanted, memory_order_relaxed)) {
+        call = call->next;
+    }
+    return call;
+}
+
+void wbi_calls_cancel(struct wbi_lane *lane)
+{
+    for (struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
+        struct wb_call *call;
+        while ((call = find_unwanted(peer)) != NULL) {
+            wbi_call_end(call, WB_ERR_CANCELLED, NULL); /* which may end others */
+        }
     }
 }
 
@@ -165,7 +264,8 @@ bool wbi_call_reply(struct wb_peer *peer, uint8_t *slot, size_t len,
                     const struct wbi_header *header)
 {
     struct wb_call *call = wbi_call_find(&peer->lane->calls, header->call_id);
-    if (call != NULL && (call->peer != peer || !call->sent || call->reply != NULL)) {
+    if (call != NULL &&
+        (call->peer != peer || !call->sent || call->reply != NULL || call->one_way)) {
         call = NULL;
     }
     bool leased = (header->flags & WBI_FLAG_LEASED) != 0;

@@ -35,8 +35,17 @@ struct wb_call {
     uint64_t timeout_us;
     uint64_t deadline; /* 0 until the lane has looked at its clock */
     bool sent;
-    bool stopped; /* a CANCEL has been asked for */
+    bool one_way;          /* no answer comes, and the engine ends the handle */
+    bool stopped;          /* a CANCEL has been asked for */
+    _Atomic bool unwanted; /* the program has given it up; the lane is yet to see it */
     int status;
+
+    /* what the program wants to be told, and what of it is due when the lane is left */
+    void (*on_sent)(void *user); /* NULL once it was called */
+    void (*then)(struct wb_call *call, void *user);
+    void *user;
+    bool due, due_sent, due_end; /* it is in the lane's list, and for what */
+    struct wb_call *next_due;
 
     /* the request */
     struct wbi_outgoing out; /* between begin and commit; afterwards its parcel, while that waits */
@@ -86,6 +95,15 @@ void wbi_call_enter(struct wb_call *call);
  * disowned, the peer is told to stop where the end came from here (timed out). `text` may be NULL.
  */
 void wbi_call_end(struct wb_call *call, int status, const char *text);
+
+/* Lane thread: nobody reads its arguments any more. */
+void wbi_call_sent(struct wb_call *call);
+
+/* Lane thread, nothing half done: tells programs what is due. */
+void wbi_calls_tell(struct wbi_lane *lane);
+
+/* Lane thread: ends the calls that their programs have given up. */
+void wbi_calls_cancel(struct wbi_lane *lane);
 
 /* Lane thread: the set that an ending call waited for is back. */
 void wbi_call_set_gone(struct wb_call *call);

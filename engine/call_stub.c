@@ -100,6 +100,12 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     call->status = WB_OK;
     call->set = NULL;
     call->error = options->error;
+    call->on_sent = options->on_sent;
+    call->one_way = (options->flags & WB_CALL_ONE_WAY) != 0;
+    call->then = call->one_way ? NULL : options->then;
+    call->user = options->user;
+    call->due = call->due_sent = call->due_end = false;
+    atomic_store_explicit(&call->unwanted, false, memory_order_relaxed);
     call->text[0] = '\0';
     call->out.peer = peer;
     call->out.call = call;
@@ -113,7 +119,8 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     }
     call->out.header = (struct wbi_header){
         .kind = WBI_REQUEST,
-        .flags = (options->flags & WB_CALL_COPY) != 0 ? WBI_FLAG_COPY : 0,
+        .flags = (uint8_t)(((options->flags & WB_CALL_COPY) != 0 ? WBI_FLAG_COPY : 0) |
+                           (call->one_way ? WBI_FLAG_ONE_WAY : 0)),
         .call_id = wbi_call_id(call),
         .action = atomic_load_explicit(&action->id, memory_order_relaxed),
         .signature = atomic_load_explicit(&action->signature, memory_order_relaxed),
@@ -138,7 +145,7 @@ int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct w
     }
     struct wbi_lane *lane = peer->lane;
     bool inside = wbi_lane_is_mine(lane);
-    status = reserve_room(call, options->reply_bytes, !inside);
+    status = reserve_room(call, call->one_way ? 0 : options->reply_bytes, !inside);
     status = status == WB_OK ? wbi_outgoing_prepare(&call->out, sizer, !inside) : status;
     if (status == WB_OK) {
         call->out.header.reply_room = call->room_bytes;
@@ -221,21 +228,6 @@ static int make_result_vector(void *context, struct wb_rma_block *block, const v
         return status;
     }
     return make_vector_in_room(call, data, bytes, elem_size, out) ? WB_OK : WB_ERR_BUDGET;
-}
-
-static bool call_ended(void *call)
-{
-    return wb_call_done(call);
-}
-
-bool wb_call_done(const struct wb_call *call)
-{
-    return atomic_load_explicit(&call->state, memory_order_acquire) == WBI_CALL_ENDED;
-}
-
-int wb_call_wait(struct wb_call *call, uint64_t timeout_us)
-{
-    return wb_call_done(call) ? WB_OK : wbi_await(call->lane->engine, call_ended, call, timeout_us);
 }
 
 int wb_call_open(struct wb_call *call, struct wb_reader *reader)

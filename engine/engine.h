@@ -36,8 +36,9 @@ struct wb_engine {
     _Atomic uint32_t idle;     /* wb_progress that found nothing */
     _Atomic uint32_t disarmed; /* a turn took the alarm from the lanes while somebody may sleep */
     _Atomic uint32_t sleeper;  /* 1: a thread sleeps on epoll */
-    _Atomic uint32_t events;   /* what the other waiting threads sleep on */
-    _Atomic uint32_t parked;   /* how many do */
+    _Atomic(const void *) watcher; /* whose loop waits for epoll, armed; or NULL */
+    _Atomic uint32_t events;       /* what the other waiting threads sleep on */
+    _Atomic uint32_t parked;       /* how many do */
 };
 
 /* WB_OK, or WB_ERR_INVALID or WB_ERR_BUDGET with words. */

@@ -299,7 +299,7 @@ static void end_failed(struct wbi_inbound *in)
     release(in);
     if (in->header.kind == WBI_REQUEST) {
         wbi_inbound_return_credit(in);
-        wbi_serve_error(peer, in->header.call_id, status, 0, NULL);
+        wbi_serve_error(peer, &in->header, status, 0, NULL);
     } else if (call != NULL) {
         wbi_call_reply_fetched(call, in, status);
     }

@@ -15,7 +15,7 @@ static const uint64_t housekeeping_us = 1000;
 
 /* ---- who holds the lane ---- */
 
-static const void *this_thread(void)
+const void *wbi_thread_token(void)
 {
     static _Thread_local char token;
     return &token;
@@ -23,7 +23,7 @@ static const void *this_thread(void)
 
 bool wbi_lane_is_mine(struct wbi_lane *lane)
 {
-    return atomic_load_explicit(&lane->holder, memory_order_relaxed) == this_thread();
+    return atomic_load_explicit(&lane->holder, memory_order_relaxed) == wbi_thread_token();
 }
 
 enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane)
@@ -32,7 +32,7 @@ enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane)
     if (wbi_lane_is_mine(lane)) {
         return WBI_LANE_NESTED;
     }
-    return atomic_compare_exchange_strong_explicit(&lane->holder, &nobody, this_thread(),
+    return atomic_compare_exchange_strong_explicit(&lane->holder, &nobody, wbi_thread_token(),
                                                    memory_order_acquire, memory_order_relaxed)
                ? WBI_LANE_ENTERED
                : WBI_LANE_BUSY;
@@ -91,34 +91,62 @@ void wbi_lane_end_buffer(struct wbi_lane *lane, struct wb_buffer_owner *owner)
     lane->ended = owner;
 }
 
-/* Callbacks are inside the lane as handlers are, and may end more buffers. */
-static void end_buffers(struct wbi_lane *lane)
+/* Callbacks are inside the lane as handlers are, and may end more calls and buffers. */
+static void call_back(struct wbi_lane *lane)
 {
     bool may_grow = wbi_rma_thread_may_grow(false);
     lane->inside = true;
-    while (lane->ended != NULL) {
+    while (lane->ended != NULL || lane->due != NULL) {
         struct wb_buffer_owner *owner = lane->ended;
-        lane->ended = owner->next;
-        wbi_buffer_owner_end(owner);
+        if (owner != NULL) {
+            lane->ended = owner->next;
+            wbi_buffer_owner_end(owner);
+        }
+        wbi_calls_tell(lane);
     }
     lane->inside = false;
     wbi_rma_thread_may_grow(may_grow);
 }
 
+/* What other threads have left for the lane thread. */
+static bool is_asked(struct wbi_lane *lane, memory_order order)
+{
+    return atomic_load_explicit(&lane->inbox, order) != NULL ||
+           atomic_load_explicit(&lane->unwanted, order);
+}
+
+/* Parcels first: a call that was given up may be among them. The exchange is before: what is given
+ * up from now on is seen again. */
+static void do_as_asked(struct wbi_lane *lane)
+{
+    bool unwanted = atomic_exchange_explicit(&lane->unwanted, false, memory_order_acq_rel);
+    wbi_lane_drain(lane);
+    if (unwanted) {
+        wbi_calls_cancel(lane);
+    }
+}
+
 void wbi_lane_leave(struct wbi_lane *lane)
 {
     do {
-        if (inbox_waits(lane)) {
-            wbi_lane_drain(lane);
+        if (is_asked(lane, memory_order_relaxed)) {
+            do_as_asked(lane);
         }
-        if (lane->ended != NULL) {
-            end_buffers(lane);
+        if (lane->ended != NULL || lane->due != NULL) {
+            call_back(lane);
         }
         /* a full fence: whoever submits after our last look sees the lane free, or we see his
          * parcel below */
         atomic_exchange_explicit(&lane->holder, NULL, memory_order_seq_cst);
-    } while (atomic_load_explicit(&lane->inbox, memory_order_seq_cst) != NULL &&
-             wbi_lane_enter(lane) == WBI_LANE_ENTERED);
+    } while (is_asked(lane, memory_order_seq_cst) && wbi_lane_enter(lane) == WBI_LANE_ENTERED);
+}
+
+void wbi_lane_cancel(struct wbi_lane *lane)
+{
+    atomic_store_explicit(&lane->unwanted, true, memory_order_seq_cst);
+    if (wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
+        wbi_lane_leave(lane); /* who holds it otherwise looks when he leaves */
+    }
 }
 
 void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel)
@@ -240,6 +268,7 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
                               .registrar = registrar,
                               .now = wbi_now()};
     lane->parked_tail = &lane->parked;
+    lane->due_tail = &lane->due;
     int status = wbi_share_out(config, lane->caps, &lane->shares);
     const struct wbi_shares *shares = &lane->shares;
     if (status == WB_OK) {
@@ -278,7 +307,7 @@ void wbi_lane_close(struct wbi_lane *lane)
             wbi_peer_forget(peer);
         }
     }
-    end_buffers(lane);
+    call_back(lane);
     lane->fabric->lane_close(lane->port);
     wbi_calls_close(&lane->calls);
     wbi_slots_close(&lane->slots);

@@ -24,6 +24,7 @@ struct wb_buffer_owner;
 struct wbi_lane {
     _Atomic(const void *) holder;       /* a thread's token, or NULL */
     _Atomic(struct wbi_parcel *) inbox; /* newest first */
+    _Atomic bool unwanted;              /* calls were given up since the lane last looked */
 
     struct wb_engine *engine;
     const struct wbi_fabric *fabric;
@@ -37,8 +38,9 @@ struct wbi_lane {
     struct wbi_calls calls;
     struct wbi_parcels parcels;
     struct wbi_lease_table leases;
-    uint32_t pinned;               /* registrations on the fly that its sets may have */
-    struct wb_buffer_owner *ended; /* buffers whose programs are still to be told */
+    uint32_t pinned;                 /* registrations on the fly that its sets may have */
+    struct wb_buffer_owner *ended;   /* buffers whose programs are still to be told */
+    struct wb_call *due, **due_tail; /* calls likewise */
     struct wb_peer *peers, *busy, *dying;
     uint32_t peer_count;
     uint32_t shared_credits; /* not granted to anybody */
@@ -71,8 +73,12 @@ void wbi_lane_close(struct wbi_lane *lane);
 enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane);
 /* Any thread, cold paths only: waits until the lane is this thread's (or was already). */
 enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane);
-/* Sends what came into the inbox, ends buffers, and lets the lane go. */
+/* Sends what came into the inbox, ends what was given up, calls the program back, and lets the lane
+ * go. */
 void wbi_lane_leave(struct wbi_lane *lane);
+
+/* What the calling thread is known by. */
+const void *wbi_thread_token(void);
 
 /* Whether the calling thread holds the lane. */
 bool wbi_lane_is_mine(struct wbi_lane *lane);
@@ -86,6 +92,9 @@ void wbi_lane_drain(struct wbi_lane *lane);
 
 /* Any thread: hands a parcel to whoever holds the lane. */
 void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel);
+
+/* Any thread: some of its calls were given up. */
+void wbi_lane_cancel(struct wbi_lane *lane);
 
 /* Lane thread, not nested: one turn; `look` at the clock and at what waits, whether or not it is
  * time. Returns the number of things done. */

@@ -43,6 +43,11 @@ static int lay_out(struct wbi_outgoing *out, const struct wb_sizer *sizer, uint3
     return wbi_plan(&input, &out->plan);
 }
 
+static bool is_one_way(const struct wbi_outgoing *out)
+{
+    return (out->header.flags & WBI_FLAG_ONE_WAY) != 0;
+}
+
 /* Whether no other parcel goes first. */
 static bool is_first(const struct wbi_outgoing *out)
 {
@@ -57,7 +62,7 @@ static bool place_in_slot(struct wbi_outgoing *out)
     struct wb_peer *peer = out->peer;
     bool ready = atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED &&
                  !peer->dying && is_first(out) &&
-                 (out->header.kind != WBI_REQUEST || wbi_peer_may_ask(peer));
+                 (out->header.kind != WBI_REQUEST || wbi_peer_may_ask(peer, is_one_way(out)));
     return ready && peer->lane->fabric->reserve(peer->channel, out->plan.bytes, false,
                                                 &out->message) == WB_OK;
 }
@@ -275,10 +280,10 @@ static int seal(struct wbi_outgoing *out)
     }
     const struct wbi_plan *plan = &out->plan;
     struct wbi_header *header = &out->header;
-    header->flags =
-        (uint8_t)((header->flags & WBI_FLAG_COPY) | (plan->leased ? WBI_FLAG_LEASED : 0) |
-                  (plan->long_archive ? WBI_FLAG_LONG_ARCHIVE : 0) |
-                  (plan->long_list ? WBI_FLAG_LONG_LIST : 0));
+    header->flags = (uint8_t)((header->flags & (WBI_FLAG_COPY | WBI_FLAG_ONE_WAY)) |
+                              (plan->leased ? WBI_FLAG_LEASED : 0) |
+                              (plan->long_archive ? WBI_FLAG_LONG_ARCHIVE : 0) |
+                              (plan->long_list ? WBI_FLAG_LONG_LIST : 0));
     header->chunk_count = plan->chunk_count;
     header->release_count = plan->releases;
     wbi_control_board(out->peer, out->message + plan->releases_at, plan->releases);
@@ -296,11 +301,13 @@ static void sent(struct wbi_outgoing *out)
         out->set->sent = true;
     }
     if (out->header.kind == WBI_REQUEST) {
-        wbi_peer_asked(peer);
+        wbi_peer_asked(peer, is_one_way(out));
         out->call->sent = true;
         out->call->set = out->set;
         if (out->set != NULL) {
             out->set->call = out->call;
+        } else {
+            wbi_call_sent(out->call);
         }
     }
     wbi_count(&peer->lane->counters.parcels_sent, 1);
@@ -321,7 +328,8 @@ static int send_parcel(struct wbi_outgoing *out)
 {
     struct wb_peer *peer = out->peer;
     const struct wbi_fabric *fabric = peer->lane->fabric;
-    if ((out->header.kind == WBI_REQUEST && !wbi_peer_may_ask(peer)) || !releases_first(out)) {
+    if ((out->header.kind == WBI_REQUEST && !wbi_peer_may_ask(peer, is_one_way(out))) ||
+        !releases_first(out)) {
         return WB_AGAIN;
     }
     int status = seal(out);
@@ -393,7 +401,7 @@ static void lose(struct wbi_outgoing *out, int status)
     if (call != NULL) {
         wbi_call_end(call, status, words);
     } else if (is_reply) {
-        wbi_serve_error(out->peer, out->header.call_id, status, 0, words);
+        wbi_serve_error(out->peer, &out->header, status, 0, words);
     }
 }
 

@@ -97,17 +97,20 @@ void wbi_peer_busy(struct wb_peer *peer)
     }
 }
 
-bool wbi_peer_may_ask(const struct wb_peer *peer)
+bool wbi_peer_may_ask(const struct wb_peer *peer, bool one_way)
 {
     const struct wbi_lane *lane = peer->lane;
-    return peer->credits > 0 && (peer->unanswered < peer->replies ||
+    return peer->credits > 0 && (one_way || peer->unanswered < peer->replies ||
                                  lane->asked < wbi_share_replies(&lane->shares, lane->peer_count));
 }
 
-void wbi_peer_asked(struct wb_peer *peer)
+void wbi_peer_asked(struct wb_peer *peer, bool one_way)
 {
     struct wbi_lane *lane = peer->lane;
     peer->credits--;
+    if (one_way) {
+        return;
+    }
     lane->asked += peer->unanswered >= peer->replies;
     peer->unanswered++;
 }

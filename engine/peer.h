@@ -89,11 +89,11 @@ void wbi_peer_busy(struct wb_peer *peer);
 uint32_t wbi_peer_receives(const struct wb_peer *peer);
 
 /* Lane thread: whether a request may be sent: the peer has a receive for it, and the lane one for
- * its reply. */
-bool wbi_peer_may_ask(const struct wb_peer *peer);
+ * its reply, if it is not one-way. */
+bool wbi_peer_may_ask(const struct wb_peer *peer, bool one_way);
 
 /* Lane thread: a request has been sent; the reply to one has come, in time or late. */
-void wbi_peer_asked(struct wb_peer *peer);
+void wbi_peer_asked(struct wb_peer *peer, bool one_way);
 void wbi_peer_answered(struct wb_peer *peer);
 
 /* Lane thread: deadlines of everything that hangs on this peer. */

@@ -5,6 +5,16 @@
 #include "engine/peer.h"
 #include "engine/serve.h"
 
+bool wb_reply_wanted(struct wb_context *context)
+{
+    if ((context->header->flags & WBI_FLAG_ONE_WAY) == 0) {
+        return true;
+    }
+    context->replied = true;      /* the handler has run, and that is all */
+    wbi_peer_busy(context->peer); /* no answer takes the credit along */
+    return false;
+}
+
 void wb_reply_size(struct wb_sizer *sizer, struct wb_context *context)
 {
     const struct wbi_header *header = context->header;

@@ -22,14 +22,19 @@ int wbi_make_vector(void *context, struct wb_rma_block *block, const void *data,
     return wbi_rma_vector_copy(lane->engine->allocator, data, elem_size, count, out);
 }
 
-void wbi_serve_error(struct wb_peer *peer, uint64_t call_id, int status, int code, const char *text)
+void wbi_serve_error(struct wb_peer *peer, const struct wbi_header *request, int status, int code,
+                     const char *text)
 {
     struct wbi_outgoing out = {
         .peer = peer,
-        .header = {.kind = WBI_REPLY, .call_id = call_id, .status = status, .code = code}};
+        .header = {.kind = WBI_REPLY, .call_id = request->call_id, .status = status, .code = code}};
     struct wb_sizer sizer = {.bytes = text != NULL ? strnlen(text, 119) : 0};
     struct wb_writer writer;
     if (atomic_load_explicit(&peer->state, memory_order_relaxed) != WB_PEER_CONNECTED) {
+        return;
+    }
+    if ((request->flags & WBI_FLAG_ONE_WAY) != 0) {
+        wbi_peer_busy(peer); /* no answer takes its credit along */
         return;
     }
     if (wbi_outgoing_prepare(&out, &sizer, false) != WB_OK ||
@@ -46,10 +51,10 @@ static void serve_failure(struct wb_context *context, const struct wb_reader *re
 {
     const char *text = context->text[0] != '\0' ? context->text : reader->what;
     if (status > 0) {
-        wbi_serve_error(context->peer, context->header->call_id, WB_ERR_REMOTE, status, text);
+        wbi_serve_error(context->peer, context->header, WB_ERR_REMOTE, status, text);
     } else {
-        wbi_serve_error(context->peer, context->header->call_id,
-                        status == WB_AGAIN ? WB_ERR_BUDGET : status, 0, text);
+        wbi_serve_error(context->peer, context->header, status == WB_AGAIN ? WB_ERR_BUDGET : status,
+                        0, text);
     }
 }
 
@@ -76,11 +81,11 @@ static int run(struct wb_context *context, struct wb_reader *reader)
     const struct wbi_entry *entry =
         wbi_registry_find(&peer->lane->engine->registry, header->action);
     if (entry == NULL) {
-        wbi_serve_error(peer, header->call_id, WB_ERR_UNKNOWN_ACTION, 0, NULL);
+        wbi_serve_error(peer, header, WB_ERR_UNKNOWN_ACTION, 0, NULL);
         return WB_OK;
     }
     if (entry->signature != header->signature) {
-        wbi_serve_error(peer, header->call_id, WB_ERR_SIGNATURE, 0, NULL);
+        wbi_serve_error(peer, header, WB_ERR_SIGNATURE, 0, NULL);
         return WB_OK;
     }
     int status = reserve_reply(context);
@@ -126,7 +131,7 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
     status = wbi_inbound_park_eager(peer, slot, len, header, archive_at, gone);
     if (status != WB_OK) {
         peer->owed += !gone;
-        wbi_serve_error(peer, header->call_id, status, 0, NULL);
+        wbi_serve_error(peer, header, status, 0, NULL);
     }
     return status == WB_OK;
 }

@@ -29,8 +29,9 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
  * it was answered. */
 int wbi_serve_inbound(struct wbi_inbound *inbound);
 
-/* Lane thread: answers a request with an error. `text` may be NULL. */
-void wbi_serve_error(struct wb_peer *peer, uint64_t call_id, int status, int code,
+/* Lane thread: answers a request with an error, if it wants an answer; of its header the call's id
+ * and the flags are used. `text` may be NULL. */
+void wbi_serve_error(struct wb_peer *peer, const struct wbi_header *request, int status, int code,
                      const char *text);
 
 #endif

@@ -6,7 +6,9 @@
  * sleeps: the first such thread on the engine's descriptor, so that the network wakes it (arm, then
  * sleep: a lane that has something refuses to be armed); the others on engine->events, which is
  * stirred whenever a call ends, a peer changes or the first sleeper wakes. A stir can be missed by
- * a thread that is just about to park; so nobody parks for longer than park_us.
+ * a thread that is just about to park; so nobody parks for longer than park_us. A program's own
+ * loop that waits for the descriptor is a sleeper too, whom a thread that disarms wakes
+ * (hand_over).
  */
 #include "engine/clock.h"
 #include "engine/engine.h"
@@ -67,14 +69,30 @@ static void hand_over(struct wb_engine *engine)
         return;
     }
     atomic_store_explicit(&engine->disarmed, 0, memory_order_relaxed);
-    for (unsigned i = 0; i < engine->lane_count && atomic_load(&engine->sleeper) != 0; i++) {
-        engine->lanes[i]->fabric->wake(engine->lanes[i]->port);
+    const void *watcher = atomic_load(&engine->watcher);
+    bool watched = watcher != NULL && watcher != wbi_thread_token();
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        if (watched || atomic_load(&engine->sleeper) != 0) {
+            engine->lanes[i]->fabric->wake(engine->lanes[i]->port);
+        }
     }
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+static int refuse_inside(struct wb_engine *engine)
+{
+    int status = wbi_engine_check_process(engine);
+    if (status != WB_OK) {
+        return status;
+    }
+    return wbi_engine_inside(engine)
+               ? wbi_error(WB_ERR_DEADLOCK, "waiting inside a handler or callback would stop the "
+                                            "progress that is waited for")
+               : WB_OK;
 }
 
 /* Arms every lane; false where one has something to do, or another thread is at it. */
@@ -100,6 +118,23 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         }
     }
     return true;
+}
+
+int wb_engine_fd(const struct wb_engine *engine)
+{
+    return engine->epoll;
+}
+
+int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us)
+{
+    *timeout_us = sleep_us;
+    int status = refuse_inside(engine);
+    if (status != WB_OK) {
+        return status;
+    }
+    /* before the lanes are armed: whoever disarms one afterwards has to see it */
+    atomic_store(&engine->watcher, wbi_thread_token());
+    return arm_all(engine, timeout_us) ? WB_OK : WB_AGAIN;
 }
 
 static void park(struct wb_engine *engine, bool (*met)(void *context), void *context,
@@ -160,18 +195,6 @@ static int await(struct wb_engine *engine, bool (*met)(void *context), void *con
         }
     }
     return WB_OK;
-}
-
-static int refuse_inside(struct wb_engine *engine)
-{
-    int status = wbi_engine_check_process(engine);
-    if (status != WB_OK) {
-        return status;
-    }
-    return wbi_engine_inside(engine)
-               ? wbi_error(WB_ERR_DEADLOCK, "waiting inside a handler or callback would stop the "
-                                            "progress that is waited for")
-               : WB_OK;
 }
 
 int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,

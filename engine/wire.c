@@ -148,7 +148,8 @@ static const char *fault_of(const struct wbi_header *h, const uint8_t *message, 
     if (h->kind == WBI_CONTROL && (h->flags != 0 || get32(message + 12) != 0)) {
         return "a control message with flags or a reserved field set";
     }
-    if (h->kind == WBI_REPLY && (get32(message + 28) != 0 || (h->flags & WBI_FLAG_COPY) != 0)) {
+    if (h->kind == WBI_REPLY &&
+        (get32(message + 28) != 0 || (h->flags & (WBI_FLAG_COPY | WBI_FLAG_ONE_WAY)) != 0)) {
         return "a reply with a request's flag or a reserved field set";
     }
     if (((h->flags & needs_lease) != 0 || h->chunk_count > 0) != ((h->flags & leased) != 0)) {

@@ -21,7 +21,8 @@ enum wbi_flag {
     WBI_FLAG_LONG_ARCHIVE = 2, /* the archive is not on board: its record is, to be READ */
     WBI_FLAG_LONG_LIST = 4,    /* the chunk list is not on board: its record is, to be READ */
     WBI_FLAG_COPY = 8,         /* REQUEST: the caller wants no chunks, in the reply neither */
-    WBI_FLAGS_KNOWN = 15
+    WBI_FLAG_ONE_WAY = 16,     /* REQUEST: it is not answered, whatever becomes of it */
+    WBI_FLAGS_KNOWN = 31
 };
 
 enum {

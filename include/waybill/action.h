@@ -12,11 +12,11 @@
  *   scale_register(engine, handler, user)    serves it by handler(context, in, out, user)
  *   scale_call(peer, in, out, options)       calls and waits
  *   scale_async(peer, in, options, &call)    calls; the end comes by scale_finish
- *   scale_finish(call, out)                  waits for the end of a call, decodes its result and
- *                                            ends the handle (inside a handler only where
- *                                            wb_call_done; else WB_ERR_DEADLOCK, handle kept)
- *   scale_in_drop(in), scale_out_drop(out)   drop received vectors, objects, buffers and views;
- *                                            accept zeroed structs
+ *   scale_apply(peer, in, options)           sends, and no answer comes: at most once, and nobody
+ * is told whether it was executed; on_sent says when the arguments may be reused scale_finish(call,
+ * out)                  waits for the end of a call, decodes its result and ends the handle (inside
+ * a handler only where wb_call_done; else WB_ERR_DEADLOCK, handle kept) scale_in_drop(in),
+ * scale_out_drop(out)   drop received vectors, objects, buffers and views; accept zeroed structs
  *
  * A result that was not received, for whatever reason, is all zero.
  */
@@ -24,8 +24,8 @@
 #define WAYBILL_ACTION_H
 
 #include <stdatomic.h>
+#include <waybill/call.h>
 #include <waybill/custom.h>
-#include <waybill/engine.h>
 #include <waybill/field.h>
 
 /*
@@ -55,6 +55,17 @@ WB_API int wb_action_register(struct wb_engine *engine, struct wb_action *action
                               void (*handler)(void), void *user);
 
 /* ---- the steps of a call, for the generated stubs ---- */
+
+/* The options of NAME_apply. */
+static inline struct wb_call_options wb_call_one_way(const struct wb_call_options *options)
+{
+    struct wb_call_options one_way = {0};
+    if (options != NULL) {
+        one_way = *options;
+    }
+    one_way.flags |= WB_CALL_ONE_WAY;
+    return one_way;
+}
 
 /* Starts the sizing pass with the thresholds that hold for this peer and these options. */
 WB_API void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
@@ -88,7 +99,9 @@ WB_API void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)
 /* Gives back what a result's views point into; accepts a zeroed hold. */
 WB_API void wb_hold_release(struct wb_hold *hold);
 
-/* The reply's steps, as the call's. */
+/* The reply's steps, as the call's. wanted: whether there is one; after it the handler is never run
+ * again. */
+WB_API bool wb_reply_wanted(struct wb_context *context);
 WB_API void wb_reply_size(struct wb_sizer *sizer, struct wb_context *context);
 WB_API int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
                           struct wb_writer *writer);
@@ -142,7 +155,8 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         if (status == WB_OK) {                                                                     \
             status = ((action##_handler)handler)(context, &in, &out, user);                        \
         }                                                                                          \
-        if (status == WB_OK) {                                                                     \
+        bool replies = status == WB_OK && wb_reply_wanted(context);                                \
+        if (replies) {                                                                             \
             wb_reply_size(&sizer, context);                                                        \
             action##_out_size(&sizer, &out);                                                       \
             if (wb_sizer_gathers(&sizer)) {                                                        \
@@ -150,7 +164,7 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
             }                                                                                      \
             status = wb_reply_begin(context, &sizer, &writer);                                     \
         }                                                                                          \
-        if (status == WB_OK) {                                                                     \
+        if (replies && status == WB_OK) {                                                          \
             action##_out_put(&writer, &out);                                                       \
             status = wb_reply_commit(context, &writer);                                            \
         }                                                                                          \
@@ -180,6 +194,13 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
             status = wb_call_commit(&writer, call);                                                \
         }                                                                                          \
         return status;                                                                             \
+    }                                                                                              \
+    WBI_GENERATED int action##_apply(struct wb_peer *peer, const struct action##_in *in,           \
+                                     const struct wb_call_options *options)                        \
+    {                                                                                              \
+        struct wb_call_options one_way = wb_call_one_way(options);                                 \
+        struct wb_call *call;                                                                      \
+        return action##_async(peer, in, &one_way, &call);                                          \
     }                                                                                              \
     WBI_GENERATED int action##_finish(struct wb_call *call, struct action##_out *out)              \
     {                                                                                              \

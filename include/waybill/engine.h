@@ -131,6 +131,26 @@ WB_API int wb_progress(struct wb_engine *engine);
 WB_API int wb_wait(struct wb_engine *engine, uint64_t timeout_us);
 
 /*
+ * A program with a loop of its own waits for the engine's descriptor beside its others. The loop's
+ * thread does, each time before it waits:
+ *
+ *   while (wb_engine_arm(engine, &timeout_us) == WB_AGAIN) {
+ *       wb_progress(engine);
+ *   }
+ *   poll(…, wb_engine_fd(engine) for reading, …, timeout_us at most);
+ *   wb_progress(engine);
+ *
+ * wb_engine_fd: an epoll descriptor, to be waited for and for nothing else; the engine's until its
+ * end. wb_engine_arm returns WB_OK: nothing is to be done now, and the descriptor becomes readable
+ * when something is, whatever other threads do meanwhile; *timeout_us is when to look at deadlines
+ * at the latest. Or WB_AGAIN: wb_progress has something to do, or another thread is at it; or
+ * WB_ERR_DEADLOCK, inside a handler, or WB_ERR_CLOSED, in a child. At most one thread waits so;
+ * others may call, wait and make progress as ever.
+ */
+WB_API int wb_engine_fd(const struct wb_engine *engine);
+WB_API int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us);
+
+/*
  * Listens at "shm://NAME" (NAME: 1 to 64 of A-Z a-z 0-9 . _ -) or "verbs://HOST:PORT" (HOST: a
  * name, an IPv4 address, an IPv6 address in brackets, or * for every address of this machine). The
  * engine serves its registered actions there until it is destroyed. Errors: WB_ERR_BAD_URL,
@@ -181,7 +201,8 @@ struct wb_error {
 };
 
 enum wb_call_flags {
-    WB_CALL_COPY = 1 /* no chunks: every argument is copied into the archive, whatever its size */
+    WB_CALL_COPY = 1, /* no chunks: every argument is copied into the archive, whatever its size */
+    WB_CALL_ONE_WAY = 2 /* no answer: NAME_apply sets it, and for others it is WB_ERR_INVALID */
 };
 
 struct wb_call_options {
@@ -194,6 +215,16 @@ struct wb_call_options {
     size_t pointer_threshold, rma_threshold;
     struct wb_error
         *error; /* filled when the call ends with WB_ERR_REMOTE; borrowed until it ends; or NULL */
+    /* What the program wants to be told; NULL: nothing. Called on the thread that makes progress,
+       as a handler is: it may make calls, and not wait. Neither is called where NAME_async fails.
+       on_sent: once, when nobody reads the arguments any more, so that strings, byte ranges and
+       views may be reused: before the handler has ended, where that is known before, and in any
+       case before the call has. then: once, when the call has ended, maybe before NAME_async has
+       returned; NAME_finish does not wait any more, and is called there or later, but not before.
+       wb_engine_destroy calls it for the calls that it ends. */
+    void (*on_sent)(void *user);
+    void (*then)(struct wb_call *call, void *user);
+    void *user; /* of both */
 };
 
 /*
@@ -205,18 +236,13 @@ struct wb_call_options {
  * WB_ERR_TIMED_OUT, WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED, WB_ERR_UNKNOWN_ACTION,
  * WB_ERR_SIGNATURE, WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET (the receiver's pool
  * can never hold the arguments), WB_ERR_BUSY (it has no room now, and does not wait),
- * WB_ERR_REVOKED, WB_ERR_PROTOCOL. When finish has returned, whatever it returned, nobody reads the
- * call's pointer chunks any more. Strings, byte ranges and views that are passed to async are
- * borrowed until finish; rma_vectors, objects and buffers are referenced by the call, and may be
- * dropped at once.
+ * WB_ERR_REVOKED, WB_ERR_PROTOCOL, WB_ERR_CANCELLED. When finish has returned, whatever it
+ * returned, nobody reads the call's pointer chunks any more. Strings, byte ranges and views that
+ * are passed to async are borrowed until finish, or on_sent; rma_vectors, objects and buffers are
+ * referenced by the call, and may be dropped at once.
  */
 
-/* Whether the call has ended (finish will not wait). */
-WB_API bool wb_call_done(const struct wb_call *call);
-
-/* Makes progress until the call has ended, timeout_us at most; does not end the handle. Returns
- * WB_OK, WB_ERR_TIMED_OUT (the call goes on), WB_ERR_DEADLOCK. */
-WB_API int wb_call_wait(struct wb_call *call, uint64_t timeout_us);
+/* What can be done with a call in between is in call.h. */
 
 /* ---- handlers ---- */
 

@@ -3,6 +3,7 @@
 #define WAYBILL_WAYBILL_H
 
 #include <waybill/action.h>
+#include <waybill/call.h>
 #include <waybill/engine.h>
 #include <waybill/memory.h>
 #include <waybill/pin.h>

@@ -43,6 +43,10 @@ static void use_what_is_inherited(struct wb_call *open, struct wb_call *ended)
     EXPECT(11, refused(wb_mr_pin(scene.friend, memory, sizeof memory, 0)));
     EXPECT(12, refused(wb_mr_unpin(scene.friend, memory, sizeof memory)));
     EXPECT(13, refused(wb_rma_allocator_create(scene.friend, NULL, &allocator)));
+    uint64_t timeout_us;
+    EXPECT(14, refused(wb_engine_arm(scene.friend, &timeout_us)));
+    EXPECT(15, refused(wb_call_cancel(open)));
+    EXPECT(16, refused(wb_call_wait_all(&open, 1, 1000)));
     wb_peer_close(scene.peer);
     wb_engine_destroy(scene.friend);
     wb_engine_destroy(scene.host);

@@ -159,9 +159,9 @@ static bool flags_can_be(uint8_t kind, unsigned flags, uint32_t chunks)
 {
     bool leased = (flags & WBI_FLAG_LEASED) != 0;
     bool parts = (flags & (WBI_FLAG_LONG_ARCHIVE | WBI_FLAG_LONG_LIST)) != 0 || chunks > 0;
-    bool copy = (flags & WBI_FLAG_COPY) != 0;
+    bool requests = (flags & (WBI_FLAG_COPY | WBI_FLAG_ONE_WAY)) != 0;
     return flags <= WBI_FLAGS_KNOWN && leased == parts &&
-           !((flags & WBI_FLAG_LONG_LIST) != 0 && chunks == 0) && !(copy && kind == WBI_REPLY);
+           !((flags & WBI_FLAG_LONG_LIST) != 0 && chunks == 0) && !(requests && kind == WBI_REPLY);
 }
 
 START_TEST(test_every_combination_of_flags)

@@ -69,6 +69,18 @@ static void draw(struct play *play, struct entry *entry)
     }
 }
 
+/* Out of its number alone: what is drawn besides stays as it was. */
+static void draw_ends(const struct play *play, struct entry *entry)
+{
+    uint64_t random = play->seed ^ entry->number << 32;
+    uint64_t kind = test_pattern_random(&random) % 16;
+    if (play->options->gives_up) {
+        entry->spoils = kind < 4;
+        entry->patience_us =
+            kind % 8 == 1 ? 1 + (uint32_t)(test_pattern_random(&random) % 20000) : 0;
+    }
+}
+
 static uint64_t room_for_reply(struct play *play, const struct entry *entry)
 {
     uint64_t bytes = entry->kind == CALL_WORK
@@ -91,6 +103,16 @@ static void count_kind(struct node *node, const struct entry *entry)
 }
 
 /* ---- beginning ---- */
+
+/* Whoever reads the arguments from now on reads something else. */
+static void on_sent(void *user)
+{
+    struct open_call *open = user;
+    open->sents++;
+    if (open->spoils) {
+        memset(open->memory, 0xa5, open->memory_bytes);
+    }
+}
 
 /* The text, the raw bytes and the ranges of a call, one behind the other in one allocation, which
  * is spoilt when the call has been finished. */
@@ -212,6 +234,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
     struct entry *entry = ledger_add(&play->ledger);
     struct open_call *open = sim_new(sizeof *open);
     draw(play, entry);
+    draw_ends(play, entry);
     entry->caller = node->number;
     entry->callee = target;
     entry->begun_ns = sim_now_ns();
@@ -222,7 +245,10 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
                                       .pointer_threshold = exact,
                                       .reply_bytes = room_for_reply(play, entry),
                                       .flags = entry->flags,
-                                      .error = &open->error};
+                                      .error = &open->error,
+                                      .on_sent = play->options->gives_up ? on_sent : NULL,
+                                      .user = open};
+    open->spoils = entry->spoils;
     open->number = entry->number;
     open->peer = inside || peer == node->back.peer ? NULL : peer;
     fill_memory(open, entry);
@@ -262,6 +288,8 @@ static bool is_allowed(const struct play *play, const struct entry *entry, int s
         return entry->kind == CALL_ABSENT;
     case WB_ERR_TIMED_OUT: /* in a calm run only where time is short, or the program has the pool */
         return took_us >= entry->timeout_us && (!play->calm || entry->timeout_us < patient_us);
+    case WB_ERR_CANCELLED:
+        return entry->given_up;
     case WB_ERR_REPLY_TOO_LARGE:
         return entry->tight;
     case WB_ERR_PEER_LOST:
@@ -363,6 +391,10 @@ static void take(struct node *node, struct open_call *open)
                   (unsigned long long)(entry->ended_ns - entry->begun_ns) / 1000, entry->executed,
                   (unsigned long long)entry->timeout_us, wb_last_error());
     }
+    if (open->sents != (play->options->gives_up ? 1 : 0)) {
+        play_fail(play, "call %llu was said to be sent %u times", (unsigned long long)entry->number,
+                  open->sents);
+    }
     if (entry->status == WB_ERR_REMOTE) {
         check_remote_error(play, entry, &open->error);
     }
@@ -384,6 +416,16 @@ static void find_hanging(const struct node *node, struct open_call *open)
     }
 }
 
+static void give_up(const struct node *node, const struct open_call *open)
+{
+    struct entry *entry = ledger_find(&node->play->ledger, open->number);
+    uint64_t took_us = (sim_now_ns() - entry->begun_ns) / 1000;
+    if (entry->patience_us > 0 && took_us >= entry->patience_us && !entry->given_up) {
+        entry->given_up = true;
+        wb_call_cancel(open->call);
+    }
+}
+
 void calls_take_ended(struct node *node)
 {
     struct open_call **at = &node->calls;
@@ -394,6 +436,7 @@ void calls_take_ended(struct node *node)
             take(node, open);
         } else {
             find_hanging(node, open);
+            give_up(node, open);
             at = &open->next;
         }
     }

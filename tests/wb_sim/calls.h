@@ -17,6 +17,8 @@ struct open_call {
     struct wb_peer *peer; /* the link it is on; NULL: an accepted one, or closed since */
     uint8_t *memory;      /* its strings and ranges */
     size_t memory_bytes;
+    bool spoils; /* it, when the call is sent */
+    unsigned sents;
     struct wb_error error;
     unsigned overdue_turns;
 };

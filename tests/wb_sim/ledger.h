@@ -41,7 +41,10 @@ struct entry {
     uint32_t again; /* times that the handler says WB_AGAIN before */
     uint32_t text_bytes, raw_bytes, elem_size, elem_count, reply_bytes;
     uint32_t flags;
-    bool tight; /* the room for the reply may not suffice */
+    bool tight;           /* the room for the reply may not suffice */
+    bool spoils;          /* its arguments, as soon as they are said to be sent */
+    uint32_t patience_us; /* after which it is given up; 0: never */
+    bool given_up;
     uint64_t timeout_us;
     uint64_t begun_ns, ended_ns; /* the world's time */
     enum call_state state;

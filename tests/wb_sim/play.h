@@ -18,8 +18,9 @@ struct play_options {
     uint64_t steps;
     unsigned hosts;                    /* 2 to PLAY_MOST_HOSTS; of a crowd more */
     const struct sim_profile *profile; /* of all devices; NULL: each run draws one */
-    bool breaks;  /* devices, links, receive queues and new connections break by themselves */
-    bool disturb; /* false: every run is calm */
+    bool breaks;   /* devices, links, receive queues and new connections break by themselves */
+    bool gives_up; /* calls are given up; arguments are spoilt once they are sent */
+    bool disturb;  /* false: every run is calm */
 };
 
 enum {

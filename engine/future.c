@@ -1,0 +1,102 @@
+/* What a program can do with a call that is under way: look, wait, give up. Any thread. */
+#include <waybill/call.h>
+
+#include "engine/call.h"
+#include "engine/engine.h"
+#include "engine/lane.h"
+
+bool wb_call_done(const struct wb_call *call)
+{
+    return atomic_load_explicit(&call->state, memory_order_acquire) == WBI_CALL_ENDED;
+}
+
+static bool is_done(void *call)
+{
+    return wb_call_done(call);
+}
+
+int wb_call_wait(struct wb_call *call, uint64_t timeout_us)
+{
+    return wb_call_done(call) ? WB_OK : wbi_await(call->lane->engine, is_done, call, timeout_us);
+}
+
+/* ---- several ---- */
+
+struct several {
+    struct wb_call *const *calls;
+    size_t count;
+    size_t at; /* all before it are NULL (any), or done (all) */
+};
+
+static bool any_done(void *context)
+{
+    struct several *several = context;
+    for (size_t i = 0; i < several->count; i++) {
+        if (several->calls[i] != NULL && wb_call_done(several->calls[i])) {
+            several->at = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool all_done(void *context)
+{
+    struct several *several = context;
+    while (several->at < several->count &&
+           (several->calls[several->at] == NULL || wb_call_done(several->calls[several->at]))) {
+        several->at++;
+    }
+    return several->at == several->count;
+}
+
+/* Their engine, or NULL where there are none; WB_ERR_INVALID where there are several. */
+static int engine_of(const struct several *several, struct wb_engine **engine)
+{
+    *engine = NULL;
+    for (size_t i = 0; i < several->count; i++) {
+        const struct wb_call *call = several->calls[i];
+        if (call != NULL && *engine != NULL && call->lane->engine != *engine) {
+            return wbi_error(WB_ERR_INVALID, "call %zu is of another engine than those before it",
+                             i);
+        }
+        *engine = call != NULL ? call->lane->engine : *engine;
+    }
+    return WB_OK;
+}
+
+static int await_several(struct several *several, bool (*met)(void *context), uint64_t timeout_us)
+{
+    struct wb_engine *engine;
+    int status = engine_of(several, &engine);
+    if (status != WB_OK || engine == NULL || met(several)) {
+        return status;
+    }
+    return wbi_await(engine, met, several, timeout_us);
+}
+
+int wb_call_wait_any(struct wb_call *const *calls, size_t count, uint64_t timeout_us, size_t *which)
+{
+    struct several several = {.calls = calls, .count = count, .at = count};
+    int status = await_several(&several, any_done, timeout_us);
+    *which = status == WB_OK ? several.at : count;
+    return status;
+}
+
+int wb_call_wait_all(struct wb_call *const *calls, size_t count, uint64_t timeout_us)
+{
+    struct several several = {.calls = calls, .count = count};
+    return await_several(&several, all_done, timeout_us);
+}
+
+/* ---- giving up ---- */
+
+int wb_call_cancel(struct wb_call *call)
+{
+    int status = wbi_engine_check_process(call->lane->engine);
+    if (status == WB_OK) {
+        atomic_store_explicit(&call->unwanted, true, memory_order_relaxed);
+        wbi_lane_cancel(call->lane);
+    }
+    return status;
+}
