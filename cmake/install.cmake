@@ -22,5 +22,8 @@ install(FILES ${PROJECT_BINARY_DIR}/WaybillConfig.cmake
 # The prefix is found from the .pc file's own place, so that an installed tree can be moved.
 file(RELATIVE_PATH WB_PC_TO_PREFIX
      ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+if(WAYBILL_LZ4)
+    set(WB_LZ4_LIBS "-llz4 ")
+endif()
 configure_file(cmake/waybill.pc.in waybill.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/waybill.pc DESTINATION ${pkgconfig_dir})

@@ -9,7 +9,7 @@ endforeach()
 
 set(map ${PROJECT_SOURCE_DIR}/cmake/waybill.map)
 add_library(waybill SHARED ${objects})
-target_link_libraries(waybill PRIVATE Threads::Threads PkgConfig::HWLOC PkgConfig::VERBS)
+target_link_libraries(waybill PRIVATE Threads::Threads PkgConfig::HWLOC PkgConfig::VERBS ${WB_LZ4})
 # nodelete: a thread that ends after dlclose still gives back what it has cached.
 target_link_options(waybill PRIVATE LINKER:--version-script=${map} LINKER:-z,nodelete)
 if(NOT WAYBILL_SANITIZE)
@@ -23,7 +23,7 @@ set_target_properties(waybill PROPERTIES
     LINK_DEPENDS ${map})
 
 add_library(waybill_internal STATIC ${objects})
-target_link_libraries(waybill_internal PUBLIC Threads::Threads PkgConfig::HWLOC PkgConfig::VERBS)
+target_link_libraries(waybill_internal PUBLIC Threads::Threads PkgConfig::HWLOC PkgConfig::VERBS ${WB_LZ4})
 set_target_properties(waybill_internal PROPERTIES
     OUTPUT_NAME waybill
     EXPORT_NAME waybill_static

@@ -4,6 +4,17 @@ option(WAYBILL_WERROR "Treat warnings as errors" OFF)
 set(WAYBILL_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= takes them")
 option(WAYBILL_VALGRIND "Run tests under valgrind too" OFF)
 
+# The filter is built in where its library is; ON insists on it.
+option(WAYBILL_LZ4 "Build the lz4 filter over archives (needs liblz4)" ${LZ4_FOUND})
+set(WB_LZ4 "")
+if(WAYBILL_LZ4)
+    if(NOT LZ4_FOUND)
+        message(FATAL_ERROR "The lz4 filter needs liblz4: install it (Debian: apt-get install "
+                            "liblz4-dev), or configure with -DWAYBILL_LZ4=OFF.")
+    endif()
+    set(WB_LZ4 PkgConfig::LZ4)
+endif()
+
 # Tests come with the top-level project, where Check is installed; ON insists on it.
 pkg_check_modules(CHECK IMPORTED_TARGET GLOBAL check)
 if(PROJECT_IS_TOP_LEVEL AND CHECK_FOUND)

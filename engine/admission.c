@@ -28,7 +28,7 @@ void wbi_load_add(struct wbi_load *load, const struct wbi_lane *lane, uint64_t b
 static struct wbi_load load_of(const struct wbi_inbound *in)
 {
     struct wbi_load load = {0};
-    if (in->stage == WBI_STAGE_LONG) {
+    if (in->stage < WBI_STAGE_CHUNKS) {
         load = in->listed;
     }
     wbi_load_add(&load, in->lane, in->archive_part.bytes);

@@ -268,15 +268,14 @@ bool wbi_call_reply(struct wb_peer *peer, uint8_t *slot, size_t len,
         (call->peer != peer || !call->sent || call->reply != NULL || call->one_way)) {
         call = NULL;
     }
-    bool leased = (header->flags & WBI_FLAG_LEASED) != 0;
     if (call == NULL) {
         wbi_count(&peer->lane->counters.late_replies, 1);
-        if (leased) {
+        if ((header->flags & WBI_FLAG_LEASED) != 0) {
             wbi_control_release(peer, wbi_id_decode(slot + WBI_REPLY_BYTES));
         }
         return false;
     }
-    if (leased) {
+    if ((header->flags & (WBI_FLAG_LEASED | WBI_FLAG_FILTERED)) != 0) {
         wbi_inbound_start(peer, slot, len, header, call);
         return true;
     }
@@ -304,6 +303,8 @@ void wbi_call_reply_fetched(struct wb_call *call, struct wbi_inbound *inbound, i
     } else if (status == WB_ERR_REVOKED && !call->lane->caps->revokes_at_once) {
         /* a key that is gone takes the channel along: so does the end of the peer's process */
         wbi_call_end(call, WB_ERR_PEER_LOST, "the peer took its memory away: it has ended");
+    } else if (status == WB_ERR_MALFORMED) {
+        wbi_call_end(call, status, "the reply's archive is not what its filter makes");
     } else {
         wbi_call_end(call, status, "the reply could not be fetched");
     }

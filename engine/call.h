@@ -13,6 +13,7 @@
 
 #include "engine/parcel.h"
 
+struct wbi_draft;
 struct wbi_inbound;
 struct wbi_lane;
 
@@ -49,7 +50,10 @@ struct wb_call {
 
     /* the request */
     struct wbi_outgoing out; /* between begin and commit; afterwards its parcel, while that waits */
-    struct wbi_lease_set *set; /* chunks that the peer may be reading */
+    union {                  /* one more word here would make all calls slower to find */
+        struct wbi_draft *draft;   /* between begin and commit, where out has no message yet */
+        struct wbi_lease_set *set; /* afterwards: chunks that the peer may be reading; or NULL */
+    };
 
     /* the result */
     uint8_t *slot; /* that holds the reply's message, or NULL */

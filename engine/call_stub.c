@@ -4,6 +4,7 @@
 #include <waybill/action.h>
 
 #include "engine/clock.h"
+#include "engine/draft.h"
 #include "engine/engine.h"
 #include "engine/inbound.h"
 #include "engine/lane.h"
@@ -134,6 +135,51 @@ static void give_call(struct wb_call *call)
     wbi_call_give(&call->lane->calls, call);
 }
 
+/* Lays the message out and finds its place. Where that is the fabric's slot, the lane stays entered
+ * until commit. */
+static int place(struct wb_call *call, const struct wb_sizer *sizer, bool inside,
+                 struct wb_writer *writer)
+{
+    struct wbi_lane *lane = call->lane;
+    int status = wbi_outgoing_prepare(&call->out, sizer, !inside);
+    if (status != WB_OK) {
+        return status;
+    }
+    call->out.header.reply_room = call->room_bytes;
+    enum wbi_entry_kind entry = wbi_lane_enter(lane);
+    status = wbi_outgoing_place(&call->out, sizer, entry != WBI_LANE_BUSY, writer);
+    if (entry == WBI_LANE_ENTERED && (status != WB_OK || call->out.parcel != NULL)) {
+        wbi_lane_leave(lane);
+    }
+    return status;
+}
+
+/* As begin, into a draft. False: no memory for one. */
+static bool begin_draft(struct wb_call *call, const struct wb_sizer *sizer,
+                        struct wb_writer *writer)
+{
+    call->draft = wbi_draft_open(sizer, writer);
+    return call->draft != NULL; /* and set is NULL if it is */
+}
+
+/* The draft is written: it gets its place. */
+static int place_draft(struct wb_call *call, struct wb_writer *writer)
+{
+    struct wbi_draft *draft = call->draft;
+    call->set = NULL;
+    int status = wbi_draft_close(draft, writer);
+    if (status == WB_OK) {
+        status = place(call, &draft->sizer, wbi_lane_is_mine(call->lane), writer);
+    } else {
+        wbi_error(status, "%s: an argument changed while it was being packed", call->peer->url);
+    }
+    if (status == WB_OK) {
+        wbi_draft_pour(draft, &call->out, writer);
+    }
+    wbi_draft_free(draft);
+    return status;
+}
+
 int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct wb_sizer *sizer,
                   const struct wb_call_options *options, struct wb_writer *writer)
 {
@@ -143,18 +189,11 @@ int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct w
     if (call == NULL) {
         return status;
     }
-    struct wbi_lane *lane = peer->lane;
-    bool inside = wbi_lane_is_mine(lane);
+    bool inside = wbi_lane_is_mine(peer->lane);
+    size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
     status = reserve_room(call, call->one_way ? 0 : options->reply_bytes, !inside);
-    status = status == WB_OK ? wbi_outgoing_prepare(&call->out, sizer, !inside) : status;
-    if (status == WB_OK) {
-        call->out.header.reply_room = call->room_bytes;
-        enum wbi_entry_kind entry = wbi_lane_enter(lane);
-        status = wbi_outgoing_place(&call->out, sizer, entry != WBI_LANE_BUSY, writer);
-        if (entry == WBI_LANE_ENTERED && (status != WB_OK || call->out.parcel != NULL)) {
-            wbi_lane_leave(
-                lane); /* only a message in the fabric's slot needs the lane until commit */
-        }
+    if (status == WB_OK && (sizer->bytes < filter_from || !begin_draft(call, sizer, writer))) {
+        status = place(call, sizer, inside, writer);
     }
     if (status != WB_OK) {
         give_call(call);
@@ -179,8 +218,16 @@ int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
 {
     struct wb_call *call = writer->owner;
     struct wbi_lane *lane = call->lane;
+    int status = WB_OK;
+    if (call->out.message == NULL) {
+        status = place_draft(call, writer);
+        if (status != WB_OK) {
+            give_call(call);
+            return status;
+        }
+    }
     bool in_slot = call->out.parcel == NULL;
-    int status = wbi_outgoing_written(&call->out, writer);
+    status = wbi_outgoing_written(&call->out, writer);
     if (status != WB_OK) {
         wbi_outgoing_abandon(&call->out);
         if (in_slot && !lane->inside) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "engine/engine.h"
+#include "engine/filter.h"
 #include "engine/wire.h"
 
 static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 30,
@@ -21,7 +22,8 @@ static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 
                                                  .reserve_percent = 6,
                                                  .when_full = WB_FULL_WAIT,
                                                  .shed_beyond = 16,
-                                                 .pages = WB_PAGES_TRANSPARENT};
+                                                 .pages = WB_PAGES_TRANSPARENT,
+                                                 .filter_from = 1024};
 
 static uint32_t or_default(uint32_t told, uint32_t normal)
 {
@@ -51,6 +53,12 @@ static const char *full_name(enum wb_when_full when_full)
     return (unsigned)when_full <= WB_FULL_SHED ? names[when_full] : "(none of enum wb_when_full)";
 }
 
+static const char *filter_name(enum wb_filter filter)
+{
+    static const char *const names[] = {"none", "lz4"};
+    return (unsigned)filter <= WB_FILTER_LZ4 ? names[filter] : "(none of enum wb_filter)";
+}
+
 int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t size)
 {
     return snprintf(
@@ -61,12 +69,14 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         " requests\nmax_peers %" PRIu32 " peers\ncall_timeout_us %" PRIu64
         " us\nconnect_timeout_us %" PRIu64 " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64
         " us\nreserve_percent %" PRIu32 " %%\nwhen_full %s\nshed_beyond %" PRIu32
-        " requests\npages %s\nchecks %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
+        " requests\npages %s\nchecks %s\nfilter %s\nfilter_from %" PRIu32
+        " bytes\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
         " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
         c->budget_bytes, c->slab_bytes, c->pin_bytes, c->eager_bytes, c->pointer_threshold,
         c->rma_threshold, c->max_calls, c->credits, c->max_peers, c->call_timeout_us,
         c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
         full_name(c->when_full), c->shed_beyond, pages_name(c->pages), checks_name(c->checks),
+        filter_name(c->filter), c->filter_from,
         c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
@@ -104,6 +114,8 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"shed_beyond", c->shed_beyond, 1, UINT32_MAX},
         {"pages", (uint64_t)c->pages, 0, WB_PAGES_KINDS - 1},
         {"checks", (uint64_t)c->checks, 0, WB_RMA_CHECKS_ALL},
+        {"filter", (uint64_t)c->filter, WB_FILTER_NONE, WB_FILTER_LZ4},
+        {"filter_from", c->filter_from, 1, UINT32_MAX},
         {"verbs.ack_timeout", or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT), 8, 20},
         {"verbs.retries", or_default(c->verbs.retries, WBI_RETRIES), 1, 6},
     };
@@ -112,6 +124,11 @@ int wbi_config_check(const struct wb_engine_config *c)
         if (status != WB_OK) {
             return status;
         }
+    }
+    if (!wbi_filter_is_here(c->filter)) {
+        return wbi_error(WB_ERR_INVALID,
+                         "config.filter is lz4, and this library was built without; build it where "
+                         "liblz4-dev is installed, or leave the filter out");
     }
     if ((c->slab_bytes & (c->slab_bytes - 1)) != 0) {
         return wbi_error(WB_ERR_INVALID,

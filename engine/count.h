@@ -24,6 +24,7 @@ struct wbi_counters {
     wbi_counter parcels_sent, parcels_received, parcels_waited;
     wbi_counter reads, read_bytes;
     wbi_counter leases_open, leases_quarantined, releases_received, late_replies;
+    wbi_counter parcels_filtered, filtered_bytes, unfiltered_bytes;
     wbi_counter registrations, registrations_avoided;
     wbi_counter protocol_errors, peers_lost, sleeps;
 };

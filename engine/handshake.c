@@ -5,6 +5,7 @@
 
 #include "engine/clock.h"
 #include "engine/engine.h"
+#include "engine/filter.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
 
@@ -14,6 +15,7 @@ static void describe_self(const struct wbi_lane *lane, struct wbi_hello *hello)
                                 .version_max = WB_WIRE_VERSION_MAX,
                                 .eager_bytes = lane->shares.eager_bytes,
                                 .read_depth = lane->caps->read_depth,
+                                .features = wbi_filter_features(),
                                 .engine_id = lane->engine->id};
 }
 
@@ -24,6 +26,9 @@ static void settle(struct wb_peer *peer, const struct wbi_hello *theirs)
     peer->credits = peer->credits_max = theirs->credits;
     atomic_store_explicit(&peer->eager_bytes,
                           mine < theirs->eager_bytes ? mine : theirs->eager_bytes,
+                          memory_order_relaxed);
+    atomic_store_explicit(&peer->filter_from,
+                          wbi_filter_from(&peer->lane->engine->config, theirs->features),
                           memory_order_relaxed);
     atomic_store_explicit(&peer->state, WB_PEER_CONNECTED, memory_order_release);
     wbi_peer_busy(peer);

@@ -5,6 +5,7 @@
 
 #include "engine/admission.h"
 #include "engine/engine.h"
+#include "engine/filter.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
 #include "engine/serve.h"
@@ -166,6 +167,12 @@ static int set_up_long(struct wbi_inbound *in)
         in->parts[in->part_count++] = in->list_part;
     }
     return WB_OK;
+}
+
+/* The stage before the chunks' is left out where it has nothing to do. */
+static enum wbi_stage stage_of_archive(const struct wbi_inbound *in)
+{
+    return (in->header.flags & WBI_FLAG_FILTERED) != 0 ? WBI_STAGE_FILTER : WBI_STAGE_CHUNKS;
 }
 
 static void take_long(struct wbi_inbound *in)
@@ -354,7 +361,7 @@ void wbi_inbound_fetched(struct wbi_inbound *in)
     }
     if (in->stage == WBI_STAGE_LONG) {
         take_long(in);
-        in->stage = WBI_STAGE_CHUNKS;
+        in->stage = stage_of_archive(in);
     } else {
         take_chunks(in);
         in->stage = WBI_STAGE_READY;
@@ -367,7 +374,30 @@ static int set_up(struct wbi_inbound *in)
     if (in->parts != NULL) {
         return WB_OK; /* it was, before it was parked */
     }
-    return in->stage == WBI_STAGE_LONG ? set_up_long(in) : set_up_chunks(in);
+    switch (in->stage) {
+    case WBI_STAGE_LONG:
+        return set_up_long(in);
+    case WBI_STAGE_FILTER:
+        return wbi_inbound_set_up_plain(in);
+    default:
+        return set_up_chunks(in);
+    }
+}
+
+/* All landings of the stage are there. */
+static void fill(struct wbi_inbound *in)
+{
+    if (in->stage != WBI_STAGE_FILTER) {
+        wbi_fetch_begin(in);
+        return;
+    }
+    int status = wbi_inbound_undo_filter(in);
+    if (status != WB_OK) {
+        wbi_inbound_fail(in, status);
+        return;
+    }
+    in->stage = WBI_STAGE_CHUNKS;
+    wbi_inbound_step(in);
 }
 
 void wbi_inbound_step(struct wbi_inbound *in)
@@ -388,7 +418,7 @@ void wbi_inbound_step(struct wbi_inbound *in)
     }
     status = status == WB_OK ? land_all(in) : status;
     if (status == WB_OK) {
-        wbi_fetch_begin(in);
+        fill(in);
     } else if (status == WB_AGAIN) {
         wbi_inbound_no_room(in);
     } else {
@@ -422,12 +452,16 @@ void wbi_inbound_start(struct wb_peer *peer, uint8_t *slot, size_t len,
     if (call != NULL) {
         call->reply = in;
     }
+    if ((header->flags & WBI_FLAG_FILTERED) != 0 && wbi_filter_features() == 0) {
+        wbi_peer_fail(peer, WB_ERR_PROTOCOL, "a filtered archive, which nobody offered to undo");
+        return;
+    }
     if (wbi_inbound_parse(in) != WB_OK) {
         wbi_peer_fail(peer, WB_ERR_PROTOCOL, "the parts of a parcel do not fit its message");
         return;
     }
     bool is_long = (header->flags & (WBI_FLAG_LONG_ARCHIVE | WBI_FLAG_LONG_LIST)) != 0;
-    in->stage = is_long ? WBI_STAGE_LONG : WBI_STAGE_CHUNKS;
+    in->stage = is_long ? WBI_STAGE_LONG : stage_of_archive(in);
     wbi_inbound_step(in);
 }
 

@@ -3,10 +3,10 @@
  * must be fetched, or because there is no memory yet (parked). An eager request that is handled at
  * once never becomes one.
  *
- * The way of one:  parse -> [admit and fetch the long archive and list] -> [admit and fetch the
- * chunks] -> release -> deliver Admission is all or nothing: every landing of a stage is there
- * before its first READ is issued. Invariant: in_flight READs use the landings; the struct is freed
- * only when in_flight == 0.
+ * The way of one:  parse -> [admit and fetch the long archive and list] -> [admit the plain
+ * archive, and undo the filter] -> [admit and fetch the chunks] -> release -> deliver Admission is
+ * all or nothing: every landing of a stage is there before its first READ is issued. Invariant:
+ * in_flight READs use the landings; the struct is freed only when in_flight == 0.
  */
 #ifndef WBI_ENGINE_INBOUND_H
 #define WBI_ENGINE_INBOUND_H
@@ -38,6 +38,7 @@ struct wbi_part {
 
 enum wbi_stage {
     WBI_STAGE_LONG,   /* the long archive and list */
+    WBI_STAGE_FILTER, /* the archive that was filtered, undone; nothing is fetched */
     WBI_STAGE_CHUNKS, /* the chunks */
     WBI_STAGE_READY   /* all here; a request may still wait for the handler's memory */
 };
@@ -127,6 +128,14 @@ void wbi_inbound_expire(struct wb_peer *peer, uint64_t now);
 /* Ends the struct and what it holds; in_flight must be 0. Accepts NULL. Any thread once it is in no
  * list. */
 void wbi_inbound_free(struct wbi_inbound *inbound);
+
+/* Lane thread: sets up the plain archive as a part: room for what it says it is. WB_ERR_MALFORMED,
+ * WB_ERR_NO_MEMORY. */
+int wbi_inbound_set_up_plain(struct wbi_inbound *inbound);
+
+/* Lane thread: the part has room: undoes the filter, and puts the plain archive in the place of the
+ * filtered one. WB_ERR_MALFORMED. */
+int wbi_inbound_undo_filter(struct wbi_inbound *inbound);
 
 /* Where the parts of a message lie, by its header (already decoded from it). WB_ERR_PROTOCOL. */
 int wbi_inbound_parse(struct wbi_inbound *inbound);

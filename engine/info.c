@@ -48,6 +48,9 @@ void wb_engine_stats(struct wb_engine *engine, struct wb_engine_stats *stats)
         stats->leases_quarantined += wbi_counted(&c->leases_quarantined);
         stats->releases_received += wbi_counted(&c->releases_received);
         stats->late_replies += wbi_counted(&c->late_replies);
+        stats->parcels_filtered += wbi_counted(&c->parcels_filtered);
+        stats->filtered_bytes += wbi_counted(&c->filtered_bytes);
+        stats->unfiltered_bytes += wbi_counted(&c->unfiltered_bytes);
         stats->protocol_errors += wbi_counted(&c->protocol_errors);
         stats->peers_lost += wbi_counted(&c->peers_lost);
         stats->sleeps += wbi_counted(&c->sleeps);
@@ -79,6 +82,9 @@ int wb_engine_stats_text(struct wb_engine *engine, char *text, size_t size)
         {"leases_quarantined", stats.leases_quarantined, "chunks"},
         {"releases_received", stats.releases_received, "times"},
         {"late_replies", stats.late_replies, "replies"},
+        {"parcels_filtered", stats.parcels_filtered, "parcels"},
+        {"filtered_bytes", stats.filtered_bytes, "bytes"},
+        {"unfiltered_bytes", stats.unfiltered_bytes, "bytes"},
         {"protocol_errors", stats.protocol_errors, "times"},
         {"peers_lost", stats.peers_lost, "peers"},
         {"sleeps", stats.sleeps, "times"},

@@ -280,10 +280,11 @@ static int seal(struct wbi_outgoing *out)
     }
     const struct wbi_plan *plan = &out->plan;
     struct wbi_header *header = &out->header;
-    header->flags = (uint8_t)((header->flags & (WBI_FLAG_COPY | WBI_FLAG_ONE_WAY)) |
-                              (plan->leased ? WBI_FLAG_LEASED : 0) |
-                              (plan->long_archive ? WBI_FLAG_LONG_ARCHIVE : 0) |
-                              (plan->long_list ? WBI_FLAG_LONG_LIST : 0));
+    header->flags =
+        (uint8_t)((header->flags & (WBI_FLAG_COPY | WBI_FLAG_ONE_WAY | WBI_FLAG_FILTERED)) |
+                  (plan->leased ? WBI_FLAG_LEASED : 0) |
+                  (plan->long_archive ? WBI_FLAG_LONG_ARCHIVE : 0) |
+                  (plan->long_list ? WBI_FLAG_LONG_LIST : 0));
     header->chunk_count = plan->chunk_count;
     header->release_count = plan->releases;
     wbi_control_board(out->peer, out->message + plan->releases_at, plan->releases);

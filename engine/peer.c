@@ -72,6 +72,7 @@ int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct w
     peer->handles = accepted ? 0 : 1;
     atomic_init(&peer->state, WB_PEER_CONNECTING);
     atomic_init(&peer->eager_bytes, WBI_EAGER_MIN);
+    atomic_init(&peer->filter_from, SIZE_MAX);
     peer->granted = grant_credits(lane);
     peer->replies = grant_replies(lane);
     peer->waiting_tail = peer->replies_tail = &peer->waiting;

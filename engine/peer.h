@@ -1,8 +1,8 @@
 /*
  * Peers: the remote end as the engine knows it, one channel each. Written by the lane thread; other
- * threads read `state` and `eager_bytes` only. Lifetime: until the channel is buried and the
- * program has closed its handles (an accepted peer has none unless wb_peer_keep made one). Calls
- * and inbound parcels need none, since burial ends them all.
+ * threads read `state`, `eager_bytes` and `filter_from` only. Lifetime: until the channel is buried
+ * and the program has closed its handles (an accepted peer has none unless wb_peer_keep made one).
+ * Calls and inbound parcels need none, since burial ends them all.
  */
 #ifndef WBI_ENGINE_PEER_H
 #define WBI_ENGINE_PEER_H
@@ -34,6 +34,7 @@ struct wb_peer {
     struct wbi_channel *channel;  /* NULL once it is closed */
     _Atomic int state;            /* enum wb_peer_state */
     _Atomic uint32_t eager_bytes; /* largest message that both sides take */
+    _Atomic size_t filter_from;   /* archives from here on are filtered; SIZE_MAX: none */
     bool accepted, dying, busy;
     uint32_t handles;          /* that the program holds */
     int status;                /* why it was lost */

@@ -19,7 +19,7 @@ static bool request(struct wb_peer *peer, uint8_t *slot, size_t len,
         return false;
     }
     peer->unreturned++;
-    if ((header->flags & WBI_FLAG_LEASED) != 0) {
+    if ((header->flags & (WBI_FLAG_LEASED | WBI_FLAG_FILTERED)) != 0) {
         wbi_inbound_start(peer, slot, len, header, NULL);
         return true;
     }

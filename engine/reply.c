@@ -1,5 +1,6 @@
 /* The steps of a reply, for the generated server stubs. None of them answers WB_AGAIN: the handler
  * has run. */
+#include "engine/draft.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
@@ -29,24 +30,26 @@ void wb_reply_size(struct wb_sizer *sizer, struct wb_context *context)
     wb_sizer_start(sizer, thresholds);
 }
 
-int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
-                   struct wb_writer *writer)
+/* Bytes that chunks take at the caller. */
+static uint64_t chunks_room(const struct wb_chunk *chunks, uint32_t count, uint32_t align)
 {
-    const struct wbi_header *request = context->header;
-    struct wb_peer *peer = context->peer;
-    struct wbi_outgoing *out = &context->out;
-    uint32_t eager = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
-    if (sizer->bytes > request->reply_room && sizer->bytes > eager) {
-        return wbi_error(WB_ERR_REPLY_TOO_LARGE,
-                         "%s: a result of %zu bytes, for which %llu were reserved", peer->url,
-                         sizer->bytes, (unsigned long long)request->reply_room);
+    uint64_t room = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (chunks[i].kind != WB_CHUNK_INDEX) {
+            room += wbi_landing_bytes(chunks[i].len + wbi_chunk_head(&chunks[i], align) +
+                                      wbi_chunk_tail(&chunks[i], align));
+        }
     }
-    *out = (struct wbi_outgoing){.peer = peer,
-                                 .header = {.kind = WBI_REPLY, .call_id = request->call_id},
-                                 .long_block = *context->reply_block};
-    *context->reply_block = NULL;
-    /* growing here stalls the lane, and plain memory is registered for this reply alone: better
-     * than to lose what the handler has done */
+    return room;
+}
+
+/* ---- its place, at once or by a draft ---- */
+
+/* Lays the message out and finds its place. Growing here stalls the lane, and plain memory is
+ * registered for this reply alone: better than to lose what the handler has done. */
+static int place(struct wb_context *context, const struct wb_sizer *sizer, struct wb_writer *writer)
+{
+    struct wbi_outgoing *out = &context->out;
     int status = wbi_outgoing_prepare(out, sizer, true);
     if (status == WB_OK && !out->plan.long_archive) {
         *context->reply_block = out->long_block;
@@ -56,17 +59,89 @@ int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
     return status == WB_AGAIN ? WB_ERR_BUDGET : status;
 }
 
+/* As begin, into a draft, where the archive is to be filtered. False: it is not, or there is no
+ * memory. */
+static bool begin_draft(const struct wb_context *context, const struct wb_sizer *sizer,
+                        struct wb_writer *writer)
+{
+    const struct wb_peer *peer = context->peer;
+    size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
+    struct wbi_draft *draft = sizer->bytes >= filter_from ? wbi_draft_open(sizer, writer) : NULL;
+    if (draft == NULL) {
+        return false;
+    }
+    writer->owner = draft;
+    return true;
+}
+
+/* Whether the caller has room for the plain archive beside all that it may have to fetch. */
+static bool is_roomy(const struct wb_context *context, const struct wbi_draft *draft)
+{
+    const struct wb_peer *peer = context->peer;
+    uint32_t eager = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
+    uint32_t records = draft->sizer.records;
+    size_t list = (size_t)records * WBI_CHUNK_RECORD_MAX;
+    size_t around = WBI_REPLY_BYTES + WBI_ID_BYTES + list;
+    uint64_t room = wbi_landing_bytes(draft->plain_bytes) +
+                    chunks_room(draft->chunks, records, peer->lane->caps->read_align);
+    if (draft->sizer.bytes > eager || around > eager - draft->sizer.bytes) {
+        room += wbi_landing_bytes(draft->sizer.bytes) + wbi_landing_bytes(list);
+    }
+    return room <= context->header->reply_room;
+}
+
+/* The draft is written: it gets its place. */
+static int place_draft(struct wb_context *context, struct wb_writer *writer)
+{
+    struct wbi_draft *draft = writer->owner;
+    int status = wbi_draft_close(draft, writer);
+    if (status != WB_OK) {
+        wbi_error(status, "%s: a result changed while it was being packed", context->peer->url);
+        wbi_outgoing_abandon(&context->out);
+    } else if (!is_roomy(context, draft)) {
+        wbi_draft_leave_plain(draft);
+    }
+    status = status == WB_OK ? place(context, &draft->sizer, writer) : status;
+    if (status == WB_OK) {
+        wbi_draft_pour(draft, &context->out, writer);
+    }
+    wbi_draft_free(draft);
+    return status;
+}
+
+int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
+                   struct wb_writer *writer)
+{
+    const struct wbi_header *request = context->header;
+    struct wb_peer *peer = context->peer;
+    struct wbi_outgoing *out = &context->out;
+    uint32_t eager = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
+    bool roomy = sizer->bytes <= request->reply_room;
+    if (!roomy && sizer->bytes > eager) {
+        return wbi_error(WB_ERR_REPLY_TOO_LARGE,
+                         "%s: a result of %zu bytes, for which %llu were reserved", peer->url,
+                         sizer->bytes, (unsigned long long)request->reply_room);
+    }
+    *out = (struct wbi_outgoing){.peer = peer,
+                                 .header = {.kind = WBI_REPLY, .call_id = request->call_id},
+                                 .long_block = *context->reply_block};
+    *context->reply_block = NULL;
+    /* what cannot be undone in the caller's room is not filtered */
+    if (roomy && begin_draft(context, sizer, writer)) {
+        return WB_OK;
+    }
+    return place(context, sizer, writer);
+}
+
+/* ---- its end ---- */
+
 /* Bytes that the caller must have reserved for what it will have to fetch. */
 static uint64_t room_needed(const struct wbi_outgoing *out)
 {
     uint64_t room = out->plan.long_list ? wbi_landing_bytes(out->plan.list_bytes) : 0;
-    uint32_t align = out->peer->lane->caps->read_align;
-    for (uint32_t i = 0; out->set != NULL && i < out->set->chunk_count; i++) {
-        const struct wb_chunk *chunk = &out->set->chunks[i];
-        if (chunk->kind != WB_CHUNK_INDEX) {
-            room += wbi_landing_bytes(chunk->len + wbi_chunk_head(chunk, align) +
-                                      wbi_chunk_tail(chunk, align));
-        }
+    if (out->set != NULL) {
+        room +=
+            chunks_room(out->set->chunks, out->set->chunk_count, out->peer->lane->caps->read_align);
     }
     return room;
 }
@@ -74,7 +149,14 @@ static uint64_t room_needed(const struct wbi_outgoing *out)
 int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
 {
     struct wbi_outgoing *out = &context->out;
-    int status = wbi_outgoing_written(out, writer);
+    int status = WB_OK;
+    if (writer->owner != NULL) {
+        status = place_draft(context, writer);
+        if (status != WB_OK) {
+            return status;
+        }
+    }
+    status = wbi_outgoing_written(out, writer);
     uint64_t room = status == WB_OK ? room_needed(out) : 0;
     if (room > context->header->reply_room) {
         status =

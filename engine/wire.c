@@ -164,7 +164,8 @@ static const char *fault_of(const struct wbi_header *h, const uint8_t *message, 
     if (h->kind == WBI_CONTROL && on_board_min(h) != len - WBI_CONTROL_BYTES) {
         return "a control message with more than its ids";
     }
-    if (h->kind == WBI_REPLY && (h->status > 0 || (h->status != 0 && (h->flags & leased) != 0))) {
+    uint8_t results = WBI_FLAG_LEASED | WBI_FLAG_FILTERED;
+    if (h->kind == WBI_REPLY && (h->status > 0 || (h->status != 0 && (h->flags & results) != 0))) {
         return "a reply with a status that no reply has";
     }
     return NULL;

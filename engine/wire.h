@@ -22,8 +22,12 @@ enum wbi_flag {
     WBI_FLAG_LONG_LIST = 4,    /* the chunk list is not on board: its record is, to be READ */
     WBI_FLAG_COPY = 8,         /* REQUEST: the caller wants no chunks, in the reply neither */
     WBI_FLAG_ONE_WAY = 16,     /* REQUEST: it is not answered, whatever becomes of it */
-    WBI_FLAGS_KNOWN = 31
+    WBI_FLAG_FILTERED = 32,    /* the archive went through a filter, which the receiver undoes */
+    WBI_FLAGS_KNOWN = 63
 };
+
+/* Bits of a hello's features. Those that are unknown mean nothing. */
+enum wbi_feature { WBI_FEATURE_LZ4 = 1 /* undoes archives that are filtered by lz4 */ };
 
 enum {
     WBI_REQUEST_BYTES = 48,
@@ -80,7 +84,7 @@ struct wbi_hello {
     uint32_t eager_bytes; /* largest message it receives */
     uint32_t credits;     /* requests that it may be sent at once */
     uint32_t read_depth;  /* READs that it serves at once */
-    uint64_t features;    /* none yet: zero */
+    uint64_t features;    /* of enum wbi_feature */
     uint64_t engine_id;   /* random, of the engine */
     uint64_t token;       /* random, of the connection; an answer repeats it */
 };

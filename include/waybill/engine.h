@@ -55,6 +55,13 @@ enum wb_when_full {
     WB_FULL_SHED    /* it waits, and the longest waiting one beyond shed_beyond is refused for it */
 };
 
+/* What archives go through on their way. */
+enum wb_filter {
+    WB_FILTER_NONE,
+    WB_FILTER_LZ4 /* compressed by lz4, where that makes them shorter; refused where the library was
+                     built without */
+};
+
 /* All there is to configure. Start from wb_engine_config_default. Bytes and microseconds
  * throughout. */
 struct wb_engine_config {
@@ -83,6 +90,11 @@ struct wb_engine_config {
     uint32_t shed_beyond;        /* with WB_FULL_SHED, how many may wait; default 16 */
     enum wb_rma_checks checks;   /* of the engine's own allocator; default WB_RMA_CHECKS_CHEAP */
     enum wb_pages pages;         /* of the engine's own allocator; default WB_PAGES_TRANSPARENT */
+    enum wb_filter filter; /* of the archives that this engine sends, requests and replies; never of
+                              chunks. A peer that cannot undo it gets them as they are, and so does
+                              a caller whose reply_bytes do not hold the plain and the filtered
+                              result; default WB_FILTER_NONE */
+    uint32_t filter_from;  /* archives of fewer bytes are not filtered; default 1024 */
     struct wb_verbs_config verbs;
 };
 
@@ -95,8 +107,9 @@ WB_API int wb_engine_config_text(const struct wb_engine_config *config, char *te
 /*
  * Creates an engine with every fabric that this machine can use. config NULL means the defaults; it
  * is copied. Sets *engine on success only; the caller ends it with wb_engine_destroy. Errors:
- * WB_ERR_INVALID (a field out of range, a device that is not here), WB_ERR_BUDGET (budget below one
- * slab), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM; wb_last_error() names the field or the system call.
+ * WB_ERR_INVALID (a field out of range, a device that is not here, a filter that this library was
+ * built without), WB_ERR_BUDGET (budget below one slab), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM;
+ * wb_last_error() names the field or the system call.
  */
 WB_API int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **engine);
 
@@ -277,6 +290,8 @@ struct wb_engine_stats {
     uint64_t leases_quarantined; /* of those, of calls that have ended for their caller */
     uint64_t releases_received;
     uint64_t late_replies; /* for calls that had ended */
+    /* received with a filtered archive; bytes of those archives, as they came and as they are */
+    uint64_t parcels_filtered, filtered_bytes, unfiltered_bytes;
     uint64_t protocol_errors, peers_lost;
     uint64_t sleeps;
     /* of a fabric that READs in hardware: READs as posted, after merging; the most in flight on one

@@ -158,6 +158,7 @@ int test_conformance_run(const struct fabric_under_test *fabric, int argc, char 
     suite_add_tcase(suite, test_handles_case());
     suite_add_tcase(suite, test_pins_case());
     suite_add_tcase(suite, test_ranges_case());
+    suite_add_tcase(suite, test_filter_case());
     suite_add_tcase(suite, test_traffic_case());
     suite_add_tcase(suite, test_errors_case());
     suite_add_tcase(suite, test_budget_case());

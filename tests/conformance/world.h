@@ -96,6 +96,7 @@ TCase *test_chunks_case(void);
 TCase *test_handles_case(void);
 TCase *test_pins_case(void);
 TCase *test_ranges_case(void);
+TCase *test_filter_case(void);
 TCase *test_traffic_case(void);
 TCase *test_errors_case(void);
 TCase *test_budget_case(void);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/filter.h"
 #include "tests/support/program.h"
 
 static struct wb_engine_config config;
@@ -21,6 +22,7 @@ static const struct field {
               {"slab_bytes", NULL, &config.slab_bytes, 2 << 20, 1 << 30},
               {"pointer_threshold", &config.pointer_threshold, NULL, 1, UINT32_MAX},
               {"rma_threshold", &config.rma_threshold, NULL, 1, UINT32_MAX},
+              {"filter_from", &config.filter_from, NULL, 1, UINT32_MAX},
               {"max_calls", &config.max_calls, NULL, 1, 65536},
               {"credits", &config.credits, NULL, 1, 4096},
               {"max_peers", &config.max_peers, NULL, 1, 1024},
@@ -106,6 +108,24 @@ START_TEST(test_the_budget_holds_a_slab)
 }
 END_TEST
 
+/* lz4 where it was built in; otherwise a sentence about that. */
+START_TEST(test_filters)
+{
+    struct wb_engine *engine = NULL;
+    char text[2000];
+    bool here = wbi_filter_is_here(WB_FILTER_LZ4);
+    config.filter = WB_FILTER_LZ4;
+    ck_assert_int_eq(wb_engine_create(&config, &engine), here ? WB_OK : WB_ERR_INVALID);
+    ck_assert(here || strstr(wb_last_error(), "liblz4-dev") != NULL);
+    wb_engine_destroy(engine);
+    wb_engine_config_text(&config, text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "filter lz4\n"));
+    config.filter = (enum wb_filter)(WB_FILTER_LZ4 + 1);
+    ck_assert_int_eq(wbi_config_check(&config), WB_ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(wb_last_error(), "config.filter"));
+}
+END_TEST
+
 /* What is allowed works: engines at the ends of all ranges open, and close without a trace. */
 START_TEST(test_engines_at_the_bounds)
 {
@@ -150,9 +170,9 @@ END_TEST
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {
-        test_the_defaults_are_within_bounds, test_bounds,
-        test_slabs_are_powers_of_two,        test_the_budget_holds_a_slab,
-        test_engines_at_the_bounds,          test_the_text_names_every_field};
+        test_the_defaults_are_within_bounds, test_bounds,  test_slabs_are_powers_of_two,
+        test_the_budget_holds_a_slab,        test_filters, test_engines_at_the_bounds,
+        test_the_text_names_every_field};
     Suite *suite = suite_create("configuration");
     TCase *tcase = test_program_case("configuration", tests, sizeof tests / sizeof tests[0]);
     tcase_add_checked_fixture(tcase, set_defaults, NULL);

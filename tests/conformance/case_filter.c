@@ -1,0 +1,193 @@
+/* Archives that go through the filter: what arrives is what was sent, whichever side filters, and
+ * those are filtered that can be shorter and undone. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/filter.h"
+#include "tests/conformance/world.h"
+
+enum { FROM = 1024, LARGEST = 3000000 };
+
+/* Below the filter's first length, an eager message, and what it takes only when it is filtered;
+ * the last ones are long even then. */
+static const size_t sizes[] = {0, 1, 500, 1500, 5000, 8100, 20000, 300000, LARGEST};
+
+static bool open_world(bool client_filters, bool server_filters)
+{
+    if (!wbi_filter_is_here(WB_FILTER_LZ4)) {
+        printf("not run: the filter, which this library was built without\n");
+        return false;
+    }
+    test_world.client_config.filter = client_filters ? WB_FILTER_LZ4 : WB_FILTER_NONE;
+    test_world.server_config.filter = server_filters ? WB_FILTER_LZ4 : WB_FILTER_NONE;
+    test_world.client_config.filter_from = test_world.server_config.filter_from = FROM;
+    test_world.client_config.call_timeout_us = test_patience_us;
+    test_world_open(1);
+    return true;
+}
+
+/* Bytes that lz4 makes shorter by much, and each part of which is another. */
+static void fill_lines(char *text, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 50) {
+        char line[51];
+        snprintf(line, sizeof line, "%-40s%10zu", "what many lines have in common", at);
+        memcpy(text + at, line, bytes - at < 50 ? bytes - at : 50);
+    }
+}
+
+/* How many filtered archives each side has received. */
+struct filtered {
+    uint64_t requests, replies;
+};
+
+static struct filtered count_filtered(void)
+{
+    struct wb_engine_stats client;
+    struct test_figures server;
+    wb_engine_stats(test_world.engine, &client);
+    test_server_figures(&test_world.host, &test_world.servers[0], &server);
+    return (struct filtered){server.engine.parcels_filtered, client.parcels_filtered};
+}
+
+/* Bytes there and back, all of them in archives. */
+static struct filtered exchange(const char *bytes, size_t len, uint64_t reply_bytes)
+{
+    struct wb_call_options options = {.flags = WB_CALL_COPY, .reply_bytes = reply_bytes};
+    struct texts_in in = {.between = 7, .raw = {.data = bytes, .len = len}};
+    struct texts_out out;
+    struct filtered before = count_filtered();
+    test_assert_status(texts_call(test_world.peer, &in, &out, &options), WB_OK);
+    ck_assert_uint_eq(out.raw.len, len);
+    ck_assert_uint_eq(out.between, 7);
+    ck_assert(len == 0 || memcmp(out.raw.data, bytes, len) == 0);
+    texts_out_drop(&out);
+    struct filtered after = count_filtered();
+    return (struct filtered){after.requests - before.requests, after.replies - before.replies};
+}
+
+static void exchange_sizes(bool client_filters, bool server_filters)
+{
+    char *lines = malloc(LARGEST), *noise = malloc(LARGEST);
+    ck_assert(lines != NULL && noise != NULL);
+    fill_lines(lines, LARGEST);
+    test_pattern_fill(noise, LARGEST, 5);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t len = sizes[i];
+        struct filtered seen = exchange(lines, len, 2 * len + 8192);
+        ck_assert_uint_eq(seen.requests, client_filters && len >= FROM);
+        ck_assert_uint_eq(seen.replies, server_filters && len >= FROM);
+        seen = exchange(noise, len, 2 * len + 8192);
+        ck_assert_uint_eq(seen.requests + seen.replies, 0);
+    }
+    free(lines);
+    free(noise);
+}
+
+START_TEST(test_either_side_may_filter)
+{
+    bool client = (_i & 1) != 0, server = (_i & 2) != 0;
+    if (!open_world(client, server)) {
+        return;
+    }
+    exchange_sizes(client, server);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
+/* A reply is filtered only where its caller has reserved room to undo it. */
+START_TEST(test_replies_without_room_are_plain)
+{
+    if (!open_world(true, true)) {
+        return;
+    }
+    char *lines = malloc(LARGEST);
+    ck_assert_ptr_nonnull(lines);
+    fill_lines(lines, LARGEST);
+    struct filtered seen = exchange(lines, 1500, 0);
+    ck_assert_uint_eq(seen.requests, 1);
+    ck_assert_uint_eq(seen.replies, 0);
+    seen = exchange(lines, 1500, 1600); /* the library adds some for rounding */
+    ck_assert_uint_eq(seen.replies, 1);
+    /* the filtered one would have to be fetched, and there is room for the plain one alone */
+    seen = exchange(lines, LARGEST, LARGEST + 100);
+    ck_assert_uint_eq(seen.replies, 0);
+    free(lines);
+    test_world_close();
+}
+END_TEST
+
+/* A filtered archive whose marks stand for chunks, and that waits for its handler meanwhile. */
+START_TEST(test_chunks_beside)
+{
+    static char lines[100000];
+    struct wb_call_options options = {.reply_bytes = 400000};
+    if (_i == 0) {
+        test_world.client_config.pointer_threshold = UINT32_MAX; /* the text is in the archive */
+    }
+    if (!open_world(true, true)) {
+        return;
+    }
+    fill_lines(lines, sizeof lines);
+    for (size_t len = 1500; len <= sizeof lines; len *= 4) {
+        struct again_in in = {.times = 2,
+                              .seed = len,
+                              .text = {.data = lines, .len = len},
+                              .data = test_world_vector(1, 70000, len)};
+        struct again_out out;
+        struct filtered before = count_filtered();
+        test_assert_status(again_call(test_world.peer, &in, &out, &options), WB_OK);
+        ck_assert_uint_eq(out.runs, 3);
+        ck_assert_uint_eq(out.data_right, 70000);
+        ck_assert_uint_eq(out.text.len, len);
+        ck_assert(memcmp(out.text.data, lines, len) == 0);
+        ck_assert_uint_eq(test_pattern_check(out.data.data, 70000, len), 70000);
+        again_out_drop(&out);
+        again_in_drop(&in);
+        struct filtered after = count_filtered();
+        ck_assert_uint_eq(after.requests - before.requests, _i == 0 || len < 4096);
+        ck_assert_uint_eq(after.replies - before.replies, 1);
+    }
+    test_world_close();
+}
+END_TEST
+
+/* Vectors inside a filtered archive are parts of the plain one's block, and outlive the call. */
+START_TEST(test_vectors_inside_outlive_the_call)
+{
+    struct wb_call_options options = {.flags = WB_CALL_COPY, .reply_bytes = 400000};
+    struct vector_in in = {.before = 1, .after = 2};
+    struct vector_out out;
+    wb_rma_vector taken;
+    if (!open_world(true, true)) {
+        return;
+    }
+    in.data = test_world_vector(50, 2000, 1);
+    fill_lines(in.data.data, 100000);
+    struct filtered before = count_filtered();
+    test_assert_status(vector_call(test_world.peer, &in, &out, &options), WB_OK);
+    struct filtered after = count_filtered();
+    ck_assert_uint_eq(after.requests - before.requests, 1);
+    ck_assert_uint_eq(after.replies - before.replies, 1);
+    taken = wb_rma_vector_take(&out.data);
+    vector_out_drop(&out);
+    test_world_assert_works(test_world.peer);
+    ck_assert_uint_eq(wb_rma_vector_bytes(&taken), 100000);
+    ck_assert(memcmp(taken.data, in.data.data, 100000) == 0);
+    wb_rma_vector_drop(&taken);
+    vector_in_drop(&in);
+    test_world_close();
+}
+END_TEST
+
+TCase *test_filter_case(void)
+{
+    const TTest *const tests[] = {test_replies_without_room_are_plain,
+                                  test_vectors_inside_outlive_the_call};
+    TCase *tcase = test_world_case("filter", tests, sizeof tests / sizeof tests[0]);
+    tcase_add_loop_test(tcase, test_either_side_may_filter, 0, 4);
+    tcase_add_loop_test(tcase, test_chunks_beside, 0, 2);
+    return tcase;
+}
