@@ -12,7 +12,7 @@
 #include "perf/soak_sum.h"
 
 enum { CODE_CORRUPT = 1, CODE_ROOM = 2 };
-enum { RESULT_MAX = 8 << 20, WAIT_US = 20000, BUDGET_MIB = 512, CREDITS = 32 };
+enum { RESULT_MAX = 8 << 20, WAIT_US = 20000, LEAVING_WAITS = 250, BUDGET_MIB = 512, CREDITS = 32 };
 /* Until the dead are known to be dead, and nothing more comes to an end. */
 static const uint64_t quiet_ns = UINT64_C(6000000000), quiet_shm_ns = UINT64_C(1000000000),
                       settle_ns = UINT64_C(60000000000);
@@ -144,6 +144,19 @@ static void take_sample(struct server *server, struct soak_sample *sample)
     read_rss(sample);
 }
 
+/* Gives back what is idle, and sees it go: the pool's own thread may still be at it. */
+static void trim(struct server *server)
+{
+    struct wb_rma_allocator *pool = wb_engine_allocator(server->engine);
+    struct wb_rma_stats stats;
+    wb_rma_allocator_trim(pool);
+    wb_rma_allocator_stats(pool, &stats);
+    for (unsigned i = 0; stats.leaving_bytes > 0 && i < LEAVING_WAITS; i++) {
+        wb_wait(server->engine, WAIT_US);
+        wb_rma_allocator_stats(pool, &stats);
+    }
+}
+
 /* Serves until nothing has changed for a while: everybody is known to be gone. */
 static void settle(struct server *server)
 {
@@ -159,7 +172,7 @@ static void settle(struct server *server)
         since = now == known ? since : clock_ns();
         known = now;
     }
-    wb_rma_allocator_trim(wb_engine_allocator(server->engine));
+    trim(server);
 }
 
 static void obey(struct server *server)
