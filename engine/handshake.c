@@ -24,6 +24,10 @@ static void settle(struct wb_peer *peer, const struct wbi_hello *theirs)
 {
     uint32_t mine = peer->lane->shares.eager_bytes;
     peer->credits = peer->credits_max = theirs->credits;
+    peer->wire_version =
+        theirs->version_max < WB_WIRE_VERSION_MAX ? theirs->version_max : WB_WIRE_VERSION_MAX;
+    peer->their_read_depth = theirs->read_depth;
+    peer->their_id = theirs->engine_id;
     atomic_store_explicit(&peer->eager_bytes,
                           mine < theirs->eager_bytes ? mine : theirs->eager_bytes,
                           memory_order_relaxed);

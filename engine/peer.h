@@ -40,6 +40,8 @@ struct wb_peer {
     int status;                /* why it was lost */
     uint64_t connect_deadline; /* 0 until the lane has looked at its clock */
     uint64_t token;
+    uint32_t wire_version, their_read_depth; /* agreed on, or 0 */
+    uint64_t their_id;
     struct wb_peer *prev, *next; /* all of the lane */
     struct wb_peer *busy_next, *dying_next;
 

@@ -146,6 +146,13 @@ bool wbi_demand_count_round(struct wb_rma_allocator *pool)
     return lapsed;
 }
 
+void wbi_demand_unpark(struct wb_rma_allocator *pool)
+{
+    for (unsigned i = 0; i < WBI_DEMANDS; i++)
+        if (pool->demands.entries[i].state == WBI_DEMAND_PARKED)
+            lapse(pool, &pool->demands.entries[i]);
+}
+
 void wbi_demand_clear(struct wb_rma_allocator *pool)
 {
     for (unsigned i = 0; i < WBI_DEMANDS; i++)

@@ -77,6 +77,9 @@ bool wbi_demand_others_hold(const struct wb_rma_allocator *pool, uint64_t run_by
  * Says whether one did. */
 bool wbi_demand_count_round(struct wb_rma_allocator *pool);
 
+/* Frees what is parked: whoever asked may have given up, and will ask anew if not. */
+void wbi_demand_unpark(struct wb_rma_allocator *pool);
+
 /* Ends every demand and frees what is parked. */
 void wbi_demand_clear(struct wb_rma_allocator *pool);
 

@@ -186,6 +186,7 @@ uint64_t wbi_shrink_trim(struct wb_rma_allocator *pool)
 {
     wbi_budget_lock_growth(pool->budget);
     pthread_mutex_lock(&pool->mutex);
+    wbi_demand_unpark(pool);
     uint64_t bytes = let_idle_go(pool);
     bool waits = pool->leaving > 0;
     pthread_mutex_unlock(&pool->mutex);

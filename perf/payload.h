@@ -9,13 +9,8 @@
 #include <stdint.h>
 #include <waybill/engine.h>
 
+#include "perf/common_pattern.h"
 #include "perf/options.h"
-
-/* The pattern of a stamp: the 64-bit word i is stamp + i (modulo 2^64, the last word cut off), so
- * that a byte that is stale, shifted or from another call shows. `data` needs no alignment. */
-void pattern_fill(void *data, size_t bytes, uint64_t stamp);
-/* Returns the offset of a byte that is wrong, or `bytes` if all are right. */
-size_t pattern_check(const void *data, size_t bytes, uint64_t stamp);
 
 /* How far the stamps of neighbouring buffers are apart; odd, so that stamps do not repeat. */
 #define PAYLOAD_STRIDE UINT64_C(0xd1342543de82ef95)

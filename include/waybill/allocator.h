@@ -116,9 +116,10 @@ WB_API int wb_rma_allocator_add_region(struct wb_rma_allocator *allocator, void 
 
 /*
  * Gives the idle slabs back to the system; those that peers have mapped as soon as they have let
- * them go. Lent regions stay. Returns the bytes of these slabs. Idle slabs are given up without
- * this when another size or another allocator of the engine needs their budget. Any thread; inside
- * a handler or a callback it does nothing.
+ * them go. Lent regions stay; what the pool was grown by for a handler or a landing that has not
+ * come back for it goes, and is grown anew if it does. Returns the bytes of these slabs. Idle slabs
+ * are given up without this when another size or another allocator of the engine needs their
+ * budget. Any thread; inside a handler or a callback it does nothing.
  */
 WB_API uint64_t wb_rma_allocator_trim(struct wb_rma_allocator *allocator);
 

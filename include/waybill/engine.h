@@ -193,6 +193,29 @@ WB_API enum wb_peer_state wb_peer_state(const struct wb_peer *peer);
  * WB_ERR_PEER_LOST …). */
 WB_API int wb_peer_wait(struct wb_peer *peer, uint64_t timeout_us);
 
+/* What is known of a peer, and what both sides have agreed on: 0 until the peer was connected, and
+ * what it was then once it is lost. */
+struct wb_peer_info {
+    char url[112];      /* that wb_connect was given; of one that connected to us, a name for it */
+    const char *scheme; /* of the fabric; static storage */
+    enum wb_peer_state state;
+    bool accepted;            /* it connected to us */
+    uint32_t wire_version;    /* that both speak */
+    uint32_t eager_bytes;     /* largest message, the smaller of both sides' */
+    uint32_t credits;         /* requests that it lets us have unanswered there */
+    uint32_t credits_granted; /* requests that it may have unanswered here */
+    uint32_t peer_read_depth; /* READs at once that it serves, as it says */
+    uint32_t read_depth;      /* READs at once that are made of it here, at most */
+    uint32_t key_bytes;       /* of each chunk that is offered to it */
+    uint32_t read_align;      /* that READs are made with here; 1: none */
+    uint64_t max_read_bytes;  /* largest single READ here */
+    uint64_t engine_id;       /* its engine's, random: another one after a restart */
+};
+
+/* Describes a peer. Any thread, handlers too. Errors: WB_ERR_CLOSED (in a child of fork); *info is
+ * then untouched. */
+WB_API int wb_peer_describe(struct wb_peer *peer, struct wb_peer_info *info);
+
 /* Why a peer was lost, in one line; "" while it is not. Valid until the peer is closed. */
 WB_API const char *wb_peer_reason(const struct wb_peer *peer);
 

@@ -271,6 +271,26 @@ START_TEST(test_what_nobody_fetches_lapses)
 }
 END_TEST
 
+/* The call that asked may have ended; one that has not asks anew. */
+START_TEST(test_trim_takes_what_nobody_has_fetched)
+{
+    struct full_pool full;
+    struct wb_rma_block *block;
+
+    setup(&full, 8 * MIB);
+    ck_assert_int_eq(ask(&full, MIB, &block), WB_AGAIN);
+    sem_wait(&full.grown);
+    ck_assert_uint_eq(test_stats(full.pool).slabs, 2);
+    ck_assert_uint_eq(wb_rma_allocator_trim(full.pool), TEST_SLAB_BYTES);
+    test_assert_valid(full.pool);
+    ck_assert_uint_eq(test_stats(full.pool).slabs, 1);
+    block = insist(&full, MIB);
+    ck_assert_uint_eq(test_stats(full.pool).slabs, 2);
+    wbi_rma_block_unref(block);
+    teardown(&full);
+}
+END_TEST
+
 START_TEST(test_freed_budget_goes_to_who_asked_first)
 {
     struct full_pool full;
@@ -381,6 +401,7 @@ int main(void)
                                   test_old_failures_make_way,
                                   test_what_is_grown_is_kept_for_its_asker,
                                   test_what_nobody_fetches_lapses,
+                                  test_trim_takes_what_nobody_has_fetched,
                                   test_freed_budget_goes_to_who_asked_first,
                                   test_a_peer_that_never_lets_go_does_not_block_others,
                                   test_room_that_others_hold_does_not_wake_the_worker,

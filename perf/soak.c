@@ -1,0 +1,189 @@
+/* wb_soak: many clients that call and are killed, and a server that is judged. */
+#include "perf/soak.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf/common_say.h"
+
+enum { IDLE_MAX = 1023, SECONDS_MAX = 1000000, CLIENTS = 64, SECONDS = 60 };
+
+static const char help[] =
+    "wb_soak: a server and many clients, each a process, that call it with arguments of every\n"
+    "kind and size for a while; clients are killed and started again. Every call is followed\n"
+    "by its number at both ends, so that one that is lost or executed twice is found.\n"
+    "\n"
+    "  wb_soak [--fabric F] [--clients N] [--seconds S | --calls N] [--kill] [--seed N]\n"
+    "  wb_soak [--fabric F] --idle N\n"
+    "\n"
+    "  --fabric F    shm (default) or verbs\n"
+    "  --clients N   processes that call, 1 to 512 (64)\n"
+    "  --seconds S   how long (60)\n"
+    "  --calls N     so many calls of each client instead, however long that takes\n"
+    "  --kill        end clients by SIGKILL, at random, and start them again\n"
+    "  --seed N      of what is random (1)\n"
+    "  --idle N      no calls: N connections, 1 to 1023, from a few processes, and what the\n"
+    "                server takes for each\n"
+    "  --help        this text\n"
+    "\n"
+    "Prints one JSON object: calls begun, ended, executed (those of the killed too), lost (begun\n"
+    "and never ended, or ended well and never executed), doubled (executed or ended twice, or\n"
+    "executed although its caller was told that it was not), corrupt (a wrong byte, or a status\n"
+    "that cannot be), killed (under way when their client was), timed_out, busy, kills,\n"
+    "reconnects, server_rss_before (after a quarter of the run) and server_rss_after (all are\n"
+    "gone, the pool is trimmed) in bytes, of the latter server_anonymous_after (heap and message\n"
+    "slots) and server_pool_after, pool_leaked (bytes still held then). Or, for --idle,\n"
+    "bytes_per_idle_peer and what it is made of.\n"
+    "Exit status: 0; 1 if lost, doubled, corrupt or pool_leaked is not 0, or something failed; 2\n"
+    "for wrong usage. (--role and what it needs are what wb_soak tells its own processes.)\n";
+
+enum { OPTION_ROLE = 1000, OPTION_URL, OPTION_INDEX, OPTION_PEERS, OPTION_PARENT, OPTION_BOARD };
+
+static int read_number(const char *option, const char *text, uint64_t low, uint64_t high,
+                       uint64_t *number)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != 0 || errno != 0 || value < low || value > high) {
+        return say(EXIT_USAGE, "--%s %s: not a whole number from %" PRIu64 " to %" PRIu64, option,
+                   text, low, high);
+    }
+    *number = value;
+    return 0;
+}
+
+static int read_role(struct soak_options *options, const char *text)
+{
+    static const char *const names[] = {
+        [ROLE_SERVER] = "server", [ROLE_CLIENT] = "client", [ROLE_IDLER] = "idler"};
+    for (int role = ROLE_SERVER; role <= ROLE_IDLER; role++) {
+        if (strcmp(text, names[role]) == 0) {
+            options->role = (enum soak_role)role;
+            return 0;
+        }
+    }
+    return say(EXIT_USAGE, "--role is for wb_soak itself");
+}
+
+static int read_descriptor(const char *option, const char *text, int *fd)
+{
+    uint64_t number = 0;
+    int wrong = read_number(option, text, 0, 1 << 20, &number);
+    *fd = wrong == 0 ? (int)number : -1;
+    return wrong;
+}
+
+/* What the parent tells the others. */
+static int read_internal(struct soak_options *o, int option, const char *text)
+{
+    switch (option) {
+    case OPTION_ROLE:
+        return read_role(o, text);
+    case OPTION_URL:
+        o->url = text;
+        return 0;
+    case OPTION_INDEX:
+        return read_number("index", text, 0, SOAK_CLIENTS_MAX - 1, &o->index);
+    case OPTION_PEERS:
+        return read_number("peers", text, 1, IDLE_MAX + 1, &o->peers);
+    case OPTION_PARENT:
+        return read_descriptor("parent", text, &o->parent_fd);
+    case OPTION_BOARD:
+        return read_descriptor("board", text, &o->board_fd);
+    default:
+        return EXIT_USAGE; /* getopt has said it */
+    }
+}
+
+static int read_option(struct soak_options *o, int option, const char *text)
+{
+    switch (option) {
+    case 'f':
+        o->fabric = text;
+        return strcmp(text, "shm") == 0 || strcmp(text, "verbs") == 0
+                   ? 0
+                   : say(EXIT_USAGE, "--fabric %s: not one of shm, verbs", text);
+    case 'n':
+        return read_number("clients", text, 1, SOAK_CLIENTS_MAX, &o->clients);
+    case 's':
+        return read_number("seconds", text, 1, SECONDS_MAX, &o->seconds);
+    case 'c':
+        return read_number("calls", text, 2, SOAK_CALLS_MAX, &o->calls);
+    case 'r':
+        return read_number("seed", text, 0, UINT64_MAX, &o->seed);
+    case 'i':
+        return read_number("idle", text, 1, IDLE_MAX, &o->idle);
+    case 'k':
+        o->kill = true;
+        return 0;
+    default:
+        return read_internal(o, option, text);
+    }
+}
+
+int soak_parse(struct soak_options *options, int argc, char **argv)
+{
+    static const struct option names[] = {{"fabric", required_argument, NULL, 'f'},
+                                          {"clients", required_argument, NULL, 'n'},
+                                          {"seconds", required_argument, NULL, 's'},
+                                          {"calls", required_argument, NULL, 'c'},
+                                          {"seed", required_argument, NULL, 'r'},
+                                          {"idle", required_argument, NULL, 'i'},
+                                          {"kill", no_argument, NULL, 'k'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"role", required_argument, NULL, OPTION_ROLE},
+                                          {"url", required_argument, NULL, OPTION_URL},
+                                          {"index", required_argument, NULL, OPTION_INDEX},
+                                          {"peers", required_argument, NULL, OPTION_PEERS},
+                                          {"parent", required_argument, NULL, OPTION_PARENT},
+                                          {"board", required_argument, NULL, OPTION_BOARD},
+                                          {NULL, 0, NULL, 0}};
+    int option, wrong = 0;
+    while (wrong == 0 && (option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return -1;
+        }
+        wrong = read_option(options, option, optarg);
+    }
+    if (wrong == 0 && optind < argc) {
+        return say(EXIT_USAGE, "%s: wb_soak takes options only", argv[optind]);
+    }
+    bool told = options->parent_fd >= 0 && options->board_fd >= 0 &&
+                (options->url != NULL || options->role == ROLE_SERVER) &&
+                options->index < options->clients;
+    if (wrong == 0 && options->role != ROLE_PARENT && !told) {
+        return say(EXIT_USAGE, "--role is for wb_soak itself");
+    }
+    return wrong;
+}
+
+int main(int argc, char **argv)
+{
+    struct soak_options options = {.fabric = "shm",
+                                   .clients = CLIENTS,
+                                   .seconds = SECONDS,
+                                   .seed = 1,
+                                   .peers = 1,
+                                   .parent_fd = -1,
+                                   .board_fd = -1};
+    int wrong = soak_parse(&options, argc, argv);
+    if (wrong != 0) {
+        return wrong < 0 ? finish_output(EXIT_SUCCESS) : wrong;
+    }
+    switch (options.role) {
+    case ROLE_SERVER:
+        return soak_serve(&options);
+    case ROLE_CLIENT:
+        return soak_call_all(&options);
+    case ROLE_IDLER:
+        return soak_stand_idle(&options);
+    default:
+        return finish_output(options.idle != 0 ? soak_idle(&options) : soak_run(&options));
+    }
+}
