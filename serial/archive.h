@@ -36,4 +36,8 @@ static inline size_t wbi_inline_rma_gap(size_t position, uint64_t bytes)
     return bytes < WB_INLINE_RMA_ALIGNED ? 0 : -position % WB_INLINE_RMA_ALIGN;
 }
 
+/* Passes over one added field that this program does not know, with its chunks. On failure *id and
+ * *len may be 0, and the reader's status is set. */
+void wbi_pass_one_added(struct wb_reader *r, uint32_t *id, uint32_t *len);
+
 #endif
