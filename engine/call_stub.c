@@ -16,19 +16,24 @@ enum {
     ROOM_SLACK = 4096
 }; /* so that the rounding of several landings fits in what the caller reserved */
 
+struct wb_thresholds wbi_call_thresholds(const struct wb_engine_config *config, uint32_t read_align,
+                                         const struct wb_call_options *options)
+{
+    if (options != NULL && (options->flags & WB_CALL_COPY) != 0) {
+        return (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX};
+    }
+    return (struct wb_thresholds){.pointer = config->pointer_threshold,
+                                  .rma = config->rma_threshold,
+                                  .pointer_mask = read_align - 1,
+                                  .buffer = config->pointer_threshold};
+}
+
 void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
                   const struct wb_call_options *options)
 {
-    const struct wb_engine_config *config = &peer->lane->engine->config;
-    struct wb_thresholds thresholds = {.pointer = config->pointer_threshold,
-                                       .rma = config->rma_threshold,
-                                       .pointer_mask = peer->lane->caps->read_align - 1,
-                                       .buffer = config->pointer_threshold};
-    if (options != NULL && (options->flags & WB_CALL_COPY) != 0) {
-        thresholds =
-            (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX};
-    }
-    wb_sizer_start(sizer, thresholds);
+    const struct wbi_lane *lane = peer->lane;
+    wb_sizer_start(sizer,
+                   wbi_call_thresholds(&lane->engine->config, lane->caps->read_align, options));
 }
 
 /* Room for the fetched parts of the reply is there before the call goes, so that a reply can always

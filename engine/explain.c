@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "engine/call.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/parcel.h"
@@ -12,14 +13,16 @@
 
 enum { SHM_KEY_BYTES = 16, CHUNKS_SHOWN = 64 };
 
-void wb_limits_default(struct wb_limits *limits)
+void wb_limits_of_config(struct wb_limits *limits, const struct wb_engine_config *config,
+                         const struct wb_call_options *options)
 {
-    struct wb_engine_config config;
-    wb_engine_config_default(&config);
-    *limits = (struct wb_limits){.thresholds = {.pointer = config.pointer_threshold,
-                                                .rma = config.rma_threshold,
-                                                .buffer = config.pointer_threshold},
-                                 .eager_bytes = config.eager_bytes,
+    struct wb_engine_config defaults;
+    if (config == NULL) {
+        wb_engine_config_default(&defaults);
+        config = &defaults;
+    }
+    *limits = (struct wb_limits){.thresholds = wbi_call_thresholds(config, 1, options),
+                                 .eager_bytes = config->eager_bytes,
                                  .key_bytes = SHM_KEY_BYTES,
                                  .max_offers = UINT32_MAX,
                                  .max_read_bytes = UINT64_MAX};

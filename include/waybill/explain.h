@@ -26,8 +26,10 @@ struct wb_limits {
     uint64_t max_read_bytes; /* a larger part is READ in several */
 };
 
-/* Those of shm and the default configuration, for a call. */
-WB_API void wb_limits_default(struct wb_limits *limits);
+/* Those of a call by shm between two engines of this configuration (NULL: the default) with these
+ * options (NULL: none). Whoever wants others changes them. */
+WB_API void wb_limits_of_config(struct wb_limits *limits, const struct wb_engine_config *config,
+                                const struct wb_call_options *options);
 
 /* Those that hold now for a call to this peer with these options (NULL: none). Any thread. */
 WB_API void wb_limits_of_peer(struct wb_limits *limits, struct wb_peer *peer,
