@@ -88,9 +88,9 @@ static void print_chunk(FILE *out, const struct wb_limits *limits, uint32_t numb
                         const struct wb_chunk *chunk)
 {
     if (chunk->kind == WB_CHUNK_INDEX) {
+        uint64_t end = chunk->offset + chunk->len;
         fprintf(out, "%8u  INDEX: archive %llu to %llu\n", number,
-                (unsigned long long)chunk->offset,
-                (unsigned long long)(chunk->offset + chunk->len));
+                (unsigned long long)chunk->offset, (unsigned long long)end);
         return;
     }
     bool rma = chunk->kind == WB_CHUNK_RMA;

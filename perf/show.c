@@ -127,33 +127,33 @@ static int show_value(const struct show_options *o)
 
 /* ---- a file ---- */
 
-/* Reads all of the file; *data is the caller's to free. Returns 0, or EXIT_FAILURE with a line. */
-static int read_file(const char *path, void **data, size_t *bytes)
+/* Reads all of the file. The bytes are the caller's to free; NULL with a line said. */
+static void *read_file(const char *path, size_t *bytes)
 {
     FILE *file = fopen(path, "rb");
     long end = file != NULL && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
     bool fits = end >= 0 && (uint64_t)end <= memory_available();
-    *data = fits ? malloc((size_t)end + 1) : NULL;
+    void *data = fits ? malloc((size_t)end + 1) : NULL;
     *bytes = fits ? (size_t)end : 0;
     bool read =
-        *data != NULL && fseek(file, 0, SEEK_SET) == 0 && fread(*data, 1, *bytes, file) == *bytes;
+        data != NULL && fseek(file, 0, SEEK_SET) == 0 && fread(data, 1, *bytes, file) == *bytes;
     if (file != NULL) {
         fclose(file);
     }
     if (!read) {
-        free(*data);
-        return say(EXIT_FAILURE, "--archive %s: not a file that can be read whole", path);
+        free(data);
+        say(EXIT_FAILURE, "--archive %s: not a file that can be read whole", path);
+        return NULL;
     }
-    return 0;
+    return data;
 }
 
 static int show_file(const struct show_options *o)
 {
-    void *data;
     size_t bytes;
-    int wrong = read_file(o->archive, &data, &bytes);
-    if (wrong != 0) {
-        return wrong;
+    void *data = read_file(o->archive, &bytes);
+    if (data == NULL) {
+        return EXIT_FAILURE;
     }
     int status = wb_archive_print(stdout, type_fields[o->type], data, bytes, NULL, 0);
     free(data);

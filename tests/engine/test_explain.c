@@ -115,6 +115,7 @@ START_TEST(test_long_list)
     const list value = {.names = {strings, 100}};
     wb_limits_of_config(&limits, NULL, NULL);
     limits.thresholds.pointer = 20;
+    limits.eager_bytes = 4096;
     ck_assert_ptr_nonnull(out);
     ck_assert_int_eq(list_explain(out, &limits, &value), WB_OK);
     fclose(out);
@@ -122,7 +123,7 @@ START_TEST(test_long_list)
     ck_assert_ptr_nonnull(strstr(text, " ... 136 more\n"));
     ck_assert_ptr_nonnull(strstr(text,
                                  " lease id, 8 bytes\n"
-                                 "      56  record of the chunk list, whose 8800 bytes are READ\n"
+                                 "      56  record of the chunk list, whose 6400 bytes are READ\n"
                                  "      96  archive, 101 bytes on board\n"
                                  "READs of the receiver: 101\n"));
     free(text);
