@@ -92,6 +92,10 @@ uint64_t wbi_call_id(const struct wb_call *call);
 /* The deadline field of a request with so much time left. */
 uint32_t wbi_deadline_on_wire(uint64_t left_us);
 
+/* Where arguments of a call with these options (or NULL) stop being packed. */
+struct wb_thresholds wbi_call_thresholds(const struct wb_engine_config *config, uint32_t read_align,
+                                         const struct wb_call_options *options);
+
 /* Lane thread: the call is under way: lists it at its peer. */
 void wbi_call_enter(struct wb_call *call);
 

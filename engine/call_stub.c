@@ -22,24 +22,27 @@ static size_t threshold(size_t of_call, uint32_t of_engine)
     return of_call != 0 ? of_call : of_engine;
 }
 
+struct wb_thresholds wbi_call_thresholds(const struct wb_engine_config *config, uint32_t read_align,
+                                         const struct wb_call_options *options)
+{
+    options = options != NULL ? options : &no_options;
+    if ((options->flags & WB_CALL_COPY) != 0) {
+        return (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX};
+    }
+    size_t pointer = threshold(options->pointer_threshold, config->pointer_threshold);
+    return (struct wb_thresholds){.pointer = pointer,
+                                  .rma = threshold(options->rma_threshold, config->rma_threshold),
+                                  .pointer_mask = read_align - 1,
+                                  .buffer = pointer};
+}
+
 void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
                   const struct wb_call_options *options)
 {
-    static const struct wb_thresholds packed = {
-        .pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX};
-    const struct wb_engine_config *config = &peer->lane->engine->config;
-    options = options != NULL ? options : &no_options;
-    if ((options->flags & WB_CALL_COPY) != 0) {
-        wb_sizer_start(sizer, packed);
-        return;
-    }
-    size_t pointer = threshold(options->pointer_threshold, config->pointer_threshold);
-    wb_sizer_start(sizer, (struct wb_thresholds){
-                              .pointer = pointer,
-                              .rma = threshold(options->rma_threshold, config->rma_threshold),
-                              .pointer_mask = peer->lane->caps->read_align - 1,
-                              .buffer = pointer});
-    sizer->exact = (options->pointer_threshold | options->rma_threshold) != 0;
+    const struct wbi_lane *lane = peer->lane;
+    wb_sizer_start(sizer,
+                   wbi_call_thresholds(&lane->engine->config, lane->caps->read_align, options));
+    sizer->exact = options != NULL && (options->pointer_threshold | options->rma_threshold) != 0;
 }
 
 /* Room for the fetched parts of the reply is there before the call goes, so that a reply can always

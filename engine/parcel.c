@@ -20,27 +20,14 @@ uint64_t wbi_landing_bytes(uint64_t len)
 
 static int lay_out(struct wbi_outgoing *out, const struct wb_sizer *sizer, uint32_t releases)
 {
-    if (sizer->bytes > PTRDIFF_MAX || sizer->records > WBI_MAX_CHUNKS) {
-        return wbi_error(
-            WB_ERR_INVALID,
-            "the arguments have more than %u chunks or more bytes than memory can hold",
-            (unsigned)WBI_MAX_CHUNKS);
-    }
-    uint32_t most = out->peer->lane->caps->max_offers;
-    if (sizer->offered + 2 > most) {
-        return wbi_error(WB_ERR_INVALID,
-                         "%s: %u chunks in one parcel; this fabric offers %u at once",
-                         out->peer->url, sizer->offered, most - 2);
-    }
-    struct wbi_plan_input input = {
+    const struct wb_peer *peer = out->peer;
+    struct wbi_plan_limits limits = {
+        .whom = peer->url,
         .kind = out->header.kind,
-        .index_chunks = sizer->records - sizer->offered,
-        .offered = sizer->offered,
-        .key_bytes = out->peer->lane->caps->key_bytes,
-        .releases = releases,
-        .archive_bytes = sizer->bytes,
-        .eager_bytes = atomic_load_explicit(&out->peer->eager_bytes, memory_order_relaxed)};
-    return wbi_plan(&input, &out->plan);
+        .key_bytes = peer->lane->caps->key_bytes,
+        .max_offers = peer->lane->caps->max_offers,
+        .eager_bytes = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed)};
+    return wbi_plan_parcel(sizer, &limits, releases, &out->plan);
 }
 
 static bool is_one_way(const struct wbi_outgoing *out)

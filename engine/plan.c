@@ -2,6 +2,8 @@
 
 #include <waybill/status.h>
 
+#include "engine/engine.h"
+#include "engine/inbound.h"
 #include "engine/wire.h"
 #include "serial/chunk_list.h"
 
@@ -61,4 +63,28 @@ int wbi_plan(const struct wbi_plan_input *input, struct wbi_plan *plan)
     }
     *plan = p;
     return WB_OK;
+}
+
+int wbi_plan_parcel(const struct wb_sizer *sizer, const struct wbi_plan_limits *limits,
+                    uint32_t releases, struct wbi_plan *plan)
+{
+    if (sizer->bytes > PTRDIFF_MAX || sizer->records > WBI_MAX_CHUNKS) {
+        return wbi_error(
+            WB_ERR_INVALID,
+            "the arguments have more than %u chunks or more bytes than memory can hold",
+            (unsigned)WBI_MAX_CHUNKS);
+    }
+    if (sizer->offered + 2 > limits->max_offers) {
+        return wbi_error(WB_ERR_INVALID,
+                         "%s: %u chunks in one parcel; this fabric offers %u at once", limits->whom,
+                         sizer->offered, limits->max_offers - 2);
+    }
+    struct wbi_plan_input input = {.kind = limits->kind,
+                                   .index_chunks = sizer->records - sizer->offered,
+                                   .offered = sizer->offered,
+                                   .key_bytes = limits->key_bytes,
+                                   .releases = releases,
+                                   .archive_bytes = sizer->bytes,
+                                   .eager_bytes = limits->eager_bytes};
+    return wbi_plan(&input, plan);
 }

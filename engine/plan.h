@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <waybill/serial.h>
 
 struct wbi_plan_input {
     uint8_t kind;          /* WBI_REQUEST or WBI_REPLY */
@@ -33,5 +34,19 @@ struct wbi_plan {
 /* WB_OK, or WB_ERR_INVALID: the archive is longer than memory can be, or the message cannot be made
  * that small (cannot happen from WBI_EAGER_MIN on). */
 int wbi_plan(const struct wbi_plan_input *input, struct wbi_plan *plan);
+
+/* What both sides and their fabric allow. */
+struct wbi_plan_limits {
+    const char *whom;    /* they hold for, in words: a URL */
+    uint8_t kind;        /* WBI_REQUEST or WBI_REPLY */
+    uint32_t key_bytes;  /* of the fabric's keys */
+    uint32_t max_offers; /* at once */
+    size_t eager_bytes;
+};
+
+/* Plans a parcel as it was sized. WB_ERR_INVALID, with words: also where it has more chunks than a
+ * parcel may have. *plan is set on success only. */
+int wbi_plan_parcel(const struct wb_sizer *sizer, const struct wbi_plan_limits *limits,
+                    uint32_t releases, struct wbi_plan *plan);
 
 #endif

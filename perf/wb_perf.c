@@ -16,6 +16,7 @@
 #include "perf/report.h"
 #include "perf/server.h"
 #include "perf/setup.h"
+#include "perf/show.h"
 #include "perf/words.h"
 
 enum { READY_MS = 20000, CONNECT_US = 5000000, NUMBER_ROOM = 48 };
@@ -200,7 +201,7 @@ static int run_client(const struct options *o)
 static const struct {
     const char *name;
     int (*main)(int argc, char **argv);
-} subcommands[] = {{"alloc", alloc_main}, {"reg", reg_main}};
+} subcommands[] = {{"alloc", alloc_main}, {"reg", reg_main}, {"show", show_main}};
 
 int main(int argc, char **argv)
 {

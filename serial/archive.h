@@ -61,4 +61,8 @@ const uint8_t *wbi_take(struct wb_reader *r, struct wb_in *in, uint64_t len);
  */
 wb_bytes wbi_take_pointer_chunk(struct wb_reader *r, struct wb_in *in);
 
+/* Passes over one added field that this program does not know, with its chunks. On failure *id and
+ * *len may be 0, and the reader's status is set. */
+void wbi_pass_one_added(struct wb_reader *r, uint32_t *id, uint32_t *len);
+
 #endif

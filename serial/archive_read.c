@@ -332,21 +332,28 @@ static bool lands_within(const struct wb_reader *r, uint64_t begin, uint64_t end
            r->landings[r->landing_next].archive_offset <= end;
 }
 
-void wb_reader_pass_added(struct wb_reader *r)
+void wbi_pass_one_added(struct wb_reader *r, uint32_t *id, uint32_t *len)
 {
     uint64_t begin = (uint64_t)(r->at - r->begin);
-    while (r->status == WB_OK && r->at != r->end) {
-        struct wb_in in = {.at = r->at, .spare = r->spare};
-        const uint8_t *head = wbi_take(r, &in, WB_ADDED_HEAD);
-        uint32_t len = 0;
-        if (head != NULL) {
-            memcpy(&len, head, sizeof len);
-        }
-        wbi_take(r, &in, len);
-        wbi_reader_close(r, in);
+    struct wb_in in = {.at = r->at, .spare = r->spare};
+    const uint8_t *head = wbi_take(r, &in, WB_ADDED_HEAD);
+    *len = *id = 0;
+    if (head != NULL) {
+        memcpy(len, head, sizeof *len);
+        memcpy(id, head + sizeof *len, sizeof *id);
     }
+    wbi_take(r, &in, *len);
+    wbi_reader_close(r, in);
     while (r->status == WB_OK && lands_within(r, begin, (uint64_t)(r->at - r->begin))) {
         r->landing_next++;
+    }
+}
+
+void wb_reader_pass_added(struct wb_reader *r)
+{
+    while (r->status == WB_OK && r->at != r->end) {
+        uint32_t id, len;
+        wbi_pass_one_added(r, &id, &len);
     }
 }
 

@@ -1,5 +1,7 @@
 #include <waybill/custom.h>
 
+#include "serial/printer.h"
+
 bool wb_custom_put_begin(struct wb_writer *w, struct wb_out o, unsigned version)
 {
     if (w->status != WB_OK) {
@@ -46,6 +48,7 @@ static void get_items(struct wb_reader *r, void **items, size_t *count, size_t e
 
 void wb_pass_count(struct wb_pass *p, void **items, size_t *count, size_t elem_bytes)
 {
+    size_t at = p->mode == WB_PASS_GET ? (size_t)(p->reader->at - p->reader->begin) : 0;
     switch (p->mode) {
     case WB_PASS_SIZE:
         wb_size_raw(p->sizer, wb_len_size(*count));
@@ -55,6 +58,9 @@ void wb_pass_count(struct wb_pass *p, void **items, size_t *count, size_t elem_b
         break;
     case WB_PASS_GET:
         get_items(p->reader, items, count, elem_bytes);
+        if (p->reader->printer != NULL) {
+            wbi_print_count(p->reader->printer, at, *count);
+        }
         break;
     default:
         break;

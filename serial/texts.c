@@ -93,18 +93,19 @@ struct wb_out wb_wire_put_texts(struct wb_writer *w, struct wb_out o, const void
     return to;
 }
 
-/* On failure all of them are empty. */
+/* On failure all of them are empty. What stands in the archive has its first byte for a place,
+ * until its own is known: the printer has chunks that are nowhere. */
 static struct wb_in get_slowly(struct wb_reader *r, struct wb_in in, void *items, size_t count)
 {
     for (size_t i = 0; i < count && r->status == WB_OK; i++) {
         struct wbi_prefix prefix = wbi_get_prefix(r, &in);
         wbi_text_set(items, i,
                      prefix.is_chunk ? wbi_take_pointer_chunk(r, &in)
-                                     : (wb_bytes){.len = prefix.len});
+                                     : (wb_bytes){.data = r->begin, .len = prefix.len});
     }
     for (size_t i = 0; i < count && r->status == WB_OK; i++) {
         wb_bytes text = wbi_text_at(items, i);
-        if (text.data == NULL) {
+        if (text.data == r->begin) {
             text.data = wbi_take(r, &in, text.len);
             wbi_text_set(items, i, text);
         }

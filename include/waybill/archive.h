@@ -137,6 +137,7 @@ struct wb_reader {
     struct wb_arena *arena; /* borrowed: of nested arrays and what they hold; NULL: there are none,
                                or the generated NAME_get sets it */
     uint32_t depth;         /* of the custom types being read */
+    struct wb_printer *printer; /* of <waybill/print.h>, that watches custom types; else NULL */
 };
 
 /* A writer's place while a generated function has it in registers. */

@@ -59,8 +59,13 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
     _Static_assert(!T##_wire_raw || _Alignof(T) <= WB_ARCHIVE_ALIGN,                               \
                    "elements are aligned to 8 bytes at most");                                     \
     enum { NAME##_wire_min = 1, NAME##_wire_raw = 0, NAME##_views = 1, NAME##_owns = T##_owns };   \
-    WBI_UNUSED static const struct wb_type NAME##_type = {                                         \
-        .kind = WB_TYPE_ARRAY, .name = #NAME, .bytes = sizeof(NAME), .elem = &T##_type};           \
+    WBI_UNUSED static const struct wb_type NAME##_type = {.kind = WB_TYPE_ARRAY,                   \
+                                                          .name = #NAME,                           \
+                                                          .bytes = sizeof(NAME),                   \
+                                                          .elem = &T##_type,                       \
+                                                          .wire_min = 1,                           \
+                                                          .align =                                 \
+                                                              T##_wire_raw ? _Alignof(T) : 0};     \
     WBI_GENERATED size_t NAME##_wire_size(struct wb_sizer *s, size_t at, const NAME *v)            \
     {                                                                                              \
         if (T##_wire_raw) {                                                                        \
@@ -124,8 +129,11 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
     } NAME;                                                                                        \
     enum { NAME##_wire_min = 1, NAME##_wire_raw = 0, NAME##_views = T##_views };                   \
     enum { NAME##_owns = T##_owns };                                                               \
-    WBI_UNUSED static const struct wb_type NAME##_type = {                                         \
-        .kind = WB_TYPE_OPTION, .name = #NAME, .bytes = sizeof(NAME), .elem = &T##_type};          \
+    WBI_UNUSED static const struct wb_type NAME##_type = {.kind = WB_TYPE_OPTION,                  \
+                                                          .name = #NAME,                           \
+                                                          .bytes = sizeof(NAME),                   \
+                                                          .elem = &T##_type,                       \
+                                                          .wire_min = 1};                          \
     WBI_GENERATED size_t NAME##_wire_size(struct wb_sizer *s, size_t at, const NAME *v)            \
     {                                                                                              \
         return v->has ? T##_wire_size(s, at + 1, &v->value) : at + 1;                              \
@@ -169,7 +177,8 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
     WBI_UNUSED static const struct wb_type NAME##_pair_type = {.kind = WB_TYPE_STRUCT,             \
                                                                .name = #NAME "_pair",              \
                                                                .bytes = sizeof(NAME##_pair),       \
-                                                               .fields = NAME##_pair_fields};      \
+                                                               .fields = NAME##_pair_fields,       \
+                                                               .wire_min = NAME##_pair_wire_min};  \
     WBI_GENERATED size_t NAME##_pair_wire_size(struct wb_sizer *s, size_t at,                      \
                                                const NAME##_pair *v)                               \
     {                                                                                              \
@@ -229,8 +238,11 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
     enum { NAME##_views = 0 CASES(WBI_CASE_VIEWS), NAME##_owns = 0 CASES(WBI_CASE_OWNS) };         \
     WBI_UNUSED static const struct wb_field NAME##_fields[] = {CASES(WBI_CASE_FIELD)               \
                                                                    WBI_FIELD_END};                 \
-    WBI_UNUSED static const struct wb_type NAME##_type = {                                         \
-        .kind = WB_TYPE_UNION, .name = #NAME, .bytes = sizeof(NAME), .fields = NAME##_fields};     \
+    WBI_UNUSED static const struct wb_type NAME##_type = {.kind = WB_TYPE_UNION,                   \
+                                                          .name = #NAME,                           \
+                                                          .bytes = sizeof(NAME),                   \
+                                                          .fields = NAME##_fields,                 \
+                                                          .wire_min = 1};                          \
     WBI_GENERATED size_t NAME##_wire_size(struct wb_sizer *s, size_t at, const NAME *v)            \
     {                                                                                              \
         switch ((int)v->tag) {                                                                     \
@@ -285,7 +297,7 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
     WBI_UNUSED static const struct wb_field NAME##_fields[] = {VALUES(WBI_ENUM_FIELD)              \
                                                                    WBI_FIELD_END};                 \
     WBI_UNUSED static const struct wb_type NAME##_type = {                                         \
-        .kind = WB_TYPE_ENUM, .name = #NAME, .bytes = 4, .fields = NAME##_fields};                 \
+        .kind = WB_TYPE_ENUM, .name = #NAME, .bytes = 4, .fields = NAME##_fields, .wire_min = 4};  \
     WBI_GENERATED bool NAME##_is_valid(int32_t value)                                              \
     {                                                                                              \
         switch (value) {                                                                           \
@@ -335,7 +347,7 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
 #define WB_BITWISE(T)                                                                              \
     WBI_SCALAR_FAMILY(T)                                                                           \
     WBI_UNUSED static const struct wb_type T##_type = {                                            \
-        .kind = WB_TYPE_BITWISE, .name = #T, .bytes = sizeof(T)};
+        .kind = WB_TYPE_BITWISE, .name = #T, .bytes = sizeof(T), .wire_min = sizeof(T)};
 
 /* Declares the type T, a struct of raw fields (VALUE, and TYPE and FIXED of raw types) without
  * padding, which travels as its own bytes. Its fields are part of the signature. */
@@ -351,7 +363,10 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
     _Static_assert((0 FIELDS(WBI_MIN)) == sizeof(T), "padding would travel: add fields for it");   \
     WBI_SCALAR_FAMILY(T)                                                                           \
     WBI_UNUSED static const struct wb_field T##_fields[] = {FIELDS(WBI_FIELD) WBI_FIELD_END};      \
-    WBI_UNUSED static const struct wb_type T##_type = {                                            \
-        .kind = WB_TYPE_BITWISE, .name = #T, .bytes = sizeof(T), .fields = T##_fields};
+    WBI_UNUSED static const struct wb_type T##_type = {.kind = WB_TYPE_BITWISE,                    \
+                                                       .name = #T,                                 \
+                                                       .bytes = sizeof(T),                         \
+                                                       .fields = T##_fields,                       \
+                                                       .wire_min = sizeof(T)};
 
 #endif

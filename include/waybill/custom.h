@@ -33,8 +33,23 @@ struct wb_pass {
     struct wb_reader *reader; /* of GET */
 };
 
+/*
+ * Where a printer watches the reader: prints the value that comes next, of that type, named by the
+ * C expression `name` (or element `index` of that, if it is not SIZE_MAX), leaves the reader before
+ * it, and returns the printer, which the reader is without until the value has been read in
+ * earnest.
+ */
+WB_API struct wb_printer *wb_pass_show(struct wb_reader *r, const struct wb_type *type,
+                                       const char *name, size_t index);
+static inline struct wb_printer *wbi_pass_show(struct wb_reader *r, const struct wb_type *type,
+                                               const char *name, size_t index)
+{
+    return r->printer == NULL ? NULL : wb_pass_show(r, type, name, index);
+}
+
 /* Puts *value, of type T, through the pass. After a failure values are read as zero. */
-#define WB_PASS(p, T, value)                                                                       \
+#define WB_PASS(p, T, value) WBI_PASS_NAMED(p, T, value, #value, SIZE_MAX)
+#define WBI_PASS_NAMED(p, T, value, name, index)                                                   \
     do {                                                                                           \
         struct wb_out out_;                                                                        \
         struct wb_in in_;                                                                          \
@@ -46,10 +61,14 @@ struct wb_pass {
             if (wbi_writer_open((p)->writer, T##_wire_min, &out_)) {                               \
                 wbi_writer_close((p)->writer, T##_wire_put((p)->writer, out_, (value)));           \
             }                                                                                      \
-        } else if (wbi_reader_open((p)->reader, T##_wire_min, &in_)) {                             \
-            wbi_reader_close((p)->reader, T##_wire_get((p)->reader, in_, (value)));                \
         } else {                                                                                   \
-            memset((value), 0, sizeof *(value));                                                   \
+            struct wb_printer *printer_ = wbi_pass_show((p)->reader, &T##_type, (name), (index));  \
+            if (wbi_reader_open((p)->reader, T##_wire_min, &in_)) {                                \
+                wbi_reader_close((p)->reader, T##_wire_get((p)->reader, in_, (value)));            \
+            } else {                                                                               \
+                memset((value), 0, sizeof *(value));                                               \
+            }                                                                                      \
+            (p)->reader->printer = printer_;                                                       \
         }                                                                                          \
     } while (0)
 
@@ -63,7 +82,7 @@ struct wb_pass {
             *(items) = items_;                                                                     \
         }                                                                                          \
         for (size_t i_ = 0; i_ < *(count); i_++) {                                                 \
-            WB_PASS(p, T, &(*(items))[i_]);                                                        \
+            WBI_PASS_NAMED(p, T, &(*(items))[i_], #items, i_);                                     \
         }                                                                                          \
     } while (0)
 
@@ -79,8 +98,13 @@ WB_API bool wb_custom_get_begin(struct wb_reader *r, struct wb_in in, unsigned v
 #define WB_CUSTOM(T, function, type_version)                                                       \
     _Static_assert((type_version) >= 1 && (type_version) <= 255, "a version is a byte");           \
     enum { T##_wire_min = 1, T##_wire_raw = 0, T##_views = 1, T##_owns = 1 };                      \
-    WBI_UNUSED static const struct wb_type T##_type = {                                            \
-        .kind = WB_TYPE_CUSTOM, .name = #T, .bytes = sizeof(T), .version = (type_version)};        \
+    WBI_GENERATED struct wb_in T##_walk(struct wb_reader *r, struct wb_in in);                     \
+    WBI_UNUSED static const struct wb_type T##_type = {.kind = WB_TYPE_CUSTOM,                     \
+                                                       .name = #T,                                 \
+                                                       .bytes = sizeof(T),                         \
+                                                       .version = (type_version),                  \
+                                                       .wire_min = 1,                              \
+                                                       .walk = T##_walk};                          \
     WBI_GENERATED size_t T##_wire_size(struct wb_sizer *s, size_t at, const T *v)                  \
     {                                                                                              \
         struct wb_pass pass = {.mode = WB_PASS_SIZE, .version = (type_version), .sizer = s};       \
@@ -114,6 +138,13 @@ WB_API bool wb_custom_get_begin(struct wb_reader *r, struct wb_in in, unsigned v
         struct wb_pass pass = {.mode = WB_PASS_DROP, .version = (type_version)};                   \
         function(&pass, v);                                                                        \
         memset(v, 0, sizeof *v);                                                                   \
+    }                                                                                              \
+    WBI_GENERATED struct wb_in T##_walk(struct wb_reader *r, struct wb_in in)                      \
+    {                                                                                              \
+        T value;                                                                                   \
+        in = T##_wire_get(r, in, &value);                                                          \
+        T##_drop(&value);                                                                          \
+        return in;                                                                                 \
     }
 
 #endif

@@ -272,8 +272,11 @@ static inline uint32_t wbi_added_id(const char *type, const char *name)
     } T;                                                                                           \
     _Static_assert((0 FIELDS(WBI_COUNT_ADDED)) == 0, "added fields are an action's");              \
     WBI_PASSES(T, FIELDS)                                                                          \
-    WBI_UNUSED static const struct wb_type T##_type = {                                            \
-        .kind = WB_TYPE_STRUCT, .name = #T, .bytes = sizeof(T), .fields = T##_fields};             \
+    WBI_UNUSED static const struct wb_type T##_type = {.kind = WB_TYPE_STRUCT,                     \
+                                                       .name = #T,                                 \
+                                                       .bytes = sizeof(T),                         \
+                                                       .fields = T##_fields,                       \
+                                                       .wire_min = T##_wire_min};                  \
     WBI_GENERATED void T##_drop(T *v)                                                              \
     {                                                                                              \
         (void)v;                                                                                   \

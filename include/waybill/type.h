@@ -43,7 +43,7 @@ enum wb_type_kind {
     WB_TYPE_CUSTOM   /* version */
 };
 
-/* A type as signatures see it; static storage. */
+/* A type as signatures and <waybill/print.h> see it; static storage. */
 struct wb_type {
     enum wb_type_kind kind;
     const char *name;
@@ -51,6 +51,9 @@ struct wb_type {
     const struct wb_field *fields; /* ends with kind == NULL; or NULL */
     const struct wb_type *elem;
     uint32_t version;
+    size_t wire_min; /* T_wire_min */
+    size_t align;    /* ARRAY of a raw type: of its elements; 0: an array of another type */
+    struct wb_in (*walk)(struct wb_reader *r, struct wb_in in); /* CUSTOM: reads one, drops it */
 };
 
 /* One field as the signature sees it. A list ends with kind == NULL. */
