@@ -3,6 +3,7 @@
 option(WAYBILL_WERROR "Treat warnings as errors" OFF)
 set(WAYBILL_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= takes them")
 option(WAYBILL_VALGRIND "Run tests under valgrind too" OFF)
+option(WAYBILL_FUZZ "Build the fuzz targets alone (needs clang and its libFuzzer)" OFF)
 
 # Tests come with the top-level project, where Check is installed; ON insists on it.
 pkg_check_modules(CHECK IMPORTED_TARGET GLOBAL check)
