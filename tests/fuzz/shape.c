@@ -288,13 +288,18 @@ static void draw_added(struct fuzz_shape *shape, const struct wb_field *field)
 void fuzz_shape_draw(struct fuzz_shape *shape, unsigned kind)
 {
     shape->input.kind = (uint8_t)kind;
+    fuzz_shape_draw_fields(shape, fuzz_kind_at(kind)->fields);
+}
+
+void fuzz_shape_draw_fields(struct fuzz_shape *shape, const struct wb_field *fields)
+{
     shape->input.flags = (uint8_t)(one_in(shape, 3) ? FUZZ_BACKED : 0);
     shape->input.fails_at = 0;
     shape->input.landing_count = 0;
     shape->input.len = 0;
     shape->depth = shape->mark_count = 0;
     shape->chain = one_in(shape, 10) ? 60 + fuzz_below(&shape->chance, 10) : 0;
-    for (const struct wb_field *field = fuzz_kind_at(kind)->fields; field->kind != NULL; field++) {
+    for (const struct wb_field *field = fields; field->kind != NULL; field++) {
         if (strcmp(field->kind, "ADDED") != 0) {
             draw_field(shape, field);
         } else if (one_in(shape, 4)) {

@@ -25,6 +25,9 @@ struct fuzz_shape {
 /* Draws an archive of that kind into shape->input; chance and chunks are set. */
 void fuzz_shape_draw(struct fuzz_shape *shape, unsigned kind);
 
+/* The same for a list of fields; the input's kind is left as it is. */
+void fuzz_shape_draw_fields(struct fuzz_shape *shape, const struct wb_field *fields);
+
 /* Makes it wrong in one place, or perhaps not. */
 void fuzz_shape_disturb(struct fuzz_shape *shape);
 

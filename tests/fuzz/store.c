@@ -33,12 +33,6 @@ static struct wb_rma_allocator *pool(void)
     return made;
 }
 
-/* The bytes of a landing's block that are not asked for, in whole words. */
-static size_t asked(const struct wb_landing *landing)
-{
-    return ((size_t)landing->len + 7) & ~(size_t)7;
-}
-
 struct wb_landing fuzz_land(uint32_t kind, const void *data, size_t len, uint64_t archive_offset)
 {
     struct wb_landing landing = {.len = len, .archive_offset = archive_offset, .kind = kind};
@@ -49,15 +43,13 @@ struct wb_landing fuzz_land(uint32_t kind, const void *data, size_t len, uint64_
     } else {
         memset(landing.data, 0x5a, len);
     }
-    uint8_t *end = (uint8_t *)landing.data + asked(&landing);
-    wbi_poison(end, wbi_rma_block_bytes(landing.block) - asked(&landing));
+    wbi_poison((uint8_t *)landing.data + len, wbi_rma_block_bytes(landing.block) - len);
     return landing;
 }
 
 void fuzz_unland(struct wb_landing *landing)
 {
-    uint8_t *end = (uint8_t *)landing->data + asked(landing);
-    wbi_unpoison(end, wbi_rma_block_bytes(landing->block) - asked(landing));
+    wbi_unpoison(landing->data, wbi_rma_block_bytes(landing->block));
     wbi_rma_block_unref(landing->block);
 }
 
