@@ -150,8 +150,8 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
             action##_out_put(&writer, &out);                                                       \
             status = wb_reply_commit(context, &writer);                                            \
         }                                                                                          \
+        action##_out_drop(&out); /* first: its arrays may lie in the arguments' arena */           \
         action##_in_drop(&in);                                                                     \
-        action##_out_drop(&out);                                                                   \
         return status;                                                                             \
     }                                                                                              \
     WBI_GENERATED int action##_register(struct wb_engine *engine, action##_handler handler,        \
