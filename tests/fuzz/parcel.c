@@ -8,12 +8,13 @@
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/wire.h"
+#include "mr_cache/allocator.h"
 #include "tests/fuzz/actions.h"
 #include "tests/fuzz/script.h"
 #include "tests/fuzz/store.h"
 #include "tests/fuzz/tape.h"
 
-enum { CALLS = 16, STEPS = 64, PATIENCE = 20000, LOOK_TURNS = 600 };
+enum { CALLS = 16, STEPS = 64, PATIENCE = 20000, LOOK_TURNS = 12, PIECE_BYTES = 1000000 };
 
 static struct {
     struct wb_engine *engine;
@@ -80,6 +81,21 @@ static void turn(unsigned turns)
     }
 }
 
+/* All of the budget, at once: what lands then waits for no other thread, as a rule. */
+static void grow(void)
+{
+    enum { PIECES = 8 };
+    struct wb_rma_block *blocks[PIECES];
+    unsigned count = 0;
+    while (count < PIECES && wbi_rma_alloc(wb_engine_allocator(scene.engine), PIECE_BYTES, true,
+                                           &blocks[count]) == WB_OK) {
+        count++;
+    }
+    while (count > 0) {
+        wbi_rma_block_unref(blocks[--count]);
+    }
+}
+
 static void open_scene(void)
 {
     struct wb_engine_config config;
@@ -96,6 +112,7 @@ static void open_scene(void)
                    never_register(scene.engine, on_never, NULL) == WB_OK &&
                    sum_register(scene.engine, on_sum, NULL) == WB_OK,
                "%s", wb_last_error());
+    grow();
     ask_well(TAPE_FRIEND);
     turn(2);
     fuzz_check(tape_is_open(TAPE_FRIEND), "the friend is not let in");

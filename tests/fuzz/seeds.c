@@ -6,9 +6,11 @@
 #include <stdlib.h>
 
 #include "tests/fuzz/archive.h"
+#include "tests/fuzz/parcel.h"
+#include "tests/fuzz/script.h"
 #include "tests/fuzz/shape.h"
 
-enum { SEEDS_A_KIND = 4, SEED_BYTES_MAX = 2000 };
+enum { SEEDS_A_KIND = 4, SCRIPTS = 24, SCRIPT_PARTS = 3, SEED_BYTES_MAX = 2000 };
 
 static void write_file(const char *folder, const char *name, unsigned number, const uint8_t *data,
                        size_t size)
@@ -39,18 +41,39 @@ static size_t draw(unsigned kind, bool chunks, uint64_t *chance, uint8_t *data)
     return size;
 }
 
-int main(int argc, char **argv)
+static void write_archives(const char *folder)
 {
     static uint8_t data[2 * FUZZ_ARCHIVE_MAX];
-    char folder[4000];
     uint64_t chance = 1;
-    fuzz_check(argc == 2, "usage: fuzz_seeds FOLDER (that has archive/ and parcel/)");
-    (void)snprintf(folder, sizeof folder, "%s/archive", argv[1]);
     for (unsigned kind = 0; kind < fuzz_kind_count(); kind++) {
         for (unsigned i = 0; i < SEEDS_A_KIND; i++) {
             size_t size = draw(kind, i % 2 == 1, &chance, data);
             write_file(folder, fuzz_kind_at(kind)->name, i, data, size);
         }
     }
+}
+
+static void write_scripts(const char *folder)
+{
+    static uint8_t data[SCRIPT_PARTS * SEED_BYTES_MAX];
+    uint64_t chance = 1;
+    for (unsigned i = 0; i < SCRIPTS; i++) {
+        size_t size = 0;
+        for (unsigned part = 0; part < SCRIPT_PARTS; part++) {
+            size += fuzz_script_draw(&chance, 0, data + size, SEED_BYTES_MAX);
+        }
+        fuzz_parcel_try(data, size);
+        write_file(folder, "script", i, data, size);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    char folder[4000];
+    fuzz_check(argc == 2, "usage: fuzz_seeds FOLDER (that has archive/ and parcel/)");
+    (void)snprintf(folder, sizeof folder, "%s/archive", argv[1]);
+    write_archives(folder);
+    (void)snprintf(folder, sizeof folder, "%s/parcel", argv[1]);
+    write_scripts(folder);
     return 0;
 }
