@@ -7,7 +7,7 @@ enum { DEEPEST = 6 };
 unsigned fuzz_below(uint64_t *chance, unsigned below)
 {
     *chance = *chance * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(*chance >> 33) % below;
+    return below > 0 ? (unsigned)(*chance >> 33) % below : 0;
 }
 
 static bool one_in(struct fuzz_shape *shape, unsigned many)

@@ -31,7 +31,7 @@ void fuzz_shape_draw_fields(struct fuzz_shape *shape, const struct wb_field *fie
 /* Makes it wrong in one place, or perhaps not. */
 void fuzz_shape_disturb(struct fuzz_shape *shape);
 
-/* A number below `below`, which is at least 1. */
+/* A number below `below`; 0 where there is none. */
 unsigned fuzz_below(uint64_t *chance, unsigned below);
 
 #endif

@@ -1,21 +1,15 @@
 #include "tests/fuzz/store.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mr_cache/allocator.h"
 #include "mr_cache/poison.h"
 
-void fuzz_die(const char *format, ...)
+void fuzz_die(void)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments);
     (void)fputc('\n', stderr);
-    va_end(arguments);
     abort();
 }
 
