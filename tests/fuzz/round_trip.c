@@ -71,7 +71,7 @@ static void there_and_back(const struct fuzz_kind *kind, const void *value, size
 {
     _Alignas(16) uint8_t again[FUZZ_VALUE_MAX];
     struct encoding sent = encode(kind, value, threshold);
-    struct wb_landing *landings = take((sent.chunk_count + 1) * sizeof *landings);
+    struct wb_landing *landings = take(sent.chunk_count / 2 * sizeof *landings);
     struct fuzz_maker maker = {0};
     struct wb_arena arena = {0};
     struct wb_reader reader = wb_reader_of(sent.archive, sent.len);
