@@ -222,6 +222,9 @@ static void take_step(const struct fuzz_step *step)
         tape_pass_us((uint64_t)1 << step->byte % 25);
         turn(LOOK_TURNS);
         break;
+    case FUZZ_DEAF:
+        tape_deafen(end, step->byte % 2 != 0);
+        break;
     case FUZZ_CALL:
         call_server(step->byte);
         turn(1);

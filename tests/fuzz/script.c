@@ -273,6 +273,9 @@ size_t fuzz_script_draw(uint64_t *chance, unsigned disturbances, uint8_t *out, s
         put_reply(&draft, disturbances, chance);
         break;
     case 6:
+        put(&draft, (struct fuzz_step){.kind = FUZZ_DEAF,
+                                       .of_server = fuzz_below(chance, 2) == 0,
+                                       .byte = (uint8_t)fuzz_below(chance, 4)});
         put(&draft, (struct fuzz_step){.kind = FUZZ_PASS, .byte = (uint8_t)fuzz_below(chance, 24)});
         break;
     default:

@@ -1,7 +1,7 @@
 /*
  * An input of fuzz_parcel: what strangers do to an engine, one step behind the other. A step is a
- * byte, step + 16 * end, a byte of its own, and (but TURN, PASS, LOSE and CALL) a u16 length and as
- * many bytes. What is cut off ends where the input does.
+ * byte, step + 16 * end, a byte of its own, and (but TURN, PASS, LOSE, CALL and DEAF) a u16 length
+ * and as many bytes. What is cut off ends where the input does.
  */
 #ifndef WAYBILL_TESTS_FUZZ_SCRIPT_H
 #define WAYBILL_TESTS_FUZZ_SCRIPT_H
@@ -22,6 +22,7 @@ enum fuzz_step_kind {
     FUZZ_TURN,    /* `byte` turns */
     FUZZ_PASS,    /* 2^(byte % 32) microseconds pass */
     FUZZ_CALL,    /* the engine calls the server */
+    FUZZ_DEAF,    /* takes no more messages of the engine's; or does again, where `byte` is even */
     FUZZ_STEPS
 };
 

@@ -18,7 +18,7 @@ struct wbi_mr {
 
 struct wbi_channel {
     void *owner;
-    bool open, lost;
+    bool open, lost, deaf;
     struct wbi_read *reads, **reads_tail;
     unsigned read_count;
 };
@@ -89,6 +89,11 @@ void tape_lose(enum tape_end end, int status, const void *hello, size_t len)
 bool tape_is_open(enum tape_end end)
 {
     return tape.channels[end].open;
+}
+
+void tape_deafen(enum tape_end end, bool deaf)
+{
+    tape.channels[end].deaf = deaf;
 }
 
 void tape_lay(const uint8_t *bytes, size_t len)
@@ -258,9 +263,11 @@ static void close_channel(struct wbi_channel *channel)
 
 static int reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
 {
-    (void)channel;
     (void)control;
     fuzz_check(bytes <= TAPE_EAGER, "a message of %zu bytes", bytes);
+    if (channel->deaf) {
+        return WB_AGAIN;
+    }
     *slot = tape.slot;
     return WB_OK;
 }

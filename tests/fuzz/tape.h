@@ -28,6 +28,9 @@ void tape_lose(enum tape_end end, int status, const void *hello, size_t len);
 /* Whether the engine holds the channel. */
 bool tape_is_open(enum tape_end end);
 
+/* Whether the end takes messages: a new channel does. */
+void tape_deafen(enum tape_end end, bool deaf);
+
 /* What READs find, at every address; borrowed until the next call. */
 void tape_lay(const uint8_t *bytes, size_t len);
 
