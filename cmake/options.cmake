@@ -3,6 +3,7 @@
 option(WAYBILL_WERROR "Treat warnings as errors" OFF)
 set(WAYBILL_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= takes them")
 option(WAYBILL_VALGRIND "Run tests under valgrind too" OFF)
+option(WAYBILL_FUZZ "Build the fuzz targets alone (needs clang and its libFuzzer)" OFF)
 
 # The filter is built in where its library is; ON insists on it.
 option(WAYBILL_LZ4 "Build the lz4 filter over archives (needs liblz4)" ${LZ4_FOUND})

@@ -168,7 +168,7 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
             action##_out_put(&writer, &out);                                                       \
             status = wb_reply_commit(context, &writer);                                            \
         }                                                                                          \
-        action##_out_drop(&out); /* it may have parts of `in` */                                   \
+        action##_out_drop(&out); /* first: it may have parts of the arguments */                   \
         action##_in_drop(&in);                                                                     \
         return status;                                                                             \
     }                                                                                              \
