@@ -257,7 +257,7 @@ static bool make_vector_in_room(struct wb_call *call, const void *data, uint64_t
 {
     uint64_t used = (call->reply != NULL ? call->reply->room_used : 0) + call->room_packed;
     uint64_t needed = wbi_landing_bytes(bytes);
-    if (used > call->room_bytes || needed > call->room_bytes - used) {
+    if (call->room == NULL || used > call->room_bytes || needed > call->room_bytes - used) {
         return false;
     }
     memcpy((uint8_t *)wbi_rma_block_data(call->room) + used, data, bytes);

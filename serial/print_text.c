@@ -61,6 +61,14 @@ void wbi_text_add_hex(struct wbi_text *t, const void *data, size_t len, size_t g
     }
 }
 
+static bool same_bits(double a, double b)
+{
+    uint64_t of_a, of_b;
+    memcpy(&of_a, &a, sizeof of_a);
+    memcpy(&of_b, &b, sizeof of_b);
+    return of_a == of_b;
+}
+
 /* In as few digits as say which number it is. */
 static void add_float(struct wbi_text *t, const void *data, size_t bytes)
 {
@@ -77,7 +85,7 @@ static void add_float(struct wbi_text *t, const void *data, size_t bytes)
     for (int digits = 6; digits <= most; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, wide);
         double found = bytes == sizeof narrow ? (double)strtof(text, NULL) : strtod(text, NULL);
-        if (memcmp(&found, &wide, sizeof wide) == 0) {
+        if (same_bits(found, wide)) {
             break;
         }
     }

@@ -101,6 +101,30 @@ START_TEST(test_long_archive)
 }
 END_TEST
 
+/* So many small chunks are gathered, unless the call wants them as they are. */
+START_TEST(test_gathered)
+{
+    wb_str strings[100];
+    struct wb_limits limits;
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    for (size_t i = 0; i < 100; i++) {
+        strings[i] = (wb_str){.data = bytes, .len = 20};
+    }
+    const list value = {.names = {strings, 100}};
+    wb_limits_of_config(&limits, NULL, NULL);
+    limits.thresholds.pointer = 20;
+    ck_assert_ptr_nonnull(out);
+    ck_assert_int_eq(list_explain(out, &limits, &value), WB_OK);
+    fclose(out);
+    ck_assert_ptr_nonnull(strstr(text, "more than 16 chunks: small ones are gathered"));
+    ck_assert_ptr_nonnull(strstr(text, "chunk list: 0\n"));
+    ck_assert_ptr_nonnull(strstr(text, "READs of the receiver: 0\n"));
+    free(text);
+}
+END_TEST
+
 /* Of more chunks than are shown, in a list that is longer than the message may be. */
 START_TEST(test_long_list)
 {
@@ -115,6 +139,7 @@ START_TEST(test_long_list)
     const list value = {.names = {strings, 100}};
     wb_limits_of_config(&limits, NULL, NULL);
     limits.thresholds.pointer = 20;
+    limits.exact = true;
     limits.eager_bytes = 4096;
     ck_assert_ptr_nonnull(out);
     ck_assert_int_eq(list_explain(out, &limits, &value), WB_OK);
@@ -199,6 +224,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, test_all_on_board);
     tcase_add_test(tcase, test_chunk);
     tcase_add_test(tcase, test_long_archive);
+    tcase_add_test(tcase, test_gathered);
     tcase_add_test(tcase, test_long_list);
     tcase_add_test(tcase, test_too_many_offers);
     tcase_add_test(tcase, test_limits_that_make_no_sense);

@@ -66,6 +66,9 @@ static void fill(struct ranges_in *in, unsigned count)
 #undef FILL
 }
 
+/* Each range is a chunk: thresholds of a call's own are exact, and nothing is gathered. */
+static const struct wb_call_options each_its_own = {.pointer_threshold = 4096};
+
 /* With 1 to 30 ranges each; together they are many more than some devices can register. */
 START_TEST(test_more_ranges_than_registrations)
 {
@@ -74,7 +77,7 @@ START_TEST(test_more_ranges_than_registrations)
     for (unsigned i = 0; i < CALLS; i++) {
         struct ranges_in in;
         fill(&in, 1 + i % 30);
-        ck_assert_int_eq(ranges_async(pair.peer, &in, NULL, &calls[i]), WB_OK);
+        ck_assert_int_eq(ranges_async(pair.peer, &in, &each_its_own, &calls[i]), WB_OK);
     }
     for (unsigned i = 0; i < CALLS; i++) {
         struct ranges_out out;
@@ -94,7 +97,7 @@ START_TEST(test_a_parcel_of_many_ranges)
     open_pair(sim_profiles[_i]);
     fill(&in, RANGES);
     int wanted = sim_profiles[_i]->attr.max_mr / 2 < RANGES ? WB_ERR_INVALID : WB_OK;
-    ck_assert_int_eq(ranges_call(pair.peer, &in, &out, NULL), wanted);
+    ck_assert_int_eq(ranges_call(pair.peer, &in, &out, &each_its_own), wanted);
     struct wb_call_options copy = {.flags = WB_CALL_COPY};
     ck_assert_int_eq(ranges_call(pair.peer, &in, &out, &copy), WB_OK);
     ck_assert_uint_eq(out.right, (uint64_t)RANGES * RANGE);
@@ -111,7 +114,7 @@ START_TEST(test_a_parcel_of_many_pinned_ranges)
     open_pair(sim_profiles[_i]);
     fill(&in, RANGES);
     ck_assert_int_eq(wb_mr_pin(pair.client.engine, memory, sizeof memory, 0), WB_OK);
-    int status = ranges_call(pair.peer, &in, &out, NULL);
+    int status = ranges_call(pair.peer, &in, &out, &each_its_own);
     test_check(status == WB_OK, "%s", wb_last_error());
     ck_assert_uint_eq(out.right, (uint64_t)RANGES * RANGE);
     wb_engine_stats(pair.client.engine, &stats);
@@ -138,16 +141,16 @@ START_TEST(test_a_device_that_others_fill)
         others[count] = ibv_reg_mr(pd, memory, sizeof memory, 0);
     } while (others[count] != NULL && ++count < 64);
     fill(&in, 1); /* there is none */
-    ck_assert_int_eq(ranges_call(pair.peer, &in, &out, NULL), WB_ERR_NO_MEMORY);
+    ck_assert_int_eq(ranges_call(pair.peer, &in, &out, &each_its_own), WB_ERR_NO_MEMORY);
     for (unsigned i = 0; i < 3; i++) {
         ibv_dereg_mr(others[--count]);
     }
     fill(&in, 4); /* there are three, and nobody else's will come back */
-    ck_assert_int_eq(ranges_call(pair.peer, &in, &out, NULL), WB_ERR_NO_MEMORY);
+    ck_assert_int_eq(ranges_call(pair.peer, &in, &out, &each_its_own), WB_ERR_NO_MEMORY);
     fill(&in, 1);
     struct wb_call *calls[20];
     for (unsigned i = 0; i < 20; i++) { /* three at a time */
-        ck_assert_int_eq(ranges_async(pair.peer, &in, NULL, &calls[i]), WB_OK);
+        ck_assert_int_eq(ranges_async(pair.peer, &in, &each_its_own, &calls[i]), WB_OK);
     }
     for (unsigned i = 0; i < 20; i++) {
         ck_assert_int_eq(ranges_finish(calls[i], &out), WB_OK);
