@@ -156,9 +156,28 @@ static void stop_server(struct wb_call *call)
     }
 }
 
+/* Takes back what the call offers. False: the peer may still read, and the end waits for it. */
+static bool withdraw(struct wb_call *call)
+{
+    struct wbi_lease_set *set = call->set;
+    if (set == NULL) {
+        return true;
+    }
+    set->call = NULL; /* a set that goes at once announces nothing */
+    call->set = NULL;
+    if (wbi_lease_set_withdraw(set)) {
+        return true;
+    }
+    set->call = call;
+    call->set = set;
+    return false;
+}
+
 void wbi_call_end(struct wb_call *call, int status, const char *text)
 {
     unlist(call);
+    /* from here on no message of the peer's finds it, whenever its program is told */
+    atomic_store_explicit(&call->state, WBI_CALL_ENDING, memory_order_relaxed);
     if (call->reply != NULL && call->reply->call == call && status != WB_OK) {
         struct wbi_inbound *reply =
             call->reply; /* still being fetched: nobody waits for it any more */
@@ -175,11 +194,9 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
     if (status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED) {
         stop_server(call);
     }
-    if (call->set != NULL && !wbi_lease_set_withdraw(call->set)) {
-        atomic_store_explicit(&call->state, WBI_CALL_ENDING, memory_order_relaxed);
-        return;
+    if (withdraw(call)) {
+        wbi_call_announce(call);
     }
-    wbi_call_announce(call);
 }
 
 void wbi_call_set_gone(struct wb_call *call)

@@ -21,7 +21,7 @@ enum wbi_call_state {
     WBI_CALL_FREE,
     WBI_CALL_WRITING,
     WBI_CALL_OPEN,
-    WBI_CALL_ENDING, /* the end is known, and a lease is not yet back */
+    WBI_CALL_ENDING, /* the end is known; a lease is not yet back, or the program not yet told */
     WBI_CALL_ENDED
 };
 

@@ -132,6 +132,12 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     return call;
 }
 
+int wb_call_refuse_one_way(void)
+{
+    return wbi_error(WB_ERR_INVALID, "WB_CALL_ONE_WAY is NAME_apply's: such a call has no end that "
+                                     "could be waited for");
+}
+
 static void give_call(struct wb_call *call)
 {
     wbi_call_forget(call);
@@ -303,6 +309,13 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
         reader->backing = reply->archive_part.block;
     }
     return WB_OK;
+}
+
+void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader)
+{
+    if (reader->status != WB_OK) {
+        wbi_error(reader->status, "%s: its result: %s", call->action, reader->what);
+    }
 }
 
 void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)

@@ -45,6 +45,10 @@ struct wbi_lane *wbi_engine_route(struct wb_engine *engine, const char *url, con
                             url != NULL ? url : "(null)");
         return NULL;
     }
+    if (atomic_load_explicit(&engine->closing, memory_order_relaxed)) {
+        *status = wbi_error(WB_ERR_CLOSED, "%s: the engine is being destroyed", url);
+        return NULL;
+    }
     for (unsigned i = 0; i < engine->lane_count; i++) {
         const struct wbi_fabric *fabric = engine->lanes[i]->fabric;
         const char *found = wbi_url_address(url, fabric->scheme);
@@ -168,6 +172,9 @@ static void close_parts(struct wb_engine *engine, struct opening *opening)
 {
     set_open(engine, false);
     for (unsigned i = 0; i < engine->lane_count; i++) {
+        wbi_lane_end(engine->lanes[i]); /* all of them: callbacks may have calls on another */
+    }
+    for (unsigned i = 0; i < engine->lane_count; i++) {
         wbi_lane_close(engine->lanes[i]);
     }
     wbi_pools_close(engine);            /* which asks pins to give way as long as it may grow */
@@ -225,6 +232,7 @@ void wb_engine_destroy(struct wb_engine *engine)
         return;
     }
     struct opening opening = {.count = engine->lane_count};
+    atomic_store(&engine->closing, true);
     for (unsigned i = 0; i < engine->lane_count; i++) {
         opening.fabrics[i] = engine->lanes[i]->fabric;
         opening.domains[i] = engine->lanes[i]->domain;

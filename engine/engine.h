@@ -31,6 +31,7 @@ struct wb_engine {
     pthread_mutex_t waking; /* guards `open` against the pool's growing thread */
     bool open;              /* the lanes can be woken */
     int epoll;              /* of the lanes' descriptors */
+    _Atomic bool closing;   /* it is being destroyed: no new channels */
     uint64_t id;
     uint32_t forks;            /* as they were when it was made: see fork.c */
     _Atomic uint32_t idle;     /* wb_progress that found nothing */
@@ -59,6 +60,9 @@ const char *wbi_url_address(const char *url, const char *scheme);
  * WB_ERR_NO_FABRIC and words. */
 struct wbi_lane *wbi_engine_route(struct wb_engine *engine, const char *url, const char **address,
                                   int *status);
+
+/* Wakes the thread, or the program's loop, that sleeps on the descriptor. Any thread. */
+void wbi_engine_rouse(struct wb_engine *engine);
 
 /* Wakes threads that wait for something other than the descriptor. Any thread. */
 void wbi_engine_notify(struct wb_engine *engine);

@@ -263,7 +263,8 @@ int wb_explain_end(FILE *out, const struct wb_limits *limits, const struct wb_fi
         struct wb_limits raised = *limits; /* where many small chunks were gathered */
         raised.thresholds = w->sizer.thresholds;
         bool gathered = raised.thresholds.pointer != limits->thresholds.pointer ||
-                        raised.thresholds.rma != limits->thresholds.rma;
+                        raised.thresholds.rma != limits->thresholds.rma ||
+                        raised.thresholds.buffer != limits->thresholds.buffer;
         if (gathered) {
             fprintf(out, "more than %d chunks: small ones are gathered, by other thresholds\n",
                     WB_GATHER_FROM - 1);

@@ -48,15 +48,15 @@ bool wbi_filter_is_here(enum wb_filter filter)
     return filter == WB_FILTER_NONE || (filter == WB_FILTER_LZ4 && has_lz4);
 }
 
-uint64_t wbi_filter_features(void)
+uint64_t wbi_filter_features(const struct wb_engine_config *config)
 {
-    return has_lz4 ? WBI_FEATURE_LZ4 : 0;
+    return config->filter == WB_FILTER_LZ4 ? WBI_FEATURE_LZ4 : 0;
 }
 
 size_t wbi_filter_from(const struct wb_engine_config *config, uint64_t features)
 {
     bool both = config->filter == WB_FILTER_LZ4 && (features & WBI_FEATURE_LZ4) != 0;
-    return both ? config->filter_from : SIZE_MAX;
+    return both && config->filter_from != UINT32_MAX ? config->filter_from : SIZE_MAX;
 }
 
 /* ---- there and back ---- */

@@ -16,8 +16,8 @@ enum { WBI_FILTER_HEAD = 8 }; /* bytes of a filtered archive before what the fil
 /* Whether this build has the filter; it has WB_FILTER_NONE. */
 bool wbi_filter_is_here(enum wb_filter filter);
 
-/* The features of a hello that say what this build undoes. */
-uint64_t wbi_filter_features(void);
+/* The features of a hello that say what this engine undoes: what it filters itself. */
+uint64_t wbi_filter_features(const struct wb_engine_config *config);
 
 /* From how many bytes on archives are filtered for a peer with these features; SIZE_MAX: never. */
 size_t wbi_filter_from(const struct wb_engine_config *config, uint64_t features);

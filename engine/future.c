@@ -95,8 +95,10 @@ int wb_call_cancel(struct wb_call *call)
 {
     int status = wbi_engine_check_process(call->lane->engine);
     if (status == WB_OK) {
+        struct wbi_lane *lane = call->lane;
         atomic_store_explicit(&call->unwanted, true, memory_order_relaxed);
-        wbi_lane_cancel(call->lane);
+        wbi_lane_cancel(lane);
+        wbi_engine_rouse(lane->engine); /* who waits for its end, and to tell the server */
     }
     return status;
 }

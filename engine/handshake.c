@@ -15,7 +15,7 @@ static void describe_self(const struct wbi_lane *lane, struct wbi_hello *hello)
                                 .version_max = WB_WIRE_VERSION_MAX,
                                 .eager_bytes = lane->shares.eager_bytes,
                                 .read_depth = lane->caps->read_depth,
-                                .features = wbi_filter_features(),
+                                .features = wbi_filter_features(&lane->engine->config),
                                 .engine_id = lane->engine->id};
 }
 

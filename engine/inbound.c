@@ -452,7 +452,8 @@ void wbi_inbound_start(struct wb_peer *peer, uint8_t *slot, size_t len,
     if (call != NULL) {
         call->reply = in;
     }
-    if ((header->flags & WBI_FLAG_FILTERED) != 0 && wbi_filter_features() == 0) {
+    if ((header->flags & WBI_FLAG_FILTERED) != 0 &&
+        wbi_filter_features(&peer->lane->engine->config) == 0) {
         wbi_peer_fail(peer, WB_ERR_PROTOCOL, "a filtered archive, which nobody offered to undo");
         return;
     }

@@ -120,10 +120,14 @@ static bool is_asked(struct wbi_lane *lane, memory_order order)
 static void do_as_asked(struct wbi_lane *lane)
 {
     bool unwanted = atomic_exchange_explicit(&lane->unwanted, false, memory_order_acq_rel);
+    bool may_grow = wbi_rma_thread_may_grow(false);
+    lane->inside = true; /* what ends may let a parcel go on that a handler was waiting for */
     wbi_lane_drain(lane);
     if (unwanted) {
         wbi_calls_cancel(lane);
     }
+    lane->inside = false;
+    wbi_rma_thread_may_grow(may_grow);
 }
 
 void wbi_lane_leave(struct wbi_lane *lane)
@@ -143,7 +147,7 @@ void wbi_lane_leave(struct wbi_lane *lane)
 
 void wbi_lane_cancel(struct wbi_lane *lane)
 {
-    atomic_store_explicit(&lane->unwanted, true, memory_order_seq_cst);
+    atomic_exchange_explicit(&lane->unwanted, true, memory_order_seq_cst);
     if (wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
         wbi_lane_leave(lane); /* who holds it otherwise looks when he leaves */
     }
@@ -290,24 +294,29 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
     return status;
 }
 
-void wbi_lane_close(struct wbi_lane *lane)
+void wbi_lane_end(struct wbi_lane *lane)
 {
     if (lane->fabric == NULL) {
         return;
     }
     wbi_lane_enter_waiting(lane);
     wbi_lane_drain(lane);
-    while (lane->peers != NULL) {
-        struct wb_peer *peer = lane->peers;
-        bool buried = peer->dying && !wbi_lane_is_dying(lane, peer);
-        peer->handles = 0;
+    for (struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
         wbi_peer_fail(peer, WB_ERR_CLOSED, "the engine was destroyed");
-        wbi_lane_bury(lane);
-        if (buried) {
-            wbi_peer_forget(peer);
-        }
     }
+    wbi_lane_bury(lane);
     call_back(lane);
+}
+
+void wbi_lane_close(struct wbi_lane *lane)
+{
+    if (lane->fabric == NULL) {
+        return;
+    }
+    while (lane->peers != NULL) { /* lost, and kept for handles */
+        lane->peers->handles = 0;
+        wbi_peer_forget(lane->peers);
+    }
     lane->fabric->lane_close(lane->port);
     wbi_calls_close(&lane->calls);
     wbi_slots_close(&lane->slots);

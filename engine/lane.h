@@ -66,7 +66,10 @@ enum wbi_entry_kind {
 /* Opens a lane on an open domain. */
 int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct wbi_fabric *fabric,
                   struct wbi_domain *domain, unsigned registrar);
-/* Buries all peers and closes the fabric's lane. Accepts a zeroed or half-open lane. */
+/* Enters the lane for good, buries all peers and calls the program back; their handles and the
+ * calls are still there. Accepts a zeroed or half-open lane. */
+void wbi_lane_end(struct wbi_lane *lane);
+/* Forgets the peers and closes the fabric's lane, which has ended. Accepts the same. */
 void wbi_lane_close(struct wbi_lane *lane);
 
 /* Any thread: never waits. */

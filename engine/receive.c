@@ -19,6 +19,9 @@ static bool request(struct wb_peer *peer, uint8_t *slot, size_t len,
         return false;
     }
     peer->unreturned++;
+    if (peer->owed > 0 && peer->unreturned == peer->granted) {
+        wbi_peer_busy(peer); /* it has none left, and what is owed may have no answer to ride on */
+    }
     if ((header->flags & (WBI_FLAG_LEASED | WBI_FLAG_FILTERED)) != 0) {
         wbi_inbound_start(peer, slot, len, header, NULL);
         return true;

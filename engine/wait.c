@@ -61,6 +61,17 @@ static int turn_all(struct wb_engine *engine, bool look)
     return done;
 }
 
+void wbi_engine_rouse(struct wb_engine *engine)
+{
+    const void *watcher = atomic_load(&engine->watcher);
+    bool watched = watcher != NULL && watcher != wbi_thread_token();
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        if (watched || atomic_load(&engine->sleeper) != 0) {
+            engine->lanes[i]->fabric->wake(engine->lanes[i]->port);
+        }
+    }
+}
+
 /* A thread that stops polling wakes the one that sleeps, if it took the lanes' alarm away: a turn
  * disarms. */
 static void hand_over(struct wb_engine *engine)
@@ -69,13 +80,7 @@ static void hand_over(struct wb_engine *engine)
         return;
     }
     atomic_store_explicit(&engine->disarmed, 0, memory_order_relaxed);
-    const void *watcher = atomic_load(&engine->watcher);
-    bool watched = watcher != NULL && watcher != wbi_thread_token();
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        if (watched || atomic_load(&engine->sleeper) != 0) {
-            engine->lanes[i]->fabric->wake(engine->lanes[i]->port);
-        }
-    }
+    wbi_engine_rouse(engine);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)

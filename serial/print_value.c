@@ -216,8 +216,9 @@ static void print_text(struct wb_printer *p, const struct wb_type *type,
                        const struct wbi_place *place, size_t at, wb_bytes value, uint32_t *chunk)
 {
     const struct wb_reader *r = &p->reader;
-    const uint8_t *data = value.data;
-    bool packed = data >= r->begin && data <= r->end && data != NULL;
+    const struct wb_landing *landing = taken(p, *chunk);
+    bool packed =
+        landing == NULL || landing->data != value.data || landing->len != (uint64_t)value.len;
     struct wbi_text text = {0};
     wbi_text_add(&text, " = %zu bytes", value.len);
     if (packed || add_source(&text, p, (*chunk)++)) {
@@ -228,7 +229,8 @@ static void print_text(struct wb_printer *p, const struct wb_type *type,
             wbi_text_add_hex(&text, value.data, value.len, 1);
         }
     }
-    wbi_print_line(p, packed ? (size_t)(data - r->begin) : at, place, text.text);
+    wbi_print_line(p, packed ? (size_t)((const uint8_t *)value.data - r->begin) : at, place,
+                   text.text);
 }
 
 struct wb_in wbi_print_texts(struct wb_printer *p, struct wb_in in, const struct wb_type *type,

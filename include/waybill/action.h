@@ -56,6 +56,16 @@ WB_API int wb_action_register(struct wb_engine *engine, struct wb_action *action
 
 /* ---- the steps of a call, for the generated stubs ---- */
 
+/* Whether a call with these options has an end that its caller can finish: WB_ERR_INVALID
+ * otherwise.
+ */
+WB_API int wb_call_refuse_one_way(void);
+static inline int wb_call_may_return(const struct wb_call_options *options)
+{
+    return options != NULL && (options->flags & WB_CALL_ONE_WAY) != 0 ? wb_call_refuse_one_way()
+                                                                      : WB_OK;
+}
+
 /* The options of NAME_apply. */
 static inline struct wb_call_options wb_call_one_way(const struct wb_call_options *options)
 {
@@ -92,6 +102,9 @@ WB_API int wb_call_await_room(struct wb_peer *peer, const struct wb_call_options
 
 /* Waits for the end of the call and opens its result. Returns WB_OK, or how the call ended. */
 WB_API int wb_call_open(struct wb_call *call, struct wb_reader *reader);
+
+/* Where the result does not decode: what was wrong with it, for wb_last_error. */
+WB_API void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader);
 
 /* Ends the handle, or leaves it to `hold` where the result has views into it (keep). */
 WB_API void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep);
@@ -178,8 +191,9 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         return wb_action_register(engine, &action##_action, action##_serve,                        \
                                   (void (*)(void))handler, user);                                  \
     }                                                                                              \
-    WBI_GENERATED int action##_async(struct wb_peer *peer, const struct action##_in *in,           \
-                                     const struct wb_call_options *options, struct wb_call **call) \
+    WBI_GENERATED int wbi_##action##_begin(struct wb_peer *peer, const struct action##_in *in,     \
+                                           const struct wb_call_options *options,                  \
+                                           struct wb_call **call)                                  \
     {                                                                                              \
         struct wb_sizer sizer;                                                                     \
         struct wb_writer writer;                                                                   \
@@ -195,12 +209,18 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         }                                                                                          \
         return status;                                                                             \
     }                                                                                              \
+    WBI_GENERATED int action##_async(struct wb_peer *peer, const struct action##_in *in,           \
+                                     const struct wb_call_options *options, struct wb_call **call) \
+    {                                                                                              \
+        int status = wb_call_may_return(options);                                                  \
+        return status == WB_OK ? wbi_##action##_begin(peer, in, options, call) : status;           \
+    }                                                                                              \
     WBI_GENERATED int action##_apply(struct wb_peer *peer, const struct action##_in *in,           \
                                      const struct wb_call_options *options)                        \
     {                                                                                              \
         struct wb_call_options one_way = wb_call_one_way(options);                                 \
         struct wb_call *call;                                                                      \
-        return action##_async(peer, in, &one_way, &call);                                          \
+        return wbi_##action##_begin(peer, in, &one_way, &call);                                    \
     }                                                                                              \
     WBI_GENERATED int action##_finish(struct wb_call *call, struct action##_out *out)              \
     {                                                                                              \
@@ -209,6 +229,7 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         int status = wb_call_open(call, &reader);                                                  \
         if (status == WB_OK) {                                                                     \
             status = action##_out_get(&reader, out);                                               \
+            wb_call_explain_result(call, &reader);                                                 \
         }                                                                                          \
         wb_call_close(call, &out->hold, status == WB_OK && action##_out_views);                    \
         return status;                                                                             \

@@ -90,11 +90,15 @@ struct wb_engine_config {
     uint32_t shed_beyond;        /* with WB_FULL_SHED, how many may wait; default 16 */
     enum wb_rma_checks checks;   /* of the engine's own allocator; default WB_RMA_CHECKS_CHEAP */
     enum wb_pages pages;         /* of the engine's own allocator; default WB_PAGES_TRANSPARENT */
-    enum wb_filter filter; /* of the archives that this engine sends, requests and replies; never of
-                              chunks. A peer that cannot undo it gets them as they are, and so does
-                              a caller whose reply_bytes do not hold the plain and the filtered
-                              result; default WB_FILTER_NONE */
-    uint32_t filter_from;  /* archives of fewer bytes are not filtered; default 1024 */
+    enum wb_filter
+        filter;           /* of the archives that this engine sends, and that it takes, requests
+                             and replies; never of chunks. A peer that does not take them gets them
+                             as they are, and so does a caller whose reply_bytes do not hold the
+                             plain and the filtered result. Undoing runs on the thread that makes
+                             progress, and holds the filtered and the plain archive of a request
+                             at once, which the budget must have room for; default WB_FILTER_NONE */
+    uint32_t filter_from; /* archives of fewer bytes are not filtered; UINT32_MAX: none that this
+                             engine sends; default 1024 */
     struct wb_verbs_config verbs;
 };
 
@@ -238,7 +242,7 @@ struct wb_error {
 
 enum wb_call_flags {
     WB_CALL_COPY = 1, /* no chunks: every argument is copied into the archive, whatever its size */
-    WB_CALL_ONE_WAY = 2 /* no answer: NAME_apply sets it, and for others it is WB_ERR_INVALID */
+    WB_CALL_ONE_WAY = 2 /* no answer: NAME_apply sets it; NAME_async and NAME_call refuse it */
 };
 
 struct wb_call_options {
@@ -251,13 +255,15 @@ struct wb_call_options {
     size_t pointer_threshold, rma_threshold;
     struct wb_error
         *error; /* filled when the call ends with WB_ERR_REMOTE; borrowed until it ends; or NULL */
-    /* What the program wants to be told; NULL: nothing. Called on the thread that makes progress,
-       as a handler is: it may make calls, and not wait. Neither is called where NAME_async fails.
+    /* What the program wants to be told; NULL: nothing. Called as a handler is, on a thread that
+       makes progress, or begins, cancels or connects: it may make calls, and not wait; hold no lock
+       around those that it takes. Neither is called where NAME_async fails.
        on_sent: once, when nobody reads the arguments any more, so that strings, byte ranges and
        views may be reused: before the handler has ended, where that is known before, and in any
-       case before the call has. then: once, when the call has ended, maybe before NAME_async has
-       returned; NAME_finish does not wait any more, and is called there or later, but not before.
-       wb_engine_destroy calls it for the calls that it ends. */
+       case before the call has.
+       then: once, when the call has ended, maybe before NAME_async has returned; NAME_finish does
+       not wait any more, and is called there or later, but not before. wb_engine_destroy calls it
+       for the calls that it ends; no new channel is to be had then (WB_ERR_CLOSED). */
     void (*on_sent)(void *user);
     void (*then)(struct wb_call *call, void *user);
     void *user; /* of both */

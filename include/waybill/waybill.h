@@ -5,8 +5,10 @@
 #include <waybill/action.h>
 #include <waybill/call.h>
 #include <waybill/engine.h>
+#include <waybill/explain.h>
 #include <waybill/memory.h>
 #include <waybill/pin.h>
+#include <waybill/print.h>
 #include <waybill/serial.h>
 #include <waybill/status.h>
 #include <waybill/version.h>

@@ -19,9 +19,9 @@ static bool open_world(bool client_filters, bool server_filters)
         printf("not run: the filter, which this library was built without\n");
         return false;
     }
-    test_world.client_config.filter = client_filters ? WB_FILTER_LZ4 : WB_FILTER_NONE;
-    test_world.server_config.filter = server_filters ? WB_FILTER_LZ4 : WB_FILTER_NONE;
-    test_world.client_config.filter_from = test_world.server_config.filter_from = FROM;
+    test_world.client_config.filter = test_world.server_config.filter = WB_FILTER_LZ4;
+    test_world.client_config.filter_from = client_filters ? FROM : UINT32_MAX;
+    test_world.server_config.filter_from = server_filters ? FROM : UINT32_MAX;
     test_world.client_config.call_timeout_us = test_patience_us;
     test_world_open(1);
     return true;

@@ -333,6 +333,22 @@ START_TEST(test_one_way)
 }
 END_TEST
 
+/* What has no end has no handle. */
+START_TEST(test_one_way_with_a_handle)
+{
+    struct wb_call_options options = {.flags = WB_CALL_ONE_WAY};
+    struct add_in in = {.a = 1, .b = 1};
+    struct add_out out;
+    struct wb_call *call = NULL;
+    test_world_open(1);
+    test_assert_status(add_async(test_world.peer, &in, &options, &call), WB_ERR_INVALID);
+    ck_assert_ptr_null(call);
+    test_assert_status(add_call(test_world.peer, &in, &out, &options), WB_ERR_INVALID);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
 /* Nobody minds what is wrong with them either. */
 START_TEST(test_one_way_that_fails)
 {
@@ -364,6 +380,7 @@ TCase *test_futures_case(void)
                                   test_then_of_an_engine_that_ends,
                                   test_sent_before_the_end,
                                   test_one_way,
+                                  test_one_way_with_a_handle,
                                   test_one_way_that_fails};
     return test_world_case("futures", tests, sizeof tests / sizeof tests[0]);
 }

@@ -50,6 +50,15 @@ static int ask(uint64_t plain_bytes, const void *packed, size_t packed_bytes)
     return say_and_hear();
 }
 
+/* A host that takes filtered archives. */
+static void open_scene(void)
+{
+    struct wb_engine_config config;
+    wb_engine_config_default(&config);
+    config.filter = WB_FILTER_LZ4;
+    test_scene_open(&scene, &config);
+}
+
 static uint64_t pool_bytes(void)
 {
     struct wb_rma_stats stats;
@@ -72,7 +81,7 @@ START_TEST(test_lengths_that_lie)
                                     (uint64_t)1 << 32 | SUM_BYTES,
                                     INT64_MAX,
                                     UINT64_MAX};
-    test_scene_open(&scene, NULL);
+    open_scene();
     test_scene_meet(&scene);
     ck_assert_int_eq(ask(SUM_BYTES, packed_sum, PACKED_SUM), WB_OK);
     uint64_t bytes = pool_bytes();
@@ -90,7 +99,7 @@ START_TEST(test_bytes_that_no_filter_made)
 {
     uint8_t bytes[300];
     uint64_t seed = 4;
-    test_scene_open(&scene, NULL);
+    open_scene();
     test_scene_meet(&scene);
     for (size_t len = 0; len < PACKED_SUM; len++) {
         ck_assert_int_eq(ask(SUM_BYTES, packed_sum, len), WB_ERR_MALFORMED);
@@ -124,6 +133,7 @@ START_TEST(test_more_than_the_pool_can_hold)
     struct wb_engine_config config;
     wb_engine_config_default(&config);
     config.slab_bytes = config.budget_bytes = 2 << 20;
+    config.filter = WB_FILTER_LZ4;
     test_scene_open(&scene, &config);
     test_scene_meet(&scene);
     ck_assert_int_eq(scene.fabric->offer(scene.stranger.channel, &offer), WB_OK);
@@ -171,7 +181,7 @@ static int call_sum(uint64_t reply_bytes, uint64_t plain_bytes)
 
 START_TEST(test_replies)
 {
-    test_scene_open(&scene, NULL);
+    open_scene();
     test_scene_visit(&scene);
     ck_assert_int_eq(call_sum(8, 8), WB_OK);
     ck_assert_int_eq(call_sum(8, 7), WB_ERR_MALFORMED);
@@ -216,10 +226,7 @@ static uint8_t flags_for(uint64_t features)
 
 START_TEST(test_only_who_undoes_is_sent_filtered)
 {
-    struct wb_engine_config config;
-    wb_engine_config_default(&config);
-    config.filter = WB_FILTER_LZ4;
-    test_scene_open(&scene, &config);
+    open_scene();
     ck_assert_uint_eq(flags_for(0), 0);
     ck_assert_uint_eq(flags_for(~(uint64_t)WBI_FEATURE_LZ4), 0);
     ck_assert_uint_eq(flags_for(WBI_FEATURE_LZ4), WBI_FLAG_FILTERED);
@@ -230,7 +237,7 @@ START_TEST(test_only_who_undoes_is_sent_filtered)
 }
 END_TEST
 
-/* A host without the filter says so, and throws out who filters all the same. */
+/* A host that does not filter says so, and throws out who filters all the same. */
 START_TEST(test_a_filter_that_nobody_offered)
 {
     struct wbi_hello hello;
@@ -251,9 +258,12 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    const TTest *const with[] = {test_lengths_that_lie, test_bytes_that_no_filter_made,
-                                 test_more_than_the_pool_can_hold, test_replies,
-                                 test_only_who_undoes_is_sent_filtered};
+    const TTest *const with[] = {test_lengths_that_lie,
+                                 test_bytes_that_no_filter_made,
+                                 test_more_than_the_pool_can_hold,
+                                 test_replies,
+                                 test_only_who_undoes_is_sent_filtered,
+                                 test_a_filter_that_nobody_offered};
     const TTest *const without[] = {test_a_filter_that_nobody_offered};
     bool here = wbi_filter_is_here(WB_FILTER_LZ4);
     Suite *suite = suite_create("a stranger filters");

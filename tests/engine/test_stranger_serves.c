@@ -99,6 +99,57 @@ START_TEST(test_replies_come_once)
 }
 END_TEST
 
+static void count_end(struct wb_call *call, void *user)
+{
+    struct sum_out out;
+    unsigned *ends = user;
+    *ends += sum_finish(call, &out) == WB_OK ? 1 : 101;
+}
+
+static void say_at_once(void)
+{
+    ck_assert(test_stranger_say(&scene.stranger, forgery.bytes, forgery.len, false));
+}
+
+/* Between a call's end and its callback the same reply comes again, plain and with a chunk: both
+ * are in the ring before the host looks. */
+START_TEST(test_replies_come_once_to_who_is_called_back)
+{
+    uint64_t answer = 1;
+    unsigned ends = 0;
+    struct sum_in in = {.a = 1, .b = 2};
+    struct wb_call_options options = {.then = count_end, .user = &ends};
+    struct wb_call *call;
+    test_scene_open(&scene, NULL);
+    test_scene_visit(&scene);
+    for (unsigned i = 0; i < 3; i++) { /* so many requests are unanswered as there are replies */
+        scene.stranger.heard_count = 0;
+        ck_assert_int_eq(sum_async(scene.guest, &in, &options, &call), WB_OK);
+        test_scene_until(&scene, scene.stranger.heard_count > 0);
+    }
+    struct wbi_header header = {.kind = WBI_REPLY, .call_id = test_guest_heard_call(&scene)};
+    test_forge_header(&forgery, &header);
+    test_forge_bytes(&forgery, &answer, sizeof answer);
+    say_at_once();
+    say_at_once();
+    header.flags = WBI_FLAG_LEASED;
+    header.chunk_count = 1;
+    struct wbi_chunk_record index = test_forge_index(0, sizeof answer);
+    test_forge_header(&forgery, &header);
+    test_forge_id(&forgery, 0x4242);
+    test_forge_record(&forgery, &index);
+    test_forge_bytes(&forgery, &answer, sizeof answer);
+    say_at_once();
+    test_scene_until(&scene, test_scene_stats(&scene).late_replies == 2);
+    ck_assert_uint_eq(ends, 1);
+    ck_assert_uint_eq(test_scene_stats(&scene).calls_ended, 1);
+    wb_peer_close(scene.guest); /* the two others end too, for they were never answered */
+    scene.guest = NULL;
+    ck_assert_uint_eq(ends, 1 + 2 * 101);
+    test_scene_close(&scene);
+}
+END_TEST
+
 /* ---- chunks in replies ---- */
 
 /* A reply to echo with one chunk of `len` bytes that the key is to name. */
@@ -245,10 +296,16 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    const TTest *const tests[] = {
-        test_archives_that_do_not_decode, test_every_status,        test_texts_of_any_kind,
-        test_replies_come_once,           test_chunks_without_room, test_chunks_with_room,
-        test_chunks_of_nonsense,          test_cancels_of_nothing,  test_hanging_up};
+    const TTest *const tests[] = {test_archives_that_do_not_decode,
+                                  test_every_status,
+                                  test_texts_of_any_kind,
+                                  test_replies_come_once,
+                                  test_replies_come_once_to_who_is_called_back,
+                                  test_chunks_without_room,
+                                  test_chunks_with_room,
+                                  test_chunks_of_nonsense,
+                                  test_cancels_of_nothing,
+                                  test_hanging_up};
     Suite *suite = suite_create("a stranger is called");
     suite_add_tcase(suite, test_program_case("serves", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
