@@ -29,8 +29,9 @@
  * are printed as they pass; parts that the function reads from the reader itself are not.
  *
  * Returns WB_OK; WB_ERR_MALFORMED; WB_ERR_INVALID (an archive that is not aligned, a chunk inside a
- * custom type that has not landed); WB_ERR_NO_MEMORY (arrays of strings, parts of a custom type); WB_ERR_SYSTEM where
- * `out` has an error. What could be printed has been. Any thread, one at a time for an `out`.
+ * custom type that has not landed); WB_ERR_NO_MEMORY (arrays of strings, parts of a custom type);
+ * WB_ERR_SYSTEM where `out` has an error. What could be printed has been. Any thread, one at a time
+ * for an `out`.
  */
 WB_API int wb_archive_print(FILE *out, const struct wb_field *fields, const void *archive,
                             size_t bytes, const struct wb_landing *landings,
