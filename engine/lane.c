@@ -313,9 +313,15 @@ void wbi_lane_close(struct wbi_lane *lane)
     if (lane->fabric == NULL) {
         return;
     }
-    while (lane->peers != NULL) { /* lost, and kept for handles */
-        lane->peers->handles = 0;
-        wbi_peer_forget(lane->peers);
+    while (lane->peers != NULL) { /* lost, and kept for handles; or of a callback's making */
+        struct wb_peer *peer = lane->peers;
+        bool buried = peer->dying && !wbi_lane_is_dying(lane, peer);
+        peer->handles = 0;
+        wbi_peer_fail(peer, WB_ERR_CLOSED, "the engine was destroyed");
+        wbi_lane_bury(lane);
+        if (buried) {
+            wbi_peer_forget(peer);
+        }
     }
     lane->fabric->lane_close(lane->port);
     wbi_calls_close(&lane->calls);
