@@ -92,6 +92,9 @@ uint64_t wbi_call_id(const struct wb_call *call);
 /* The deadline field of a request with so much time left. */
 uint32_t wbi_deadline_on_wire(uint64_t left_us);
 
+/* Whether a call with these options (or NULL) states thresholds of its own. */
+bool wbi_call_is_exact(const struct wb_call_options *options);
+
 /* Where arguments of a call with these options (or NULL) stop being packed. */
 struct wb_thresholds wbi_call_thresholds(const struct wb_engine_config *config, uint32_t read_align,
                                          const struct wb_call_options *options);

@@ -36,13 +36,18 @@ struct wb_thresholds wbi_call_thresholds(const struct wb_engine_config *config, 
                                   .buffer = pointer};
 }
 
+bool wbi_call_is_exact(const struct wb_call_options *options)
+{
+    return options != NULL && (options->pointer_threshold | options->rma_threshold) != 0;
+}
+
 void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
                   const struct wb_call_options *options)
 {
     const struct wbi_lane *lane = peer->lane;
     wb_sizer_start(sizer,
                    wbi_call_thresholds(&lane->engine->config, lane->caps->read_align, options));
-    sizer->exact = options != NULL && (options->pointer_threshold | options->rma_threshold) != 0;
+    sizer->exact = wbi_call_is_exact(options);
 }
 
 /* Room for the fetched parts of the reply is there before the call goes, so that a reply can always

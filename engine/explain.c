@@ -10,13 +10,9 @@
 #include "engine/peer.h"
 #include "engine/plan.h"
 #include "engine/wire.h"
+#include "serial/archive.h"
 
 enum { SHM_KEY_BYTES = 16, CHUNKS_SHOWN = 64 };
-
-static bool is_exact(const struct wb_call_options *options)
-{
-    return options != NULL && (options->pointer_threshold | options->rma_threshold) != 0;
-}
 
 void wb_limits_of_config(struct wb_limits *limits, const struct wb_engine_config *config,
                          const struct wb_call_options *options)
@@ -27,7 +23,7 @@ void wb_limits_of_config(struct wb_limits *limits, const struct wb_engine_config
         config = &defaults;
     }
     *limits = (struct wb_limits){.thresholds = wbi_call_thresholds(config, 1, options),
-                                 .exact = is_exact(options),
+                                 .exact = wbi_call_is_exact(options),
                                  .eager_bytes = config->eager_bytes,
                                  .key_bytes = SHM_KEY_BYTES,
                                  .max_offers = UINT32_MAX,
@@ -175,26 +171,6 @@ static void print_message(FILE *out, const struct wbi_plan *plan, uint8_t kind)
     }
 }
 
-/* As the receiver will have them. Returns NULL where there is no memory. */
-static struct wb_landing *landings_of(const struct wb_writer *writer, uint32_t *count)
-{
-    struct wb_landing *landings = calloc(writer->chunk_count + 1, sizeof *landings);
-    uint64_t offset = 0;
-    *count = 0;
-    for (uint32_t i = 0; landings != NULL && i < writer->chunk_count; i++) {
-        const struct wb_chunk *chunk = &writer->chunks[i];
-        if (chunk->kind == WB_CHUNK_INDEX) {
-            offset = chunk->offset + chunk->len;
-        } else {
-            landings[(*count)++] = (struct wb_landing){.data = (void *)(uintptr_t)chunk->data,
-                                                       .len = chunk->len,
-                                                       .archive_offset = offset,
-                                                       .kind = chunk->kind};
-        }
-    }
-    return landings;
-}
-
 static uint64_t all_reads(const struct wb_limits *limits, const struct wb_writer *writer,
                           const struct wbi_plan *plan)
 {
@@ -231,11 +207,12 @@ static int print_decision(FILE *out, const struct wb_limits *limits, const struc
 
 static int print_archive(FILE *out, const struct wb_field *fields, const struct wb_writer *writer)
 {
-    uint32_t count;
-    struct wb_landing *landings = landings_of(writer, &count);
+    struct wb_landing *landings = calloc(writer->chunk_count + 1, sizeof *landings);
     if (landings == NULL) {
-        return wbi_error(WB_ERR_NO_MEMORY, "no memory for a list of %u chunks", count);
+        return wbi_error(WB_ERR_NO_MEMORY, "no memory for a list of %u chunks",
+                         writer->chunk_count);
     }
+    uint32_t count = wbi_land_in_place(writer, landings);
     fprintf(out, "archive:\n");
     size_t bytes = (size_t)(writer->at - writer->begin);
     int status = wb_archive_print(out, fields, writer->begin, bytes, landings, count);

@@ -36,6 +36,10 @@ static inline size_t wbi_inline_rma_gap(size_t position, uint64_t bytes)
     return bytes < WB_INLINE_RMA_ALIGNED ? 0 : -position % WB_INLINE_RMA_ALIGN;
 }
 
+/* Fills landings, at most w->chunk_count, as if each chunk that was written had landed where it is;
+ * blocks are borrowed. Returns how many there are. */
+uint32_t wbi_land_in_place(const struct wb_writer *w, struct wb_landing *landings);
+
 /* ---- the parts of fields, for arrays of strings ---- */
 
 /* Writes a length, whose first byte is promised; the caller has seen to the room of the others. */

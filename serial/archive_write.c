@@ -201,6 +201,25 @@ void wb_put_len(struct wb_writer *w, uint64_t len)
     }
 }
 
+uint32_t wbi_land_in_place(const struct wb_writer *w, struct wb_landing *landings)
+{
+    uint32_t count = 0;
+    uint64_t offset = 0;
+    for (uint32_t i = 0; i < w->chunk_count; i++) {
+        const struct wb_chunk *chunk = &w->chunks[i];
+        if (chunk->kind == WB_CHUNK_INDEX) {
+            offset = chunk->offset + chunk->len;
+            continue;
+        }
+        landings[count++] = (struct wb_landing){.data = (void *)(uintptr_t)chunk->data,
+                                                .len = chunk->len,
+                                                .archive_offset = offset,
+                                                .kind = chunk->kind,
+                                                .block = chunk->block};
+    }
+    return count;
+}
+
 int wb_writer_finish(struct wb_writer *w)
 {
     if (w->chunk_count > 0) {

@@ -1,5 +1,7 @@
 #include <waybill/keep.h>
 
+#include "serial/archive.h"
+
 void wb_keep_size(struct wb_sizer *sizer)
 {
     static const struct wb_thresholds shared = {.pointer = SIZE_MAX, .rma = 1, .buffer = SIZE_MAX};
@@ -34,29 +36,6 @@ static int share_vector(void *context, struct wb_rma_block *block, const void *d
     return WB_OK;
 }
 
-/* As if each chunk had landed where it is. */
-static struct wb_landing *land(struct wb_arena *arena, const struct wb_writer *writer,
-                               uint32_t *count)
-{
-    struct wb_landing *landings =
-        wb_arena_alloc(arena, (size_t)writer->chunk_count * sizeof *landings);
-    uint64_t offset = 0;
-    *count = 0;
-    for (uint32_t i = 0; landings != NULL && i < writer->chunk_count; i++) {
-        const struct wb_chunk *chunk = &writer->chunks[i];
-        if (chunk->kind == WB_CHUNK_INDEX) {
-            offset = chunk->offset + chunk->len;
-            continue;
-        }
-        landings[(*count)++] = (struct wb_landing){.data = (void *)(uintptr_t)chunk->data,
-                                                   .len = chunk->len,
-                                                   .archive_offset = offset,
-                                                   .kind = chunk->kind,
-                                                   .block = chunk->block};
-    }
-    return landings;
-}
-
 int wb_keep_read(struct wb_arena *arena, struct wb_writer *writer, struct wb_reader *reader)
 {
     int status = wb_writer_finish(writer);
@@ -64,8 +43,14 @@ int wb_keep_read(struct wb_arena *arena, struct wb_writer *writer, struct wb_rea
         return status;
     }
     *reader = wb_reader_of(writer->begin, (size_t)(writer->end - writer->begin));
-    reader->landings = land(arena, writer, &reader->landing_count);
     reader->make_vector = share_vector;
     reader->arena = arena;
-    return reader->landings != NULL ? WB_OK : WB_ERR_NO_MEMORY;
+    struct wb_landing *landings =
+        wb_arena_alloc(arena, (size_t)writer->chunk_count * sizeof *landings);
+    if (landings == NULL) {
+        return WB_ERR_NO_MEMORY;
+    }
+    reader->landings = landings;
+    reader->landing_count = wbi_land_in_place(writer, landings);
+    return WB_OK;
 }

@@ -101,8 +101,8 @@ START_TEST(test_long_archive)
 }
 END_TEST
 
-/* So many small chunks are gathered, unless the call wants them as they are. */
-START_TEST(test_gathered)
+/* What becomes of a hundred strings that are just long enough for chunks; to be freed. */
+static char *explain_list(bool exact, uint32_t eager_bytes)
 {
     wb_str strings[100];
     struct wb_limits limits;
@@ -115,9 +115,18 @@ START_TEST(test_gathered)
     const list value = {.names = {strings, 100}};
     wb_limits_of_config(&limits, NULL, NULL);
     limits.thresholds.pointer = 20;
+    limits.exact = exact;
+    limits.eager_bytes = eager_bytes;
     ck_assert_ptr_nonnull(out);
     ck_assert_int_eq(list_explain(out, &limits, &value), WB_OK);
     fclose(out);
+    return text;
+}
+
+/* So many small chunks are gathered, unless the call wants them as they are. */
+START_TEST(test_gathered)
+{
+    char *text = explain_list(false, 8192);
     ck_assert_ptr_nonnull(strstr(text, "more than 16 chunks: small ones are gathered"));
     ck_assert_ptr_nonnull(strstr(text, "chunk list: 0\n"));
     ck_assert_ptr_nonnull(strstr(text, "READs of the receiver: 0\n"));
@@ -128,22 +137,7 @@ END_TEST
 /* Of more chunks than are shown, in a list that is longer than the message may be. */
 START_TEST(test_long_list)
 {
-    wb_str strings[100];
-    struct wb_limits limits;
-    char *text;
-    size_t len;
-    FILE *out = open_memstream(&text, &len);
-    for (size_t i = 0; i < 100; i++) {
-        strings[i] = (wb_str){.data = bytes, .len = 20};
-    }
-    const list value = {.names = {strings, 100}};
-    wb_limits_of_config(&limits, NULL, NULL);
-    limits.thresholds.pointer = 20;
-    limits.exact = true;
-    limits.eager_bytes = 4096;
-    ck_assert_ptr_nonnull(out);
-    ck_assert_int_eq(list_explain(out, &limits, &value), WB_OK);
-    fclose(out);
+    char *text = explain_list(true, 4096);
     ck_assert_ptr_nonnull(strstr(text, "chunk list: 200\n"));
     ck_assert_ptr_nonnull(strstr(text, " ... 136 more\n"));
     ck_assert_ptr_nonnull(strstr(text,
