@@ -1,7 +1,6 @@
 /* wb_soak: many clients that call and are killed, and a server that is judged. */
 #include "perf/soak.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 
 #include "perf/common_say.h"
+#include "perf/words.h"
 
 enum { IDLE_MAX = 1023, SECONDS_MAX = 1000000, CLIENTS = 64, SECONDS = 60 };
 
@@ -43,20 +43,6 @@ static const char help[] =
 
 enum { OPTION_ROLE = 1000, OPTION_URL, OPTION_INDEX, OPTION_PEERS, OPTION_PARENT, OPTION_BOARD };
 
-static int read_number(const char *option, const char *text, uint64_t low, uint64_t high,
-                       uint64_t *number)
-{
-    char *end = NULL;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != 0 || errno != 0 || value < low || value > high) {
-        return say(EXIT_USAGE, "--%s %s: not a whole number from %" PRIu64 " to %" PRIu64, option,
-                   text, low, high);
-    }
-    *number = value;
-    return 0;
-}
-
 static int read_role(struct soak_options *options, const char *text)
 {
     static const char *const names[] = {
@@ -73,7 +59,7 @@ static int read_role(struct soak_options *options, const char *text)
 static int read_descriptor(const char *option, const char *text, int *fd)
 {
     uint64_t number = 0;
-    int wrong = read_number(option, text, 0, 1 << 20, &number);
+    int wrong = words_between(option, text, 0, 1 << 20, &number);
     *fd = wrong == 0 ? (int)number : -1;
     return wrong;
 }
@@ -88,9 +74,9 @@ static int read_internal(struct soak_options *o, int option, const char *text)
         o->url = text;
         return 0;
     case OPTION_INDEX:
-        return read_number("index", text, 0, SOAK_CLIENTS_MAX - 1, &o->index);
+        return words_between("index", text, 0, SOAK_CLIENTS_MAX - 1, &o->index);
     case OPTION_PEERS:
-        return read_number("peers", text, 1, IDLE_MAX + 1, &o->peers);
+        return words_between("peers", text, 1, IDLE_MAX + 1, &o->peers);
     case OPTION_PARENT:
         return read_descriptor("parent", text, &o->parent_fd);
     case OPTION_BOARD:
@@ -109,15 +95,15 @@ static int read_option(struct soak_options *o, int option, const char *text)
                    ? 0
                    : say(EXIT_USAGE, "--fabric %s: not one of shm, verbs", text);
     case 'n':
-        return read_number("clients", text, 1, SOAK_CLIENTS_MAX, &o->clients);
+        return words_between("clients", text, 1, SOAK_CLIENTS_MAX, &o->clients);
     case 's':
-        return read_number("seconds", text, 1, SECONDS_MAX, &o->seconds);
+        return words_between("seconds", text, 1, SECONDS_MAX, &o->seconds);
     case 'c':
-        return read_number("calls", text, 2, SOAK_CALLS_MAX, &o->calls);
+        return words_between("calls", text, 2, SOAK_CALLS_MAX, &o->calls);
     case 'r':
-        return read_number("seed", text, 0, UINT64_MAX, &o->seed);
+        return words_between("seed", text, 0, UINT64_MAX, &o->seed);
     case 'i':
-        return read_number("idle", text, 1, IDLE_MAX, &o->idle);
+        return words_between("idle", text, 1, IDLE_MAX, &o->idle);
     case 'k':
         o->kill = true;
         return 0;

@@ -1,5 +1,4 @@
 /* wb_ping: whether a peer is there, how far away, and what was agreed on with it. */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -10,6 +9,7 @@
 
 #include "perf/common_clock.h"
 #include "perf/common_say.h"
+#include "perf/words.h"
 
 /* No server has this action. That it has not is an answer, and only a living engine gives it. */
 #define PING_IN(F) F(BYTES, wb_bytes, payload)
@@ -54,20 +54,6 @@ struct trip {
     double *rtt_us; /* sorted, when all are there */
 };
 
-static int read_number(const char *option, const char *text, uint64_t low, uint64_t high,
-                       uint64_t *number)
-{
-    char *end = NULL;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != 0 || errno != 0 || value < low || value > high) {
-        return say(EXIT_USAGE, "--%s %s: not a whole number from %" PRIu64 " to %" PRIu64, option,
-                   text, low, high);
-    }
-    *number = value;
-    return 0;
-}
-
 static int read_interval(const char *text, double *interval_s)
 {
     char *end = NULL;
@@ -91,13 +77,13 @@ static int parse(int argc, char **argv, struct arguments *arguments)
     while (wrong == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'c':
-            wrong = read_number("count", optarg, 1, COUNT_MAX, &arguments->count);
+            wrong = words_between("count", optarg, 1, COUNT_MAX, &arguments->count);
             break;
         case 'i':
             wrong = read_interval(optarg, &arguments->interval_s);
             break;
         case 's':
-            wrong = read_number("size", optarg, 0, SIZE_MAX_BYTES, &arguments->size);
+            wrong = words_between("size", optarg, 0, SIZE_MAX_BYTES, &arguments->size);
             break;
         case 'f':
             arguments->json = strcmp(optarg, "json") == 0;

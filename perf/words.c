@@ -53,6 +53,19 @@ static int read_bytes(const char *text, size_t *bytes, const char **end)
     return 0;
 }
 
+int words_between(const char *option, const char *text, uint64_t low, uint64_t high,
+                  uint64_t *number)
+{
+    const char *end = text;
+    uint64_t value;
+    if (words_number(text, high, &value, &end) != 0 || *end != '\0' || value < low) {
+        return say(EXIT_USAGE, "--%s %s: not a whole number from %llu to %llu", option, text,
+                   (unsigned long long)low, (unsigned long long)high);
+    }
+    *number = value;
+    return 0;
+}
+
 int words_count(const char *option, const char *text, uint64_t max, uint64_t *count)
 {
     const char *end = text;

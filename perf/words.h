@@ -17,6 +17,10 @@ int words_number(const char *text, uint64_t max, uint64_t *number, const char **
 /* A whole number from 1 to max. */
 int words_count(const char *option, const char *text, uint64_t max, uint64_t *count);
 
+/* A whole number from low to high. */
+int words_between(const char *option, const char *text, uint64_t low, uint64_t high,
+                  uint64_t *number);
+
 /* Bytes, with a suffix K, M or G (powers of 1024). */
 int words_size(const char *option, const char *text, size_t *bytes);
 
