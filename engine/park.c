@@ -102,12 +102,12 @@ void wbi_inbound_no_room(struct wbi_inbound *inbound)
         wbi_inbound_fail(inbound, WB_ERR_BUSY);
         return;
     }
-    bool arrives = inbound->ticket == 0; /* one that tries again pushes nobody out */
-    if (arrives) {
+    if (inbound->ticket == 0) {
         inbound->ticket = wbi_admission_ticket(lane);
     }
     wbi_inbound_park(inbound);
-    if (policy == WB_FULL_SHED && request && arrives && is_full(inbound)) {
+    /* also for one that tries again: too many may have come while the pool had only to grow */
+    if (policy == WB_FULL_SHED && request && is_full(inbound)) {
         shed(lane);
     }
 }

@@ -340,22 +340,33 @@ START_TEST(test_more_than_there_is_is_shed)
 }
 END_TEST
 
-/* A request waits at the gate with most of the room; the next ones are refused, or the oldest. */
+static void has_landed(void *user)
+{
+    *(bool *)user = true;
+}
+
+/* A request waits at the gate with most of the room; the next ones are refused, or the oldest,
+ * whether they come after it (_i 0, 1) or with it, while the pool has still to grow (2, 3). */
 START_TEST(test_who_is_refused)
 {
     enum { NEXT = 6 };
+    bool refuses = _i % 2 == 0, landed = _i > 1;
     struct wb_call *held, *calls[NEXT];
     struct wb_call_options options = {.timeout_us = test_patience_us};
-    open_full(_i == 0 ? WB_FULL_REFUSE : WB_FULL_SHED);
+    struct wb_call_options first = {
+        .timeout_us = test_patience_us, .on_sent = has_landed, .user = &landed};
+    open_full(refuses ? WB_FULL_REFUSE : WB_FULL_SHED);
     struct wait_at_gate_in gate = {.data = test_world_vector(1, 12 * mib, 1)};
     struct digest_in in = {.seed = 1, .data = test_world_vector(1, 6 * mib, 2)};
     struct digest_out out;
-    test_assert_status(wait_at_gate_async(test_world.peer, &gate, &options, &held), WB_OK);
-    ck_assert_int_eq(wb_call_wait(held, 200000), WB_ERR_TIMED_OUT); /* it has landed */
+    test_assert_status(wait_at_gate_async(test_world.peer, &gate, &first, &held), WB_OK);
+    while (!landed) {
+        ck_assert_int_eq(wb_call_wait(held, 1000), WB_ERR_TIMED_OUT);
+    }
     for (unsigned i = 0; i < NEXT; i++) {
         test_assert_status(digest_async(test_world.peer, &in, &options, &calls[i]), WB_OK);
     }
-    unsigned gone = _i == 0 ? NEXT : NEXT - 4;
+    unsigned gone = refuses ? NEXT : NEXT - 4;
     for (unsigned i = 0; i < gone; i++) {
         test_assert_done(calls[i]);
         test_assert_status(digest_finish(calls[i], &out), WB_ERR_BUSY);
@@ -422,6 +433,6 @@ TCase *test_allocators_case(void)
         test_more_than_there_is_is_refused,      test_more_than_there_is_is_shed,
         test_the_program_leaves_the_reserve};
     TCase *tcase = test_world_case("allocators", tests, sizeof tests / sizeof tests[0]);
-    tcase_add_loop_test(tcase, test_who_is_refused, 0, 2);
+    tcase_add_loop_test(tcase, test_who_is_refused, 0, 4);
     return tcase;
 }
