@@ -2,6 +2,7 @@
  * thread. */
 #include <string.h>
 #include <waybill/action.h>
+#include <waybill/print.h>
 
 #include "engine/clock.h"
 #include "engine/draft.h"
@@ -306,6 +307,7 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
     }
     const struct wbi_inbound *reply = call->reply;
     *reader = wb_reader_of(call->archive, call->archive_len);
+    wbi_config_limit(&call->lane->engine->config, reader);
     reader->make_vector = make_result_vector;
     reader->context = call;
     if (reply != NULL) {
@@ -316,11 +318,12 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
     return WB_OK;
 }
 
-void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader)
+void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader,
+                            const struct wb_field *fields)
 {
-    if (reader->status != WB_OK) {
-        wbi_error(reader->status, "%s: its result: %s", call->action, reader->what);
-    }
+    char fault[200];
+    wb_reader_find_fault(reader, fields, fault, sizeof fault);
+    wbi_error(reader->status, "%s: its result: %s", call->action, fault);
 }
 
 void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)

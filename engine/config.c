@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "engine/filter.h"
+#include "engine/inbound.h"
 #include "engine/wire.h"
 
 static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 30,
@@ -23,7 +24,10 @@ static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 
                                                  .when_full = WB_FULL_WAIT,
                                                  .shed_beyond = 16,
                                                  .pages = WB_PAGES_TRANSPARENT,
-                                                 .filter_from = 1024};
+                                                 .filter_from = 1024,
+                                                 .arena_bytes = WB_ARENA_LIMIT,
+                                                 .max_depth = WB_DEPTH_LIMIT,
+                                                 .max_chunks = WBI_MAX_CHUNKS};
 
 static uint32_t or_default(uint32_t told, uint32_t normal)
 {
@@ -70,13 +74,14 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         " us\nconnect_timeout_us %" PRIu64 " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64
         " us\nreserve_percent %" PRIu32 " %%\nwhen_full %s\nshed_beyond %" PRIu32
         " requests\npages %s\nchecks %s\nfilter %s\nfilter_from %" PRIu32
-        " bytes\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
+        " bytes\narena_bytes %" PRIu64 " bytes\nmax_depth %" PRIu32 " values\nmax_chunks %" PRIu32
+        " chunks\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
         " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
         c->budget_bytes, c->slab_bytes, c->pin_bytes, c->eager_bytes, c->pointer_threshold,
         c->rma_threshold, c->max_calls, c->credits, c->max_peers, c->call_timeout_us,
         c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
         full_name(c->when_full), c->shed_beyond, pages_name(c->pages), checks_name(c->checks),
-        filter_name(c->filter), c->filter_from,
+        filter_name(c->filter), c->filter_from, c->arena_bytes, c->max_depth, c->max_chunks,
         c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
@@ -116,6 +121,9 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"checks", (uint64_t)c->checks, 0, WB_RMA_CHECKS_ALL},
         {"filter", (uint64_t)c->filter, WB_FILTER_NONE, WB_FILTER_LZ4},
         {"filter_from", c->filter_from, 1, UINT32_MAX},
+        {"arena_bytes", c->arena_bytes, 1, PTRDIFF_MAX},
+        {"max_depth", c->max_depth, 1, 1024},
+        {"max_chunks", c->max_chunks, 1, WBI_MAX_CHUNKS},
         {"verbs.ack_timeout", or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT), 8, 20},
         {"verbs.retries", or_default(c->verbs.retries, WBI_RETRIES), 1, 6},
     };

@@ -45,6 +45,13 @@ struct wb_engine {
 /* WB_OK, or WB_ERR_INVALID or WB_ERR_BUDGET with words. */
 int wbi_config_check(const struct wb_engine_config *config);
 
+/* What a reader of what peers send may use. */
+static inline void wbi_config_limit(const struct wb_engine_config *config, struct wb_reader *reader)
+{
+    reader->depth_limit = config->max_depth;
+    reader->arena_limit = config->arena_bytes;
+}
+
 /* Opens the cache of pins; the fabrics' pinners (reg NULL: needs none) and their bounds on regions
  * (0: none), by the lanes' numbers. It takes nothing that fails. */
 void wbi_engine_pins_open(struct wb_engine *engine, const struct wbi_pinner *pinners,

@@ -461,6 +461,11 @@ void wbi_inbound_start(struct wb_peer *peer, uint8_t *slot, size_t len,
         wbi_peer_fail(peer, WB_ERR_PROTOCOL, "the parts of a parcel do not fit its message");
         return;
     }
+    if (header->chunk_count > peer->lane->engine->config.max_chunks) {
+        bool request = header->kind == WBI_REQUEST;
+        wbi_inbound_fail(in, request ? WB_ERR_BUDGET : WB_ERR_REPLY_TOO_LARGE);
+        return;
+    }
     bool is_long = (header->flags & (WBI_FLAG_LONG_ARCHIVE | WBI_FLAG_LONG_LIST)) != 0;
     in->stage = is_long ? WBI_STAGE_LONG : stage_of_archive(in);
     wbi_inbound_step(in);

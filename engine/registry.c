@@ -71,7 +71,8 @@ int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_se
                                 .serve = serve,
                                 .handler = handler,
                                 .user = user,
-                                .name = action->name};
+                                .name = action->name,
+                                .in = action->in};
     const struct wbi_entry *present = publish(&engine->registry, entry);
     if (present != NULL) {
         free(entry);

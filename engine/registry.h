@@ -13,6 +13,7 @@ struct wbi_entry {
     void (*handler)(void);
     void *user;
     const char *name;
+    const struct wb_field *in; /* of its arguments; static storage */
     struct wbi_entry *next; /* in its bucket; set before the entry is published */
 };
 

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <waybill/print.h>
 
 #include "engine/engine.h"
 #include "engine/lane.h"
@@ -47,9 +48,13 @@ void wbi_serve_error(struct wb_peer *peer, const struct wbi_header *request, int
 }
 
 /* What a handler, or the decoding before it, has to say when there is no reply. */
-static void serve_failure(struct wb_context *context, const struct wb_reader *reader, int status)
+static void serve_failure(struct wb_context *context, const struct wb_reader *reader,
+                          const struct wb_field *fields, int status)
 {
-    const char *text = context->text[0] != '\0' ? context->text : reader->what;
+    const char *text = context->text;
+    if (text[0] == '\0' && reader->status != WB_OK) {
+        wb_reader_find_fault(reader, fields, context->text, sizeof context->text);
+    }
     if (status > 0) {
         wbi_serve_error(context->peer, context->header, WB_ERR_REMOTE, status, text);
     } else {
@@ -97,7 +102,7 @@ static int run(struct wb_context *context, struct wb_reader *reader)
     }
     wbi_count(&peer->lane->counters.calls_served, 1);
     if (!context->replied) {
-        serve_failure(context, reader, status);
+        serve_failure(context, reader, entry->in, status);
     }
     return WB_OK;
 }
@@ -117,6 +122,7 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
     struct wb_context context = {.peer = peer, .header = header, .reply_block = &reply_block};
     size_t archive_at = WBI_REQUEST_BYTES + (size_t)header->release_count * WBI_ID_BYTES;
     struct wb_reader reader = wb_reader_of(slot + archive_at, len - archive_at);
+    wbi_config_limit(&peer->lane->engine->config, &reader);
     reader.make_vector = wbi_make_vector;
     reader.context = peer->lane;
     peer->owed++; /* the slot is free again when the handler has returned; the reply says so */
@@ -141,6 +147,7 @@ int wbi_serve_inbound(struct wbi_inbound *in)
     struct wb_context context = {
         .peer = in->peer, .header = &in->header, .reply_block = &in->reply_block};
     struct wb_reader reader = wb_reader_of(in->archive, in->archive_len);
+    wbi_config_limit(&in->lane->engine->config, &reader);
     reader.landings = in->landings;
     reader.landing_count = in->chunk_count;
     reader.backing = in->archive_part.block;

@@ -17,7 +17,7 @@ bool wb_custom_get_begin(struct wb_reader *r, struct wb_in in, unsigned version,
     *found = *in.at++;
     if (*found == 0 || *found > version) {
         wb_reader_fail(r, WB_ERR_MALFORMED, "a value is of a later version than its type here");
-    } else if (r->depth == WB_DEPTH_LIMIT) {
+    } else if (r->depth >= (r->depth_limit != 0 ? r->depth_limit : WB_DEPTH_LIMIT)) {
         wb_reader_fail(r, WB_ERR_MALFORMED, "values are nested too deep");
     }
     if (r->status != WB_OK) {

@@ -177,8 +177,8 @@ static struct wb_in walk_struct(struct wb_printer *p, struct wb_in in, const str
     return in;
 }
 
-static struct wb_in walk(struct wb_printer *p, struct wb_in in, const struct wb_type *type,
-                         const struct wbi_place *place)
+static struct wb_in walk_type(struct wb_printer *p, struct wb_in in, const struct wb_type *type,
+                              const struct wbi_place *place)
 {
     switch (type->kind) {
     case WB_TYPE_STRUCT:
@@ -197,6 +197,18 @@ static struct wb_in walk(struct wb_printer *p, struct wb_in in, const struct wb_
                    ? wbi_print_texts(p, in, type, place)
                    : walk_array(p, in, type, place);
     }
+}
+
+static struct wb_in walk(struct wb_printer *p, struct wb_in in, const struct wb_type *type,
+                         const struct wbi_place *place)
+{
+    if (p->path_len < WBI_PATH_SHOWN) {
+        p->path[p->path_len] = place;
+    }
+    p->path_len++;
+    in = walk_type(p, in, type, place);
+    p->path_len--;
+    return in;
 }
 
 /* Whether all chunks that were taken since landing number `before` was next have landed. */
@@ -282,31 +294,60 @@ static size_t fewest_bytes(const struct wb_field *fields)
     return bytes;
 }
 
+/* Walks the archive of p->reader, to its end or to what is refused. */
+static void walk_archive(struct wb_printer *p, const struct wb_field *fields)
+{
+    struct wb_reader *r = &p->reader;
+    struct wb_in in;
+    r->make_vector = make_vector;
+    r->context = p;
+    r->arena = &p->arena;
+    r->printer = p;
+    if ((uintptr_t)r->begin % WB_ARCHIVE_ALIGN != 0) {
+        wb_reader_fail(r, WB_ERR_INVALID, "the archive does not begin at a multiple of 8");
+    } else if (wbi_reader_open(r, fewest_bytes(fields), &in)) {
+        wbi_reader_close(r, walk_fields(p, in, fields));
+        print_unknown(p);
+        wb_reader_finish(r);
+    }
+    wb_arena_free(&p->arena);
+}
+
 int wb_archive_print(FILE *out, const struct wb_field *fields, const void *archive, size_t bytes,
                      const struct wb_landing *landings, uint32_t landing_count)
 {
     struct wb_printer p = {.out = out, .reader = wb_reader_of(archive, bytes)};
     struct wb_reader *r = &p.reader;
-    struct wb_in in;
     r->landings = landings;
     r->landing_count = landing_count;
-    r->make_vector = make_vector;
-    r->context = &p;
-    r->arena = &p.arena;
-    r->printer = &p;
-    if ((uintptr_t)archive % WB_ARCHIVE_ALIGN != 0) {
-        wb_reader_fail(r, WB_ERR_INVALID, "the archive does not begin at a multiple of 8");
-    } else if (wbi_reader_open(r, fewest_bytes(fields), &in)) {
-        wbi_reader_close(r, walk_fields(&p, in, fields));
-        print_unknown(&p);
-        wb_reader_finish(r);
-    }
+    walk_archive(&p, fields);
     if (p.unsaid > 0) {
         fprintf(out, "%8s  ... %llu lines more\n", "", (unsigned long long)p.unsaid);
     }
     if (!wbi_print_failed(&p, (size_t)(r->at - r->begin), NULL)) {
         fprintf(out, "%8zu  end; %u chunks\n", bytes, landing_count);
     }
-    wb_arena_free(&p.arena);
     return r->status != WB_OK ? r->status : ferror(out) != 0 ? WB_ERR_SYSTEM : WB_OK;
+}
+
+int wb_reader_find_fault(const struct wb_reader *failed, const struct wb_field *fields, char *text,
+                         size_t size)
+{
+    struct wbi_text fault = {0};
+    struct wb_printer p = {.fault = &fault,
+                           .reader =
+                               wb_reader_of(failed->begin, (size_t)(failed->end - failed->begin))};
+    struct wb_reader *r = &p.reader;
+    r->landings = failed->landings;
+    r->landing_count = failed->landing_count;
+    r->depth_limit = failed->depth_limit;
+    if (failed->status == WB_ERR_MALFORMED) {
+        walk_archive(&p, fields);
+        wbi_print_failed(&p, (size_t)(r->at - r->begin), NULL);
+    }
+    bool same = failed->status == r->status;
+    return snprintf(text, size, "%s",
+                    same && p.failed       ? fault.text
+                    : failed->what != NULL ? failed->what
+                                           : "");
 }

@@ -38,7 +38,7 @@ static void put_line(const struct wb_printer *p, size_t at, const struct wbi_pla
 void wbi_print_line(struct wb_printer *p, size_t at, const struct wbi_place *place,
                     const char *rest)
 {
-    if (p->quiet > 0) {
+    if (p->quiet > 0 || p->fault != NULL) {
         return;
     }
     if (p->lines == WB_PRINT_LINES) {
@@ -49,10 +49,47 @@ void wbi_print_line(struct wb_printer *p, size_t at, const struct wbi_place *pla
     put_line(p, at, place, rest);
 }
 
+/* ---- where it failed ---- */
+
+static void add_place(struct wbi_text *t, const struct wbi_place *place,
+                      const struct wbi_place *outer)
+{
+    bool element = place->index != WBI_NO_INDEX;
+    /* an element is called as its array, which stands before it already */
+    if (!element || outer == NULL || strcmp(outer->name, place->name) != 0) {
+        wbi_text_add(t, "%s%.*s", outer != NULL ? "." : "", NAME_SHOWN, last_name(place->name));
+    }
+    if (element) {
+        wbi_text_add(t, "[%lld]", (long long)place->index);
+    }
+}
+
+/* The path of the value at `place`, which may be on it already; NULL: of the whole archive. */
+static void say_fault(const struct wb_printer *p, size_t at, const struct wbi_place *place)
+{
+    const struct wbi_place *outer = NULL;
+    uint32_t shown = p->path_len < WBI_PATH_SHOWN ? p->path_len : WBI_PATH_SHOWN;
+    for (uint32_t i = 0; i < shown; i++) {
+        add_place(p->fault, p->path[i], outer);
+        outer = p->path[i];
+    }
+    if (p->path_len > shown) {
+        wbi_text_add(p->fault, ".(%u deep)", p->path_len);
+    } else if (place != NULL && place != outer) {
+        add_place(p->fault, place, outer);
+        outer = place;
+    }
+    wbi_text_add(p->fault, "%sat byte %zu: %s", outer != NULL ? ", " : "", at, p->reader.what);
+}
+
 bool wbi_print_failed(struct wb_printer *p, size_t at, const struct wbi_place *place)
 {
     if (p->reader.status == WB_OK) {
         return false;
+    }
+    if (!p->failed && p->fault != NULL) {
+        say_fault(p, at, place);
+        p->failed = true;
     }
     if (!p->failed) {
         struct wbi_text text = {0};

@@ -8,7 +8,14 @@
 
 #include "serial/print_text.h"
 
-enum { WBI_NO_INDEX = -1 };
+enum { WBI_NO_INDEX = -1, WBI_PATH_SHOWN = 8 };
+
+/* What a value is called; its description has the rest. */
+struct wbi_place {
+    const char *type, *name; /* the last part of a C expression such as &v->name names the value */
+    int64_t index;           /* in an array, or WBI_NO_INDEX */
+    size_t object_bytes;     /* OBJECT: of the type at its reader */
+};
 
 struct wb_printer {
     FILE *out;
@@ -18,19 +25,15 @@ struct wb_printer {
         const void *data;
         uint64_t bytes;
         uint32_t elem_size;
-    } found;         /* what the newest vector or buffer was made of */
-    uint32_t depth;  /* of indentation */
-    uint32_t quiet;  /* not 0: inside elements that are not shown */
-    uint32_t lines;  /* printed */
-    uint64_t unsaid; /* lines that were too many */
-    bool failed;     /* and said so */
-};
-
-/* What a value is called; its description has the rest. */
-struct wbi_place {
-    const char *type, *name; /* the last part of a C expression such as &v->name names the value */
-    int64_t index;           /* in an array, or WBI_NO_INDEX */
-    size_t object_bytes;     /* OBJECT: of the type at its reader */
+    } found;                                      /* what the newest vector or buffer was made of */
+    uint32_t depth;                               /* of indentation */
+    uint32_t quiet;                               /* not 0: inside elements that are not shown */
+    uint32_t lines;                               /* printed */
+    uint64_t unsaid;                              /* lines that were too many */
+    bool failed;                                  /* and said so */
+    const struct wbi_place *path[WBI_PATH_SHOWN]; /* of the value under way, the outermost first */
+    uint32_t path_len;                            /* may be beyond what is shown */
+    struct wbi_text *fault; /* where only a fault is looked for: its words; else NULL */
 };
 
 /* The position in the archive. */

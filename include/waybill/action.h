@@ -103,8 +103,9 @@ WB_API int wb_call_await_room(struct wb_peer *peer, const struct wb_call_options
 /* Waits for the end of the call and opens its result. Returns WB_OK, or how the call ended. */
 WB_API int wb_call_open(struct wb_call *call, struct wb_reader *reader);
 
-/* Where the result does not decode: what was wrong with it, for wb_last_error. */
-WB_API void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader);
+/* The result does not decode: what was wrong with it and where, for wb_last_error. */
+WB_API void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader,
+                                   const struct wb_field *fields);
 
 /* Ends the handle, or leaves it to `hold` where the result has views into it (keep). */
 WB_API void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep);
@@ -135,7 +136,7 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
     WBI_ARCHIVE(record)                                                                            \
     WBI_GENERATED int record##_get(struct wb_reader *r, struct record *v)                          \
     {                                                                                              \
-        v->hold = (struct wb_hold){0};                                                             \
+        v->hold = (struct wb_hold){.arena = {.limit = r->arena_limit}};                            \
         r->arena = &v->hold.arena;                                                                 \
         record##_get_values(r, v);                                                                 \
         if (r->at != r->end) {                                                                     \
@@ -229,7 +230,9 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         int status = wb_call_open(call, &reader);                                                  \
         if (status == WB_OK) {                                                                     \
             status = action##_out_get(&reader, out);                                               \
-            wb_call_explain_result(call, &reader);                                                 \
+            if (status != WB_OK) {                                                                 \
+                wb_call_explain_result(call, &reader, action##_out_fields);                        \
+            }                                                                                      \
         }                                                                                          \
         wb_call_close(call, &out->hold, status == WB_OK && action##_out_views);                    \
         return status;                                                                             \

@@ -137,6 +137,8 @@ struct wb_reader {
     struct wb_arena *arena; /* borrowed: of nested arrays and what they hold; NULL: there are none,
                                or the generated NAME_get sets it */
     uint32_t depth;         /* of the custom types being read */
+    uint32_t depth_limit;   /* of it; 0: WB_DEPTH_LIMIT */
+    size_t arena_limit;     /* of the arena that NAME_get sets up, bytes; 0: WB_ARENA_LIMIT */
     struct wb_printer *printer; /* of <waybill/print.h>, that watches custom types; else NULL */
 };
 

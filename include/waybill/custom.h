@@ -13,7 +13,7 @@
  *
  * Before its parts stands the version, a byte, that its sender has: on reading p->version is that
  * one, from 1 to the receiver's own, so that the function knows which parts are there. A value
- * nests at most WB_DEPTH_LIMIT deep.
+ * nests at most WB_DEPTH_LIMIT deep, or as config.max_depth says.
  */
 #ifndef WAYBILL_CUSTOM_H
 #define WAYBILL_CUSTOM_H

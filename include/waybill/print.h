@@ -37,6 +37,16 @@ WB_API int wb_archive_print(FILE *out, const struct wb_field *fields, const void
                             size_t bytes, const struct wb_landing *landings,
                             uint32_t landing_count);
 
+/*
+ * Says why a reader has failed, and at which value: "way[3].x, at byte 117: the archive ends inside
+ * a value". The archive is walked again by its description (a custom type's function runs once
+ * more). Where that finds nothing to refuse (no memory, or a type's function that failed by
+ * itself), and for a reader that has not failed, the text is the reader's words alone. Returns the
+ * bytes needed without the final 0, as snprintf. Any thread.
+ */
+WB_API int wb_reader_find_fault(const struct wb_reader *failed, const struct wb_field *fields,
+                                char *text, size_t size);
+
 enum { WB_PRINT_LINES = 1000, WB_PRINT_LINE = 512 };
 
 #endif

@@ -173,6 +173,60 @@ START_TEST(test_small_ranges_are_gathered)
 }
 END_TEST
 
+static void open_with_vectors(wb_rma_vector vectors[8])
+{
+    test_world_open(1);
+    for (size_t i = 0; i < 8; i++) {
+        vectors[i] = test_world_vector(1, 5000, i);
+    }
+}
+
+static void close_with_vectors(wb_rma_vector vectors[8])
+{
+    test_world_assert_works(test_world.peer);
+    for (size_t i = 0; i < 8; i++) {
+        wb_rma_vector_drop(&vectors[i]);
+    }
+    test_world_close();
+}
+
+/* What a server's limits refuse is that call's end, and nobody else's. */
+START_TEST(test_limits_of_requests)
+{
+    wb_rma_vector vectors[8];
+    struct echo_types_out out;
+    test_world.server_config.max_chunks = 10; /* index chunks between them count */
+    test_world.server_config.arena_bytes = 1000;
+    open_with_vectors(vectors);
+    struct echo_types_in in = survey(0, 0);
+    for (size_t count = 0; count <= 8; count += 4) {
+        in.vectors = (test_vectors){vectors, count};
+        int status = echo_types_call(test_world.peer, &in, &out, &roomy);
+        test_assert_status(status, count > 4 ? WB_ERR_BUDGET : WB_OK);
+        echo_types_out_drop(&out);
+    }
+    in = survey(WORDS, 10); /* the samples alone take more than the arena may */
+    test_assert_status(echo_types_call(test_world.peer, &in, &out, &roomy), WB_ERR_NO_MEMORY);
+    ck_assert_ptr_nonnull(strstr(wb_last_error(), "arena"));
+    echo_types_out_drop(&out);
+    close_with_vectors(vectors);
+}
+END_TEST
+
+START_TEST(test_limits_of_results)
+{
+    wb_rma_vector vectors[8];
+    struct echo_types_out out;
+    test_world.client_config.max_chunks = 10; /* index chunks between them count */
+    open_with_vectors(vectors);
+    struct echo_types_in in = survey(0, 0);
+    in.vectors = (test_vectors){vectors, 8};
+    test_assert_status(echo_types_call(test_world.peer, &in, &out, &roomy), WB_ERR_REPLY_TOO_LARGE);
+    echo_types_out_drop(&out);
+    close_with_vectors(vectors);
+}
+END_TEST
+
 /* A handler keeps all of its arguments beyond its call, and answers from them. */
 START_TEST(test_what_a_handler_keeps)
 {
@@ -211,6 +265,7 @@ END_TEST
 TCase *test_types_case(void)
 {
     const TTest *const tests[] = {test_types_on_board_and_beyond, test_thresholds_of_a_call,
-                                  test_small_ranges_are_gathered, test_what_a_handler_keeps};
+                                  test_small_ranges_are_gathered, test_what_a_handler_keeps,
+                                  test_limits_of_requests,        test_limits_of_results};
     return test_world_case("types", tests, sizeof tests / sizeof tests[0]);
 }

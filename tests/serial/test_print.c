@@ -310,6 +310,11 @@ static void expect_judged(const struct wb_field *fields, judge_fn *judge,
                   reader.what, text);
     ck_assert_msg(status == WB_OK || strstr(text, reader.what) != NULL, "no '%s' in:\n%s",
                   reader.what, text);
+    char fault[200];
+    wb_reader_find_fault(&reader, fields, fault, sizeof fault);
+    ck_assert_msg(status != WB_ERR_MALFORMED || strstr(fault, "at byte ") != NULL, "%s", fault);
+    ck_assert_msg(status == WB_OK || strstr(fault, reader.what) != NULL, "%s in %s", reader.what,
+                  fault);
     size_t lines = 0;
     for (const char *c = text; *c != '\0'; lines++) {
         size_t len = strcspn(c, "\n");
