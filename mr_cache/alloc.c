@@ -190,7 +190,7 @@ static int alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth gr
     }
     struct wb_rma_block *block = need.class_index == WBI_NO_CLASS
                                      ? wbi_cache_take_large(pool, need.block_bytes)
-                                     : wbi_cache_take(pool, need.class_index);
+                                     : wbi_cache_take(pool, need.class_index).block;
     int rc = block ? WB_OK : alloc_slowly(pool, &need, growth, reserve, &block);
     if (!block) {
         wbi_checks_from(pool, NULL);

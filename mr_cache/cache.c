@@ -16,7 +16,7 @@ enum {
     CLASS_BLOCKS = 512      /* that a class can have at most */
 };
 
-static struct wb_rma_block *no_blocks[1]; /* of a class that was never used; nobody writes to it */
+static struct wbi_spare no_blocks[1]; /* of a class that was never used; nobody writes to it */
 
 /* ---- inside a cache: by its owner, or by the holder of the mutex who has claimed it ---- */
 
@@ -38,7 +38,7 @@ static unsigned batch_of(const struct wbi_cache *cache, unsigned class_index)
 
 static void put(struct wbi_cache *cache, unsigned class_index, struct wb_rma_block *block)
 {
-    *++cache->top[class_index] = block;
+    *++cache->top[class_index] = (struct wbi_spare){.block = block, .data = block->data};
 }
 
 /* Takes the last `count` blocks of a class that has so many, as a chain. */
@@ -47,7 +47,7 @@ static struct wb_rma_block *take_chain(struct wbi_cache *cache, unsigned class_i
     struct wb_rma_block *chain = NULL;
 
     for (size_t i = 0; i < count; i++) {
-        struct wb_rma_block *block = *cache->top[class_index]--;
+        struct wb_rma_block *block = (cache->top[class_index]--)->block;
         block->next = chain;
         chain = block;
     }
@@ -82,7 +82,7 @@ static bool has_room(const struct wbi_cache *cache, size_t bytes)
 /* Gives an array to a class that has none. */
 static bool make_array(struct wbi_cache *cache, unsigned class_index)
 {
-    struct wb_rma_block **blocks = calloc(1 + CLASS_BLOCKS, sizeof(*blocks));
+    struct wbi_spare *blocks = calloc(1 + CLASS_BLOCKS, sizeof(*blocks));
 
     if (!blocks)
         return false;
@@ -336,7 +336,7 @@ void wbi_cache_give_back_slowly(struct wb_rma_block *block)
         return;
     }
     if (run->class_index != WBI_NO_CLASS) {
-        wbi_cache_put(cache, run->class_index, block);
+        wbi_cache_put(cache, run->class_index, block, block->data);
         return;
     }
     bool taken = put_large(cache, block);

@@ -25,6 +25,12 @@ enum {
     WBI_CACHE_LARGE = 8 /* blocks above the classes that a cache keeps */
 };
 
+/* A free block, and where it begins: what allocates waits for no load from the descriptor. */
+struct wbi_spare {
+    struct wb_rma_block *block; /* NULL before the first */
+    void *data;                 /* block->data */
+};
+
 /*
  * Invariant: every block in it has refs == 0 and counts in its run's `used`; blocks <= top <= end
  * in each class; reserved <= bytes_limit, but for what is there when that sinks; large_bytes are at
@@ -35,9 +41,9 @@ enum {
 struct wbi_cache {
     /* Of each class an array, whose first entry is NULL: taking from it waits for no load of what
      * lies in it. end grows with use, as tcmalloc's limits. */
-    struct wb_rma_block **top[WBI_CLASSES];      /* the last block, or the first entry */
-    struct wb_rma_block **end[WBI_CLASSES];      /* where the last block may be at most */
-    struct wb_rma_block **blocks[WBI_CLASSES];   /* with room for more than end */
+    struct wbi_spare *top[WBI_CLASSES];          /* the last block, or the first entry */
+    struct wbi_spare *end[WBI_CLASSES];          /* where the last block may be at most */
+    struct wbi_spare *blocks[WBI_CLASSES];       /* with room for more than end */
     struct wb_rma_block *large[WBI_CACHE_LARGE]; /* oldest first */
     size_t large_bytes;
     size_t reserved; /* bytes of the classes at their limits, and of large */
@@ -126,20 +132,20 @@ static inline bool wbi_cache_enter(struct wbi_cache *cache, uint64_t pool_serial
     return false;
 }
 
-/* Takes a free block of a class from the cache that this thread used last, or NULL. */
-static inline struct wb_rma_block *wbi_cache_take(const struct wb_rma_allocator *pool,
-                                                  unsigned class_index)
+/* Takes a free block of a class from the cache that this thread used last; .block NULL: none. */
+static inline struct wbi_spare wbi_cache_take(const struct wb_rma_allocator *pool,
+                                              unsigned class_index)
 {
     struct wbi_cache *cache = wbi_cache_last;
 
     if (!wbi_cache_enter(cache, pool->serial))
-        return NULL;
-    struct wb_rma_block **top = cache->top[class_index];
-    struct wb_rma_block *block = *top;
-    if (__builtin_expect(block != NULL, 1))
+        return (struct wbi_spare){0};
+    struct wbi_spare *top = cache->top[class_index];
+    struct wbi_spare spare = *top;
+    if (__builtin_expect(spare.block != NULL, 1))
         cache->top[class_index] = top - 1;
     wbi_cache_leave(cache);
-    return block;
+    return spare;
 }
 
 /* Makes a free block a held one, with one reference. */
@@ -150,29 +156,30 @@ static inline struct wb_rma_block *wbi_block_hand_out(struct wb_rma_block *block
     return block;
 }
 
-/* Puts a free block of a class into a cache whose owner is inside, and leaves. */
+/* Puts a free block of a class, which begins at `data`, into a cache whose owner is inside, and
+ * leaves. */
 static inline void wbi_cache_put(struct wbi_cache *cache, unsigned class_index,
-                                 struct wb_rma_block *block)
+                                 struct wb_rma_block *block, void *data)
 {
-    struct wb_rma_block **top = cache->top[class_index];
+    struct wbi_spare *top = cache->top[class_index];
 
     if (__builtin_expect(top == cache->end[class_index], 0)) {
         wbi_cache_overflow(cache, block);
         return;
     }
-    top[1] = block;
+    top[1] = (struct wbi_spare){.block = block, .data = data};
     cache->top[class_index] = top + 1;
     wbi_cache_leave(cache);
 }
 
-/* Gives back a block of `run` that has lost its last reference. Any thread, no lock but where the
- * pool is short of room. */
-static inline void wbi_block_give_back(struct wbi_run *run, struct wb_rma_block *block)
+/* Gives back a block of `run`, at `data`, that has lost its last reference. Any thread, no lock but
+ * where the pool is short of room. */
+static inline void wbi_block_give_back(struct wbi_run *run, struct wb_rma_block *block, void *data)
 {
-    wbi_poison(block->data, run->block_bytes);
+    wbi_poison(data, run->block_bytes);
     struct wbi_cache *cache = wbi_cache_last;
     if (wbi_cache_enter(cache, run->cache_serial))
-        wbi_cache_put(cache, run->class_index, block);
+        wbi_cache_put(cache, run->class_index, block, data);
     else
         wbi_cache_give_back_slowly(block);
 }
@@ -194,7 +201,7 @@ static inline void wbi_block_drop(struct wbi_run *run, struct wb_rma_block *bloc
     if (!wbi_block_end_sole(block) &&
         atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) > 1)
         return;
-    wbi_block_give_back(run, block);
+    wbi_block_give_back(run, block, block->data);
 }
 
 #endif

@@ -79,9 +79,10 @@ int wb_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, size_t alignment, 
     unsigned class_index;
 
     if (__builtin_expect(wbi_class_find(bytes, &class_index) && is_usual(alignment), 1)) {
-        struct wb_rma_block *block = wbi_cache_take(pool, class_index);
-        if (__builtin_expect(block != NULL, 1)) {
-            *out = wbi_block_hand_out(block)->data;
+        struct wbi_spare spare = wbi_cache_take(pool, class_index);
+        if (__builtin_expect(spare.block != NULL, 1)) {
+            wbi_block_hand_out(spare.block);
+            *out = spare.data;
             return WB_OK;
         }
     }
@@ -130,7 +131,7 @@ void wb_rma_free(void *memory)
     if (__builtin_expect(run && wbi_run_block_at(run, memory, &block) && memory == block->data &&
                              wbi_block_end_sole(block),
                          1))
-        wbi_block_give_back(run, block);
+        wbi_block_give_back(run, block, memory);
     else
         free_slowly(memory);
 }
