@@ -97,7 +97,7 @@ int wb_call_cancel(struct wb_call *call)
     if (status == WB_OK) {
         struct wbi_lane *lane = call->lane;
         atomic_store_explicit(&call->unwanted, true, memory_order_relaxed);
-        wbi_lane_cancel(lane);
+        wbi_lane_ask(lane, WBI_ASKED_TO_CANCEL);
         wbi_engine_rouse(lane->engine); /* who waits for its end, and to tell the server */
     }
     return status;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/admission.h"
+#include "engine/defer.h"
 #include "engine/engine.h"
 #include "engine/filter.h"
 #include "engine/lane.h"
@@ -284,7 +285,20 @@ void wbi_inbound_bury(struct wbi_inbound *in)
     if (in->call != NULL) {
         in->call->reply = NULL;
     }
+    if (in->deferred != NULL) {
+        wbi_deferred_give_up(in, true);
+        unlist(in);
+        return; /* what it holds is still looked at */
+    }
     unlist(in);
+    wbi_inbound_free(in);
+}
+
+void wbi_inbound_end(struct wbi_inbound *in)
+{
+    if (in->peer != NULL) {
+        unlist(in);
+    }
     wbi_inbound_free(in);
 }
 
@@ -319,7 +333,9 @@ void wbi_inbound_fail(struct wbi_inbound *in, int status)
     if (in->status == WB_OK) {
         in->status = status;
     }
-    if (in->fetching) {
+    if (in->deferred != NULL) {
+        wbi_deferred_give_up(in, false);
+    } else if (in->fetching) {
         wbi_inbound_fetch(in->peer); /* takes it out of the queue */
     } else if (in->in_flight == 0 && !in->parked) {
         end_failed(in);
@@ -332,6 +348,13 @@ void wbi_inbound_return_credit(struct wbi_inbound *in)
         in->credited = true;
         in->peer->owed++;
     }
+}
+
+bool wbi_inbound_credit_gone(struct wb_peer *peer)
+{
+    bool gone = peer->owed == 0;
+    peer->owed -= !gone;
+    return gone;
 }
 
 static void deliver(struct wbi_inbound *in)
@@ -347,7 +370,7 @@ static void deliver(struct wbi_inbound *in)
         }
     } else if (wbi_serve_inbound(in) == WB_AGAIN) {
         wbi_inbound_park(in);
-    } else {
+    } else if (in->deferred == NULL) {
         unlist(in);
         wbi_inbound_free(in);
     }
@@ -471,17 +494,41 @@ void wbi_inbound_start(struct wb_peer *peer, uint8_t *slot, size_t len,
     wbi_inbound_step(in);
 }
 
+/* A request that was complete at once. */
+static struct wbi_inbound *take_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
+                                      const struct wbi_header *header, size_t archive_at)
+{
+    struct wbi_inbound *in = take_message(peer, slot, len, header);
+    if (in != NULL) {
+        in->archive = slot + archive_at;
+        in->archive_len = len - archive_at;
+        in->stage = WBI_STAGE_READY;
+    }
+    return in;
+}
+
 int wbi_inbound_park_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
                            const struct wbi_header *header, size_t archive_at, bool credited)
 {
-    struct wbi_inbound *in = take_message(peer, slot, len, header);
+    struct wbi_inbound *in = take_eager(peer, slot, len, header, archive_at);
     if (in == NULL) {
         return WB_ERR_NO_MEMORY;
     }
-    in->archive = slot + archive_at;
-    in->archive_len = len - archive_at;
-    in->stage = WBI_STAGE_READY;
     in->credited = credited;
     wbi_inbound_park(in);
     return WB_OK;
+}
+
+struct wbi_inbound *wbi_inbound_keep(struct wb_context *context)
+{
+    struct wbi_inbound *in = context->in;
+    if (in == NULL) {
+        in = take_eager(context->peer, context->slot, context->len, context->header,
+                        context->archive_at);
+    }
+    if (in != NULL && !in->waiting) {
+        in->credited = wbi_inbound_credit_gone(context->peer);
+        wbi_inbound_part_with_credit(in);
+    }
+    return in;
 }

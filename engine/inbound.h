@@ -21,6 +21,8 @@
 
 struct wb_peer;
 struct wb_call;
+struct wb_context;
+struct wb_deferred;
 struct wbi_lane;
 
 enum {
@@ -72,6 +74,7 @@ struct wbi_inbound {
     uint64_t room_used;               /* REPLY: of the call's room */
     struct wbi_load listed;           /* the chunks' landings, where the list is on board */
     uint64_t admitted;                /* REQUEST: counted in the engine's; 0 before it is let in */
+    struct wb_deferred *deferred;     /* REQUEST: whose it is, while its answer is to come */
     struct wb_rma_block *reply_block; /* REQUEST with COPY: room for a long reply, reserved before
                                          the handler runs */
 };
@@ -85,8 +88,23 @@ void wbi_inbound_start(struct wb_peer *peer, uint8_t *slot, size_t len,
 int wbi_inbound_park_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
                            const struct wbi_header *header, size_t archive_at, bool credited);
 
+/* Lane thread, in the handler of a complete request: keeps it beyond that, with its credit where
+ * that has not gone back. NULL: no memory, all is as it was. */
+struct wbi_inbound *wbi_inbound_keep(struct wb_context *context);
+
+/* Lane thread: a request that was kept has been answered, or its peer is gone. Frees it. */
+void wbi_inbound_end(struct wbi_inbound *inbound);
+
 /* Lane thread: the peer may send another request in place of this one. Once. */
 void wbi_inbound_return_credit(struct wbi_inbound *inbound);
+
+/* Lane thread: takes back a credit that was to go with the reply; true: it is too late, it has
+ * gone. */
+bool wbi_inbound_credit_gone(struct wb_peer *peer);
+
+/* Lane thread: where receives are few, one that waits for its handler gives its credit back and
+ * keeps only the block: nothing that waits may stop what it waits for. */
+void wbi_inbound_part_with_credit(struct wbi_inbound *inbound);
 
 /* Lane thread: tries the parked ones again, each once. Returns how many moved on. */
 int wbi_inbound_retry(struct wbi_lane *lane);

@@ -1,6 +1,7 @@
 #include "engine/lane.h"
 
 #include "engine/clock.h"
+#include "engine/defer.h"
 #include "engine/engine.h"
 #include "engine/peer.h"
 #include "mr_cache/allocator.h"
@@ -112,18 +113,21 @@ static void call_back(struct wbi_lane *lane)
 static bool is_asked(struct wbi_lane *lane, memory_order order)
 {
     return atomic_load_explicit(&lane->inbox, order) != NULL ||
-           atomic_load_explicit(&lane->unwanted, order);
+           atomic_load_explicit(&lane->wants, order) != 0;
 }
 
-/* Parcels first: a call that was given up may be among them. The exchange is before: what is given
- * up from now on is seen again. */
+/* Parcels first: a call that was given up may be among them. The exchange is before: what is asked
+ * from now on is seen again. */
 static void do_as_asked(struct wbi_lane *lane)
 {
-    bool unwanted = atomic_exchange_explicit(&lane->unwanted, false, memory_order_acq_rel);
+    unsigned asked = atomic_exchange_explicit(&lane->wants, 0, memory_order_acq_rel);
     bool may_grow = wbi_rma_thread_may_grow(false);
     lane->inside = true; /* what ends may let a parcel go on that a handler was waiting for */
     wbi_lane_drain(lane);
-    if (unwanted) {
+    if ((asked & WBI_ASKED_TO_COLLECT) != 0) {
+        wbi_deferred_collect(lane);
+    }
+    if ((asked & WBI_ASKED_TO_CANCEL) != 0) {
         wbi_calls_cancel(lane);
     }
     lane->inside = false;
@@ -145,9 +149,9 @@ void wbi_lane_leave(struct wbi_lane *lane)
     } while (is_asked(lane, memory_order_seq_cst) && wbi_lane_enter(lane) == WBI_LANE_ENTERED);
 }
 
-void wbi_lane_cancel(struct wbi_lane *lane)
+void wbi_lane_ask(struct wbi_lane *lane, enum wbi_asked what)
 {
-    atomic_exchange_explicit(&lane->unwanted, true, memory_order_seq_cst);
+    atomic_fetch_or_explicit(&lane->wants, what, memory_order_seq_cst);
     if (wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
         wbi_lane_leave(lane); /* who holds it otherwise looks when he leaves */
     }
@@ -313,6 +317,7 @@ void wbi_lane_close(struct wbi_lane *lane)
     if (lane->fabric == NULL) {
         return;
     }
+    wbi_deferred_end_all(lane);
     while (lane->peers != NULL) { /* lost, and kept for handles; or of a callback's making */
         struct wb_peer *peer = lane->peers;
         bool buried = peer->dying && !wbi_lane_is_dying(lane, peer);

@@ -20,11 +20,20 @@
 
 struct wb_engine;
 struct wb_buffer_owner;
+struct wb_deferred;
+
+/* What other threads ask of a lane, beside what is in its inbox. */
+enum wbi_asked {
+    WBI_ASKED_TO_CANCEL = 1, /* calls were given up */
+    WBI_ASKED_TO_COLLECT = 2 /* deferred calls were answered */
+};
 
 struct wbi_lane {
     _Atomic(const void *) holder;       /* a thread's token, or NULL */
     _Atomic(struct wbi_parcel *) inbox; /* newest first */
-    _Atomic bool unwanted;              /* calls were given up since the lane last looked */
+    _Atomic unsigned wants;             /* of wbi_asked, since the lane last looked */
+    _Atomic(struct wb_deferred *)
+        settled; /* deferred calls that have been answered; newest first */
 
     struct wb_engine *engine;
     const struct wbi_fabric *fabric;
@@ -47,6 +56,7 @@ struct wbi_lane {
     uint32_t shared_replies; /* likewise, of those that are granted */
     uint32_t waiting;        /* requests that wait with their credits given back */
     uint32_t asked;          /* unanswered requests, beyond those that are kept for each peer */
+    struct wb_deferred *deferred; /* all, answered or not */
     struct wbi_inbound *parked, **parked_tail;
     uint32_t queueing;              /* of the parked ones, those that wait for landings */
     _Atomic uint64_t first_waiting; /* the ticket of the first of those, for other lanes; 0 none */
@@ -76,8 +86,8 @@ void wbi_lane_close(struct wbi_lane *lane);
 enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane);
 /* Any thread, cold paths only: waits until the lane is this thread's (or was already). */
 enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane);
-/* Sends what came into the inbox, ends what was given up, calls the program back, and lets the lane
- * go. */
+/* Sends what came into the inbox, does what it was asked to, calls the program back, and lets the
+ * lane go. */
 void wbi_lane_leave(struct wbi_lane *lane);
 
 /* What the calling thread is known by. */
@@ -96,8 +106,9 @@ void wbi_lane_drain(struct wbi_lane *lane);
 /* Any thread: hands a parcel to whoever holds the lane. */
 void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel);
 
-/* Any thread: some of its calls were given up. */
-void wbi_lane_cancel(struct wbi_lane *lane);
+/* Any thread: what it is asked to do is done when the lane is next left; here, if nobody holds it.
+ */
+void wbi_lane_ask(struct wbi_lane *lane, enum wbi_asked what);
 
 /* Lane thread, not nested: one turn; `look` at the clock and at what waits, whether or not it is
  * time. Returns the number of things done. */

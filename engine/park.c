@@ -6,9 +6,7 @@
 #include "engine/lane.h"
 #include "engine/peer.h"
 
-/* Where receives are few, one that waits for its handler gives its credit back and keeps only the
- * block: nothing that waits may stop what it waits for. */
-static void part_with_credit(struct wbi_inbound *inbound)
+void wbi_inbound_part_with_credit(struct wbi_inbound *inbound)
 {
     struct wbi_lane *lane = inbound->lane;
     if (inbound->stage == WBI_STAGE_READY && !inbound->credited &&
@@ -28,7 +26,7 @@ static void show_first(struct wbi_lane *lane, uint64_t ticket)
 void wbi_inbound_park(struct wbi_inbound *inbound)
 {
     struct wbi_lane *lane = inbound->lane;
-    part_with_credit(inbound);
+    wbi_inbound_part_with_credit(inbound);
     inbound->parked = true;
     inbound->queue_next = NULL;
     if (inbound->stage != WBI_STAGE_READY && lane->queueing++ == 0) {

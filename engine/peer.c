@@ -367,7 +367,11 @@ int wb_peer_wait(struct wb_peer *peer, uint64_t timeout_us)
 
 struct wb_peer *wb_peer_keep(struct wb_peer *peer)
 {
+    enum wbi_entry_kind entry = wbi_lane_enter_waiting(peer->lane); /* on an executor: not mine */
     peer->handles++;
+    if (entry == WBI_LANE_ENTERED) {
+        wbi_lane_leave(peer->lane);
+    }
     return peer;
 }
 

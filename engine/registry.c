@@ -52,7 +52,7 @@ static bool is_in_order(const struct wb_field *field)
 }
 
 int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_serve_fn serve,
-                       void (*handler)(void), void *user)
+                       void (*handler)(void), void *user, const struct wb_executor *executor)
 {
     if (engine == NULL || action == NULL || serve == NULL || handler == NULL) {
         return wbi_error(WB_ERR_INVALID, "registering an action needs an engine and a handler");
@@ -72,7 +72,8 @@ int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_se
                                 .handler = handler,
                                 .user = user,
                                 .name = action->name,
-                                .in = action->in};
+                                .in = action->in,
+                                .executor = executor};
     const struct wbi_entry *present = publish(&engine->registry, entry);
     if (present != NULL) {
         free(entry);

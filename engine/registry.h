@@ -13,8 +13,9 @@ struct wbi_entry {
     void (*handler)(void);
     void *user;
     const char *name;
-    const struct wb_field *in; /* of its arguments; static storage */
-    struct wbi_entry *next; /* in its bucket; set before the entry is published */
+    const struct wb_field *in;          /* of its arguments; static storage */
+    const struct wb_executor *executor; /* on which the handler runs, borrowed; NULL: on the lane */
+    struct wbi_entry *next;             /* in its bucket; set before the entry is published */
 };
 
 enum { WBI_REGISTRY_BUCKETS = 256 };

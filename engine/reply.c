@@ -1,5 +1,6 @@
 /* The steps of a reply, for the generated server stubs. None of them answers WB_AGAIN: the handler
  * has run. */
+#include "engine/defer.h"
 #include "engine/draft.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
@@ -8,11 +9,16 @@
 
 bool wb_reply_wanted(struct wb_context *context)
 {
+    if (context->deferred != NULL) {
+        return false; /* it will come by itself */
+    }
     if ((context->header->flags & WBI_FLAG_ONE_WAY) == 0) {
         return true;
     }
-    context->replied = true;      /* the handler has run, and that is all */
-    wbi_peer_busy(context->peer); /* no answer takes the credit along */
+    context->replied = true; /* the handler has run, and that is all */
+    if (context->later == NULL) {
+        wbi_peer_busy(context->peer); /* no answer takes the credit along */
+    }
     return false;
 }
 
@@ -45,6 +51,25 @@ static uint64_t chunks_room(const struct wb_chunk *chunks, uint32_t count, uint3
 
 /* ---- its place, at once or by a draft ---- */
 
+/* Of a deferred call: into the fabric's slot where nobody else holds the lane, which then stays
+ * entered until commit. */
+static int place_later(struct wb_context *context, const struct wb_sizer *sizer,
+                       struct wb_writer *writer)
+{
+    struct wbi_outgoing *out = &context->out;
+    bool in_lane = wbi_deferred_enter(context);
+    int status = wb_deferred_status(context->later); /* which does not change while we are in */
+    if (status == WB_OK) {
+        status = wbi_outgoing_place(out, sizer, in_lane, writer);
+    } else {
+        wbi_outgoing_abandon(out);
+    }
+    if (status != WB_OK || out->parcel != NULL) {
+        wbi_deferred_leave(context);
+    }
+    return status;
+}
+
 /* Lays the message out and finds its place. Growing here stalls the lane, and plain memory is
  * registered for this reply alone: better than to lose what the handler has done. */
 static int place(struct wb_context *context, const struct wb_sizer *sizer, struct wb_writer *writer)
@@ -55,7 +80,10 @@ static int place(struct wb_context *context, const struct wb_sizer *sizer, struc
         *context->reply_block = out->long_block;
         out->long_block = NULL;
     }
-    status = status == WB_OK ? wbi_outgoing_place(out, sizer, true, writer) : status;
+    if (status == WB_OK) {
+        status = context->later != NULL ? place_later(context, sizer, writer)
+                                        : wbi_outgoing_place(out, sizer, true, writer);
+    }
     return status == WB_AGAIN ? WB_ERR_BUDGET : status;
 }
 
@@ -166,12 +194,17 @@ int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
     }
     if (status != WB_OK) {
         wbi_outgoing_abandon(out);
+        wbi_deferred_leave(context);
         return status;
     }
     if (out->set != NULL) {
         out->set->lifetime_us = context->header->deadline_us;
     }
     context->replied = true;
-    wbi_outgoing_send(out);
+    if (context->later == NULL) {
+        wbi_outgoing_send(out);
+    } else if (out->parcel == NULL) {
+        wbi_deferred_send(context);
+    } /* else the lane thread sends the parcel */
     return WB_OK;
 }

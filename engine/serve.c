@@ -5,6 +5,7 @@
 #include <string.h>
 #include <waybill/print.h>
 
+#include "engine/defer.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
@@ -47,19 +48,13 @@ void wbi_serve_error(struct wb_peer *peer, const struct wbi_header *request, int
     wbi_outgoing_send(&out);
 }
 
-/* What a handler, or the decoding before it, has to say when there is no reply. */
-static void serve_failure(struct wb_context *context, const struct wb_reader *reader,
-                          const struct wb_field *fields, int status)
+void wbi_serve_failure(struct wb_context *context, int status)
 {
-    const char *text = context->text;
-    if (text[0] == '\0' && reader->status != WB_OK) {
-        wb_reader_find_fault(reader, fields, context->text, sizeof context->text);
-    }
     if (status > 0) {
-        wbi_serve_error(context->peer, context->header, WB_ERR_REMOTE, status, text);
+        wbi_serve_error(context->peer, context->header, WB_ERR_REMOTE, status, context->text);
     } else {
         wbi_serve_error(context->peer, context->header, status == WB_AGAIN ? WB_ERR_BUDGET : status,
-                        0, text);
+                        0, context->text);
     }
 }
 
@@ -95,32 +90,38 @@ static int run(struct wb_context *context, struct wb_reader *reader)
     }
     int status = reserve_reply(context);
     if (status == WB_OK) {
-        status = entry->serve(context, reader, entry->handler, entry->user);
+        status = entry->executor != NULL
+                     ? wbi_execute(context, entry)
+                     : entry->serve(context, reader, entry->handler, entry->user);
     }
-    if (status == WB_AGAIN && !context->replied) {
+    if (status == WB_AGAIN && !context->replied && context->deferred == NULL) {
         return WB_AGAIN;
     }
     wbi_count(&peer->lane->counters.calls_served, 1);
-    if (!context->replied) {
-        serve_failure(context, reader, entry->in, status);
+    if (context->deferred != NULL) {
+        if (entry->executor == NULL) {
+            wbi_deferred_part(context->deferred); /* the handler's */
+        }
+    } else if (!context->replied) {
+        if (context->text[0] == '\0' && reader->status != WB_OK) {
+            wb_reader_find_fault(reader, entry->in, context->text, sizeof context->text);
+        }
+        wbi_serve_failure(context, status);
     }
     return WB_OK;
-}
-
-/* Takes back a credit that was to go with the reply; true: it is too late, it has gone. */
-static bool credit_gone(struct wb_peer *peer)
-{
-    bool gone = peer->owed == 0;
-    peer->owed -= !gone;
-    return gone;
 }
 
 bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
                      const struct wbi_header *header)
 {
     struct wb_rma_block *reply_block = NULL;
-    struct wb_context context = {.peer = peer, .header = header, .reply_block = &reply_block};
     size_t archive_at = WBI_REQUEST_BYTES + (size_t)header->release_count * WBI_ID_BYTES;
+    struct wb_context context = {.peer = peer,
+                                 .header = header,
+                                 .slot = slot,
+                                 .len = len,
+                                 .archive_at = archive_at,
+                                 .reply_block = &reply_block};
     struct wb_reader reader = wb_reader_of(slot + archive_at, len - archive_at);
     wbi_config_limit(&peer->lane->engine->config, &reader);
     reader.make_vector = wbi_make_vector;
@@ -131,9 +132,9 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
         wbi_rma_block_unref(reply_block);
     }
     if (status == WB_OK) {
-        return false;
+        return context.deferred != NULL;
     }
-    bool gone = credit_gone(peer);
+    bool gone = wbi_inbound_credit_gone(peer);
     status = wbi_inbound_park_eager(peer, slot, len, header, archive_at, gone);
     if (status != WB_OK) {
         peer->owed += !gone;
@@ -142,21 +143,27 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
     return status == WB_OK;
 }
 
+void wbi_serve_reader(const struct wbi_inbound *in, struct wb_reader *reader)
+{
+    *reader = wb_reader_of(in->archive, in->archive_len);
+    wbi_config_limit(&in->lane->engine->config, reader);
+    reader->landings = in->landings;
+    reader->landing_count = in->chunk_count;
+    reader->backing = in->archive_part.block;
+    reader->make_vector = wbi_make_vector;
+    reader->context = in->lane;
+}
+
 int wbi_serve_inbound(struct wbi_inbound *in)
 {
     struct wb_context context = {
-        .peer = in->peer, .header = &in->header, .reply_block = &in->reply_block};
-    struct wb_reader reader = wb_reader_of(in->archive, in->archive_len);
-    wbi_config_limit(&in->lane->engine->config, &reader);
-    reader.landings = in->landings;
-    reader.landing_count = in->chunk_count;
-    reader.backing = in->archive_part.block;
-    reader.make_vector = wbi_make_vector;
-    reader.context = in->lane;
+        .peer = in->peer, .header = &in->header, .in = in, .reply_block = &in->reply_block};
+    struct wb_reader reader;
+    wbi_serve_reader(in, &reader);
     wbi_inbound_return_credit(in);
     int status = run(&context, &reader);
     if (status == WB_AGAIN && !in->waiting) {
-        in->credited = credit_gone(in->peer);
+        in->credited = wbi_inbound_credit_gone(in->peer);
     }
     return status;
 }

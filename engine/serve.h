@@ -9,10 +9,17 @@
 #include "engine/inbound.h"
 #include "engine/parcel.h"
 
-/* The call that a handler is serving. Lives on the lane thread's stack. */
+/* The call that a handler is serving. Lives on the stack of the lane thread, or of an executor's;
+ * or in a deferred call, whose answer it is of. */
 struct wb_context {
     struct wb_peer *peer;
     const struct wbi_header *header;
+    struct wbi_inbound *in; /* the request; or NULL: it is in `slot`, with its archive there */
+    uint8_t *slot;
+    size_t len, archive_at;
+    struct wb_deferred *deferred; /* that the handler has made of it, or NULL */
+    struct wb_deferred *later;    /* whose answer this is; NULL in a handler on the lane thread */
+    bool entered;                 /* `later`: the lane, to write into the fabric's slot */
     struct wb_rma_block *
         *reply_block; /* reserved room for a long reply; taken by the reply that uses it; or NULL */
     struct wbi_outgoing out;
@@ -28,6 +35,12 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
 /* Lane thread: handles a complete inbound request. WB_AGAIN: park it, memory is missing; otherwise
  * it was answered. */
 int wbi_serve_inbound(struct wbi_inbound *inbound);
+
+/* Lane thread: answers with how a handler failed: a code of its own above 0, or a status. */
+void wbi_serve_failure(struct wb_context *context, int status);
+
+/* A reader of a complete request's arguments. Any thread. */
+void wbi_serve_reader(const struct wbi_inbound *inbound, struct wb_reader *reader);
 
 /* Lane thread: answers a request with an error, if it wants an answer; of its header the call's id
  * and the flags are used. `text` may be NULL. */

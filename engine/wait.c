@@ -11,6 +11,7 @@
  * (hand_over).
  */
 #include "engine/clock.h"
+#include "engine/defer.h"
 #include "engine/engine.h"
 #include "mr_cache/allocator.h"
 
@@ -184,7 +185,7 @@ static int await(struct wb_engine *engine, bool (*met)(void *context), void *con
         }
         useful = done > 0 ? 0 : useful;
         if (polls % POLLS_A_LOOK != 0) {
-            if (done == 0) {
+            if (done == 0 && !wbi_executor_help()) {
                 wbi_relax();
             }
             continue;
@@ -195,7 +196,7 @@ static int await(struct wb_engine *engine, bool (*met)(void *context), void *con
         if (now - start >= timeout_us) {
             return WB_ERR_TIMED_OUT;
         }
-        if (now - useful >= engine->config.spin_us) {
+        if (now - useful >= engine->config.spin_us && !wbi_executor_help()) {
             rest(engine, met, context, timeout_us - (now - start));
         }
     }

@@ -10,6 +10,8 @@
  *
  *   struct scale_in, scale_out               the fields, and a last member `hold`, the library's
  *   scale_register(engine, handler, user)    serves it by handler(context, in, out, user)
+ *   scale_register_on(engine, executor, handler, user)   serves it on threads of the program
+ *   scale_reply(deferred, out)               answers a call that its handler has deferred
  *   scale_call(peer, in, out, options)       calls and waits
  *   scale_async(peer, in, options, &call)    calls; the end comes by scale_finish
  *   scale_apply(peer, in, options)           sends, and no answer comes: at most once, and nobody
@@ -26,6 +28,7 @@
 #include <stdatomic.h>
 #include <waybill/call.h>
 #include <waybill/custom.h>
+#include <waybill/defer.h>
 #include <waybill/field.h>
 
 /*
@@ -48,11 +51,13 @@ WB_API void wb_action_prepare(struct wb_action *action);
 typedef int (*wb_serve_fn)(struct wb_context *context, struct wb_reader *reader,
                            void (*handler)(void), void *user);
 
-/* Registers an action; use the generated NAME_register. `user` is borrowed for the life of the
- * engine. Errors: WB_ERR_EXISTS (the name, or another name with the same id), WB_ERR_INVALID (a
- * field behind an added one that is none), WB_ERR_NO_MEMORY. Any thread. */
+/* Registers an action; use the generated NAME_register or NAME_register_on. `user` and `executor`
+ * are borrowed for the life of the engine; executor NULL: the handler runs on the lane. Errors:
+ * WB_ERR_EXISTS (the name, or another name with the same id), WB_ERR_INVALID (a field behind an
+ * added one that is none), WB_ERR_NO_MEMORY. Any thread. */
 WB_API int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_serve_fn serve,
-                              void (*handler)(void), void *user);
+                              void (*handler)(void), void *user,
+                              const struct wb_executor *executor);
 
 /* ---- the steps of a call, for the generated stubs ---- */
 
@@ -121,6 +126,11 @@ WB_API int wb_reply_begin(struct wb_context *context, const struct wb_sizer *siz
                           struct wb_writer *writer);
 WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer);
 
+/* Around the steps of a deferred reply, for NAME_reply. open: WB_OK, or why nobody waits any more;
+ * close follows in any case, takes the handle and returns its status. */
+WB_API int wb_deferred_open(struct wb_deferred *deferred, struct wb_context **context);
+WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
+
 /* A struct of fields, which holds on to what its views point into. */
 #define WBI_RECORD(record, FIELDS)                                                                 \
     struct record {                                                                                \
@@ -158,29 +168,46 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
         .name = #action, .in = action##_in_fields, .out = action##_out_fields};                    \
     typedef int (*action##_handler)(struct wb_context * context, struct action##_in * in,          \
                                     struct action##_out * out, void *user);                        \
+    WBI_GENERATED int wbi_##action##_answer(struct wb_context *context,                            \
+                                            const struct action##_out *out)                        \
+    {                                                                                              \
+        struct wb_sizer sizer;                                                                     \
+        struct wb_writer writer;                                                                   \
+        if (!wb_reply_wanted(context)) {                                                           \
+            return WB_OK;                                                                          \
+        }                                                                                          \
+        wb_reply_size(&sizer, context);                                                            \
+        action##_out_size(&sizer, out);                                                            \
+        if (wb_sizer_gathers(&sizer)) {                                                            \
+            action##_out_size(&sizer, out);                                                        \
+        }                                                                                          \
+        int status = wb_reply_begin(context, &sizer, &writer);                                     \
+        if (status == WB_OK) {                                                                     \
+            action##_out_put(&writer, out);                                                        \
+            status = wb_reply_commit(context, &writer);                                            \
+        }                                                                                          \
+        return status;                                                                             \
+    }                                                                                              \
+    WBI_GENERATED int action##_reply(struct wb_deferred *deferred, const struct action##_out *out) \
+    {                                                                                              \
+        struct wb_context *context;                                                                \
+        int status = wb_deferred_open(deferred, &context);                                         \
+        if (status == WB_OK) {                                                                     \
+            status = wbi_##action##_answer(context, out);                                          \
+        }                                                                                          \
+        return wb_deferred_close(deferred, status);                                                \
+    }                                                                                              \
     WBI_GENERATED int action##_serve(struct wb_context *context, struct wb_reader *reader,         \
                                      void (*handler)(void), void *user)                            \
     {                                                                                              \
         struct action##_in in = {0};                                                               \
         struct action##_out out = {0};                                                             \
-        struct wb_sizer sizer;                                                                     \
-        struct wb_writer writer;                                                                   \
         int status = action##_in_get(reader, &in);                                                 \
         if (status == WB_OK) {                                                                     \
             status = ((action##_handler)handler)(context, &in, &out, user);                        \
         }                                                                                          \
-        bool replies = status == WB_OK && wb_reply_wanted(context);                                \
-        if (replies) {                                                                             \
-            wb_reply_size(&sizer, context);                                                        \
-            action##_out_size(&sizer, &out);                                                       \
-            if (wb_sizer_gathers(&sizer)) {                                                        \
-                action##_out_size(&sizer, &out);                                                   \
-            }                                                                                      \
-            status = wb_reply_begin(context, &sizer, &writer);                                     \
-        }                                                                                          \
-        if (replies && status == WB_OK) {                                                          \
-            action##_out_put(&writer, &out);                                                       \
-            status = wb_reply_commit(context, &writer);                                            \
+        if (status == WB_OK) {                                                                     \
+            status = wbi_##action##_answer(context, &out);                                         \
         }                                                                                          \
         action##_out_drop(&out); /* first: it may have parts of the arguments */                   \
         action##_in_drop(&in);                                                                     \
@@ -190,7 +217,14 @@ WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
                                         void *user)                                                \
     {                                                                                              \
         return wb_action_register(engine, &action##_action, action##_serve,                        \
-                                  (void (*)(void))handler, user);                                  \
+                                  (void (*)(void))handler, user, NULL);                            \
+    }                                                                                              \
+    WBI_GENERATED int action##_register_on(struct wb_engine *engine,                               \
+                                           const struct wb_executor *executor,                     \
+                                           action##_handler handler, void *user)                   \
+    {                                                                                              \
+        return wb_action_register(engine, &action##_action, action##_serve,                        \
+                                  (void (*)(void))handler, user, executor);                        \
     }                                                                                              \
     WBI_GENERATED int wbi_##action##_begin(struct wb_peer *peer, const struct action##_in *in,     \
                                            const struct wb_call_options *options,                  \

@@ -120,7 +120,7 @@ static void no_handler(void) {}
 
 int test_bundle_register(struct wb_engine *engine)
 {
-    return wb_action_register(engine, &action, serve, no_handler, NULL);
+    return wb_action_register(engine, &action, serve, no_handler, NULL, NULL);
 }
 
 static int begin(struct wb_peer *peer, const struct test_bundle *in,

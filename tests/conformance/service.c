@@ -132,12 +132,15 @@ int test_service_open(struct test_service *service, const struct wb_engine_confi
                      test_service_register_odd(service),
                      test_service_register_handles(service),
                      test_service_register_types(service),
+                     test_service_register_later(service),
                      url != NULL ? wb_listen(engine, url) : WB_OK};
     for (size_t i = 0; i < sizeof results / sizeof results[0] && status == WB_OK; i++) {
         status = results[i];
     }
     if (status != WB_OK) {
+        test_later_stop(&service->later);
         wb_engine_destroy(engine);
+        test_later_close(&service->later);
         service->engine = NULL;
     }
     return status;
@@ -152,6 +155,10 @@ int test_service_drive(struct test_service *service)
 
 void test_service_close(struct test_service *service)
 {
+    if (service->engine == NULL) {
+        return;
+    }
+    test_later_stop(&service->later); /* while the driver moves what workers wait for */
     test_driver_stop(&service->driver);
     for (uint32_t i = 0; i < service->kept_count; i++) {
         wb_rma_vector_drop(&service->kept[i].data);
@@ -160,6 +167,7 @@ void test_service_close(struct test_service *service)
     test_handles_close(&service->handles);
     test_types_close(&service->types);
     wb_engine_destroy(service->engine);
+    test_later_close(&service->later);
     service->engine = NULL;
     free(service->produced);
     service->produced = NULL;

@@ -8,6 +8,7 @@
 
 #include "tests/conformance/actions_handles.h"
 #include "tests/conformance/actions_types.h"
+#include "tests/conformance/workers.h"
 #include "tests/support/driver.h"
 
 enum { TEST_KEPT_MOST = 64, TEST_BACK_MOST = 512 };
@@ -26,7 +27,16 @@ struct test_back {
     struct wb_call *calls[TEST_BACK_MOST];
 };
 
-/* Handlers run on whatever thread makes progress, one at a time. */
+/* Calls that are answered later. */
+struct test_job;
+struct test_later {
+    struct test_workers workers;
+    pthread_mutex_t lock;
+    struct test_job *held;
+    atomic_uint agains;
+};
+
+/* Handlers run on whatever thread makes progress, one at a time; those of on_workers on workers. */
 struct test_service {
     struct wb_engine *engine;
     struct test_driver driver; /* for a server; a test drives its client itself */
@@ -38,6 +48,7 @@ struct test_service {
     struct test_back back;
     struct test_handles handles;
     struct test_types types;
+    struct test_later later;
     struct wb_call *inside; /* that a handler could not finish; or NULL */
 };
 
@@ -51,6 +62,12 @@ int test_service_register_odd(struct test_service *service);
 
 /* service_types.c: types made of types. */
 int test_service_register_types(struct test_service *service);
+
+/* service_later.c: calls that are answered later. stop: before the engine's end, what workers are at
+ * is done; close: after it. */
+int test_service_register_later(struct test_service *service);
+void test_later_stop(struct test_later *later);
+void test_later_close(struct test_later *later);
 
 /* Lets a thread of its own drive it. WB_ERR_NO_MEMORY. */
 int test_service_drive(struct test_service *service);
