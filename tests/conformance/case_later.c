@@ -14,7 +14,9 @@ static struct later_in arguments(uint32_t how, unsigned i)
     static uint8_t raw[40000];
     static const size_t sizes[] = {0, 100, 7000, 40000};
     struct later_in in = {.how = how, .seed = 3, .text = wb_str_of("what stays")};
-    test_pattern_fill(raw, sizeof raw, 3);
+    if (raw[1] == 0) { /* once: calls under way offer it */
+        test_pattern_fill(raw, sizeof raw, 3);
+    }
     in.raw = (wb_bytes){.data = raw, .len = sizes[i % 4]};
     in.data = test_world_vector(1, sizes[i / 4 % 4], 4);
     return in;
@@ -79,7 +81,6 @@ START_TEST(test_answers_come_later)
             status = begin(on_workers, &ins[i], &roomy, &calls[i]);
             if (status == WB_AGAIN) {
                 wb_progress(test_world.engine);
-                test_assert_status(i > 0 ? WB_OK : WB_AGAIN, WB_OK); /* one always finds room */
             }
         }
         test_assert_status(status, WB_OK);

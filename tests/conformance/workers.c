@@ -94,7 +94,7 @@ int test_workers_start(struct test_workers *workers)
 
 void test_workers_stop(struct test_workers *workers)
 {
-    if (workers->last == NULL) {
+    if (workers->count == 0) {
         return;
     }
     pthread_mutex_lock(&workers->lock);
@@ -106,5 +106,4 @@ void test_workers_stop(struct test_workers *workers)
     }
     pthread_mutex_destroy(&workers->lock);
     pthread_cond_destroy(&workers->more);
-    workers->last = NULL;
 }
