@@ -125,7 +125,7 @@ static int land(struct wbi_inbound *in, struct wbi_part *part)
     return WB_OK;
 }
 
-static void drop_part(struct wbi_part *part)
+void wbi_part_drop(struct wbi_part *part)
 {
     if (part->block != NULL) {
         wbi_rma_block_unref(part->block);
@@ -133,9 +133,10 @@ static void drop_part(struct wbi_part *part)
     }
 }
 
-/* All landings of the stage, or none. */
+/* All landings of the stage, or none. The plain archive's is among them as soon as it is known. */
 static int land_all(struct wbi_inbound *in)
 {
+    bool plain = in->plain_part.bytes > 0 && in->plain_part.block == NULL;
     uint64_t room_before = in->room_used, admitted_before = in->admitted;
     int status = wbi_admit(in);
     uint32_t landed = 0;
@@ -143,9 +144,12 @@ static int land_all(struct wbi_inbound *in)
         status = land(in, &in->parts[landed]);
         landed += status == WB_OK;
     }
+    if (status == WB_OK && plain) {
+        status = land(in, &in->plain_part);
+    }
     if (status != WB_OK) {
         while (landed > 0) {
-            drop_part(&in->parts[--landed]);
+            wbi_part_drop(&in->parts[--landed]);
         }
         in->room_used = room_before;
         wbi_admit_less(in, admitted_before);
@@ -154,6 +158,11 @@ static int land_all(struct wbi_inbound *in)
 }
 
 /* ---- the stages ---- */
+
+static bool is_filtered(const struct wbi_inbound *in)
+{
+    return (in->header.flags & WBI_FLAG_FILTERED) != 0;
+}
 
 static int set_up_long(struct wbi_inbound *in)
 {
@@ -167,13 +176,14 @@ static int set_up_long(struct wbi_inbound *in)
     if ((in->header.flags & WBI_FLAG_LONG_LIST) != 0) {
         in->parts[in->part_count++] = in->list_part;
     }
-    return WB_OK;
+    bool said = is_filtered(in) && (in->header.flags & WBI_FLAG_LONG_ARCHIVE) == 0;
+    return said ? wbi_inbound_set_up_plain(in) : WB_OK;
 }
 
 /* The stage before the chunks' is left out where it has nothing to do. */
 static enum wbi_stage stage_of_archive(const struct wbi_inbound *in)
 {
-    return (in->header.flags & WBI_FLAG_FILTERED) != 0 ? WBI_STAGE_FILTER : WBI_STAGE_CHUNKS;
+    return is_filtered(in) ? WBI_STAGE_FILTER : WBI_STAGE_CHUNKS;
 }
 
 static void take_long(struct wbi_inbound *in)
@@ -265,10 +275,11 @@ void wbi_inbound_free(struct wbi_inbound *in)
         return;
     }
     for (uint32_t i = 0; i < in->part_count && in->parts != NULL; i++) {
-        drop_part(&in->parts[i]);
+        wbi_part_drop(&in->parts[i]);
     }
-    drop_part(&in->archive_part);
-    drop_part(&in->list_part);
+    wbi_part_drop(&in->archive_part);
+    wbi_part_drop(&in->list_part);
+    wbi_part_drop(&in->plain_part);
     if (in->reply_block != NULL) {
         wbi_rma_block_unref(in->reply_block);
     }
@@ -382,14 +393,22 @@ void wbi_inbound_fetched(struct wbi_inbound *in)
         end_failed(in);
         return;
     }
+    int status = WB_OK;
     if (in->stage == WBI_STAGE_LONG) {
         take_long(in);
         in->stage = stage_of_archive(in);
+    } else if (in->stage == WBI_STAGE_FILTER) {
+        status = wbi_inbound_undo_filter(in);
+        in->stage = WBI_STAGE_CHUNKS;
     } else {
         take_chunks(in);
         in->stage = WBI_STAGE_READY;
     }
-    wbi_inbound_step(in);
+    if (status == WB_OK) {
+        wbi_inbound_step(in);
+    } else {
+        wbi_inbound_fail(in, status);
+    }
 }
 
 static int set_up(struct wbi_inbound *in)
@@ -407,20 +426,10 @@ static int set_up(struct wbi_inbound *in)
     }
 }
 
-/* All landings of the stage are there. */
+/* All landings of the stage are there. One without READs does not queue behind others'. */
 static void fill(struct wbi_inbound *in)
 {
-    if (in->stage != WBI_STAGE_FILTER) {
-        wbi_fetch_begin(in);
-        return;
-    }
-    int status = wbi_inbound_undo_filter(in);
-    if (status != WB_OK) {
-        wbi_inbound_fail(in, status);
-        return;
-    }
-    in->stage = WBI_STAGE_CHUNKS;
-    wbi_inbound_step(in);
+    (in->part_count > 0 ? wbi_fetch_begin : wbi_inbound_fetched)(in);
 }
 
 void wbi_inbound_step(struct wbi_inbound *in)
@@ -442,7 +451,13 @@ void wbi_inbound_step(struct wbi_inbound *in)
     status = status == WB_OK ? land_all(in) : status;
     if (status == WB_OK) {
         fill(in);
-    } else if (status == WB_AGAIN) {
+        return;
+    }
+    if (status == WB_AGAIN) {
+        wbi_inbound_let_go(in);
+        status = set_up(in); /* of the stage that it may have gone back to */
+    }
+    if (status == WB_OK) {
         wbi_inbound_no_room(in);
     } else {
         wbi_inbound_fail(in, status);

@@ -182,10 +182,113 @@ START_TEST(test_vectors_inside_outlive_the_call)
 }
 END_TEST
 
+/* ---- memory that is not there ---- */
+
+static const size_t mib = 1 << 20;
+
+/* `plain` bytes in an archive, of which lz4 leaves somewhat more than `noise`. */
+static struct digest_in make_digest(size_t noise, size_t plain)
+{
+    struct digest_in in = {.seed = 1, .raw = {.data = calloc(1, plain), .len = plain}};
+    ck_assert_ptr_nonnull(in.raw.data);
+    test_pattern_fill((void *)(uintptr_t)in.raw.data, noise, 1);
+    return in;
+}
+
+static void drop_digest(struct digest_in *in)
+{
+    free((void *)(uintptr_t)in->raw.data);
+    in->raw = (wb_bytes){0};
+    digest_in_drop(in);
+}
+
+static void assert_digest(const struct digest_out *out, size_t noise, size_t plain)
+{
+    ck_assert_uint_eq(out->raw_bytes, plain);
+    ck_assert_uint_ge(out->raw_right, noise);
+    ck_assert_uint_lt(out->raw_right, noise + 100);
+}
+
+/* A server with a pool of so many MiB, for clients whose bytes are in archives. */
+static bool open_small_world(uint64_t budget)
+{
+    test_world.server_config.budget_bytes = budget * mib;
+    test_world.server_config.slab_bytes = 2 * mib;
+    test_world.client_config.pointer_threshold = UINT32_MAX;
+    return open_world(true, true);
+}
+
+/* Filtered, half a dozen begin to land; plain, the pool holds one. None waits for another with what
+ * it has, and none is READ more than twice. */
+START_TEST(test_archives_wait_for_one_another)
+{
+    enum { CALLS = 10 };
+    const size_t noise = 5 * mib / 4, plain = 10 * mib;
+    struct wb_call *calls[CALLS];
+    struct digest_out out;
+    struct test_figures figures;
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct digest_in in = make_digest(noise, plain);
+    /* they are there together when the server goes on, even where filtering takes a while */
+    struct stall_in pause = {.ms = 300};
+    struct stall_out none;
+    struct wb_call *stalled;
+    test_assert_status(stall_async(test_world.peer, &pause, NULL, &stalled), WB_OK);
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(digest_async(test_world.peer, &in, NULL, &calls[i]), WB_OK);
+    }
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(digest_finish(calls[i], &out), WB_OK);
+        assert_digest(&out, noise, plain);
+    }
+    test_assert_status(stall_finish(stalled, &none), WB_OK);
+    test_server_figures(&test_world.host, &test_world.servers[0], &figures);
+    ck_assert_uint_eq(figures.engine.parcels_filtered, CALLS);
+    /* some fabrics READ bytes around it */
+    ck_assert_uint_le(figures.engine.read_bytes, 2 * (figures.engine.filtered_bytes + CALLS * 64));
+    drop_digest(&in);
+    test_world_close();
+}
+END_TEST
+
+/* One whose archives, the filtered and the plain, are the pool to the last slab; with chunks that
+ * have room only when the filtered one has gone; and what is more than the pool. */
+START_TEST(test_archives_that_just_fit)
+{
+    const size_t noise = mib;
+    struct digest_out out;
+    if (!open_small_world(16)) {
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        struct digest_in in = make_digest(noise, 13 * mib);
+        test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_OK);
+        assert_digest(&out, noise, 13 * mib);
+        drop_digest(&in);
+
+        in = make_digest(noise, 14 * mib + 1);
+        test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_ERR_BUDGET);
+        drop_digest(&in);
+
+        in = make_digest(3 * mib, 8 * mib - 100);
+        in.data = test_world_vector(1, 7 * mib, 2);
+        test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_OK);
+        assert_digest(&out, 3 * mib, 8 * mib - 100);
+        ck_assert_uint_eq(out.data_right, 7 * mib);
+        drop_digest(&in);
+    }
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
 TCase *test_filter_case(void)
 {
     const TTest *const tests[] = {test_replies_without_room_are_plain,
-                                  test_vectors_inside_outlive_the_call};
+                                  test_vectors_inside_outlive_the_call,
+                                  test_archives_wait_for_one_another, test_archives_that_just_fit};
     TCase *tcase = test_world_case("filter", tests, sizeof tests / sizeof tests[0]);
     tcase_add_loop_test(tcase, test_either_side_may_filter, 0, 4);
     tcase_add_loop_test(tcase, test_chunks_beside, 0, 2);
