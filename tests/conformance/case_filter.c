@@ -284,6 +284,156 @@ START_TEST(test_archives_that_just_fit)
 }
 END_TEST
 
+/* ---- ends of one that waits ---- */
+
+enum { SHORT, LONG, WAYS };
+
+/* A request that waits for room to undo its filter, since another one has taken that; `way` says
+ * whether its filtered archive came with its message, or was READ and has gone again. */
+struct waiting {
+    struct wb_call *gate, *call;
+};
+
+static struct waiting begin_waiting(int way, uint32_t timeout_us)
+{
+    struct wb_call_options patient = {.timeout_us = test_patience_us};
+    struct wb_call_options options = {.timeout_us = timeout_us};
+    size_t noise = way == SHORT ? 0 : 2 * mib, plain = way == SHORT ? mib : 6 * mib;
+    struct wait_at_gate_in hold = {.data = test_world_vector(1, (way == SHORT ? 12 : 5) * mib, 1)};
+    struct digest_in in = make_digest(noise, plain);
+    struct waiting waiting;
+    struct test_figures before, now;
+    uint64_t start = test_clock_us();
+    test_assert_status(wait_at_gate_async(test_world.peer, &hold, &patient, &waiting.gate), WB_OK);
+    do { /* the gate's chunks are there */
+        wb_wait(test_world.engine, 1000);
+        test_server_figures(&test_world.host, &test_world.servers[0], &before);
+        ck_assert_uint_lt(test_clock_us() - start, test_patience_us);
+    } while (before.engine.read_bytes < wb_rma_vector_bytes(&hold.data));
+    test_assert_status(digest_async(test_world.peer, &in, &options, &waiting.call), WB_OK);
+    do { /* and so was the other one, which has nothing of the pool any more; or it is too late */
+        wb_wait(test_world.engine, 1000);
+        test_server_figures(&test_world.host, &test_world.servers[0], &now);
+        ck_assert_uint_lt(test_clock_us() - start, test_patience_us);
+    } while (!wb_call_done(waiting.call) &&
+             (now.engine.parcels_received == before.engine.parcels_received ||
+              now.engine.read_bytes - before.engine.read_bytes < noise ||
+              now.pool.used_bytes > before.pool.used_bytes));
+    wait_at_gate_in_drop(&hold);
+    drop_digest(&in);
+    return waiting;
+}
+
+static void assert_end(struct waiting *waiting, int wanted)
+{
+    struct digest_out out;
+    test_assert_done(waiting->call);
+    test_assert_status(digest_finish(waiting->call, &out), wanted);
+}
+
+/* The server says that it has ended it too: too late, unless it was that which ended it here. */
+static void await_late_reply(uint64_t patience_us)
+{
+    struct wb_engine_stats stats;
+    uint64_t start = test_clock_us();
+    do {
+        wb_wait(test_world.engine, 1000);
+        wb_engine_stats(test_world.engine, &stats);
+    } while (stats.late_replies == 0 && test_clock_us() - start < patience_us);
+}
+
+/* The gate opens, and all is there. */
+static void close_gate_world(struct waiting *waiting)
+{
+    struct open_gate_in in = {.open = 1};
+    struct open_gate_out none;
+    struct wait_at_gate_out out;
+    test_assert_status(open_gate_call(test_world.peer, &in, &none, NULL), WB_OK);
+    test_assert_status(wait_at_gate_finish(waiting->gate, &out), WB_OK);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+
+START_TEST(test_waiting_is_cancelled)
+{
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct waiting waiting = begin_waiting(_i, test_patience_us);
+    wb_call_cancel(waiting.call);
+    assert_end(&waiting, WB_ERR_CANCELLED);
+    await_late_reply(test_patience_us);
+    ck_assert_uint_eq(count_filtered().requests, 0);
+    close_gate_world(&waiting);
+}
+END_TEST
+
+START_TEST(test_waiting_is_past_its_deadline)
+{
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct waiting waiting = begin_waiting(_i, 500000);
+    assert_end(&waiting, WB_ERR_TIMED_OUT);
+    await_late_reply(1000000);
+    close_gate_world(&waiting);
+}
+END_TEST
+
+static void finish_gate(struct waiting *waiting, int wanted)
+{
+    struct wait_at_gate_out out;
+    test_assert_done(waiting->gate);
+    test_assert_status(wait_at_gate_finish(waiting->gate, &out), wanted);
+}
+
+START_TEST(test_waiting_and_its_peer_goes)
+{
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct waiting waiting = begin_waiting(_i, test_patience_us);
+    wb_peer_close(test_world.peer);
+    assert_end(&waiting, WB_ERR_CLOSED);
+    finish_gate(&waiting, WB_ERR_CLOSED);
+    test_world_assert_quiet(0);
+    test_world_connect(0);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
+START_TEST(test_waiting_and_its_engine_ends)
+{
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct waiting waiting = begin_waiting(_i, test_patience_us);
+    test_server_stop(&test_world.host, &test_world.servers[0]);
+    assert_end(&waiting, WB_ERR_PEER_LOST);
+    finish_gate(&waiting, WB_ERR_PEER_LOST);
+    test_world_close();
+}
+END_TEST
+
+/* The room is there at last. */
+START_TEST(test_waiting_comes_in)
+{
+    struct digest_out out;
+    struct open_gate_in open = {.open = 1};
+    struct open_gate_out none;
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct waiting waiting = begin_waiting(_i, test_patience_us);
+    test_assert_status(open_gate_call(test_world.peer, &open, &none, NULL), WB_OK);
+    test_assert_status(digest_finish(waiting.call, &out), WB_OK);
+    assert_digest(&out, _i == SHORT ? 0 : 2 * mib, _i == SHORT ? mib : 6 * mib);
+    finish_gate(&waiting, WB_OK);
+    test_world_close();
+}
+END_TEST
+
 TCase *test_filter_case(void)
 {
     const TTest *const tests[] = {test_replies_without_room_are_plain,
@@ -292,5 +442,10 @@ TCase *test_filter_case(void)
     TCase *tcase = test_world_case("filter", tests, sizeof tests / sizeof tests[0]);
     tcase_add_loop_test(tcase, test_either_side_may_filter, 0, 4);
     tcase_add_loop_test(tcase, test_chunks_beside, 0, 2);
+    tcase_add_loop_test(tcase, test_waiting_is_cancelled, 0, WAYS);
+    tcase_add_loop_test(tcase, test_waiting_is_past_its_deadline, 0, WAYS);
+    tcase_add_loop_test(tcase, test_waiting_and_its_peer_goes, 0, WAYS);
+    tcase_add_loop_test(tcase, test_waiting_and_its_engine_ends, 0, WAYS);
+    tcase_add_loop_test(tcase, test_waiting_comes_in, 0, WAYS);
     return tcase;
 }
