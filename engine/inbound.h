@@ -166,6 +166,10 @@ void wbi_inbound_let_go(struct wbi_inbound *inbound);
 /* Gives the part's room back, if it has any. */
 void wbi_part_drop(struct wbi_part *part);
 
+/* What is fetched of a part, by its record. WB_ERR_PROTOCOL: it is not aligned as this side must
+ * read it. */
+int wbi_part_set_range(const struct wbi_lane *lane, struct wbi_part *part);
+
 /* Where the parts of a message lie, by its header (already decoded from it). WB_ERR_PROTOCOL. */
 int wbi_inbound_parse(struct wbi_inbound *inbound);
 
