@@ -24,19 +24,37 @@ void wbi_load_add(struct wbi_load *load, const struct wbi_lane *lane, uint64_t b
     }
 }
 
-/* All that the request lands, as far as it is known: a long list says what only when it is here. */
-static struct wbi_load load_of(const struct wbi_inbound *in)
+/* What the request has landed at once while the filter is undone, and when all is here; as far as
+ * it is known: a long list says what only when that is here, a long filtered archive likewise. */
+struct needs {
+    struct wbi_load undoing, whole;
+};
+
+static struct needs needs_of(const struct wbi_inbound *in)
 {
-    struct wbi_load load = {0};
+    const struct wbi_lane *lane = in->lane;
+    uint64_t archive = in->archive_part.bytes, plain = in->plain_part.bytes;
+    struct needs needs = {.undoing = {0}};
+    if (plain > 0) {
+        wbi_load_add(&needs.undoing, lane, archive);
+        wbi_load_add(&needs.undoing, lane, plain);
+        wbi_load_add(&needs.undoing, lane, in->list_part.bytes);
+    }
     if (in->stage < WBI_STAGE_CHUNKS) {
-        load = in->listed;
+        needs.whole = in->listed;
     }
-    wbi_load_add(&load, in->lane, in->archive_part.bytes);
-    wbi_load_add(&load, in->lane, in->list_part.bytes);
-    for (uint32_t i = 0; i < in->part_count && in->stage != WBI_STAGE_LONG; i++) {
-        wbi_load_add(&load, in->lane, in->parts[i].bytes);
+    wbi_load_add(&needs.whole, lane, plain > 0 ? plain : archive);
+    wbi_load_add(&needs.whole, lane, in->list_part.bytes);
+    for (uint32_t i = 0; i < in->part_count && in->stage == WBI_STAGE_CHUNKS; i++) {
+        wbi_load_add(&needs.whole, lane, in->parts[i].bytes);
     }
-    return load;
+    return needs;
+}
+
+static uint64_t most_bytes(const struct needs *needs)
+{
+    uint64_t undoing = needs->undoing.bytes, whole = needs->whole.bytes;
+    return undoing > whole ? undoing : whole;
 }
 
 /* Whether a pool with nothing else in it could not hold the load: not by its bytes, nor by the
@@ -79,20 +97,21 @@ static bool fits(const struct wb_engine *engine, uint64_t admitted, uint64_t byt
 /*
  * Requests together begin to land in half of the budget: what their handlers need to go on must not
  * be what others wait with. One alone may have all of it. New ones wait behind those that wait
- * already, as long as there are others whose end may help.
+ * already, as long as there are others whose end may help. One that is in already comes back when
+ * it has learned that it takes more.
  */
-static bool begin(struct wbi_inbound *in, uint64_t bytes)
+static bool count(struct wbi_inbound *in, uint64_t bytes)
 {
     struct wb_engine *engine = in->lane->engine;
-    bool waits = in->lane->queueing > 0 || others_wait(in);
-    uint64_t admitted = atomic_load_explicit(&engine->admission.bytes, memory_order_relaxed);
+    bool waits = in->admitted == 0 && (in->lane->queueing > 0 || others_wait(in));
+    uint64_t all = atomic_load_explicit(&engine->admission.bytes, memory_order_relaxed), others;
     do {
-        if (admitted != 0 && (waits || !fits(engine, admitted, bytes))) {
+        others = all - in->admitted;
+        if (others != 0 && (waits || !fits(engine, others, bytes))) {
             return false;
         }
-    } while (!atomic_compare_exchange_weak_explicit(&engine->admission.bytes, &admitted,
-                                                    admitted + bytes, memory_order_relaxed,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&engine->admission.bytes, &all, others + bytes,
+                                                    memory_order_relaxed, memory_order_relaxed));
     in->admitted = bytes;
     return true;
 }
@@ -103,20 +122,30 @@ int wbi_admit(struct wbi_inbound *in)
     if (in->header.kind != WBI_REQUEST) {
         return WB_OK;
     }
-    struct wbi_load load = load_of(in);
-    uint64_t bytes = load.bytes;
-    if (is_too_much(engine, &load)) {
+    struct needs needs = needs_of(in);
+    uint64_t bytes = most_bytes(&needs);
+    if (is_too_much(engine, &needs.undoing) || is_too_much(engine, &needs.whole)) {
         return WB_ERR_BUDGET;
     }
-    if (in->admitted == 0) {
-        return begin(in, bytes) ? WB_OK : WB_AGAIN;
+    if (bytes <= in->admitted && in->admitted != 0) {
+        return WB_OK;
     }
-    if (bytes > in->admitted) { /* it is in, and asks the pool alone */
-        atomic_fetch_add_explicit(&engine->admission.bytes, bytes - in->admitted,
-                                  memory_order_relaxed);
-        in->admitted = bytes;
+    if (in->stage < WBI_STAGE_CHUNKS || in->admitted == 0) {
+        return count(in, bytes) ? WB_OK : WB_AGAIN;
     }
+    /* a long list has said what it lands: it is in, and asks the pool alone */
+    atomic_fetch_add_explicit(&engine->admission.bytes, bytes - in->admitted, memory_order_relaxed);
+    in->admitted = bytes;
     return WB_OK;
+}
+
+void wbi_admit_undone(struct wbi_inbound *in)
+{
+    struct needs needs = needs_of(in);
+    uint64_t bytes = most_bytes(&needs);
+    if (bytes < in->admitted) {
+        wbi_admit_less(in, bytes);
+    }
 }
 
 void wbi_admit_less(struct wbi_inbound *in, uint64_t bytes)
@@ -131,8 +160,11 @@ void wbi_admit_less(struct wbi_inbound *in, uint64_t bytes)
 bool wbi_admission_is_full(const struct wbi_inbound *in)
 {
     const struct wb_engine *engine = in->lane->engine;
-    uint64_t admitted = atomic_load_explicit(&engine->admission.bytes, memory_order_relaxed);
-    return in->admitted == 0 && admitted > 0 && !fits(engine, admitted, load_of(in).bytes);
+    uint64_t all = atomic_load_explicit(&engine->admission.bytes, memory_order_relaxed);
+    uint64_t others = all - in->admitted;
+    struct needs needs = needs_of(in);
+    bool counts = in->stage < WBI_STAGE_CHUNKS || in->admitted == 0;
+    return counts && others > 0 && !fits(engine, others, most_bytes(&needs));
 }
 
 uint64_t wbi_admission_ticket(struct wbi_lane *lane)

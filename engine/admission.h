@@ -37,6 +37,9 @@ void wbi_load_add(struct wbi_load *load, const struct wbi_lane *lane, uint64_t b
  */
 int wbi_admit(struct wbi_inbound *inbound);
 
+/* Lane thread: the filter of a request is undone: what was landed for that counts no more. */
+void wbi_admit_undone(struct wbi_inbound *inbound);
+
 /* Lane thread: counts a request with `bytes` again, less than it was: its landings were not to be
  * had, or (0) it has ended. */
 void wbi_admit_less(struct wbi_inbound *inbound, uint64_t bytes);

@@ -5,6 +5,7 @@
 
 #include "engine/call.h"
 #include "engine/engine.h"
+#include "engine/filter.h"
 #include "engine/lane.h"
 #include "engine/parcel.h"
 #include "engine/peer.h"
@@ -22,12 +23,14 @@ void wb_limits_of_config(struct wb_limits *limits, const struct wb_engine_config
         wb_engine_config_default(&defaults);
         config = &defaults;
     }
-    *limits = (struct wb_limits){.thresholds = wbi_call_thresholds(config, 1, options),
-                                 .exact = wbi_call_is_exact(options),
-                                 .eager_bytes = config->eager_bytes,
-                                 .key_bytes = SHM_KEY_BYTES,
-                                 .max_offers = UINT32_MAX,
-                                 .max_read_bytes = UINT64_MAX};
+    *limits =
+        (struct wb_limits){.thresholds = wbi_call_thresholds(config, 1, options),
+                           .exact = wbi_call_is_exact(options),
+                           .eager_bytes = config->eager_bytes,
+                           .key_bytes = SHM_KEY_BYTES,
+                           .max_offers = UINT32_MAX,
+                           .max_read_bytes = UINT64_MAX,
+                           .filter_from = wbi_filter_from(config, wbi_filter_features(config))};
 }
 
 void wb_limits_of_peer(struct wb_limits *limits, struct wb_peer *peer,
@@ -36,13 +39,14 @@ void wb_limits_of_peer(struct wb_limits *limits, struct wb_peer *peer,
     const struct wbi_fabric_caps *caps = peer->lane->caps;
     struct wb_sizer sizer;
     wb_call_size(&sizer, peer, options);
-    *limits = (struct wb_limits){.thresholds = sizer.thresholds,
-                                 .exact = sizer.exact,
-                                 .eager_bytes =
-                                     atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed),
-                                 .key_bytes = caps->key_bytes,
-                                 .max_offers = caps->max_offers,
-                                 .max_read_bytes = caps->max_read_bytes};
+    *limits = (struct wb_limits){
+        .thresholds = sizer.thresholds,
+        .exact = sizer.exact,
+        .eager_bytes = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed),
+        .key_bytes = caps->key_bytes,
+        .max_offers = caps->max_offers,
+        .max_read_bytes = caps->max_read_bytes,
+        .filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed)};
 }
 
 /* ---- the value, written ---- */
@@ -53,6 +57,16 @@ struct written {
     void *archive; /* aligned as one that is long */
     struct wb_chunk chunks[];
 };
+
+void wb_explain_size(struct wb_sizer *sizer, const struct wb_limits *limits)
+{
+    struct wb_thresholds thresholds = limits->thresholds;
+    if (limits->reply) {
+        thresholds.pointer = SIZE_MAX; /* as wb_reply_size has it */
+    }
+    wb_sizer_start(sizer, thresholds);
+    sizer->exact = limits->exact && !limits->reply;
+}
 
 int wb_explain_begin(const struct wb_sizer *sizer, struct wb_writer *writer)
 {
@@ -183,6 +197,24 @@ static uint64_t all_reads(const struct wb_limits *limits, const struct wb_writer
     return reads;
 }
 
+/* What is sent of the archive, and says so where it is filtered. */
+static size_t print_filter(FILE *out, const struct wb_limits *limits, const struct written *w)
+{
+    size_t bytes = w->sizer.bytes;
+    void *packed = bytes >= limits->filter_from && bytes > 0 ? malloc(bytes) : NULL;
+    size_t left = packed != NULL ? wbi_filter_apply(w->archive, bytes, packed) : 0;
+    if (left > 0) {
+        fprintf(out, "filter: from %zu on, of %zu bytes of archive it leaves %zu%s\n",
+                limits->filter_from, bytes, left,
+                limits->reply ? "; done where the caller has room for both" : "");
+    } else if (packed != NULL) {
+        fprintf(out, "filter: from %zu on, leaves the %zu bytes of archive as they are\n",
+                limits->filter_from, bytes);
+    }
+    free(packed);
+    return left > 0 ? left : bytes;
+}
+
 static int print_decision(FILE *out, const struct wb_limits *limits, const struct wb_writer *writer)
 {
     const struct written *w = writer->owner;
@@ -192,9 +224,11 @@ static int print_decision(FILE *out, const struct wb_limits *limits, const struc
                                                 .max_offers = limits->max_offers,
                                                 .eager_bytes = limits->eager_bytes};
     struct wbi_plan plan;
+    struct wb_sizer sizer = w->sizer;
     print_limits(out, limits);
     print_list(out, limits, writer);
-    int status = wbi_plan_parcel(&w->sizer, &plan_limits, 0, &plan);
+    sizer.bytes = print_filter(out, limits, w);
+    int status = wbi_plan_parcel(&sizer, &plan_limits, 0, &plan);
     if (status != WB_OK) {
         fprintf(out, "message: none: %s\n", wb_status_text(status));
         return status;
@@ -238,10 +272,12 @@ int wb_explain_end(FILE *out, const struct wb_limits *limits, const struct wb_fi
         status = wbi_error(WB_ERR_INVALID, "limits that no peer has");
     } else {
         struct wb_limits raised = *limits; /* where many small chunks were gathered */
+        struct wb_sizer begun;
+        wb_explain_size(&begun, limits);
         raised.thresholds = w->sizer.thresholds;
-        bool gathered = raised.thresholds.pointer != limits->thresholds.pointer ||
-                        raised.thresholds.rma != limits->thresholds.rma ||
-                        raised.thresholds.buffer != limits->thresholds.buffer;
+        bool gathered = raised.thresholds.pointer != begun.thresholds.pointer ||
+                        raised.thresholds.rma != begun.thresholds.rma ||
+                        raised.thresholds.buffer != begun.thresholds.buffer;
         if (gathered) {
             fprintf(out, "more than %d chunks: small ones are gathered, by other thresholds\n",
                     WB_GATHER_FROM - 1);

@@ -11,96 +11,6 @@
 #include "engine/peer.h"
 #include "engine/serve.h"
 
-/* ---- where things lie ---- */
-
-/* Bytes that are fetched for a chunk: a record's do not wrap. */
-static uint64_t fetched_bytes(const struct wbi_lane *lane, const struct wbi_chunk_record *record)
-{
-    return lane->caps->read_align > 1 ? record->len + record->head + record->tail : record->len;
-}
-
-/* What is fetched of a chunk. WB_ERR_PROTOCOL: it is not aligned as this side must read it. */
-static int set_range(const struct wbi_lane *lane, struct wbi_part *part)
-{
-    const struct wbi_chunk_record *record = &part->record;
-    uint64_t mask = lane->caps->read_align - 1;
-    part->from = record->address - (mask != 0 ? record->head : 0);
-    part->bytes = fetched_bytes(lane, record);
-    return ((part->from | part->bytes) & mask) == 0 ? WB_OK : WB_ERR_PROTOCOL;
-}
-
-/* What was fetched before the chunk itself makes way: vectors lie as they are expected to. */
-static void settle(struct wbi_part *part)
-{
-    uint64_t head = part->record.address - part->from;
-    if (head > 0) {
-        memmove(part->into, part->into + head, (size_t)part->record.len);
-    }
-}
-
-static int parse_long(struct wbi_inbound *in, uint8_t flag, struct wbi_part *part, size_t *at)
-{
-    if ((in->header.flags & flag) == 0) {
-        return WB_OK;
-    }
-    int status = wbi_chunk_record_decode(in->slot, in->len, at, &part->record);
-    return status != WB_OK || part->record.kind != WB_CHUNK_RMA ? WB_ERR_PROTOCOL
-                                                                : set_range(in->lane, part);
-}
-
-/* Moves *at over the list, and adds up what it will have fetched. */
-static int skip_list(struct wbi_inbound *in, size_t *at)
-{
-    struct wbi_chunk_record record;
-    int status = WB_OK;
-    for (uint32_t i = 0; i < in->header.chunk_count && status == WB_OK; i++) {
-        status = wbi_chunk_record_decode(in->slot, in->len, at, &record);
-        if (status == WB_OK && record.kind != WB_CHUNK_INDEX) {
-            wbi_load_add(&in->listed, in->lane, fetched_bytes(in->lane, &record));
-        }
-    }
-    return status;
-}
-
-/* A long list of `count` records has a length that is possible. */
-static bool list_fits(uint64_t bytes, uint32_t count)
-{
-    return bytes >= (uint64_t)count * WBI_CHUNK_RECORD_MIN &&
-           bytes <= (uint64_t)count * WBI_CHUNK_RECORD_MAX;
-}
-
-int wbi_inbound_parse(struct wbi_inbound *in)
-{
-    const struct wbi_header *header = &in->header;
-    size_t at = wbi_header_bytes(header->kind);
-    if ((header->flags & WBI_FLAG_LEASED) != 0) {
-        in->lease_id = wbi_id_decode(in->slot + at);
-        at += WBI_ID_BYTES;
-    }
-    at += (size_t)header->release_count * WBI_ID_BYTES;
-    int status = header->chunk_count > WBI_MAX_CHUNKS ? WB_ERR_PROTOCOL : WB_OK;
-    status =
-        status == WB_OK ? parse_long(in, WBI_FLAG_LONG_ARCHIVE, &in->archive_part, &at) : status;
-    status = status == WB_OK ? parse_long(in, WBI_FLAG_LONG_LIST, &in->list_part, &at) : status;
-    in->archive_len = in->archive_part.record.len;
-    if (status == WB_OK && (header->flags & WBI_FLAG_LONG_LIST) != 0) {
-        in->list_len = in->list_part.record.len;
-        status = list_fits(in->list_len, header->chunk_count) ? WB_OK : WB_ERR_PROTOCOL;
-    } else if (status == WB_OK) {
-        size_t list_at = at;
-        status = skip_list(in, &at);
-        in->list = in->slot + list_at;
-        in->list_len = at - list_at;
-    }
-    if (status == WB_OK && (header->flags & WBI_FLAG_LONG_ARCHIVE) == 0) {
-        in->archive = in->slot + at;
-        in->archive_len = in->len - at;
-    } else if (status == WB_OK && at != in->len) {
-        status = WB_ERR_PROTOCOL; /* bytes behind the last part */
-    }
-    return status;
-}
-
 /* ---- landings ---- */
 
 /* Room for one part: from the caller's reserved room for a reply, from the pool for a request. */
@@ -125,7 +35,7 @@ static int land(struct wbi_inbound *in, struct wbi_part *part)
     return WB_OK;
 }
 
-static void drop_part(struct wbi_part *part)
+void wbi_part_drop(struct wbi_part *part)
 {
     if (part->block != NULL) {
         wbi_rma_block_unref(part->block);
@@ -133,9 +43,10 @@ static void drop_part(struct wbi_part *part)
     }
 }
 
-/* All landings of the stage, or none. */
+/* All landings of the stage, or none. The plain archive's is among them as soon as it is known. */
 static int land_all(struct wbi_inbound *in)
 {
+    bool plain = in->plain_part.bytes > 0 && in->plain_part.block == NULL;
     uint64_t room_before = in->room_used, admitted_before = in->admitted;
     int status = wbi_admit(in);
     uint32_t landed = 0;
@@ -143,9 +54,12 @@ static int land_all(struct wbi_inbound *in)
         status = land(in, &in->parts[landed]);
         landed += status == WB_OK;
     }
+    if (status == WB_OK && plain) {
+        status = land(in, &in->plain_part);
+    }
     if (status != WB_OK) {
         while (landed > 0) {
-            drop_part(&in->parts[--landed]);
+            wbi_part_drop(&in->parts[--landed]);
         }
         in->room_used = room_before;
         wbi_admit_less(in, admitted_before);
@@ -154,6 +68,20 @@ static int land_all(struct wbi_inbound *in)
 }
 
 /* ---- the stages ---- */
+
+/* What was fetched before the chunk itself makes way: vectors lie as they are expected to. */
+static void settle(struct wbi_part *part)
+{
+    uint64_t head = part->record.address - part->from;
+    if (head > 0) {
+        memmove(part->into, part->into + head, (size_t)part->record.len);
+    }
+}
+
+static bool is_filtered(const struct wbi_inbound *in)
+{
+    return (in->header.flags & WBI_FLAG_FILTERED) != 0;
+}
 
 static int set_up_long(struct wbi_inbound *in)
 {
@@ -167,13 +95,14 @@ static int set_up_long(struct wbi_inbound *in)
     if ((in->header.flags & WBI_FLAG_LONG_LIST) != 0) {
         in->parts[in->part_count++] = in->list_part;
     }
-    return WB_OK;
+    bool said = is_filtered(in) && (in->header.flags & WBI_FLAG_LONG_ARCHIVE) == 0;
+    return said ? wbi_inbound_set_up_plain(in) : WB_OK;
 }
 
 /* The stage before the chunks' is left out where it has nothing to do. */
 static enum wbi_stage stage_of_archive(const struct wbi_inbound *in)
 {
-    return (in->header.flags & WBI_FLAG_FILTERED) != 0 ? WBI_STAGE_FILTER : WBI_STAGE_CHUNKS;
+    return is_filtered(in) ? WBI_STAGE_FILTER : WBI_STAGE_CHUNKS;
 }
 
 static void take_long(struct wbi_inbound *in)
@@ -202,7 +131,7 @@ static int visit_chunk(void *context, const struct wbi_chunk_record *record,
         .len = record->len, .archive_offset = archive_offset, .kind = record->kind};
     struct wbi_part *part = &in->parts[in->part_count++];
     part->record = *record;
-    return set_range(in->lane, part);
+    return wbi_part_set_range(in->lane, part);
 }
 
 static int set_up_chunks(struct wbi_inbound *in)
@@ -265,10 +194,11 @@ void wbi_inbound_free(struct wbi_inbound *in)
         return;
     }
     for (uint32_t i = 0; i < in->part_count && in->parts != NULL; i++) {
-        drop_part(&in->parts[i]);
+        wbi_part_drop(&in->parts[i]);
     }
-    drop_part(&in->archive_part);
-    drop_part(&in->list_part);
+    wbi_part_drop(&in->archive_part);
+    wbi_part_drop(&in->list_part);
+    wbi_part_drop(&in->plain_part);
     if (in->reply_block != NULL) {
         wbi_rma_block_unref(in->reply_block);
     }
@@ -382,14 +312,22 @@ void wbi_inbound_fetched(struct wbi_inbound *in)
         end_failed(in);
         return;
     }
+    int status = WB_OK;
     if (in->stage == WBI_STAGE_LONG) {
         take_long(in);
         in->stage = stage_of_archive(in);
+    } else if (in->stage == WBI_STAGE_FILTER) {
+        status = wbi_inbound_undo_filter(in);
+        in->stage = WBI_STAGE_CHUNKS;
     } else {
         take_chunks(in);
         in->stage = WBI_STAGE_READY;
     }
-    wbi_inbound_step(in);
+    if (status == WB_OK) {
+        wbi_inbound_step(in);
+    } else {
+        wbi_inbound_fail(in, status);
+    }
 }
 
 static int set_up(struct wbi_inbound *in)
@@ -407,20 +345,10 @@ static int set_up(struct wbi_inbound *in)
     }
 }
 
-/* All landings of the stage are there. */
+/* All landings of the stage are there. One without READs does not queue behind others'. */
 static void fill(struct wbi_inbound *in)
 {
-    if (in->stage != WBI_STAGE_FILTER) {
-        wbi_fetch_begin(in);
-        return;
-    }
-    int status = wbi_inbound_undo_filter(in);
-    if (status != WB_OK) {
-        wbi_inbound_fail(in, status);
-        return;
-    }
-    in->stage = WBI_STAGE_CHUNKS;
-    wbi_inbound_step(in);
+    (in->part_count > 0 ? wbi_fetch_begin : wbi_inbound_fetched)(in);
 }
 
 void wbi_inbound_step(struct wbi_inbound *in)
@@ -442,7 +370,13 @@ void wbi_inbound_step(struct wbi_inbound *in)
     status = status == WB_OK ? land_all(in) : status;
     if (status == WB_OK) {
         fill(in);
-    } else if (status == WB_AGAIN) {
+        return;
+    }
+    if (status == WB_AGAIN) {
+        wbi_inbound_let_go(in);
+        status = set_up(in); /* of the stage that it may have gone back to */
+    }
+    if (status == WB_OK) {
         wbi_inbound_no_room(in);
     } else {
         wbi_inbound_fail(in, status);

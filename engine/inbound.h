@@ -4,9 +4,12 @@
  * once never becomes one.
  *
  * The way of one:  parse -> [admit and fetch the long archive and list] -> [admit the plain
- * archive, and undo the filter] -> [admit and fetch the chunks] -> release -> deliver Admission is
- * all or nothing: every landing of a stage is there before its first READ is issued. Invariant:
- * in_flight READs use the landings; the struct is freed only when in_flight == 0.
+ * archive, and undo the filter] -> [admit and fetch the chunks] -> release -> deliver
+ * Admission is all or nothing: every landing of a stage is there before its first READ is issued.
+ * A long archive says only when it is here how much the plain one takes. Where that is not to be
+ * had, it goes, and is READ anew when there is room for both: what waits holds nothing that others
+ * wait for. Invariant: in_flight READs use the landings; the struct is freed only when
+ * in_flight == 0.
  */
 #ifndef WBI_ENGINE_INBOUND_H
 #define WBI_ENGINE_INBOUND_H
@@ -62,6 +65,7 @@ struct wbi_inbound {
     uint64_t ticket;                 /* 0, or when it began to wait for landings, among all */
     enum wbi_stage stage;
     struct wbi_part archive_part, list_part;
+    struct wbi_part plain_part; /* until the filter is undone; no bytes: none, or not yet known */
     const uint8_t *archive, *list;
     uint64_t archive_len;
     size_t list_len;
@@ -147,13 +151,24 @@ void wbi_inbound_expire(struct wb_peer *peer, uint64_t now);
  * list. */
 void wbi_inbound_free(struct wbi_inbound *inbound);
 
-/* Lane thread: sets up the plain archive as a part: room for what it says it is. WB_ERR_MALFORMED,
- * WB_ERR_NO_MEMORY. */
+/* Lane thread: sets up the plain archive as a part, of the bytes that it says it is.
+ * WB_ERR_MALFORMED: it cannot be, or is not what it was when it was READ before. Idempotent. */
 int wbi_inbound_set_up_plain(struct wbi_inbound *inbound);
 
 /* Lane thread: the part has room: undoes the filter, and puts the plain archive in the place of the
  * filtered one. WB_ERR_MALFORMED. */
 int wbi_inbound_undo_filter(struct wbi_inbound *inbound);
+
+/* Lane thread: before a request waits for room: where that is the plain archive's, and there is
+ * none, the filtered one's goes, and is READ anew with room for both. Others may wait for it. */
+void wbi_inbound_let_go(struct wbi_inbound *inbound);
+
+/* Gives the part's room back, if it has any. */
+void wbi_part_drop(struct wbi_part *part);
+
+/* What is fetched of a part, by its record. WB_ERR_PROTOCOL: it is not aligned as this side must
+ * read it. */
+int wbi_part_set_range(const struct wbi_lane *lane, struct wbi_part *part);
 
 /* Where the parts of a message lie, by its header (already decoded from it). WB_ERR_PROTOCOL. */
 int wbi_inbound_parse(struct wbi_inbound *inbound);

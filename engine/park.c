@@ -68,7 +68,7 @@ void wbi_inbound_unpark(struct wbi_inbound *inbound)
 static bool is_full(const struct wbi_inbound *inbound)
 {
     struct wb_rma_stats stats;
-    uint64_t bytes = 0;
+    uint64_t bytes = inbound->plain_part.bytes;
     for (uint32_t i = 0; i < inbound->part_count; i++) {
         bytes += inbound->parts[i].bytes; /* at most the budget, or it would not wait */
     }

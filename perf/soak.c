@@ -18,6 +18,7 @@ static const char help[] =
     "by its number at both ends, so that one that is lost or executed twice is found.\n"
     "\n"
     "  wb_soak [--fabric F] [--clients N] [--seconds S | --calls N] [--kill] [--seed N]\n"
+    "          [--filter F]\n"
     "  wb_soak [--fabric F] --idle N\n"
     "\n"
     "  --fabric F    shm (default) or verbs\n"
@@ -26,6 +27,8 @@ static const char help[] =
     "  --calls N     so many calls of each client instead, however long that takes\n"
     "  --kill        end clients by SIGKILL, at random, and start them again\n"
     "  --seed N      of what is random (1)\n"
+    "  --filter F    none (default) or lz4, for archives: the server filters, and every other\n"
+    "                client, whose byte ranges are in archives then\n"
     "  --idle N      no calls: N connections, 1 to 1023, from a few processes, and what the\n"
     "                server takes for each\n"
     "  --help        this text\n"
@@ -36,10 +39,11 @@ static const char help[] =
     "that cannot be), killed (under way when their client was), timed_out, busy, kills,\n"
     "reconnects, server_rss_before (after a quarter of the run) and server_rss_after (all are\n"
     "gone, the pool is trimmed) in bytes, of the latter server_anonymous_after (heap and message\n"
-    "slots) and server_pool_after, pool_leaked (bytes still held then). Or, for --idle,\n"
-    "bytes_per_idle_peer and what it is made of.\n"
-    "Exit status: 0; 1 if lost, doubled, corrupt or pool_leaked is not 0, or something failed; 2\n"
-    "for wrong usage. (--role and what it needs are what wb_soak tells its own processes.)\n";
+    "slots) and server_pool_after, pool_leaked (bytes still held then), filtered (requests that\n"
+    "came so). Or, for --idle, bytes_per_idle_peer and what it is made of.\n"
+    "Exit status: 0; 1 if lost, doubled, corrupt or pool_leaked is not 0, or nothing was filtered\n"
+    "that should have been, or something failed; 2 for wrong usage. (--role and what it needs are "
+    "what wb_soak tells its own processes.)\n";
 
 enum { OPTION_ROLE = 1000, OPTION_URL, OPTION_INDEX, OPTION_PEERS, OPTION_PARENT, OPTION_BOARD };
 
@@ -62,6 +66,15 @@ static int read_descriptor(const char *option, const char *text, int *fd)
     int wrong = words_between(option, text, 0, 1 << 20, &number);
     *fd = wrong == 0 ? (int)number : -1;
     return wrong;
+}
+
+static int read_filter(struct soak_options *options, const char *text)
+{
+    bool lz4 = strcmp(text, "lz4") == 0;
+    options->filter = lz4 ? WB_FILTER_LZ4 : WB_FILTER_NONE;
+    return lz4 || strcmp(text, "none") == 0
+               ? 0
+               : say(EXIT_USAGE, "--filter %s: not one of none, lz4", text);
 }
 
 /* What the parent tells the others. */
@@ -104,6 +117,8 @@ static int read_option(struct soak_options *o, int option, const char *text)
         return words_between("seed", text, 0, UINT64_MAX, &o->seed);
     case 'i':
         return words_between("idle", text, 1, IDLE_MAX, &o->idle);
+    case 'z':
+        return read_filter(o, text);
     case 'k':
         o->kill = true;
         return 0;
@@ -120,6 +135,7 @@ int soak_parse(struct soak_options *options, int argc, char **argv)
                                           {"calls", required_argument, NULL, 'c'},
                                           {"seed", required_argument, NULL, 'r'},
                                           {"idle", required_argument, NULL, 'i'},
+                                          {"filter", required_argument, NULL, 'z'},
                                           {"kill", no_argument, NULL, 'k'},
                                           {"help", no_argument, NULL, 'h'},
                                           {"role", required_argument, NULL, OPTION_ROLE},

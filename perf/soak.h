@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <waybill/engine.h>
 
 #include "perf/common_child.h"
 #include "perf/common_listen.h"
@@ -23,6 +24,7 @@ struct soak_options {
     uint64_t seed;
     uint64_t idle; /* connections that only stand; 0: an ordinary soak */
     bool kill;
+    enum wb_filter filter; /* of the server, and of clients of even number */
 
     /* what the parent tells the others */
     const char *url;

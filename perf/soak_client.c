@@ -44,6 +44,10 @@ static int open_engine(struct client *client)
     config.spin_us = 0;
     config.connect_timeout_us = CONNECT_US;
     config.call_timeout_us = SOAK_DEADLINE_US;
+    if (client->options->filter != WB_FILTER_NONE && client->options->index % 2 == 0) {
+        config.filter = client->options->filter;
+        config.pointer_threshold = UINT32_MAX;
+    }
     int status = wb_engine_create(&config, &client->engine);
     return status == WB_OK ? 0 : say(EXIT_FAILURE, "no engine: %s", status_words(status));
 }

@@ -11,6 +11,11 @@
 enum { WORD_ROOM = 64, URL_WORD_ROOM = LISTEN_URL_ROOM + 8, READY_MS = 60000, LOOK_NS = 2000000 };
 static const uint64_t answer_ns = UINT64_C(180000000000);
 
+static const char *filter_word(const struct soak_options *options)
+{
+    return options->filter == WB_FILTER_LZ4 ? "--filter=lz4" : "--filter=none";
+}
+
 int soak_start_server(const struct soak_options *options, const struct soak_shared *shared,
                       uint64_t peers, struct child *server, char *url)
 {
@@ -21,9 +26,15 @@ int soak_start_server(const struct soak_options *options, const struct soak_shar
     snprintf(limit, sizeof limit, "--peers=%" PRIu64, peers);
     snprintf(board, sizeof board, "--board=%d", shared->fd);
     snprintf(idle, sizeof idle, "--idle=%" PRIu64, options->idle);
-    const char *words[] = {
-        "wb_soak", "--role=server", fabric, clients, limit, board, options->idle != 0 ? idle : NULL,
-        NULL};
+    const char *words[] = {"wb_soak",
+                           "--role=server",
+                           fabric,
+                           clients,
+                           limit,
+                           board,
+                           filter_word(options),
+                           options->idle != 0 ? idle : NULL,
+                           NULL};
     int wrong = child_start(server, words, shared->fd);
     return wrong == 0 ? child_await_ready(server, READY_MS, url, LISTEN_URL_ROOM) : wrong;
 }
@@ -42,9 +53,16 @@ int soak_start_client(const struct soak_options *options, const struct soak_shar
     snprintf(limit, sizeof limit, "--peers=%" PRIu64, peers);
     snprintf(board, sizeof board, "--board=%d", shared->fd);
     snprintf(calls, sizeof calls, "--calls=%" PRIu64, options->calls);
-    const char *words[] = {"wb_soak", role_word, url_word,
-                           number,    clients,   seed,
-                           limit,     board,     options->calls != 0 ? calls : NULL,
+    const char *words[] = {"wb_soak",
+                           role_word,
+                           url_word,
+                           number,
+                           clients,
+                           seed,
+                           limit,
+                           board,
+                           filter_word(options),
+                           options->calls != 0 ? calls : NULL,
                            NULL};
     return child_start(client, words, shared->fd);
 }

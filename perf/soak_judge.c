@@ -80,9 +80,9 @@ static void print(const struct soak_options *o, const struct verdict *v,
            v->killed, v->timed_out, v->busy, outcome->kills, v->reconnects);
     printf(",\"server_rss_before\":%" PRIu64 ",\"server_rss_after\":%" PRIu64
            ",\"server_anonymous_after\":%" PRIu64 ",\"server_pool_after\":%" PRIu64
-           ",\"pool_leaked\":%" PRIu64 "}\n",
+           ",\"pool_leaked\":%" PRIu64 ",\"filtered\":%" PRIu64 "}\n",
            outcome->before.rss, outcome->after.rss, outcome->after.rss_anonymous,
-           outcome->after.pool_bytes, leaked(outcome));
+           outcome->after.pool_bytes, leaked(outcome), outcome->after.filtered);
 }
 
 int soak_judge(const struct soak_options *options, const struct soak_shared *shared,
@@ -100,6 +100,9 @@ int soak_judge(const struct soak_options *options, const struct soak_shared *sha
     print(options, &v, outcome);
     if (v.executed == 0) {
         return say(EXIT_FAILURE, "no call was executed");
+    }
+    if (options->filter != WB_FILTER_NONE && outcome->after.filtered == 0) {
+        return say(EXIT_FAILURE, "nothing came filtered");
     }
     bool good = v.lost + v.doubled + v.corrupt + leaked(outcome) + outcome->broken == 0;
     return good ? EXIT_SUCCESS : EXIT_FAILURE;

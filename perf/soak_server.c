@@ -141,6 +141,7 @@ static void take_sample(struct server *server, struct soak_sample *sample)
     sample->used_bytes = pool.used_bytes;
     sample->leased_bytes = pool.leased_bytes;
     sample->leases_open = stats.leases_open;
+    sample->filtered = stats.parcels_filtered;
     read_rss(sample);
 }
 
@@ -200,6 +201,7 @@ static int open_server(struct server *server, char *url)
         config.credits = CREDITS;
     }
     config.spin_us = 0;
+    config.filter = o->filter;
     server->bytes = malloc(RESULT_MAX);
     int status = server->bytes == NULL ? WB_ERR_NO_MEMORY : WB_OK;
     status = status == WB_OK ? wb_engine_create(&config, &server->engine) : status;

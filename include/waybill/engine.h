@@ -90,21 +90,22 @@ struct wb_engine_config {
     uint32_t shed_beyond;        /* with WB_FULL_SHED, how many may wait; default 16 */
     enum wb_rma_checks checks;   /* of the engine's own allocator; default WB_RMA_CHECKS_CHEAP */
     enum wb_pages pages;         /* of the engine's own allocator; default WB_PAGES_TRANSPARENT */
-    enum wb_filter
-        filter;           /* of the archives that this engine sends, and that it takes, requests
-                             and replies; never of chunks. A peer that does not take them gets them
-                             as they are, and so does a caller whose reply_bytes do not hold the
-                             plain and the filtered result. Undoing runs on the thread that makes
-                             progress, and holds the filtered and the plain archive of a request
-                             at once, which the budget must have room for; default WB_FILTER_NONE */
-    uint32_t filter_from; /* archives of fewer bytes are not filtered; UINT32_MAX: none that this
-                             engine sends; default 1024 */
-    uint64_t arena_bytes; /* that the nested arrays of one parcel may take when decoded, outside of
-                             the budget; default 64 MiB */
-    uint32_t max_depth;   /* to which custom types of a parcel may nest, 1 to 1024; default 64 */
-    uint32_t max_chunks;  /* of one parcel that arrives, 1 to 65536, which is the default and the
-                             most: a request with more ends with WB_ERR_BUDGET, a result with more
-                             with WB_ERR_REPLY_TOO_LARGE */
+    enum wb_filter filter; /* of the archives that this engine sends, and that it takes, requests
+                              and replies; never of chunks. A peer that does not take them gets them
+                              as they are, and so does a caller whose reply_bytes do not hold the
+                              plain and the filtered result. Undoing runs on the thread that makes
+                              progress, and holds the filtered and the plain archive of a request
+                              at once, which the budget must have room for. Filtering takes, until
+                              the parcel is sent, twice the plain archive of malloc's memory, which
+                              is not of budget_bytes; default WB_FILTER_NONE */
+    uint32_t filter_from;  /* archives of fewer bytes are not filtered; UINT32_MAX: none that this
+                              engine sends; default 1024 */
+    uint64_t arena_bytes;  /* that the nested arrays of one parcel may take when decoded, outside of
+                              the budget; default 64 MiB */
+    uint32_t max_depth;    /* to which custom types of a parcel may nest, 1 to 1024; default 64 */
+    uint32_t max_chunks;   /* of one parcel that arrives, 1 to 65536, which is the default and the
+                              most: a request with more ends with WB_ERR_BUDGET, a result with more
+                              with WB_ERR_REPLY_TOO_LARGE */
     struct wb_verbs_config verbs;
 };
 

@@ -5,10 +5,11 @@
  *
  * for the arguments of an action, its results (scale_out) or a type of WB_STRUCT. It writes *value
  * into an archive as a call would and prints, to the FILE `out`, which parts become chunks and by
- * which threshold, how the message is laid out, what is on board and what is READ, and the archive
- * (<waybill/print.h>). Nothing is sent. Returns WB_OK, WB_ERR_INVALID (a value that cannot be
- * packed, or a message that cannot be made that small), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM (`out` has
- * an error). What could be printed has been. Any thread, one at a time for an `out`.
+ * which threshold, what the filter leaves of the archive, how the message is laid out, what is on
+ * board and what is READ, and the archive (<waybill/print.h>). Nothing is sent. Returns WB_OK,
+ * WB_ERR_INVALID (a value that cannot be packed, or a message that cannot be made that small),
+ * WB_ERR_NO_MEMORY, WB_ERR_SYSTEM (`out` has an error). What could be printed has been. Any thread,
+ * one at a time for an `out`.
  */
 #ifndef WAYBILL_EXPLAIN_H
 #define WAYBILL_EXPLAIN_H
@@ -20,7 +21,10 @@
 struct wb_limits {
     struct wb_thresholds thresholds;
     bool exact;              /* the call's own: many small chunks are not gathered */
-    bool reply;              /* a result rather than arguments */
+    bool reply;              /* a result rather than arguments: what is borrowed is copied, whatever
+                                the pointer threshold, and `exact` means nothing */
+    size_t filter_from;      /* archives of so many bytes are filtered, those of a result where the
+                                caller has room for both; SIZE_MAX: none */
     uint32_t eager_bytes;    /* the largest message; 512 or more */
     uint32_t key_bytes;      /* of the fabric's keys, 1 to 32: shm 16, verbs 4 */
     uint32_t max_offers;     /* chunks and long parts of one parcel */
@@ -38,6 +42,9 @@ WB_API void wb_limits_of_peer(struct wb_limits *limits, struct wb_peer *peer,
 
 /* ---- the steps, for the generated function ---- */
 
+/* Starts the sizing pass. */
+WB_API void wb_explain_size(struct wb_sizer *sizer, const struct wb_limits *limits);
+
 /* Takes memory for what was sized and points the writer there. On failure end is not called.
  * WB_ERR_NO_MEMORY, WB_ERR_INVALID (more bytes than memory can hold). */
 WB_API int wb_explain_begin(const struct wb_sizer *sizer, struct wb_writer *writer);
@@ -51,8 +58,7 @@ WB_API int wb_explain_end(FILE *out, const struct wb_limits *limits, const struc
     {                                                                                              \
         struct wb_sizer sizer;                                                                     \
         struct wb_writer writer;                                                                   \
-        wb_sizer_start(&sizer, limits->thresholds);                                                \
-        sizer.exact = limits->exact;                                                               \
+        wb_explain_size(&sizer, limits);                                                           \
         T##_size(&sizer, v);                                                                       \
         if (wb_sizer_gathers(&sizer)) {                                                            \
             T##_size(&sizer, v);                                                                   \

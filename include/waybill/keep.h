@@ -10,7 +10,8 @@
  * of their copies in the arena. The value itself stays as it is. The caller ends *kept with
  * NAME_drop, and then resets or frees the arena. It works on any value, received or not.
  * Errors: WB_ERR_NO_MEMORY (or beyond the arena's limit), WB_ERR_INVALID (a value that could not be
- * sent either); then *kept is zero. Any thread.
+ * sent either), WB_ERR_MALFORMED (one that its own reader refuses: a check of a WB_CUSTOM type, or
+ * what changed meanwhile); then *kept is zero. Any thread.
  */
 #ifndef WAYBILL_KEEP_H
 #define WAYBILL_KEEP_H

@@ -182,12 +182,270 @@ START_TEST(test_vectors_inside_outlive_the_call)
 }
 END_TEST
 
+/* ---- memory that is not there ---- */
+
+static const size_t mib = 1 << 20;
+
+/* `plain` bytes in an archive, of which lz4 leaves somewhat more than `noise`. */
+static struct digest_in make_digest(size_t noise, size_t plain)
+{
+    struct digest_in in = {.seed = 1, .raw = {.data = calloc(1, plain), .len = plain}};
+    ck_assert_ptr_nonnull(in.raw.data);
+    test_pattern_fill((void *)(uintptr_t)in.raw.data, noise, 1);
+    return in;
+}
+
+static void drop_digest(struct digest_in *in)
+{
+    free((void *)(uintptr_t)in->raw.data);
+    in->raw = (wb_bytes){0};
+    digest_in_drop(in);
+}
+
+static void assert_digest(const struct digest_out *out, size_t noise, size_t plain)
+{
+    ck_assert_uint_eq(out->raw_bytes, plain);
+    ck_assert_uint_ge(out->raw_right, noise);
+    ck_assert_uint_lt(out->raw_right, noise + 100);
+}
+
+/* A server with a pool of so many MiB, for clients whose bytes are in archives. */
+static bool open_small_world(uint64_t budget)
+{
+    test_world.server_config.budget_bytes = budget * mib;
+    test_world.server_config.slab_bytes = 2 * mib;
+    test_world.client_config.pointer_threshold = UINT32_MAX;
+    return open_world(true, true);
+}
+
+/* Filtered, half a dozen begin to land; plain, the pool holds one. None waits for another with what
+ * it has, and none is READ more than twice. */
+START_TEST(test_archives_wait_for_one_another)
+{
+    enum { CALLS = 10 };
+    const size_t noise = 5 * mib / 4, plain = 10 * mib;
+    struct wb_call *calls[CALLS];
+    struct digest_out out;
+    struct test_figures figures;
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct digest_in in = make_digest(noise, plain);
+    /* they are there together when the server goes on, even where filtering takes a while */
+    struct stall_in pause = {.ms = 300};
+    struct stall_out none;
+    struct wb_call *stalled;
+    test_assert_status(stall_async(test_world.peer, &pause, NULL, &stalled), WB_OK);
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(digest_async(test_world.peer, &in, NULL, &calls[i]), WB_OK);
+    }
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(digest_finish(calls[i], &out), WB_OK);
+        assert_digest(&out, noise, plain);
+    }
+    test_assert_status(stall_finish(stalled, &none), WB_OK);
+    test_server_figures(&test_world.host, &test_world.servers[0], &figures);
+    ck_assert_uint_eq(figures.engine.parcels_filtered, CALLS);
+    /* some fabrics READ bytes around it */
+    ck_assert_uint_le(figures.engine.read_bytes, 2 * (figures.engine.filtered_bytes + CALLS * 64));
+    drop_digest(&in);
+    test_world_close();
+}
+END_TEST
+
+/* One whose archives, the filtered and the plain, are the pool to the last slab; with chunks that
+ * have room only when the filtered one has gone; and what is more than the pool. */
+START_TEST(test_archives_that_just_fit)
+{
+    const size_t noise = mib;
+    struct digest_out out;
+    if (!open_small_world(16)) {
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        struct digest_in in = make_digest(noise, 13 * mib);
+        test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_OK);
+        assert_digest(&out, noise, 13 * mib);
+        drop_digest(&in);
+
+        in = make_digest(noise, 14 * mib + 1);
+        test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_ERR_BUDGET);
+        drop_digest(&in);
+
+        in = make_digest(3 * mib, 8 * mib - 100);
+        in.data = test_world_vector(1, 7 * mib, 2);
+        test_assert_status(digest_call(test_world.peer, &in, &out, NULL), WB_OK);
+        assert_digest(&out, 3 * mib, 8 * mib - 100);
+        ck_assert_uint_eq(out.data_right, 7 * mib);
+        drop_digest(&in);
+    }
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
+/* ---- ends of one that waits ---- */
+
+enum { SHORT, LONG, WAYS };
+
+/* A request that waits for room to undo its filter, since another one has taken that; `way` says
+ * whether its filtered archive came with its message, or was READ and has gone again. */
+struct waiting {
+    struct wb_call *gate, *call;
+};
+
+static struct waiting begin_waiting(int way, uint32_t timeout_us)
+{
+    struct wb_call_options patient = {.timeout_us = test_patience_us};
+    struct wb_call_options options = {.timeout_us = timeout_us};
+    size_t noise = way == SHORT ? 0 : 2 * mib, plain = way == SHORT ? mib : 6 * mib;
+    struct wait_at_gate_in hold = {.data = test_world_vector(1, (way == SHORT ? 12 : 5) * mib, 1)};
+    struct digest_in in = make_digest(noise, plain);
+    struct waiting waiting;
+    struct test_figures before, now;
+    uint64_t start = test_clock_us();
+    test_assert_status(wait_at_gate_async(test_world.peer, &hold, &patient, &waiting.gate), WB_OK);
+    do { /* the gate's chunks are there */
+        wb_wait(test_world.engine, 1000);
+        test_server_figures(&test_world.host, &test_world.servers[0], &before);
+        ck_assert_uint_lt(test_clock_us() - start, test_patience_us);
+    } while (before.engine.read_bytes < wb_rma_vector_bytes(&hold.data));
+    test_assert_status(digest_async(test_world.peer, &in, &options, &waiting.call), WB_OK);
+    do { /* and so was the other one, which has nothing of the pool any more; or it is too late */
+        wb_wait(test_world.engine, 1000);
+        test_server_figures(&test_world.host, &test_world.servers[0], &now);
+        ck_assert_uint_lt(test_clock_us() - start, test_patience_us);
+    } while (!wb_call_done(waiting.call) &&
+             (now.engine.parcels_received == before.engine.parcels_received ||
+              now.engine.read_bytes - before.engine.read_bytes < noise ||
+              now.pool.used_bytes > before.pool.used_bytes));
+    wait_at_gate_in_drop(&hold);
+    drop_digest(&in);
+    return waiting;
+}
+
+static void assert_end(struct waiting *waiting, int wanted)
+{
+    struct digest_out out;
+    test_assert_done(waiting->call);
+    test_assert_status(digest_finish(waiting->call, &out), wanted);
+}
+
+/* The server says that it has ended it too: too late, unless it was that which ended it here. */
+static void await_late_reply(uint64_t patience_us)
+{
+    struct wb_engine_stats stats;
+    uint64_t start = test_clock_us();
+    do {
+        wb_wait(test_world.engine, 1000);
+        wb_engine_stats(test_world.engine, &stats);
+    } while (stats.late_replies == 0 && test_clock_us() - start < patience_us);
+}
+
+/* The gate opens, and all is there. */
+static void close_gate_world(struct waiting *waiting)
+{
+    struct open_gate_in in = {.open = 1};
+    struct open_gate_out none;
+    struct wait_at_gate_out out;
+    test_assert_status(open_gate_call(test_world.peer, &in, &none, NULL), WB_OK);
+    test_assert_status(wait_at_gate_finish(waiting->gate, &out), WB_OK);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+
+START_TEST(test_waiting_is_cancelled)
+{
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct waiting waiting = begin_waiting(_i, test_patience_us);
+    wb_call_cancel(waiting.call);
+    assert_end(&waiting, WB_ERR_CANCELLED);
+    await_late_reply(test_patience_us);
+    ck_assert_uint_eq(count_filtered().requests, 0);
+    close_gate_world(&waiting);
+}
+END_TEST
+
+START_TEST(test_waiting_is_past_its_deadline)
+{
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct waiting waiting = begin_waiting(_i, 500000);
+    assert_end(&waiting, WB_ERR_TIMED_OUT);
+    await_late_reply(1000000);
+    close_gate_world(&waiting);
+}
+END_TEST
+
+static void finish_gate(struct waiting *waiting, int wanted)
+{
+    struct wait_at_gate_out out;
+    test_assert_done(waiting->gate);
+    test_assert_status(wait_at_gate_finish(waiting->gate, &out), wanted);
+}
+
+START_TEST(test_waiting_and_its_peer_goes)
+{
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct waiting waiting = begin_waiting(_i, test_patience_us);
+    wb_peer_close(test_world.peer);
+    assert_end(&waiting, WB_ERR_CLOSED);
+    finish_gate(&waiting, WB_ERR_CLOSED);
+    test_world_assert_quiet(0);
+    test_world_connect(0);
+    test_world_assert_works(test_world.peer);
+    test_world_close();
+}
+END_TEST
+
+START_TEST(test_waiting_and_its_engine_ends)
+{
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct waiting waiting = begin_waiting(_i, test_patience_us);
+    test_server_stop(&test_world.host, &test_world.servers[0]);
+    assert_end(&waiting, WB_ERR_PEER_LOST);
+    finish_gate(&waiting, WB_ERR_PEER_LOST);
+    test_world_close();
+}
+END_TEST
+
+/* The room is there at last. */
+START_TEST(test_waiting_comes_in)
+{
+    struct digest_out out;
+    struct open_gate_in open = {.open = 1};
+    struct open_gate_out none;
+    if (!open_small_world(16)) {
+        return;
+    }
+    struct waiting waiting = begin_waiting(_i, test_patience_us);
+    test_assert_status(open_gate_call(test_world.peer, &open, &none, NULL), WB_OK);
+    test_assert_status(digest_finish(waiting.call, &out), WB_OK);
+    assert_digest(&out, _i == SHORT ? 0 : 2 * mib, _i == SHORT ? mib : 6 * mib);
+    finish_gate(&waiting, WB_OK);
+    test_world_close();
+}
+END_TEST
+
 TCase *test_filter_case(void)
 {
     const TTest *const tests[] = {test_replies_without_room_are_plain,
-                                  test_vectors_inside_outlive_the_call};
+                                  test_vectors_inside_outlive_the_call,
+                                  test_archives_wait_for_one_another, test_archives_that_just_fit};
     TCase *tcase = test_world_case("filter", tests, sizeof tests / sizeof tests[0]);
     tcase_add_loop_test(tcase, test_either_side_may_filter, 0, 4);
     tcase_add_loop_test(tcase, test_chunks_beside, 0, 2);
+    tcase_add_loop_test(tcase, test_waiting_is_cancelled, 0, WAYS);
+    tcase_add_loop_test(tcase, test_waiting_is_past_its_deadline, 0, WAYS);
+    tcase_add_loop_test(tcase, test_waiting_and_its_peer_goes, 0, WAYS);
+    tcase_add_loop_test(tcase, test_waiting_and_its_engine_ends, 0, WAYS);
+    tcase_add_loop_test(tcase, test_waiting_comes_in, 0, WAYS);
     return tcase;
 }

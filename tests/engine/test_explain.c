@@ -5,6 +5,7 @@
 #include <string.h>
 #include <waybill/explain.h>
 
+#include "engine/filter.h"
 #include "engine/wire.h"
 #include "serial/chunk_list.h"
 #include "tests/engine/scene.h"
@@ -98,6 +99,63 @@ START_TEST(test_long_archive)
                     "      32  lease id, 8 bytes\n"
                     "      40  record of the archive, whose 10013 bytes are READ\n"
                     "READs of the receiver: 1\n");
+}
+END_TEST
+
+/* In a reply what is borrowed is copied, whatever the threshold. */
+START_TEST(test_borrowed_results)
+{
+    struct wb_limits limits;
+    const struct echo_in in = {.number = 7, .raw = {bytes, sizeof bytes}};
+    wb_limits_of_config(&limits, NULL, NULL);
+    limits.reply = true;
+    char *text = explain(&limits, &in, WB_OK);
+    ck_assert_ptr_nonnull(strstr(text, "reply, thresholds: pointer off, rma 1024, buffer 4096;"));
+    ck_assert_ptr_nonnull(strstr(text, "record of the archive, whose 10013 bytes are READ\n"));
+    ck_assert_ptr_null(strstr(text, "gathered"));
+    free(text);
+}
+END_TEST
+
+/* What is said of the filter, where there is one, is what it does. */
+START_TEST(test_filter)
+{
+    struct wb_engine_config config;
+    struct wb_limits limits;
+    struct wb_call_options options = {.flags = WB_CALL_COPY};
+    struct echo_in in = {.number = 7, .raw = {bytes, sizeof bytes}};
+    wb_engine_config_default(&config);
+    config.filter = WB_FILTER_LZ4;
+    config.filter_from = 5000;
+    wb_limits_of_config(&limits, &config, &options);
+    ck_assert_uint_eq(limits.filter_from, 5000);
+    char *text = explain(&limits, &in, WB_OK);
+    const char *said = strstr(text, "filter: from 5000 on, of 10013 bytes of archive it leaves ");
+    ck_assert_ptr_nonnull(said);
+    size_t left = strtoul(strrchr(strtok((char *)(uintptr_t)said, "\n"), ' '), NULL, 10);
+    ck_assert_uint_lt(left, 200);
+    char line[64];
+    snprintf(line, sizeof line, "archive, %zu bytes on board\n", left);
+    ck_assert_ptr_nonnull(strstr(said + strlen(said) + 1, line));
+    free(text);
+
+    in.raw.len = 4900;
+    text = explain(&limits, &in, WB_OK);
+    ck_assert_ptr_null(strstr(text, "filter:"));
+    free(text);
+
+    char noise[6000];
+    test_pattern_fill(noise, sizeof noise, 1);
+    in.raw = (wb_bytes){noise, sizeof noise};
+    text = explain(&limits, &in, WB_OK);
+    ck_assert_ptr_nonnull(
+        strstr(text, "filter: from 5000 on, leaves the 6013 bytes of archive as they are\n"));
+    ck_assert_ptr_nonnull(strstr(text, "archive, 6013 bytes on board\n"));
+    free(text);
+
+    config.filter = WB_FILTER_NONE;
+    wb_limits_of_config(&limits, &config, &options);
+    ck_assert_uint_eq(limits.filter_from, SIZE_MAX);
 }
 END_TEST
 
@@ -218,6 +276,10 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, test_all_on_board);
     tcase_add_test(tcase, test_chunk);
     tcase_add_test(tcase, test_long_archive);
+    tcase_add_test(tcase, test_borrowed_results);
+    if (wbi_filter_is_here(WB_FILTER_LZ4)) {
+        tcase_add_test(tcase, test_filter);
+    }
     tcase_add_test(tcase, test_gathered);
     tcase_add_test(tcase, test_long_list);
     tcase_add_test(tcase, test_too_many_offers);

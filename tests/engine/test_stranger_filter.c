@@ -1,5 +1,6 @@
 /* A stranger that filters: archives that are not what they say end their call and nothing else; and
  * what it has not said it can undo it does not get. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/filter.h"
@@ -152,6 +153,66 @@ START_TEST(test_more_than_the_pool_can_hold)
 }
 END_TEST
 
+/* The friend's call, which holds two MiB of the host until it is cancelled. */
+static struct wb_call *hold(void)
+{
+    struct wb_call *call;
+    struct never_in in = {.number = 1};
+    uint64_t before = test_scene_stats(&scene).reads;
+    ck_assert_int_eq(wb_rma_vector_create(wb_engine_allocator(scene.friend), 1, 2 << 20, &in.data),
+                     WB_OK);
+    ck_assert_int_eq(never_async(scene.peer, &in, NULL, &call), WB_OK);
+    never_in_drop(&in);
+    test_scene_until(&scene, test_scene_stats(&scene).reads > before);
+    return call;
+}
+
+/* A long archive of 3 MiB that is READ twice, since there is no room for the plain one at first:
+ * the second time it must say the same. */
+START_TEST(test_an_archive_that_changes_while_it_waits)
+{
+    enum { PLAIN = 3 << 20, MORE = 10 };
+    bool changes = _i == 1;
+    uint8_t *plain = calloc(1, PLAIN + MORE), *archive = malloc(PLAIN + MORE);
+    uint8_t flags = WBI_FLAG_LEASED | WBI_FLAG_LONG_ARCHIVE | WBI_FLAG_FILTERED;
+    struct wbi_header header = test_forge_request(&sum_action, 5, flags, 0);
+    struct wb_engine_config config;
+    struct never_out none;
+    int status = 0;
+    ck_assert(plain != NULL && archive != NULL);
+    struct wbi_offer offer = {.data = archive, .len = wbi_filter_apply(plain, PLAIN, archive)};
+    wb_engine_config_default(&config);
+    config.slab_bytes = 2 << 20;
+    config.budget_bytes = 8 << 20;
+    config.filter = WB_FILTER_LZ4;
+    test_scene_open(&scene, &config);
+    struct wb_call *held = hold();
+    test_scene_meet(&scene);
+    ck_assert_int_eq(scene.fabric->offer(scene.stranger.channel, &offer), WB_OK);
+    struct wbi_chunk_record record = test_forge_offered(&offer, WB_CHUNK_RMA, offer.len);
+    test_forge_header(&forgery, &header);
+    test_forge_id(&forgery, 77);
+    test_forge_record(&forgery, &record);
+    uint64_t reads = test_scene_stats(&scene).reads;
+    ck_assert(test_scene_say(&scene, forgery.bytes, forgery.len));
+    test_scene_until(&scene, test_scene_stats(&scene).reads > reads);
+    test_scene_pause(&scene);
+    ck_assert(!heard_answer(&status));
+    if (changes) {
+        ck_assert_uint_eq(wbi_filter_apply(plain, PLAIN + MORE, archive), offer.len);
+    }
+    wb_call_cancel(held);
+    test_scene_until(&scene, heard_answer(&status) && wb_call_done(held));
+    ck_assert_int_eq(never_finish(held, &none), WB_ERR_CANCELLED);
+    ck_assert_int_eq(status, changes ? WB_ERR_MALFORMED : WB_ERR_REMOTE); /* of 0 and 0 */
+    ck_assert_uint_eq(test_scene_stats(&scene).parcels_filtered, !changes);
+    scene.fabric->retire(scene.stranger.channel, &offer);
+    test_scene_close(&scene);
+    free(plain);
+    free(archive);
+}
+END_TEST
+
 /* Answers the call that was heard last by a filtered sum of which it says this length. */
 static void answer(struct wbi_header header, uint64_t plain_bytes)
 {
@@ -267,7 +328,11 @@ int main(int argc, char **argv)
     const TTest *const without[] = {test_a_filter_that_nobody_offered};
     bool here = wbi_filter_is_here(WB_FILTER_LZ4);
     Suite *suite = suite_create("a stranger filters");
-    suite_add_tcase(suite, here ? test_program_case("with lz4", with, sizeof with / sizeof with[0])
-                                : test_program_case("without", without, 1));
+    TCase *tcase = here ? test_program_case("with lz4", with, sizeof with / sizeof with[0])
+                        : test_program_case("without", without, 1);
+    if (here) {
+        tcase_add_loop_test(tcase, test_an_archive_that_changes_while_it_waits, 0, 2);
+    }
+    suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+#include "engine/filter.h"
 #include "engine/lane.h"
 #include "engine/wire.h"
 #include "mr_cache/allocator.h"
@@ -107,6 +108,8 @@ static void open_scene(void)
     config.credits = 8;
     config.max_peers = 8;
     config.pages = WB_PAGES_SMALL;
+    config.filter = wbi_filter_is_here(WB_FILTER_LZ4) ? WB_FILTER_LZ4 : WB_FILTER_NONE;
+    config.filter_from = 64;
     fuzz_check(wb_engine_create(&config, &scene.engine) == WB_OK, "%s", wb_last_error());
     fuzz_check(all_register(scene.engine, on_all, NULL) == WB_OK &&
                    never_register(scene.engine, on_never, NULL) == WB_OK &&

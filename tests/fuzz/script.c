@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/filter.h"
 #include "engine/wire.h"
 #include "serial/chunk_list.h"
 #include "tests/fuzz/actions.h"
@@ -109,26 +110,63 @@ static uint32_t add_list(struct message *to, uint64_t *chance)
     return records;
 }
 
+/* The archive as lz4 writes what it cannot make shorter. */
+static void add_literals(struct message *to, const uint8_t *bytes, size_t len)
+{
+    uint8_t token = (uint8_t)((len < 15 ? len : 15) << 4);
+    add(to, &token, 1);
+    for (size_t left = len; left >= 15; left -= 255) {
+        uint8_t more = (uint8_t)(left - 15 < 255 ? left - 15 : 255);
+        add(to, &more, 1);
+        if (more < 255) {
+            break;
+        }
+    }
+    add(to, bytes, len);
+}
+
+/* The archive as it is sent: sometimes filtered. Returns the flag. */
+static uint8_t draw_filter(struct message *to, bool may_filter, uint64_t *chance)
+{
+    static uint8_t packed[FUZZ_ARCHIVE_MAX];
+    const struct fuzz_input *input = &drawn.input;
+    to->len = 0;
+    if (fuzz_below(chance, 4) != 0 || !may_filter || input->len == 0) {
+        add(to, input->archive, input->len);
+        return 0;
+    }
+    size_t len = wbi_filter_apply(input->archive, input->len, packed);
+    if (len > 0) {
+        add(to, packed, len);
+    } else {
+        add_id(to, input->len);
+        add_literals(to, input->archive, input->len);
+    }
+    return WBI_FLAG_FILTERED;
+}
+
 /* Header, list and archive, each on board or (sometimes) in `laid`, to be READ. */
 static void compose(struct wbi_header *header, uint64_t *chance)
 {
-    static struct message list;
+    static struct message list, archive;
     list.len = laid.len = message.len = 0;
     header->chunk_count = add_list(&list, chance);
-    bool long_archive = fuzz_below(chance, 6) == 0 && drawn.input.len > 0;
+    header->flags = draw_filter(&archive, header->status == 0, chance);
+    bool long_archive = fuzz_below(chance, 6) == 0 && archive.len > 0;
     bool long_list = list.len > 0 && fuzz_below(chance, 6) == 0;
     if (long_archive || long_list || list.len > 0) {
-        header->flags = (uint8_t)(WBI_FLAG_LEASED | (long_archive ? WBI_FLAG_LONG_ARCHIVE : 0) |
-                                  (long_list ? WBI_FLAG_LONG_LIST : 0));
+        header->flags =
+            (uint8_t)(header->flags | WBI_FLAG_LEASED | (long_archive ? WBI_FLAG_LONG_ARCHIVE : 0) |
+                      (long_list ? WBI_FLAG_LONG_LIST : 0));
     }
     uint8_t head[WBI_REQUEST_BYTES];
     add(&message, head, wbi_header_encode(header, head));
-    if (header->flags != 0) {
+    if ((header->flags & WBI_FLAG_LEASED) != 0) {
         add_id(&message, 1 + fuzz_below(chance, 4));
     }
     if (long_archive) {
-        add_record(&message, WB_CHUNK_RMA, drawn.input.len, laid.len, chance);
-        add(&laid, drawn.input.archive, drawn.input.len);
+        add_record(&message, WB_CHUNK_RMA, archive.len, laid.len, chance);
+        add(&laid, archive.bytes, archive.len);
     }
     if (long_list) {
         add_record(&message, WB_CHUNK_RMA, list.len, laid.len, chance);
@@ -137,7 +175,7 @@ static void compose(struct wbi_header *header, uint64_t *chance)
         add(&message, list.bytes, list.len);
     }
     if (!long_archive) {
-        add(&message, drawn.input.archive, drawn.input.len);
+        add(&message, archive.bytes, archive.len);
     }
 }
 
@@ -245,7 +283,8 @@ static void put_hello(struct draft *draft, unsigned disturbances, uint64_t *chan
                               .version_max = (uint8_t)(1 + fuzz_below(chance, 2)),
                               .eager_bytes = 512U << fuzz_below(chance, 5),
                               .credits = fuzz_below(chance, 64),
-                              .read_depth = fuzz_below(chance, 9)};
+                              .read_depth = fuzz_below(chance, 9),
+                              .features = fuzz_below(chance, 4)};
     bool of_server = fuzz_below(chance, 2) == 0;
     put(draft, (struct fuzz_step){.kind = FUZZ_LOSE, .of_server = of_server});
     put(draft, (struct fuzz_step){.kind = FUZZ_TURN, .byte = 2});

@@ -116,7 +116,7 @@ static void on_sent(void *user)
 
 /* The text, the raw bytes and the ranges of a call, one behind the other in one allocation, which
  * is spoilt when the call has been finished. */
-static void fill_memory(struct open_call *open, const struct entry *entry)
+static void fill_memory(const struct play *play, struct open_call *open, const struct entry *entry)
 {
     unsigned ranges = entry->kind == CALL_MANY ? SIM_RANGE_COUNT : 0;
     size_t own = entry->text_bytes + entry->raw_bytes;
@@ -125,12 +125,12 @@ static void fill_memory(struct open_call *open, const struct entry *entry)
     if (open->memory == NULL) {
         abort();
     }
-    test_pattern_fill(open->memory, entry->text_bytes, entry_seed(entry, PART_TEXT));
-    test_pattern_fill(open->memory + entry->text_bytes, entry->raw_bytes,
-                      entry_seed(entry, PART_RAW));
+    bytes_fill(play, open->memory, entry->text_bytes, entry_seed(entry, PART_TEXT));
+    bytes_fill(play, open->memory + entry->text_bytes, entry->raw_bytes,
+               entry_seed(entry, PART_RAW));
     for (unsigned i = 0; i < ranges; i++) {
-        test_pattern_fill(open->memory + own + (size_t)i * CALL_MOST_RANGE,
-                          entry_range_bytes(entry, i), entry_range_seed(entry, i));
+        bytes_fill(play, open->memory + own + (size_t)i * CALL_MOST_RANGE,
+                   entry_range_bytes(entry, i), entry_range_seed(entry, i));
     }
 }
 
@@ -191,7 +191,7 @@ static wb_rma_vector make_vector(struct node *node, struct entry *entry)
     if (entry->elem_size > 0 &&
         wb_rma_vector_create(wb_engine_allocator(node->engine), entry->elem_size, entry->elem_count,
                              &data) == WB_OK) {
-        test_pattern_fill(data.data, wb_rma_vector_bytes(&data), entry_seed(entry, PART_DATA));
+        bytes_fill(node->play, data.data, wb_rma_vector_bytes(&data), entry_seed(entry, PART_DATA));
     } else {
         entry->elem_size = entry->elem_count = 0;
     }
@@ -251,7 +251,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
     open->spoils = entry->spoils;
     open->number = entry->number;
     open->peer = inside || peer == node->back.peer ? NULL : peer;
-    fill_memory(open, entry);
+    fill_memory(node->play, open, entry);
     sim_trace(node->devices[0], "wb_sim: call begins", entry->number, target, entry->kind);
     int status = begin(peer, open, entry, data, &options, &open->call);
     wb_rma_vector_drop(&data); /* the call has its own reference */

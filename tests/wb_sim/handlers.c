@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "tests/simverbs/model.h"
-#include "tests/support/pattern.h"
 #include "tests/wb_sim/actions.h"
 #include "tests/wb_sim/bytes.h"
 #include "tests/wb_sim/calls.h"
@@ -55,7 +54,7 @@ static int make(struct node *node, const struct entry *entry, wb_rma_vector *out
     int status =
         wb_rma_vector_create(wb_engine_allocator(node->engine), 1, entry->reply_bytes, out);
     if (status == WB_OK) {
-        test_pattern_fill(out->data, entry->reply_bytes, entry_seed(entry, PART_MADE));
+        bytes_fill(node->play, out->data, entry->reply_bytes, entry_seed(entry, PART_MADE));
     }
     return status;
 }
@@ -85,7 +84,7 @@ static wb_bytes answer_raw(struct node *node, const struct entry *entry)
 {
     free(node->answer);
     node->answer = sim_new(entry->raw_bytes);
-    test_pattern_fill(node->answer, entry->raw_bytes, entry_seed(entry, PART_RAW));
+    bytes_fill(node->play, node->answer, entry->raw_bytes, entry_seed(entry, PART_RAW));
     return (wb_bytes){.data = node->answer, .len = entry->raw_bytes};
 }
 

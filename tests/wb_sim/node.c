@@ -7,7 +7,7 @@
 #include "engine/engine.h"
 #include "engine/verbs/domain.h"
 #include "tests/simverbs/model.h"
-#include "tests/support/pattern.h"
+#include "tests/wb_sim/bytes.h"
 #include "tests/wb_sim/calls.h"
 #include "tests/wb_sim/chaos.h"
 #include "tests/wb_sim/play.h"
@@ -40,6 +40,10 @@ static void configure(struct node *node)
     config->liveness_us = ONE_OF(play, 50000, 300000, 1000000);
     config->verbs.ack_timeout = ONE_OF(play, 10, 14, 16);
     config->verbs.retries = ONE_OF(play, 2, 4, 6);
+    if (play->filters && node->number % 4 != 3) {
+        config->filter = WB_FILTER_LZ4;
+        config->filter_from = 64;
+    }
 }
 
 /* Each device is on a network of its own number. */
@@ -101,6 +105,7 @@ void node_count(const struct node *node)
     summary->read_bytes += stats.read_bytes;
     summary->messages += stats.parcels_received;
     summary->late_replies += stats.late_replies;
+    summary->filtered += stats.parcels_filtered;
 }
 
 void node_down(struct node *node)
@@ -124,7 +129,7 @@ void node_drop_kept(struct node *node, unsigned index)
 {
     struct kept *kept = &node->kept[index];
     size_t bytes = wb_rma_vector_bytes(&kept->data);
-    size_t right = test_pattern_check(kept->data.data, bytes, kept->seed);
+    size_t right = bytes_check(node->play, kept->data.data, bytes, kept->seed);
     if (right != bytes) {
         play_fail(node->play, "the vector kept of call %llu is wrong from byte %zu on",
                   (unsigned long long)kept->number, right);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/filter.h"
 #include "tests/simverbs/fault.h"
 #include "tests/simverbs/model.h"
 #include "tests/support/pattern.h"
@@ -381,6 +382,7 @@ struct play *play_open(const struct play_options *options, uint64_t seed)
     play->options = options;
     play->seed = play->random = seed;
     play->breaks = ~seed;
+    play->filters = seed % 8 == 3 && wbi_filter_is_here(WB_FILTER_LZ4);
     play->host_count = options->hosts;
     play->nodes = sim_new(play->host_count * sizeof *play->nodes);
     play->broken_ns =

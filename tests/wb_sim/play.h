@@ -35,6 +35,8 @@ struct play {
     uint64_t breaks; /* the stream of what options->breaks adds: seeds mean the same without */
     bool calm;       /* nothing is disturbed: calls end well, or by their own deadline */
     bool tight;      /* pools are small: there may be no room */
+    bool filters;    /* most hosts filter archives, and bytes are such that it helps; by the seed
+                        alone: other seeds mean what they meant before there were filters */
     const struct sim_profile *profile;
     struct node *nodes;
     unsigned host_count;

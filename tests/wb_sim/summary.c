@@ -5,6 +5,8 @@
 #include <string.h>
 #include <waybill/status.h>
 
+#include "engine/filter.h"
+
 void summary_add_kinds(struct summary *sum, const struct sim_fault_kind *kinds)
 {
     for (unsigned i = 0; i < SIM_FAULT_KINDS && kinds[i].what != NULL; i++) {
@@ -48,6 +50,9 @@ const char *summary_is_idle(const struct summary *s)
         s->long_lists == 0 || s->reads == 0) {
         return "chunks of some kind, or READs, were never seen";
     }
+    if (s->filtered == 0 && wbi_filter_is_here(WB_FILTER_LZ4)) {
+        return "no filtered archive was ever seen";
+    }
     return NULL;
 }
 
@@ -80,8 +85,8 @@ void summary_print(const struct summary *s, FILE *out)
             s->pointer_chunks, s->rma_chunks, s->copied_archives, s->long_lists);
     fprintf(out,
             "READs       %" PRIu64 " (%" PRIu64 " as posted), %" PRIu64 " bytes; %" PRIu64
-            " parcels; %" PRIu64 " late replies\n",
-            s->reads, s->read_requests, s->read_bytes, s->messages, s->late_replies);
+            " parcels, %" PRIu64 " of them filtered; %" PRIu64 " late replies\n",
+            s->reads, s->read_requests, s->read_bytes, s->messages, s->filtered, s->late_replies);
     fprintf(out,
             "hosts       %" PRIu64 " connects, %" PRIu64 " closes, %" PRIu64
             " channels lost, %" PRIu64 " restarts, %" PRIu64 " kills, %" PRIu64
