@@ -3,8 +3,8 @@
  *
  * Threads: every function here may be called from any thread at any time, unless its comment says
  * otherwise. Progress: nothing happens behind the program's back. Calls, replies and connections
- * move while some thread is inside wb_progress, wb_wait, or a call that waits. Handlers and
- * callbacks run on such a thread, and are never re-entered.
+ * move while some thread is inside wb_progress, wb_wait, or a call that waits, or is one of
+ * wb_engine_run. Handlers and callbacks run on such a thread, and are never re-entered.
  *
  * fork: an engine stays the parent's, and so does its memory. In a child what takes the engine, a
  * peer of it or a call answers WB_ERR_CLOSED, or (wb_engine_destroy, wb_peer_close) does nothing;
@@ -125,9 +125,9 @@ WB_API int wb_engine_create(const struct wb_engine_config *config, struct wb_eng
 
 /*
  * Closes all peers (open calls end with WB_ERR_CLOSED) and gives back everything. Accepts NULL. No
- * other thread may be inside the engine, and it is not called from inside a handler. Peers,
- * unfinished calls, and results with views (structs that NAME_finish filled and that were not
- * dropped) become invalid; rma_vectors stay valid until they are dropped.
+ * other thread of the program's may be inside the engine, and it is not called from inside a
+ * handler. Peers, unfinished calls, and results with views (structs that NAME_finish filled and
+ * that were not dropped) become invalid; rma_vectors stay valid until they are dropped.
  */
 WB_API void wb_engine_destroy(struct wb_engine *engine);
 
@@ -172,6 +172,21 @@ WB_API int wb_wait(struct wb_engine *engine, uint64_t timeout_us);
  */
 WB_API int wb_engine_fd(const struct wb_engine *engine);
 WB_API int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us);
+
+/*
+ * Threads of the engine's own make its progress, so that no thread of the program need: `count` of
+ * them, 1 to 64, which poll for config.spin_us and then sleep, as wb_wait. They block all signals,
+ * are named "waybill-engine", and keep to the CPUs near the RDMA device, where it is known which
+ * those are and the program may run there. One is enough, but where handlers are long on several
+ * fabrics: those of one fabric run one at a time. Handlers and callbacks run on them, and as ever
+ * on threads of the program that wait in the engine. wb_engine_halt ends them, whatever calls are
+ * open, and returns when none runs any more; without any it does nothing. wb_engine_destroy does
+ * the same. Any thread. Errors of both: WB_ERR_DEADLOCK (inside a handler or callback),
+ * WB_ERR_CLOSED (in a child of fork); of wb_engine_run: WB_ERR_INVALID (count; there are threads
+ * already), WB_ERR_SYSTEM (they cannot be made: there are none then).
+ */
+WB_API int wb_engine_run(struct wb_engine *engine, unsigned count);
+WB_API int wb_engine_halt(struct wb_engine *engine);
 
 /*
  * Listens at "shm://NAME" (NAME: 1 to 64 of A-Z a-z 0-9 . _ -) or "verbs://HOST:PORT" (HOST: a

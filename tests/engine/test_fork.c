@@ -47,6 +47,8 @@ static void use_what_is_inherited(struct wb_call *open, struct wb_call *ended)
     EXPECT(14, refused(wb_engine_arm(scene.friend, &timeout_us)));
     EXPECT(15, refused(wb_call_cancel(open)));
     EXPECT(16, refused(wb_call_wait_all(&open, 1, 1000)));
+    EXPECT(17, refused(wb_engine_run(scene.friend, 1)));
+    EXPECT(18, refused(wb_engine_halt(scene.friend)));
     wb_peer_close(scene.peer);
     wb_engine_destroy(scene.friend);
     wb_engine_destroy(scene.host);
