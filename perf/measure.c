@@ -96,9 +96,12 @@ static int set_up(struct run *run, uint32_t threads)
     run->threads = threads;
     int status = team_open(&run->team, run->session->engine, run->session->peer, &run->wanted,
                            run->burst, threads);
-    return status == WB_OK ? 0
-                           : say(EXIT_FAILURE, "cannot set up calls of %zu bytes: %s",
-                                 run->wanted.size, status_words(status));
+    if (status != WB_OK) {
+        say(EXIT_FAILURE, "cannot set up calls of %zu bytes: %s", run->wanted.size,
+            status_words(status));
+        return EXIT_FAILURE;
+    }
+    return 0;
 }
 
 /* One slice of several threads or of one; the latter's calls are not those of --iters. */
@@ -268,10 +271,13 @@ int measure(const struct session *session, size_t size, struct result *result)
     }
     *result = (struct result){.size = size, .window = window};
     run.scratch = calloc(1, sizeof *run.scratch);
-    int wrong = run.scratch == NULL
-                    ? say(EXIT_FAILURE, "no memory for the figures of %zu bytes", size)
-                    : set_up(&run, o->threads);
-    wrong = wrong == 0 ? run_all(&run) : wrong;
+    if (run.scratch == NULL) {
+        return say(EXIT_FAILURE, "no memory for the figures of %zu bytes", size);
+    }
+    int wrong = set_up(&run, o->threads);
+    if (wrong == 0) {
+        wrong = run_all(&run);
+    }
     team_close(run.team);
     slices_drop(&run.slices);
     free(run.scratch);
