@@ -111,7 +111,7 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         }
         bool armed = lane->fabric->arm(lane->port) == WB_OK;
         lane->armed = armed;
-        if (lane->parked != NULL || lane->busy != NULL) {
+        if (lane->parked != NULL || lane->busy != NULL || lane->rooms.hungry > 0) {
             *limit = least(*limit, sleep_waiting_us);
         } else if (lane->peers != NULL) {
             *limit = least(*limit, sleep_us);
@@ -119,7 +119,7 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         lane->turns |= 255; /* the first turn after a sleep looks at the clock */
         wbi_count(&lane->counters.sleeps, armed);
         wbi_lane_leave(lane);
-        if (!armed) {
+        if (!armed || atomic_load(&lane->rooms.stirred)) {
             return false;
         }
     }

@@ -253,6 +253,18 @@ WB_API void wb_peer_close(struct wb_peer *peer);
  * open. Returns its argument. */
 WB_API struct wb_peer *wb_peer_keep(struct wb_peer *peer);
 
+/*
+ * Back-pressure for a program that waits for events: to be called on a thread to which NAME_async
+ * or NAME_apply has answered WB_AGAIN for this peer. room(user) is called once, when the call would
+ * be taken now; there may be room already, and nothing is missed in between. Who asks first is told
+ * first; others may be quicker to take the room, and then NAME_async answers WB_AGAIN once more. It
+ * is also called when the peer is lost, and by wb_engine_destroy: NAME_async says that then.
+ * It is called on a thread that makes progress, never in here, and like `then` (below): it may make
+ * calls, and not wait. Any thread. WB_OK: it will be called. Errors, and it will not:
+ * WB_ERR_NOT_SENT (the peer is lost), WB_ERR_NO_MEMORY, WB_ERR_CLOSED (in a child of fork).
+ */
+WB_API int wb_peer_on_room(struct wb_peer *peer, void (*room)(void *user), void *user);
+
 /* ---- calls ---- */
 
 /* What a handler says when it fails, as its caller sees it. */
@@ -293,13 +305,13 @@ struct wb_call_options {
 /*
  * NAME_call and NAME_async (see action.h) return
  *   WB_OK, or at once: WB_AGAIN (async only: no credit, no slot, no open call to have; make
- * progress and try again), WB_ERR_BUDGET (reply_bytes or the archive can never fit the pool),
- * WB_ERR_INVALID, WB_ERR_NO_MEMORY, WB_ERR_NOT_SENT (the peer is lost), WB_ERR_DEADLOCK (a waiting
- * call inside a handler), and NAME_call and NAME_finish how the call ended: WB_OK, WB_ERR_REMOTE,
- * WB_ERR_TIMED_OUT, WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED, WB_ERR_UNKNOWN_ACTION,
- * WB_ERR_SIGNATURE, WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET (the receiver's pool
- * can never hold the arguments), WB_ERR_BUSY (it has no room now, and does not wait),
- * WB_ERR_REVOKED, WB_ERR_PROTOCOL, WB_ERR_CANCELLED. When finish has returned, whatever it
+ * progress and try again, or see wb_peer_on_room), WB_ERR_BUDGET (reply_bytes or the archive can
+ * never fit the pool), WB_ERR_INVALID, WB_ERR_NO_MEMORY, WB_ERR_NOT_SENT (the peer is lost),
+ * WB_ERR_DEADLOCK (a waiting call inside a handler), and NAME_call and NAME_finish how the call
+ * ended: WB_OK, WB_ERR_REMOTE, WB_ERR_TIMED_OUT, WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED,
+ * WB_ERR_UNKNOWN_ACTION, WB_ERR_SIGNATURE, WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET
+ * (the receiver's pool can never hold the arguments), WB_ERR_BUSY (it has no room now, and does not
+ * wait), WB_ERR_REVOKED, WB_ERR_PROTOCOL, WB_ERR_CANCELLED. When finish has returned, whatever it
  * returned, nobody reads the call's pointer chunks any more. Strings, byte ranges and views that
  * are passed to async are borrowed until finish, or on_sent; rma_vectors, objects and buffers are
  * referenced by the call, and may be dropped at once.

@@ -8,7 +8,7 @@
 
 #include "tests/conformance/world.h"
 
-enum { CREW = 3, CALLERS = 4, CALLS = 200, OPEN = 10, PATIENCE_S = 60 };
+enum { CREW = 3, CALLERS = 16, CALLS = 60, OPEN = 10, PATIENCE_S = 60 };
 
 /* What `then` has seen, of one thread's calls. */
 struct seen {
