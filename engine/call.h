@@ -99,6 +99,10 @@ bool wbi_call_is_exact(const struct wb_call_options *options);
 struct wb_thresholds wbi_call_thresholds(const struct wb_engine_config *config, uint32_t read_align,
                                          const struct wb_call_options *options);
 
+/* What the last call of this thread to that peer lacked that was answered WB_AGAIN: bytes of the
+ * pool; 0: something else, or there was none. */
+uint64_t wbi_call_lacked(const struct wb_peer *peer);
+
 /* Lane thread: the call is under way: lists it at its peer. */
 void wbi_call_enter(struct wb_call *call);
 

@@ -18,6 +18,23 @@ enum {
     ROOM_SLACK = 4096
 }; /* so that the rounding of several landings fits in what the caller reserved */
 
+static _Thread_local struct {
+    const struct wb_peer *peer;
+    uint64_t bytes;
+} lacked;
+
+/* Keeps why a call of this thread is refused, for who asks on_room then. */
+static void lack(const struct wb_peer *peer, uint64_t bytes)
+{
+    lacked.peer = peer;
+    lacked.bytes = bytes;
+}
+
+uint64_t wbi_call_lacked(const struct wb_peer *peer)
+{
+    return lacked.peer == peer ? lacked.bytes : 0;
+}
+
 static size_t threshold(size_t of_call, uint32_t of_engine)
 {
     return of_call != 0 ? of_call : of_engine;
@@ -69,6 +86,9 @@ static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_gro
     int status =
         wbi_rma_alloc(engine->allocator, (size_t)reply_bytes + ROOM_SLACK, may_grow, &call->room);
     call->room_bytes = status == WB_OK ? reply_bytes + ROOM_SLACK : 0;
+    if (status == WB_AGAIN) {
+        lack(call->peer, reply_bytes + ROOM_SLACK);
+    }
     return status == WB_OK ? WB_OK
                            : wbi_error(status, "no %llu bytes of the pool for the reply: %s",
                                        (unsigned long long)reply_bytes, wb_status_text(status));
@@ -96,6 +116,7 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     }
     struct wb_call *call = wbi_call_take(&lane->calls);
     if (call == NULL) {
+        lack(peer, 0);
         *status = wbi_error(WB_AGAIN, "%s: %u calls are open already (max_calls)", peer->url,
                             lane->calls.count);
         return NULL;
@@ -158,11 +179,15 @@ static int place(struct wb_call *call, const struct wb_sizer *sizer, bool inside
     struct wbi_lane *lane = call->lane;
     int status = wbi_outgoing_prepare(&call->out, sizer, !inside);
     if (status != WB_OK) {
+        lack(call->peer, call->out.plan.archive_bytes);
         return status;
     }
     call->out.header.reply_room = call->room_bytes;
     enum wbi_entry_kind entry = wbi_lane_enter(lane);
     status = wbi_outgoing_place(&call->out, sizer, entry != WBI_LANE_BUSY, writer);
+    if (status != WB_OK) {
+        lack(call->peer, 0);
+    }
     if (entry == WBI_LANE_ENTERED && (status != WB_OK || call->out.parcel != NULL)) {
         wbi_lane_leave(lane);
     }

@@ -59,7 +59,8 @@ void wbi_call_give(struct wbi_calls *calls, struct wb_call *call)
         atomic_store_explicit(&call->next_free, (uint32_t)head, memory_order_relaxed);
     } while (!atomic_compare_exchange_weak_explicit(&calls->free, &head,
                                                     head_of(head, call->index + 1),
-                                                    memory_order_release, memory_order_relaxed));
+                                                    memory_order_seq_cst, memory_order_relaxed));
+    wbi_rooms_stir(call->lane);
 }
 
 uint64_t wbi_call_id(const struct wb_call *call)

@@ -170,6 +170,7 @@ static int open_parts(struct wb_engine *engine, const struct opening *opening)
 /* Accepts an engine that is open in part. */
 static void close_parts(struct wb_engine *engine, struct opening *opening)
 {
+    wbi_crew_close(engine);
     set_open(engine, false);
     for (unsigned i = 0; i < engine->lane_count; i++) {
         wbi_lane_end(engine->lanes[i]); /* all of them: callbacks may have calls on another */
@@ -213,6 +214,7 @@ int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **o
     engine->epoll = -1;
     wbi_registry_open(&engine->registry);
     pthread_mutex_init(&engine->waking, NULL);
+    wbi_crew_open(&engine->crew);
     status = wbi_engine_adopt(engine);
     status = status == WB_OK ? open_domains(engine, &opening) : status;
     engine->config.verbs.devices = engine->config.verbs.source = NULL; /* the caller's */

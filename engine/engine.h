@@ -8,6 +8,7 @@
 #include <waybill/engine.h>
 
 #include "engine/admission.h"
+#include "engine/crew.h"
 #include "engine/lane.h"
 #include "engine/registry.h"
 #include "mr_cache/allocator.h"
@@ -40,6 +41,7 @@ struct wb_engine {
     _Atomic(const void *) watcher; /* whose loop waits for epoll, armed; or NULL */
     _Atomic uint32_t events;       /* what the other waiting threads sleep on */
     _Atomic uint32_t parked;       /* how many do */
+    struct wbi_crew crew;          /* threads of its own */
 };
 
 /* WB_OK, or WB_ERR_INVALID or WB_ERR_BUDGET with words. */
@@ -79,6 +81,11 @@ void wbi_engine_notify(struct wb_engine *engine);
 int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
               uint64_t timeout_us);
 
+/* The same without a limit, for a condition of which wbi_engine_notify tells after each change,
+ * both of them sequentially consistent; so that a thread which is not needed sleeps long. The
+ * calling thread is outside of the engine, which is this process's. */
+void wbi_await_notified(struct wb_engine *engine, bool (*met)(void *context), void *context);
+
 /* pools.c: opens the budget and the engine's own allocator, over the registrars of its lanes'
  * domains; on_growth is called as wbi_rma_config says, with the engine. Words on failure. And
  * closes them: no registrar is called any more. Accepts an engine without. */
@@ -91,7 +98,9 @@ int wbi_engine_adopt(struct wb_engine *engine);
 bool wbi_engine_is_inherited(const struct wb_engine *engine);
 int wbi_engine_check_process(const struct wb_engine *engine);
 
-/* Whether the calling thread is inside a handler or callback of this engine. */
+/* Whether the calling thread is inside a handler or callback of this engine; and whether it may
+ * wait: WB_OK, or with words WB_ERR_DEADLOCK (inside), WB_ERR_CLOSED (the engine is a parent's). */
 bool wbi_engine_inside(struct wb_engine *engine);
+int wbi_engine_check_outside(struct wb_engine *engine);
 
 #endif

@@ -92,18 +92,24 @@ void wbi_lane_end_buffer(struct wbi_lane *lane, struct wb_buffer_owner *owner)
     lane->ended = owner;
 }
 
+static bool is_due(const struct wbi_lane *lane)
+{
+    return lane->ended != NULL || lane->due != NULL || lane->rooms.due != NULL;
+}
+
 /* Callbacks are inside the lane as handlers are, and may end more calls and buffers. */
 static void call_back(struct wbi_lane *lane)
 {
     bool may_grow = wbi_rma_thread_may_grow(false);
     lane->inside = true;
-    while (lane->ended != NULL || lane->due != NULL) {
+    while (is_due(lane)) {
         struct wb_buffer_owner *owner = lane->ended;
         if (owner != NULL) {
             lane->ended = owner->next;
             wbi_buffer_owner_end(owner);
         }
         wbi_calls_tell(lane);
+        wbi_rooms_tell(lane);
     }
     lane->inside = false;
     wbi_rma_thread_may_grow(may_grow);
@@ -130,6 +136,7 @@ static void do_as_asked(struct wbi_lane *lane)
     if ((asked & WBI_ASKED_TO_CANCEL) != 0) {
         wbi_calls_cancel(lane);
     }
+    wbi_rooms_stir(lane); /* parcels may have gone */
     lane->inside = false;
     wbi_rma_thread_may_grow(may_grow);
 }
@@ -140,7 +147,7 @@ void wbi_lane_leave(struct wbi_lane *lane)
         if (is_asked(lane, memory_order_relaxed)) {
             do_as_asked(lane);
         }
-        if (lane->ended != NULL || lane->due != NULL) {
+        if (is_due(lane)) {
             call_back(lane);
         }
         /* a full fence: whoever submits after our last look sees the lane free, or we see his
@@ -232,6 +239,7 @@ bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer)
 void wbi_lane_bury(struct wbi_lane *lane)
 {
     wbi_lane_drain(lane); /* a parcel there may name a peer that is about to go */
+    wbi_rooms_drain(lane);
     while (lane->dying != NULL) {
         struct wb_peer *peer = lane->dying;
         lane->dying = peer->dying_next;
@@ -259,6 +267,9 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look)
     if (lane->dying != NULL) {
         wbi_lane_bury(lane);
     }
+    if (wbi_rooms_want(&lane->rooms)) {
+        done += wbi_rooms_look(lane, look || lane->turns % TURNS_A_RETRY == 0);
+    }
     lane->inside = false;
     return done;
 }
@@ -277,6 +288,7 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
                               .now = wbi_now()};
     lane->parked_tail = &lane->parked;
     lane->due_tail = &lane->due;
+    wbi_rooms_open(&lane->rooms);
     int status = wbi_share_out(config, lane->caps, &lane->shares);
     const struct wbi_shares *shares = &lane->shares;
     if (status == WB_OK) {

@@ -15,6 +15,7 @@
 #include "engine/fabric.h"
 #include "engine/lease.h"
 #include "engine/peer.h"
+#include "engine/room.h"
 #include "engine/share.h"
 #include "engine/slots.h"
 
@@ -41,7 +42,8 @@ struct wbi_lane {
     const struct wbi_fabric_caps *caps;
     struct wbi_shares shares; /* what it makes of the fabric's receives */
     struct wbi_fabric_lane *port;
-    unsigned registrar; /* the domain's number in the pool */
+    unsigned registrar;     /* the domain's number in the pool */
+    struct wbi_rooms rooms; /* who waits until a call would be taken; hardly ever written */
 
     struct wbi_slots slots;
     struct wbi_calls calls;

@@ -52,6 +52,9 @@ void wbi_parcels_close(struct wbi_parcels *parcels);
 struct wbi_parcel *wbi_parcel_take(struct wbi_parcels *parcels, bool limited);
 void wbi_parcel_give(struct wbi_parcels *parcels, struct wbi_parcel *parcel);
 
+/* Any thread: whether one could be taken for a request just now. */
+bool wbi_parcels_left(struct wbi_parcels *parcels);
+
 /*
  * Lays the message out for what `sizer` measured, and gets what it needs of memory: the chunk
  * list's and, for a long archive, `long_block` from the pool (unless it is there already), growing

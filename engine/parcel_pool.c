@@ -51,3 +51,11 @@ void wbi_parcel_give(struct wbi_parcels *parcels, struct wbi_parcel *parcel)
     parcels->free = parcel;
     pthread_mutex_unlock(&parcels->lock);
 }
+
+bool wbi_parcels_left(struct wbi_parcels *parcels)
+{
+    pthread_mutex_lock(&parcels->lock);
+    bool left = parcels->free != NULL || parcels->made < parcels->limit;
+    pthread_mutex_unlock(&parcels->lock);
+    return left;
+}

@@ -186,6 +186,7 @@ void wbi_peer_bury(struct wb_peer *peer)
         wbi_inbound_bury(peer->inbounds);
     }
     retire(peer);
+    wbi_rooms_bury(peer);
     wbi_engine_notify(peer->lane->engine);
     wbi_peer_forget(peer);
 }
@@ -383,6 +384,7 @@ void wb_peer_close(struct wb_peer *peer)
     struct wbi_lane *lane = peer->lane;
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
     wbi_lane_drain(lane); /* a parcel there may name this peer */
+    wbi_rooms_drain(lane);
     peer->handles--;
     if (!peer->accepted) {
         wbi_peer_fail(peer, WB_ERR_CLOSED, "closed by its owner");
@@ -392,6 +394,7 @@ void wb_peer_close(struct wb_peer *peer)
     }
     if (entry == WBI_LANE_ENTERED) {
         wbi_lane_bury(lane);
+        wbi_rooms_stir(lane); /* its parcels have gone */
         wbi_lane_leave(lane);
     }
 }

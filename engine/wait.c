@@ -5,10 +5,10 @@
  * A waiting thread takes turns on the lanes. When nothing has happened for config.spin_us it
  * sleeps: the first such thread on the engine's descriptor, so that the network wakes it (arm, then
  * sleep: a lane that has something refuses to be armed); the others on engine->events, which is
- * stirred whenever a call ends, a peer changes or the first sleeper wakes. A stir can be missed by
- * a thread that is just about to park; so nobody parks for longer than park_us. A program's own
- * loop that waits for the descriptor is a sleeper too, whom a thread that disarms wakes
- * (hand_over).
+ * stirred whenever a call ends, a peer changes or the first sleeper wakes. The end of a call can be
+ * missed by a thread that is just about to park; so nobody who waits for one parks for longer than
+ * park_us. A program's own loop that waits for the descriptor is a sleeper too, whom a thread that
+ * disarms wakes (hand_over).
  */
 #include "engine/clock.h"
 #include "engine/defer.h"
@@ -89,7 +89,7 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static int refuse_inside(struct wb_engine *engine)
+int wbi_engine_check_outside(struct wb_engine *engine)
 {
     int status = wbi_engine_check_process(engine);
     if (status != WB_OK) {
@@ -111,7 +111,7 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         }
         bool armed = lane->fabric->arm(lane->port) == WB_OK;
         lane->armed = armed;
-        if (lane->parked != NULL || lane->busy != NULL) {
+        if (lane->parked != NULL || lane->busy != NULL || lane->rooms.hungry > 0) {
             *limit = least(*limit, sleep_waiting_us);
         } else if (lane->peers != NULL) {
             *limit = least(*limit, sleep_us);
@@ -119,7 +119,7 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         lane->turns |= 255; /* the first turn after a sleep looks at the clock */
         wbi_count(&lane->counters.sleeps, armed);
         wbi_lane_leave(lane);
-        if (!armed) {
+        if (!armed || atomic_load(&lane->rooms.stirred)) {
             return false;
         }
     }
@@ -134,7 +134,7 @@ int wb_engine_fd(const struct wb_engine *engine)
 int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us)
 {
     *timeout_us = sleep_us;
-    int status = refuse_inside(engine);
+    int status = wbi_engine_check_outside(engine);
     if (status != WB_OK) {
         return status;
     }
@@ -143,44 +143,50 @@ int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us)
     return arm_all(engine, timeout_us) ? WB_OK : WB_AGAIN;
 }
 
-static void park(struct wb_engine *engine, bool (*met)(void *context), void *context,
-                 uint64_t limit)
+/* What a thread waits for. */
+struct vigil {
+    bool (*met)(void *context);
+    void *context;
+    bool any;         /* or until something was done */
+    uint64_t park_us; /* how long it parks at most */
+};
+
+/* `seen` is as the events were when another thread was the sleeper: that one stirs when it stops,
+ * and somebody has to take over. */
+static void park(struct wb_engine *engine, const struct vigil *vigil, uint32_t seen, uint64_t limit)
 {
     hand_over(engine);
     atomic_fetch_add_explicit(&engine->parked, 1, memory_order_seq_cst);
-    uint32_t seen = atomic_load_explicit(&engine->events, memory_order_seq_cst);
-    if (!met(context)) {
-        wbi_park(&engine->events, seen, least(limit, park_us));
+    if (!vigil->met(vigil->context)) {
+        wbi_park(&engine->events, seen, least(limit, vigil->park_us));
     }
     atomic_fetch_sub_explicit(&engine->parked, 1, memory_order_seq_cst);
 }
 
 /* Sleeps until something may have happened, `limit` at most. */
-static void rest(struct wb_engine *engine, bool (*met)(void *context), void *context,
-                 uint64_t limit)
+static void rest(struct wb_engine *engine, const struct vigil *vigil, uint64_t limit)
 {
     uint32_t nobody = 0;
+    uint32_t seen = atomic_load_explicit(&engine->events, memory_order_seq_cst);
     if (!atomic_compare_exchange_strong(&engine->sleeper, &nobody, 1)) {
-        park(engine, met, context, limit);
+        park(engine, vigil, seen, limit);
         return;
     }
     uint64_t bound = least(limit, sleep_us);
-    if (arm_all(engine, &bound) && !met(context)) {
+    if (arm_all(engine, &bound) && !vigil->met(vigil->context)) {
         wbi_wait(engine->epoll, bound);
     }
     atomic_store(&engine->sleeper, 0);
     wbi_engine_notify(engine); /* somebody else may have to take over */
 }
 
-/* The loop: until met, or with `any` until something was done. Returns WB_OK, the number of things
- * done, or an error. */
-static int await(struct wb_engine *engine, bool (*met)(void *context), void *context, bool any,
-                 uint64_t timeout_us)
+/* The loop. Returns WB_OK (met), the number of things done, or an error. */
+static int await(struct wb_engine *engine, const struct vigil *vigil, uint64_t timeout_us)
 {
     uint64_t start = 0, useful = 0;
-    for (unsigned polls = 1; !met(context); polls++) {
+    for (unsigned polls = 1; !vigil->met(vigil->context); polls++) {
         int done = turn_all(engine, false);
-        if (done > 0 && any) {
+        if (done > 0 && vigil->any) {
             return done;
         }
         useful = done > 0 ? 0 : useful;
@@ -197,7 +203,7 @@ static int await(struct wb_engine *engine, bool (*met)(void *context), void *con
             return WB_ERR_TIMED_OUT;
         }
         if (now - useful >= engine->config.spin_us && !wbi_executor_help()) {
-            rest(engine, met, context, timeout_us - (now - start));
+            rest(engine, vigil, timeout_us - (now - start));
         }
     }
     return WB_OK;
@@ -206,20 +212,28 @@ static int await(struct wb_engine *engine, bool (*met)(void *context), void *con
 int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
               uint64_t timeout_us)
 {
-    int status = refuse_inside(engine);
+    int status = wbi_engine_check_outside(engine);
     if (status != WB_OK) {
         return status;
     }
-    status = await(engine, met, context, false, timeout_us);
+    const struct vigil vigil = {.met = met, .context = context, .park_us = park_us};
+    status = await(engine, &vigil, timeout_us);
     hand_over(engine);
     return status == WB_ERR_TIMED_OUT
                ? wbi_error(status, "not within %llu us", (unsigned long long)timeout_us)
                : status;
 }
 
+void wbi_await_notified(struct wb_engine *engine, bool (*met)(void *context), void *context)
+{
+    const struct vigil vigil = {.met = met, .context = context, .park_us = sleep_us};
+    await(engine, &vigil, UINT64_MAX);
+    hand_over(engine);
+}
+
 int wb_progress(struct wb_engine *engine)
 {
-    int status = refuse_inside(engine);
+    int status = wbi_engine_check_outside(engine);
     if (status != WB_OK) {
         return status;
     }
@@ -243,11 +257,12 @@ static bool never(void *context)
 
 int wb_wait(struct wb_engine *engine, uint64_t timeout_us)
 {
-    int status = refuse_inside(engine);
+    int status = wbi_engine_check_outside(engine);
     if (status != WB_OK) {
         return status;
     }
-    status = await(engine, never, NULL, true, timeout_us);
+    const struct vigil vigil = {.met = never, .any = true, .park_us = park_us};
+    status = await(engine, &vigil, timeout_us);
     hand_over(engine);
     return status == WB_ERR_TIMED_OUT ? 0 : status;
 }

@@ -88,14 +88,35 @@ void wbi_topology_nodes(char *text, size_t size)
         (void)hwloc_bitmap_list_snprintf(text, size, hwloc_topology_get_topology_nodeset(topology));
 }
 
+/* The node, with its topology; or NULL. */
+static hwloc_obj_t find_node(int node, hwloc_topology_t *topology)
+{
+    *topology = node < 0 ? NULL : get_machine();
+    return *topology ? hwloc_get_numanode_obj_by_os_index(*topology, (unsigned)node) : NULL;
+}
+
 void wbi_topology_bind(void *base, size_t bytes, int node)
 {
-    hwloc_topology_t topology = node < 0 ? NULL : get_machine();
+    hwloc_topology_t topology;
+    hwloc_obj_t numa = find_node(node, &topology);
 
-    if (!topology)
-        return;
-    hwloc_obj_t numa = hwloc_get_numanode_obj_by_os_index(topology, (unsigned)node);
     if (numa) /* not strict: elsewhere is better than not at all */
         (void)hwloc_set_area_membind(topology, base, bytes, numa->nodeset, HWLOC_MEMBIND_BIND,
                                      HWLOC_MEMBIND_BYNODESET);
+}
+
+void wbi_topology_bind_thread(int node)
+{
+    hwloc_topology_t topology;
+    hwloc_obj_t numa = find_node(node, &topology);
+    hwloc_bitmap_t cpus = numa ? hwloc_bitmap_alloc() : NULL;
+
+    if (!cpus)
+        return;
+    if (!hwloc_get_cpubind(topology, cpus, HWLOC_CPUBIND_THREAD)) { /* what the program allows */
+        (void)hwloc_bitmap_and(cpus, cpus, numa->cpuset);
+        if (!hwloc_bitmap_iszero(cpus))
+            (void)hwloc_set_cpubind(topology, cpus, HWLOC_CPUBIND_THREAD);
+    }
+    hwloc_bitmap_free(cpus);
 }

@@ -27,4 +27,8 @@ void wbi_topology_nodes(char *text, size_t size);
  * nothing. */
 void wbi_topology_bind(void *base, size_t bytes, int node);
 
+/* Keeps the calling thread to the CPUs of a NUMA node, as far as it may run there; a hint, best
+ * effort. node < 0 does nothing. */
+void wbi_topology_bind_thread(int node);
+
 #endif

@@ -7,13 +7,15 @@
 #include "perf/slices.h"
 #include "perf/team.h"
 
-enum { SLICE_NS = 5000000, RAW_SLICE_NS = 50000000, RAW_LAT_BURST = 16, WARM_UP_NS = 50000000 };
+enum { SLICE_NS = 5000000, LONG_SLICE_NS = 50000000, RAW_LAT_BURST = 16, WARM_UP_NS = 50000000 };
 
 /* One measurement under way. */
 struct run {
     const struct session *session;
     struct result *result;
+    struct calls_wanted wanted;
     struct team *team;
+    uint32_t threads; /* of the team */
     struct slices slices;
     uint32_t burst;          /* calls a thread in a burst */
     uint64_t calls_left;     /* of --iters; else UINT64_MAX */
@@ -37,7 +39,7 @@ double measure_of(enum test test, const struct figures *figures)
 /* The calls that the next burst makes on each thread. */
 static uint32_t next_burst(const struct run *run)
 {
-    uint64_t each = run->calls_left / run->session->options->threads;
+    uint64_t each = run->calls_left / run->threads;
     each = each == 0 ? 1 : each;
     return each < run->burst ? (uint32_t)each : run->burst;
 }
@@ -63,7 +65,7 @@ static int burst_for(struct run *run, uint64_t ns, struct figures *figures)
     uint64_t start = clock_ns();
     do {
         uint32_t calls = next_burst(run);
-        uint64_t all = (uint64_t)calls * run->session->options->threads;
+        uint64_t all = (uint64_t)calls * run->threads;
         if (burst(run, calls, figures) != 0) {
             return EXIT_FAILURE;
         }
@@ -86,20 +88,52 @@ static int warm_up(struct run *run)
     return 0;
 }
 
+/* Sets up a team in the place of the one before. */
+static int set_up(struct run *run, uint32_t threads)
+{
+    team_close(run->team);
+    run->team = NULL;
+    run->threads = threads;
+    int status = team_open(&run->team, run->session->engine, run->session->peer, &run->wanted,
+                           run->burst, threads);
+    if (status != WB_OK) {
+        say(EXIT_FAILURE, "cannot set up calls of %zu bytes: %s", run->wanted.size,
+            status_words(status));
+        return EXIT_FAILURE;
+    }
+    return 0;
+}
+
+/* One slice of several threads or of one; the latter's calls are not those of --iters. */
+static int team_slice(struct run *run, bool ours)
+{
+    uint64_t left = run->calls_left;
+    int wrong = set_up(run, ours ? run->session->options->threads : 1);
+    if (wrong == 0) {
+        wrong = burst(run, next_burst(run), run->scratch);
+        *run->scratch = (struct figures){0};
+    }
+    if (wrong == 0) {
+        wrong = burst_for(run, LONG_SLICE_NS, run->scratch);
+    }
+    run->calls_left = ours ? run->calls_left : left;
+    return wrong;
+}
+
 /* One slice of bare verbs. */
 static int raw_slice(const struct run *run, struct figures *figures)
 {
     const struct session *session = run->session;
     size_t size = run->result->size;
     if (session->options->test == TEST_LAT) {
-        return raw_ping(session->raw, size, ticks_from_ns(RAW_SLICE_NS), figures);
+        return raw_ping(session->raw, size, ticks_from_ns(LONG_SLICE_NS), figures);
     }
     uint64_t start = clock_ns();
     do {
         if (raw_read(session->raw, size, floor_copies(size, run->burst), figures) != 0) {
             return EXIT_FAILURE;
         }
-    } while (clock_ns() - start < RAW_SLICE_NS);
+    } while (clock_ns() - start < LONG_SLICE_NS);
     return 0;
 }
 
@@ -126,8 +160,11 @@ static int floor_slice(const struct run *run, struct figures *figures)
 static int any_slice(struct run *run, bool ours)
 {
     bool raw = run->session->options->vs == VS_RAW;
+    if (run->session->options->vs == VS_ONE) {
+        return team_slice(run, ours);
+    }
     if (ours) {
-        return burst_for(run, raw ? RAW_SLICE_NS : SLICE_NS, run->scratch);
+        return burst_for(run, raw ? LONG_SLICE_NS : SLICE_NS, run->scratch);
     }
     return raw ? raw_slice(run, run->scratch) : floor_slice(run, run->scratch);
 }
@@ -141,6 +178,16 @@ static int probe(const struct run *run, double *median_us)
 static struct side *side_of(struct run *run, bool near)
 {
     return near ? &run->result->near : &run->result->far;
+}
+
+/* What the slice that has just ended is compared by. */
+static double value_of(const struct run *run, bool ours)
+{
+    const struct options *o = run->session->options;
+    if (o->vs == VS_ONE) {
+        return figures_calls_per_s(run->scratch); /* waiting for a CPU is part of it */
+    }
+    return measure_of(o->test == TEST_RATE && !ours ? TEST_LAT : o->test, run->scratch);
 }
 
 /* One slice with the probe behind it; *before_us is the probe before it, and becomes the one
@@ -157,11 +204,7 @@ static int slice(struct run *run, bool ours, double *before_us)
     }
     bool near = *before_us <= FLOOR_FAR_US && after_us <= FLOOR_FAR_US;
     struct side *side = side_of(run, near);
-    double value =
-        ours ? measure_of(run->session->options->test, run->scratch)
-             : measure_of(run->session->options->test == TEST_RATE ? TEST_LAT
-                                                                   : run->session->options->test,
-                          run->scratch);
+    double value = value_of(run, ours);
     figures_merge(ours ? &side->ours : &side->baseline, run->scratch);
     side->slices += ours;
     *before_us = after_us;
@@ -215,24 +258,26 @@ int measure(const struct session *session, size_t size, struct result *result)
 {
     const struct options *o = session->options;
     uint32_t window = o->window > 0 ? o->window : default_window(size);
-    struct calls_wanted wanted = {.path = o->path,
-                                  .size = size,
-                                  .window = window,
-                                  .verify = o->verify,
-                                  .patience_us = calls_patience_us(size, window, o->threads)};
-    struct run run = {
-        .session = session, .result = result, .burst = burst_calls(size, wanted.window)};
+    struct run run = {.session = session,
+                      .result = result,
+                      .burst = burst_calls(size, window),
+                      .wanted = {.path = o->path,
+                                 .size = size,
+                                 .window = window,
+                                 .verify = o->verify,
+                                 .patience_us = calls_patience_us(size, window, o->threads)}};
     if (o->vs == VS_RAW && o->test == TEST_LAT && run.burst > RAW_LAT_BURST) {
         run.burst = RAW_LAT_BURST; /* a slice has whole bursts, and slow devices need short ones */
     }
-    *result = (struct result){.size = size, .window = wanted.window};
+    *result = (struct result){.size = size, .window = window};
     run.scratch = calloc(1, sizeof *run.scratch);
-    int status = run.scratch == NULL ? WB_ERR_NO_MEMORY
-                                     : team_open(&run.team, session->engine, session->peer, &wanted,
-                                                 run.burst, o->threads);
-    int wrong = status == WB_OK ? run_all(&run)
-                                : say(EXIT_FAILURE, "cannot set up calls of %zu bytes: %s", size,
-                                      status_words(status));
+    if (run.scratch == NULL) {
+        return say(EXIT_FAILURE, "no memory for the figures of %zu bytes", size);
+    }
+    int wrong = set_up(&run, o->threads);
+    if (wrong == 0) {
+        wrong = run_all(&run);
+    }
     team_close(run.team);
     slices_drop(&run.slices);
     free(run.scratch);

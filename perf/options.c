@@ -15,7 +15,7 @@ enum {
 
 static const char *const test_names[] = {"?", "lat", "bw", "bibw", "rate"};
 static const char *const path_names[] = {"?", "eager", "copy", "pointer", "rma"};
-static const char *const vs_names[] = {"?", "floor", "raw"};
+static const char *const vs_names[] = {"?", "floor", "raw", "one"};
 static const char *const format_names[] = {"text", "csv", "json"};
 
 const char *test_name(enum test test)
@@ -31,6 +31,11 @@ const char *path_name(enum path path)
 const char *vs_name(enum vs vs)
 {
     return vs_names[vs];
+}
+
+bool vs_has_orders(enum vs vs)
+{
+    return vs == VS_FLOOR || vs == VS_RAW;
 }
 
 size_t eager_limit(void)
@@ -241,7 +246,7 @@ static int check(const struct options *o, bool time_given)
     if (o->test == TEST_BIBW && o->threads > 1) {
         return say(EXIT_USAGE, "bibw has one thread a side; --threads is for lat, bw and rate");
     }
-    if (o->vs != VS_NONE && o->role != ROLE_LOCAL) {
+    if (vs_has_orders(o->vs) && o->role != ROLE_LOCAL) {
         return say(EXIT_USAGE,
                    "--vs %s shares memory between the two sides, which only --local has",
                    vs_name(o->vs));
@@ -249,6 +254,9 @@ static int check(const struct options *o, bool time_given)
     if (o->vs == VS_RAW && (strcmp(o->fabric, "verbs") != 0 || o->threads > 1 ||
                             (o->test != TEST_LAT && o->test != TEST_BW))) {
         return say(EXIT_USAGE, "--vs raw is for --fabric verbs, lat and bw, with one thread");
+    }
+    if (o->vs == VS_ONE && o->threads == 1) {
+        return say(EXIT_USAGE, "--vs one compares several threads with one; give --threads");
     }
     if (o->path == PATH_EAGER && o->size_max > eager_limit() && o->role != ROLE_LISTEN) {
         return say(EXIT_USAGE,

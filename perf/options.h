@@ -9,7 +9,7 @@
 enum test { TEST_NONE, TEST_LAT, TEST_BW, TEST_BIBW, TEST_RATE };
 enum path { PATH_DEFAULT, PATH_EAGER, PATH_COPY, PATH_POINTER, PATH_RMA };
 enum role { ROLE_NONE, ROLE_LOCAL, ROLE_LISTEN, ROLE_CONNECT };
-enum vs { VS_NONE, VS_FLOOR, VS_RAW };
+enum vs { VS_NONE, VS_FLOOR, VS_RAW, VS_ONE };
 enum format { FORMAT_TEXT, FORMAT_CSV, FORMAT_JSON };
 
 enum { WINDOW_MAX = 4096, THREADS_MAX = 64, FABRIC_ROOM = 16, NO_CPU = -1, NO_FD = -1 };
@@ -49,6 +49,9 @@ size_t options_next_size(const struct options *options, size_t size);
 const char *test_name(enum test test);
 const char *path_name(enum path path);
 const char *vs_name(enum vs vs);
+
+/* Whether the server takes part in the baseline, past the library: --local only. */
+bool vs_has_orders(enum vs vs);
 
 /* The largest payload of --path eager: what an eager message of the default engine holds beside its
  * headers. */

@@ -48,6 +48,7 @@ const char options_help[] =
     "  --vs floor       compare with the machine's own limit, for --local\n"
     "  --vs raw         compare with bare verbs on the same device, for --local --fabric\n"
     "                   verbs, lat and bw\n"
+    "  --vs one         compare --threads with one thread, for lat, bw and rate\n"
     "  --format F       text (default), csv, or json: one object a line\n"
     "  --help           this text\n"
     "\n";
@@ -80,6 +81,11 @@ const char options_method[] =
     "  bw         RDMA READs by the server of as many buffers of the same size, 16 in\n"
     "             flight, out of memory that the client has just written (untimed)\n"
     "There are no probes, and all slices count as near.\n"
+    "\n"
+    "--vs one measures so too, with one thread on the same engine and peer; the other\n"
+    "threads are not there in its slices. Each slice begins with a burst that is not\n"
+    "counted. The ratio is of calls a second: more than 1 where several threads get more\n"
+    "done. Where they are more than the CPUs, waiting for one is in it.\n"
     "\n"
     "Exit status: 0; 1 if something failed; 2 for wrong usage.\n"
     "(--parent and --area are what --local tells the process that it starts.)\n";

@@ -56,6 +56,24 @@ static const char *test_title(enum test test)
     }
 }
 
+static const char *baseline_title(const struct options *o)
+{
+    if (o->vs == VS_ONE) {
+        return "One's calls/s";
+    }
+    const char *floor = is_stream(o) ? "Floor MB/s" : "Floor us";
+    const char *raw = is_stream(o) ? "Raw MB/s" : "Raw us";
+    return o->vs == VS_RAW ? raw : floor;
+}
+
+static double baseline_value(const struct options *o, const struct figures *baseline)
+{
+    if (o->vs == VS_ONE) {
+        return figures_calls_per_s(baseline);
+    }
+    return is_stream(o) ? figures_mb_per_s(baseline) : figures_rtt(baseline, 0.5);
+}
+
 static void text_head(const struct options *o)
 {
     printf("# Waybill %s: wb_perf %s, fabric %s, path %s, threads %u\n", wb_version(),
@@ -69,10 +87,7 @@ static void text_head(const struct options *o)
         printf("%9s us", quantiles[i].text);
     }
     if (o->vs != VS_NONE) {
-        const char *floor = is_stream(o) ? "Floor MB/s" : "Floor us";
-        const char *raw = is_stream(o) ? "Raw MB/s" : "Raw us";
-        printf("%14s%10s%8s%8s%7s%7s", o->vs == VS_RAW ? raw : floor, "Ratio", "min", "max", "near",
-               "far");
+        printf("%14s%10s%8s%8s%7s%7s", baseline_title(o), "Ratio", "min", "max", "near", "far");
     }
     printf("\n");
 }
@@ -86,10 +101,9 @@ static void text_side(const struct options *o, const struct result *result, cons
         printf("%12.3f", quantile_us(ours, i));
     }
     if (o->vs != VS_NONE) {
-        double floor =
-            is_stream(o) ? figures_mb_per_s(&side->baseline) : figures_rtt(&side->baseline, 0.5);
-        printf("%14.3f%10.3f%8.3f%8.3f%7" PRIu64 "%7" PRIu64, floor, side->ratio.p50,
-               side->ratio.min, side->ratio.max, result->near.slices, result->far.slices);
+        printf("%14.3f%10.3f%8.3f%8.3f%7" PRIu64 "%7" PRIu64, baseline_value(o, &side->baseline),
+               side->ratio.p50, side->ratio.min, side->ratio.max, result->near.slices,
+               result->far.slices);
     }
     printf("\n");
 }

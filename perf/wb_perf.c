@@ -51,7 +51,7 @@ static int check_memory(const struct options *o)
 {
     uint64_t sides = o->role == ROLE_LOCAL ? 2 : 1;
     uint64_t needed = sides * memory_needed(o) +
-                      (o->vs != VS_NONE ? 2 * baseline_bytes(o) + sides * o->size_max : 0);
+                      (vs_has_orders(o->vs) ? 2 * baseline_bytes(o) + sides * o->size_max : 0);
     if (needed <= memory_available()) {
         return 0;
     }
@@ -81,7 +81,7 @@ static int start_server(const struct options *o, struct client *client)
     if (o->cpu[0] != NO_CPU) {
         words[count++] = cpus;
     }
-    if (o->vs != VS_NONE) {
+    if (vs_has_orders(o->vs)) {
         words[count++] = area;
     }
     if (o->devices != NULL) {
@@ -136,7 +136,7 @@ static int connect_client(struct client *client, const char *url)
 static int open_client(const struct options *o, struct client *client)
 {
     const char *url = o->url;
-    if (o->vs != VS_NONE && open_orders(o, client) != 0) {
+    if (vs_has_orders(o->vs) && open_orders(o, client) != 0) {
         return EXIT_FAILURE;
     }
     if (o->role == ROLE_LOCAL) {

@@ -3,8 +3,8 @@
  *
  * Threads: every function here may be called from any thread at any time, unless its comment says
  * otherwise. Progress: nothing happens behind the program's back. Calls, replies and connections
- * move while some thread is inside wb_progress, wb_wait, or a call that waits. Handlers and
- * callbacks run on such a thread, and are never re-entered.
+ * move while some thread is inside wb_progress, wb_wait, or a call that waits, or is one of
+ * wb_engine_run. Handlers and callbacks run on such a thread, and are never re-entered.
  *
  * fork: an engine stays the parent's, and so does its memory. In a child what takes the engine, a
  * peer of it or a call answers WB_ERR_CLOSED, or (wb_engine_destroy, wb_peer_close) does nothing;
@@ -126,9 +126,9 @@ WB_API int wb_engine_create(const struct wb_engine_config *config, struct wb_eng
 
 /*
  * Closes all peers (open calls end with WB_ERR_CLOSED) and gives back everything. Accepts NULL. No
- * other thread may be inside the engine, and it is not called from inside a handler. Peers,
- * unfinished calls, and results with views (structs that NAME_finish filled and that were not
- * dropped) become invalid; rma_vectors stay valid until they are dropped.
+ * other thread of the program's may be inside the engine, and it is not called from inside a
+ * handler. Peers, unfinished calls, and results with views (structs that NAME_finish filled and
+ * that were not dropped) become invalid; rma_vectors stay valid until they are dropped.
  */
 WB_API void wb_engine_destroy(struct wb_engine *engine);
 
@@ -173,6 +173,21 @@ WB_API int wb_wait(struct wb_engine *engine, uint64_t timeout_us);
  */
 WB_API int wb_engine_fd(const struct wb_engine *engine);
 WB_API int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us);
+
+/*
+ * Threads of the engine's own make its progress, so that no thread of the program need: `count` of
+ * them, 1 to 64, which poll for config.spin_us and then sleep, as wb_wait. They block all signals,
+ * are named "waybill-engine", and keep to the CPUs near the RDMA device, where it is known which
+ * those are and the program may run there. One is enough, but where handlers are long on several
+ * fabrics: those of one fabric run one at a time. Handlers and callbacks run on them, and as ever
+ * on threads of the program that wait in the engine. wb_engine_halt ends them, whatever calls are
+ * open, and returns when none runs any more; without any it does nothing. wb_engine_destroy does
+ * the same. Any thread. Errors of both: WB_ERR_DEADLOCK (inside a handler or callback),
+ * WB_ERR_CLOSED (in a child of fork); of wb_engine_run: WB_ERR_INVALID (count; there are threads
+ * already), WB_ERR_SYSTEM (they cannot be made: there are none then).
+ */
+WB_API int wb_engine_run(struct wb_engine *engine, unsigned count);
+WB_API int wb_engine_halt(struct wb_engine *engine);
 
 /*
  * Listens at "shm://NAME" (NAME: 1 to 64 of A-Z a-z 0-9 . _ -) or "verbs://HOST:PORT" (HOST: a
@@ -239,6 +254,18 @@ WB_API void wb_peer_close(struct wb_peer *peer);
  * open. Returns its argument. */
 WB_API struct wb_peer *wb_peer_keep(struct wb_peer *peer);
 
+/*
+ * Back-pressure for a program that waits for events: to be called on a thread to which NAME_async
+ * or NAME_apply has answered WB_AGAIN for this peer. room(user) is called once, when the call would
+ * be taken now; there may be room already, and nothing is missed in between. Who asks first is told
+ * first; others may be quicker to take the room, and then NAME_async answers WB_AGAIN once more. It
+ * is also called when the peer is lost, and by wb_engine_destroy: NAME_async says that then.
+ * It is called on a thread that makes progress, never in here, and like `then` (below): it may make
+ * calls, and not wait. Any thread. WB_OK: it will be called. Errors, and it will not:
+ * WB_ERR_NOT_SENT (the peer is lost), WB_ERR_NO_MEMORY, WB_ERR_CLOSED (in a child of fork).
+ */
+WB_API int wb_peer_on_room(struct wb_peer *peer, void (*room)(void *user), void *user);
+
 /* ---- calls ---- */
 
 /* What a handler says when it fails, as its caller sees it. */
@@ -279,13 +306,13 @@ struct wb_call_options {
 /*
  * NAME_call and NAME_async (see action.h) return
  *   WB_OK, or at once: WB_AGAIN (async only: no credit, no slot, no open call to have; make
- * progress and try again), WB_ERR_BUDGET (reply_bytes or the archive can never fit the pool),
- * WB_ERR_INVALID, WB_ERR_NO_MEMORY, WB_ERR_NOT_SENT (the peer is lost), WB_ERR_DEADLOCK (a waiting
- * call inside a handler), and NAME_call and NAME_finish how the call ended: WB_OK, WB_ERR_REMOTE,
- * WB_ERR_TIMED_OUT, WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED, WB_ERR_UNKNOWN_ACTION,
- * WB_ERR_SIGNATURE, WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET (the receiver's pool
- * can never hold the arguments), WB_ERR_BUSY (it has no room now, and does not wait),
- * WB_ERR_REVOKED, WB_ERR_PROTOCOL, WB_ERR_CANCELLED. When finish has returned, whatever it
+ * progress and try again, or see wb_peer_on_room), WB_ERR_BUDGET (reply_bytes or the archive can
+ * never fit the pool), WB_ERR_INVALID, WB_ERR_NO_MEMORY, WB_ERR_NOT_SENT (the peer is lost),
+ * WB_ERR_DEADLOCK (a waiting call inside a handler), and NAME_call and NAME_finish how the call
+ * ended: WB_OK, WB_ERR_REMOTE, WB_ERR_TIMED_OUT, WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED,
+ * WB_ERR_UNKNOWN_ACTION, WB_ERR_SIGNATURE, WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET
+ * (the receiver's pool can never hold the arguments), WB_ERR_BUSY (it has no room now, and does not
+ * wait), WB_ERR_REVOKED, WB_ERR_PROTOCOL, WB_ERR_CANCELLED. When finish has returned, whatever it
  * returned, nobody reads the call's pointer chunks any more. Strings, byte ranges and views that
  * are passed to async are borrowed until finish, or on_sent; rma_vectors, objects and buffers are
  * referenced by the call, and may be dropped at once.

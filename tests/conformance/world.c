@@ -166,6 +166,8 @@ int test_conformance_run(const struct fabric_under_test *fabric, int argc, char 
     suite_add_tcase(suite, test_handlers_case());
     suite_add_tcase(suite, test_futures_case());
     suite_add_tcase(suite, test_later_case());
+    suite_add_tcase(suite, test_crew_case());
+    suite_add_tcase(suite, test_room_case());
     suite_add_tcase(suite, test_time_case());
     suite_add_tcase(suite, test_ends_case());
     if (fabric->two_processes) {

@@ -22,6 +22,12 @@ static bool refused(int status)
     return status == WB_ERR_CLOSED && strstr(wb_last_error(), "fork") != NULL;
 }
 
+static void never_called(void *user)
+{
+    (void)user;
+    _exit(30);
+}
+
 static void use_what_is_inherited(struct wb_call *open, struct wb_call *ended)
 {
     struct sum_in in = {.a = 1, .b = 2};
@@ -47,6 +53,9 @@ static void use_what_is_inherited(struct wb_call *open, struct wb_call *ended)
     EXPECT(14, refused(wb_engine_arm(scene.friend, &timeout_us)));
     EXPECT(15, refused(wb_call_cancel(open)));
     EXPECT(16, refused(wb_call_wait_all(&open, 1, 1000)));
+    EXPECT(17, refused(wb_engine_run(scene.friend, 1)));
+    EXPECT(18, refused(wb_engine_halt(scene.friend)));
+    EXPECT(19, refused(wb_peer_on_room(scene.peer, never_called, NULL)));
     wb_peer_close(scene.peer);
     wb_engine_destroy(scene.friend);
     wb_engine_destroy(scene.host);

@@ -1,4 +1,5 @@
 /* What is read of the machine is plausible, and a placement that cannot be is no error. */
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -36,6 +37,42 @@ START_TEST(test_binding_is_a_hint)
 }
 END_TEST
 
+/* Whether this thread may run on some CPUs, all of which are of `allowed`. */
+static bool keeps_to(const cpu_set_t *allowed)
+{
+    cpu_set_t now, both;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof(now), &now), 0);
+    CPU_AND(&both, &now, allowed);
+    return CPU_COUNT(&now) > 0 && CPU_EQUAL(&now, &both);
+}
+
+/* A thread goes no further than its program lets it. */
+START_TEST(test_a_thread_keeps_to_what_it_may)
+{
+    char text[64];
+    cpu_set_t before, one;
+
+    wbi_topology_nodes(text, sizeof text);
+    int first = atoi(text);
+    size_t cpu = 0;
+    ck_assert_int_eq(sched_getaffinity(0, sizeof(before), &before), 0);
+    wbi_topology_bind_thread(-1);
+    wbi_topology_bind_thread(100000);
+    ck_assert(keeps_to(&before));
+    wbi_topology_bind_thread(first);
+    ck_assert(keeps_to(&before));
+    while (!CPU_ISSET(cpu, &before))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+    wbi_topology_bind_thread(first);
+    ck_assert(keeps_to(&one));
+    ck_assert_int_eq(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+END_TEST
+
 START_TEST(test_the_nodes_are_known_by_number)
 {
     char text[64], cut[1] = {'x'};
@@ -54,6 +91,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {test_the_machine_adds_up, test_binding_is_a_hint,
+                                  test_a_thread_keeps_to_what_it_may,
                                   test_the_nodes_are_known_by_number};
 
     return test_run(test_suite("rma topology", tests, sizeof(tests) / sizeof(*tests), 60));

@@ -1,0 +1,55 @@
+/*
+ * Who waits for room: programs that were answered WB_AGAIN and want to be told when a call would be
+ * taken (wb_peer_on_room). They wait in their lane, first come first served. The lane looks at them
+ * at the end of a turn, and never elsewhere: a callback that asks again is not called again in the
+ * same breath.
+ *
+ * What makes room tells of it (wbi_rooms_stir), but for memory of the pool that others free, which
+ * nobody announces: for that the lane looks once in a while.
+ */
+#ifndef WBI_ENGINE_ROOM_H
+#define WBI_ENGINE_ROOM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wb_peer;
+struct wbi_lane;
+struct wbi_room;
+
+struct wbi_rooms {
+    _Atomic(struct wbi_room *) inbox; /* newest first; of any thread */
+    _Atomic uint32_t waiting;         /* in the inbox and the list */
+    _Atomic bool stirred;             /* there may be room since the lane last looked */
+    uint32_t hungry;                  /* in the list, and want memory */
+    struct wbi_room *first, **tail;   /* in the list, oldest first */
+    struct wbi_room *due, **due_tail; /* to be called when the lane is left */
+};
+
+void wbi_rooms_open(struct wbi_rooms *rooms);
+
+/* Any thread: whoever makes progress is to look. Costs a load where nobody waits. */
+void wbi_rooms_stir(struct wbi_lane *lane);
+
+/* Any thread: whether a look is due. */
+static inline bool wbi_rooms_want(const struct wbi_rooms *rooms)
+{
+    return atomic_load_explicit(&rooms->waiting, memory_order_relaxed) != 0 ||
+           atomic_load_explicit(&rooms->stirred, memory_order_relaxed);
+}
+
+/* Lane thread, in a turn: finds the first for whom there is room, and makes it due; `memory`: also
+ * of those who want memory. Returns how many. */
+int wbi_rooms_look(struct wbi_lane *lane, bool memory);
+
+/* Lane thread: takes over what is in the inbox; the peers that it names may go then. */
+void wbi_rooms_drain(struct wbi_lane *lane);
+
+/* Lane thread, after a drain: the peer is lost, and who waits for it is due. */
+void wbi_rooms_bury(struct wb_peer *peer);
+
+/* Lane thread, nothing half done: calls those that are due. */
+void wbi_rooms_tell(struct wbi_lane *lane);
+
+#endif
