@@ -277,7 +277,8 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
                               .now = wbi_now()};
     lane->parked_tail = &lane->parked;
     lane->due_tail = &lane->due;
-    int status = wbi_share_out(config, lane->caps, &lane->shares);
+    int status = wbi_events_open(lane);
+    status = status == WB_OK ? wbi_share_out(config, lane->caps, &lane->shares) : status;
     const struct wbi_shares *shares = &lane->shares;
     if (status == WB_OK) {
         lane->shared_credits = shares->credits_shared;
@@ -333,5 +334,6 @@ void wbi_lane_close(struct wbi_lane *lane)
     wbi_slots_close(&lane->slots);
     wbi_parcels_close(&lane->parcels);
     wbi_lease_table_close(&lane->leases);
+    wbi_events_close(lane);
     lane->fabric = NULL;
 }

@@ -12,6 +12,7 @@
 
 #include "engine/call.h"
 #include "engine/count.h"
+#include "engine/events.h"
 #include "engine/fabric.h"
 #include "engine/lease.h"
 #include "engine/peer.h"
@@ -65,6 +66,7 @@ struct wbi_lane {
     bool armed;  /* the fabric's alarm is set */
     bool inside; /* a turn is under way: handlers may run */
     struct wbi_counters counters;
+    struct wbi_events events;
 };
 
 enum wbi_entry_kind {

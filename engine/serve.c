@@ -35,6 +35,7 @@ void wbi_serve_error(struct wb_peer *peer, const struct wbi_header *request, int
     if (atomic_load_explicit(&peer->state, memory_order_relaxed) != WB_PEER_CONNECTED) {
         return;
     }
+    wbi_note_error(peer, request, status, code);
     if ((request->flags & WBI_FLAG_ONE_WAY) != 0) {
         wbi_peer_busy(peer); /* no answer takes its credit along */
         return;
