@@ -157,9 +157,9 @@ static void give_up(struct wbi_inbound *inbound, int status)
 
 void wbi_inbound_cancel(struct wb_peer *peer, uint64_t call_id)
 {
-    wbi_note(peer, (struct wbi_event){.kind = WB_EVENT_CANCEL_CAME, .call = call_id});
     for (struct wbi_inbound *in = peer->inbounds; in != NULL; in = in->next) {
         if (in->header.kind == WBI_REQUEST && in->header.call_id == call_id) {
+            wbi_note(peer, (struct wbi_event){.kind = WB_EVENT_CANCEL_CAME, .call = call_id});
             give_up(in, WB_ERR_CANCELLED);
             return;
         }

@@ -21,7 +21,7 @@
 enum wb_event_kind {
     WB_EVENT_CONNECTED = 1, /* bytes: the largest eager message */
     WB_EVENT_LOST,          /* status: why */
-    WB_EVENT_REQUEST_SENT,  /* with chunks; bytes: of the message, chunk: how many chunks */
+    WB_EVENT_REQUEST_SENT,  /* with chunks; bytes: of the message, chunk: records of its list */
     WB_EVENT_REQUEST_CAME,  /* likewise */
     WB_EVENT_REPLY_SENT,    /* likewise */
     WB_EVENT_REPLY_CAME,    /* likewise */
@@ -29,12 +29,12 @@ enum wb_event_kind {
     WB_EVENT_CALL_ENDED,    /* status: why, never WB_OK */
     WB_EVENT_ERROR_SENT,    /* a request is answered with one; status, chunk: its code */
     WB_EVENT_PARKED,        /* a parcel waits for memory; bytes: of its message */
-    WB_EVENT_READ,          /* is issued; bytes, chunk: which part of the parcel, from 1 */
+    WB_EVENT_READ,          /* is issued; bytes, chunk: which one of the parcel, from 1 */
     WB_EVENT_READ_FAILED,   /* likewise, and status */
     WB_EVENT_RELEASED,      /* by the peer; bytes: the lease */
     WB_EVENT_WITHDRAWN,     /* chunks taken back; bytes: the lease, chunk: how many still stand */
     WB_EVENT_CANCEL_SENT,   /* the peer is told to stop */
-    WB_EVENT_CANCEL_CAME,   /* likewise */
+    WB_EVENT_CANCEL_CAME,   /* for a request that is still being received, or waits */
     WB_EVENT_KINDS
 };
 

@@ -106,6 +106,7 @@ TCase *test_futures_case(void);
 TCase *test_later_case(void);
 TCase *test_time_case(void);
 TCase *test_ends_case(void);
+TCase *test_watch_case(void);
 TCase *test_death_case(void);
 
 /* A case of these tests, in this world. */
