@@ -77,6 +77,9 @@ void wbi_call_sent(struct wb_call *call)
 void wbi_call_announce(struct wb_call *call)
 {
     wbi_count(&call->lane->counters.calls_ended, 1);
+    if (call->lane->latency != NULL) {
+        wbi_latency_end(call->lane->latency, call);
+    }
     if (call->on_sent == NULL && call->then == NULL && !call->one_way) {
         publish(call);
         return;

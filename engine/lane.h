@@ -14,6 +14,7 @@
 #include "engine/count.h"
 #include "engine/events.h"
 #include "engine/fabric.h"
+#include "engine/latency.h"
 #include "engine/lease.h"
 #include "engine/peer.h"
 #include "engine/share.h"
@@ -42,7 +43,8 @@ struct wbi_lane {
     const struct wbi_fabric_caps *caps;
     struct wbi_shares shares; /* what it makes of the fabric's receives */
     struct wbi_fabric_lane *port;
-    unsigned registrar; /* the domain's number in the pool */
+    unsigned registrar;          /* the domain's number in the pool */
+    struct wbi_latency *latency; /* NULL: nobody wants to know */
 
     struct wbi_slots slots;
     struct wbi_calls calls;

@@ -70,4 +70,37 @@ WB_API int wb_event_text(const struct wb_event *event, char *text, size_t size);
 /* "connected", "request sent" and so on. Never NULL. */
 WB_API const char *wb_event_name(enum wb_event_kind kind);
 
+/* ---- latencies ---- */
+
+enum { WB_LATENCY_BITS = 5, WB_LATENCY_BUCKETS = (42 - WB_LATENCY_BITS + 1) << WB_LATENCY_BITS };
+
+enum wb_latency_kind {
+    WB_LATENCY_CALLS,    /* that this engine made, from NAME_async to their end, however they end;
+                            without those of NAME_apply */
+    WB_LATENCY_HANDLERS, /* that were run here, from decoding to their answer, which may be a
+                            deferred one; on an executor, from when that was given the call. One
+                            that says WB_AGAIN is counted when it is done */
+    WB_LATENCY_KINDS
+};
+
+/* How often what took how long: buckets of 32 to each power of two nanoseconds, so 3 % wide; the
+ * last one has all from 73 minutes on. */
+struct wb_latency {
+    uint64_t count, sum_ns, min_ns, max_ns; /* exact; 0 where count is */
+    uint64_t buckets[WB_LATENCY_BUCKETS];
+};
+
+/* Reads the latencies since the engine was made, of all its fabrics. Those that end at this moment
+ * may be in some of the figures. Errors: WB_ERR_INVALID (config.latency was not set, no such kind);
+ * *latency is then untouched. */
+WB_API int wb_engine_latency(struct wb_engine *engine, enum wb_latency_kind kind,
+                             struct wb_latency *latency);
+
+/* What so many percent (0 to 100) of them did not exceed, in nanoseconds, to 1.6 %; 0 if there are
+ * none. */
+WB_API uint64_t wb_latency_percentile(const struct wb_latency *latency, double percent);
+
+/* Writes count, mean, extremes and percentiles as "name value unit" lines; returns as snprintf. */
+WB_API int wb_latency_text(const struct wb_latency *latency, char *text, size_t size);
+
 #endif

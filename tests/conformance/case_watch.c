@@ -1,4 +1,4 @@
-/* What an engine tells of itself: the log of events, on each fabric. */
+/* What an engine tells of itself: the log of events and latencies, on each fabric. */
 #include <string.h>
 
 #include "tests/conformance/world.h"
@@ -72,8 +72,39 @@ START_TEST(test_events_of_a_server_that_ends)
 }
 END_TEST
 
+START_TEST(test_latencies_of_calls)
+{
+    static struct wb_latency latency;
+    static const uint64_t stall_ns = 20000000;
+    struct stall_in in = {.ms = 20};
+    struct stall_out out;
+    struct add_in numbers = {.a = 1, .b = 2};
+    struct wait_at_gate_in gate = {0};
+    struct wait_at_gate_out none;
+    struct wb_call_options options = {.timeout_us = 20000};
+    test_world.client_config.latency = test_world.server_config.latency = true;
+    test_world_open(1);
+    for (unsigned i = 0; i < 3; i++) {
+        test_assert_status(stall_call(test_world.peer, &in, &out, NULL), WB_OK);
+    }
+    test_assert_status(wait_at_gate_call(test_world.peer, &gate, &none, &options),
+                       WB_ERR_TIMED_OUT);
+    test_assert_status(add_apply(test_world.peer, &numbers, NULL), WB_OK); /* has no end to count */
+    test_world_assert_works(test_world.peer);
+    test_assert_status(wb_engine_latency(test_world.engine, WB_LATENCY_CALLS, &latency), WB_OK);
+    ck_assert_uint_eq(latency.count, 3 + 1 + 1);
+    ck_assert_uint_ge(latency.max_ns, stall_ns);
+    ck_assert_uint_ge(latency.sum_ns, 3 * stall_ns);
+    ck_assert_uint_ge(wb_latency_percentile(&latency, 80), stall_ns - stall_ns / 60);
+    test_assert_status(wb_engine_latency(test_world.engine, WB_LATENCY_HANDLERS, &latency), WB_OK);
+    ck_assert_uint_eq(latency.count, 0);
+    test_world_close();
+}
+END_TEST
+
 TCase *test_watch_case(void)
 {
-    const TTest *const tests[] = {test_events_of_calls, test_events_of_a_server_that_ends};
+    const TTest *const tests[] = {test_events_of_calls, test_events_of_a_server_that_ends,
+                                  test_latencies_of_calls};
     return test_world_case("watch", tests, sizeof tests / sizeof tests[0]);
 }
