@@ -248,6 +248,8 @@ int wb_engine_events(struct wb_engine *engine, struct wb_event *events, unsigned
     while (room > 0 && take_latest(engine, left, &events[room - 1])) {
         room--;
     }
-    memmove(events, events + room, (most - room) * sizeof *events);
+    if (room > 0 && room < most) { /* fewer than asked for */
+        memmove(events, events + room, (most - room) * sizeof *events);
+    }
     return (int)(most - room);
 }

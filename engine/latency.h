@@ -30,8 +30,7 @@ void wbi_latency_close(struct wbi_latency *latency);
  */
 void wbi_latency_begin(struct wbi_latency *latency, const struct wb_call *call)
     __attribute__((cold));
-void wbi_latency_end(struct wbi_latency *latency, const struct wb_call *call)
-    __attribute__((cold));
+void wbi_latency_end(struct wbi_latency *latency, const struct wb_call *call) __attribute__((cold));
 void wbi_latency_handled(struct wbi_latency *latency, uint64_t begun_ns);
 
 #endif
