@@ -16,6 +16,20 @@ if(WAYBILL_LZ4)
     set(WB_LZ4 PkgConfig::LZ4)
 endif()
 
+# A nop for each probe, where the header is that makes them; ON insists on it.
+include(CheckIncludeFile)
+check_include_file(sys/sdt.h WAYBILL_HAS_SDT)
+if(WAYBILL_HAS_SDT)
+    set(probes_by_default ON)
+else()
+    set(probes_by_default OFF)
+endif()
+option(WAYBILL_PROBES "Build USDT probes in (needs sys/sdt.h)" ${probes_by_default})
+if(WAYBILL_PROBES AND NOT WAYBILL_HAS_SDT)
+    message(FATAL_ERROR "Probes need sys/sdt.h: install it (Debian: apt-get install "
+                        "systemtap-sdt-dev), or configure with -DWAYBILL_PROBES=OFF.")
+endif()
+
 # Tests come with the top-level project, where Check is installed; ON insists on it.
 pkg_check_modules(CHECK IMPORTED_TARGET GLOBAL check)
 if(PROJECT_IS_TOP_LEVEL AND CHECK_FOUND)

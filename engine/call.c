@@ -7,6 +7,7 @@
 #include "engine/inbound.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
+#include "engine/probe.h"
 
 void wbi_call_enter(struct wb_call *call)
 {
@@ -19,6 +20,7 @@ void wbi_call_enter(struct wb_call *call)
     peer->calls = call;
     atomic_store_explicit(&call->state, WBI_CALL_OPEN, memory_order_release);
     wbi_count(&call->lane->counters.calls_begun, 1);
+    wbi_probe_call_begin(peer, call->out.header.call_id, call->out.plan.bytes);
 }
 
 static void unlist(struct wb_call *call)
@@ -75,6 +77,9 @@ void wbi_call_sent(struct wb_call *call)
 void wbi_call_announce(struct wb_call *call)
 {
     wbi_count(&call->lane->counters.calls_ended, 1);
+    if (call->lane->latency != NULL) {
+        wbi_latency_end(call->lane->latency, call);
+    }
     if (call->on_sent == NULL && call->then == NULL && !call->one_way) {
         publish(call);
         return;
@@ -153,6 +158,8 @@ static void stop_server(struct wb_call *call)
     if (call->sent && !call->stopped && reachable) {
         call->stopped = true;
         wbi_control_cancel(call->peer, wbi_call_id(call));
+        wbi_note(call->peer,
+                 (struct wbi_event){.kind = WB_EVENT_CANCEL_SENT, .call = wbi_call_id(call)});
     }
 }
 
@@ -175,6 +182,7 @@ static bool withdraw(struct wb_call *call)
 
 void wbi_call_end(struct wb_call *call, int status, const char *text)
 {
+    wbi_probe_call_end(call->peer, call->out.header.call_id, status);
     unlist(call);
     /* from here on no message of the peer's finds it, whenever its program is told */
     atomic_store_explicit(&call->state, WBI_CALL_ENDING, memory_order_relaxed);
@@ -190,6 +198,7 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
     if (status != WB_OK) {
         memcpy(call->where, call->peer->url, sizeof call->where);
         set_text(call, text);
+        wbi_note_end(call, status);
     }
     if (status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED) {
         stop_server(call);
@@ -287,6 +296,8 @@ bool wbi_call_reply(struct wb_peer *peer, uint8_t *slot, size_t len,
     }
     if (call == NULL) {
         wbi_count(&peer->lane->counters.late_replies, 1);
+        wbi_note(peer, (struct wbi_event){
+                           .kind = WB_EVENT_REPLY_LATE, .call = header->call_id, .bytes = len});
         if ((header->flags & WBI_FLAG_LEASED) != 0) {
             wbi_control_release(peer, wbi_id_decode(slot + WBI_REPLY_BYTES));
         }

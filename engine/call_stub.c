@@ -122,6 +122,9 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
         return NULL;
     }
     atomic_store_explicit(&call->state, WBI_CALL_WRITING, memory_order_relaxed);
+    if (lane->latency != NULL) {
+        wbi_latency_begin(lane->latency, call);
+    }
     call->peer = peer;
     call->action = action->name;
     call->timeout_us =

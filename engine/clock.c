@@ -23,6 +23,13 @@ uint64_t wbi_now(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 + 1;
 }
 
+uint64_t wbi_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 int wbi_random(void *bytes, size_t len)
 {
     uint8_t *at = bytes;

@@ -12,6 +12,9 @@
 /* CLOCK_MONOTONIC in microseconds; never 0. */
 uint64_t wbi_now(void);
 
+/* The same clock in nanoseconds: for measuring, not for deadlines. */
+uint64_t wbi_now_ns(void);
+
 /* Fills bytes that nobody else can guess. Returns WB_OK or WB_ERR_SYSTEM. */
 int wbi_random(void *bytes, size_t len);
 

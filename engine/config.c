@@ -75,14 +75,14 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         " us\nreserve_percent %" PRIu32 " %%\nwhen_full %s\nshed_beyond %" PRIu32
         " requests\npages %s\nchecks %s\nfilter %s\nfilter_from %" PRIu32
         " bytes\narena_bytes %" PRIu64 " bytes\nmax_depth %" PRIu32 " values\nmax_chunks %" PRIu32
-        " chunks\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
+        " chunks\nlatency %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
         " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
         c->budget_bytes, c->slab_bytes, c->pin_bytes, c->eager_bytes, c->pointer_threshold,
         c->rma_threshold, c->max_calls, c->credits, c->max_peers, c->call_timeout_us,
         c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
         full_name(c->when_full), c->shed_beyond, pages_name(c->pages), checks_name(c->checks),
         filter_name(c->filter), c->filter_from, c->arena_bytes, c->max_depth, c->max_chunks,
-        c->verbs.devices != NULL ? c->verbs.devices : "(all)",
+        c->latency ? "on" : "off", c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
         or_default(c->verbs.retries, WBI_RETRIES));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/clock.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
@@ -42,6 +43,9 @@ int wbi_defer(struct wb_context *context, int parts, struct wb_deferred **out)
     }
     *deferred = (struct wb_deferred){
         .header = *context->header, .reply_block = *context->reply_block, .in = in};
+    if (peer->lane->latency != NULL) {
+        deferred->begun_ns = wbi_now_ns();
+    }
     peer->handles++;
     deferred->context = (struct wb_context){.peer = peer,
                                             .header = &deferred->header,
@@ -105,6 +109,9 @@ static void end(struct wb_deferred *deferred)
 {
     struct wb_peer *peer = deferred->context.peer;
     unlist(deferred, peer->lane);
+    if (deferred->in != NULL && peer->lane->latency != NULL) { /* it is not to be run again */
+        wbi_latency_handled(peer->lane->latency, deferred->begun_ns);
+    }
     if (deferred->in != NULL) {
         deferred->in->deferred = NULL;
         wbi_inbound_end(deferred->in);

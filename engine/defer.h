@@ -25,6 +25,7 @@ struct wb_deferred {
     _Atomic int ended;                /* why nobody waits any more; WB_OK while somebody does */
     bool sent;                        /* the answer has gone, in the slot; lane thread */
     int status;                       /* how the handler failed, where there is no reply */
+    uint64_t begun_ns;                /* where latencies are counted; lane thread */
     struct wb_deferred *next_settled; /* in the lane's list */
     struct wb_deferred *prev, *next;  /* all of the lane; lane thread */
 };

@@ -5,6 +5,7 @@
 #include "engine/inbound.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
+#include "engine/probe.h"
 #include "mr_cache/allocator.h"
 
 static void enqueue(struct wbi_inbound *inbound)
@@ -44,6 +45,17 @@ static void name_culprit(struct wb_peer *peer, const struct wbi_read_op *op)
     }
 }
 
+static void note(const struct wbi_read_op *op, enum wb_event_kind kind, int status)
+{
+    const struct wbi_header *header = &op->inbound->header;
+    wbi_note(op->peer, (struct wbi_event){.kind = (uint16_t)kind,
+                                          .call = header->call_id,
+                                          .action = header->action,
+                                          .bytes = op->read.len,
+                                          .chunk = op->part + 1,
+                                          .status = (int16_t)status});
+}
+
 static void on_read_done(struct wbi_read *read, int status)
 {
     struct wbi_read_op *op = (struct wbi_read_op *)(void *)read; /* its first member */
@@ -52,6 +64,10 @@ static void on_read_done(struct wbi_read *read, int status)
     op->next_free = peer->free_ops;
     peer->free_ops = op;
     inbound->in_flight--;
+    wbi_probe_read_done(peer, inbound->header.call_id, status);
+    if (status != WB_OK) {
+        note(op, WB_EVENT_READ_FAILED, status);
+    }
     if (status != WB_OK && inbound->status == WB_OK) {
         inbound->status = status;
         name_culprit(peer, op);
@@ -86,6 +102,8 @@ static int issue(struct wb_peer *peer, struct wbi_inbound *inbound)
     int status = lane->fabric->read(peer->channel, &op->read);
     if (status == WB_OK) {
         peer->free_ops = op->next_free;
+        note(op, WB_EVENT_READ, WB_OK);
+        wbi_probe_read_issue(peer, inbound->header.call_id, len);
         inbound->in_flight++;
         inbound->part_offset += len;
         if (inbound->part_offset == part->bytes) {

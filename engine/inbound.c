@@ -409,6 +409,7 @@ void wbi_inbound_start(struct wb_peer *peer, uint8_t *slot, size_t len,
     if (call != NULL) {
         call->reply = in;
     }
+    wbi_note_came(peer, header, len);
     if ((header->flags & WBI_FLAG_FILTERED) != 0 &&
         wbi_filter_features(&peer->lane->engine->config) == 0) {
         wbi_peer_fail(peer, WB_ERR_PROTOCOL, "a filtered archive, which nobody offered to undo");

@@ -289,8 +289,12 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
     lane->parked_tail = &lane->parked;
     lane->due_tail = &lane->due;
     wbi_rooms_open(&lane->rooms);
-    int status = wbi_share_out(config, lane->caps, &lane->shares);
+    int status = wbi_events_open(lane);
+    status = status == WB_OK ? wbi_share_out(config, lane->caps, &lane->shares) : status;
     const struct wbi_shares *shares = &lane->shares;
+    if (status == WB_OK && config->latency) {
+        status = wbi_latency_open(config->max_calls, &lane->latency);
+    }
     if (status == WB_OK) {
         lane->shared_credits = shares->credits_shared;
         lane->shared_replies = shares->replies_granted;
@@ -345,5 +349,7 @@ void wbi_lane_close(struct wbi_lane *lane)
     wbi_slots_close(&lane->slots);
     wbi_parcels_close(&lane->parcels);
     wbi_lease_table_close(&lane->leases);
+    wbi_events_close(lane);
+    wbi_latency_close(lane->latency);
     lane->fabric = NULL;
 }

@@ -12,7 +12,9 @@
 
 #include "engine/call.h"
 #include "engine/count.h"
+#include "engine/events.h"
 #include "engine/fabric.h"
+#include "engine/latency.h"
 #include "engine/lease.h"
 #include "engine/peer.h"
 #include "engine/room.h"
@@ -42,8 +44,9 @@ struct wbi_lane {
     const struct wbi_fabric_caps *caps;
     struct wbi_shares shares; /* what it makes of the fabric's receives */
     struct wbi_fabric_lane *port;
-    unsigned registrar;     /* the domain's number in the pool */
-    struct wbi_rooms rooms; /* who waits until a call would be taken; hardly ever written */
+    unsigned registrar;          /* the domain's number in the pool */
+    struct wbi_rooms rooms;      /* who waits until a call would be taken; hardly ever written */
+    struct wbi_latency *latency; /* NULL: nobody wants to know */
 
     struct wbi_slots slots;
     struct wbi_calls calls;
@@ -67,6 +70,7 @@ struct wbi_lane {
     bool armed;  /* the fabric's alarm is set */
     bool inside; /* a turn is under way: handlers may run */
     struct wbi_counters counters;
+    struct wbi_events events;
 };
 
 enum wbi_entry_kind {

@@ -403,6 +403,7 @@ void wbi_lease_release(struct wb_peer *peer, uint64_t id)
         }
     }
     wbi_count(&lane->counters.releases_received, 1);
+    wbi_note(peer, (struct wbi_event){.kind = WB_EVENT_RELEASED, .bytes = id});
     wbi_lease_set_drop(set);
 }
 
@@ -438,6 +439,10 @@ bool wbi_lease_set_withdraw(struct wbi_lease_set *set)
 {
     struct wb_peer *peer = set->peer;
     uint32_t standing = end_offers(set);
+    if (set->sent) {
+        wbi_note(peer, (struct wbi_event){
+                           .kind = WB_EVENT_WITHDRAWN, .bytes = set->id, .chunk = standing});
+    }
     if (standing > 0) {
         count_quarantine(set, true);
         wbi_count(&peer->lane->counters.leases_quarantined, standing);

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
+#include "engine/probe.h"
 #include "engine/serve.h"
 #include "serial/chunk_list.h"
 
@@ -282,13 +283,17 @@ static int seal(struct wbi_outgoing *out)
 
 /* ---- send ---- */
 
-static void sent(struct wbi_outgoing *out)
+/* Inline, with its one branch for chunks: calls without pay for no call here. */
+static inline void sent(struct wbi_outgoing *out)
 {
     struct wb_peer *peer = out->peer;
     if (out->set != NULL) {
         out->set->sent = true;
+        wbi_note_sent(peer, &out->header, out->plan.bytes);
     }
-    if (out->header.kind == WBI_REQUEST) {
+    if (out->header.kind == WBI_REPLY) {
+        wbi_probe_reply(peer, out->header.call_id, out->plan.bytes);
+    } else {
         wbi_peer_asked(peer, is_one_way(out));
         out->call->sent = true;
         out->call->set = out->set;

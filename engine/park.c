@@ -5,6 +5,7 @@
 #include "engine/inbound.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
+#include "engine/probe.h"
 
 void wbi_inbound_part_with_credit(struct wbi_inbound *inbound)
 {
@@ -23,10 +24,25 @@ static void show_first(struct wbi_lane *lane, uint64_t ticket)
     atomic_store_explicit(&lane->first_waiting, ticket, memory_order_relaxed);
 }
 
+/* Once, however often it is tried again. */
+static void note(struct wbi_inbound *inbound)
+{
+    if (!inbound->noted) {
+        const struct wbi_header *header = &inbound->header;
+        inbound->noted = true;
+        wbi_note(inbound->peer, (struct wbi_event){.kind = WB_EVENT_PARKED,
+                                                   .call = header->call_id,
+                                                   .action = header->action,
+                                                   .bytes = inbound->len});
+        wbi_probe_park(inbound->peer, header->call_id, inbound->len);
+    }
+}
+
 void wbi_inbound_park(struct wbi_inbound *inbound)
 {
     struct wbi_lane *lane = inbound->lane;
     wbi_inbound_part_with_credit(inbound);
+    note(inbound);
     inbound->parked = true;
     inbound->queue_next = NULL;
     if (inbound->stage != WBI_STAGE_READY && lane->queueing++ == 0) {
@@ -143,6 +159,7 @@ void wbi_inbound_cancel(struct wb_peer *peer, uint64_t call_id)
 {
     for (struct wbi_inbound *in = peer->inbounds; in != NULL; in = in->next) {
         if (in->header.kind == WBI_REQUEST && in->header.call_id == call_id) {
+            wbi_note(peer, (struct wbi_event){.kind = WB_EVENT_CANCEL_CAME, .call = call_id});
             give_up(in, WB_ERR_CANCELLED);
             return;
         }

@@ -79,6 +79,7 @@ int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct w
     peer->fetching_tail = &peer->fetching;
     free_ops(peer);
     snprintf(peer->url, sizeof peer->url, "%s", url);
+    wbi_note_new(peer);
     peer->next = lane->peers;
     if (lane->peers != NULL) {
         lane->peers->prev = peer;
@@ -139,6 +140,7 @@ void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
     atomic_store_explicit(&peer->state, WB_PEER_LOST, memory_order_release);
     wbi_count(&lane->counters.protocol_errors, status == WB_ERR_PROTOCOL);
     wbi_count(&lane->counters.peers_lost, 1);
+    wbi_note_lost(peer);
     wbi_engine_notify(lane->engine);
 }
 

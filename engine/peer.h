@@ -37,6 +37,7 @@ struct wb_peer {
     _Atomic size_t filter_from;   /* archives from here on are filtered; SIZE_MAX: none */
     bool accepted, dying, busy;
     uint32_t handles;          /* that the program holds */
+    uint32_t number;           /* in the lane's log */
     int status;                /* why it was lost */
     uint64_t connect_deadline; /* 0 until the lane has looked at its clock */
     uint64_t token;

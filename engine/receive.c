@@ -2,6 +2,7 @@
  * is used. */
 #include "engine/lane.h"
 #include "engine/peer.h"
+#include "engine/probe.h"
 #include "engine/serve.h"
 
 /* Ids behind a header: releases, and cancels. A lease id stands before them. */
@@ -18,6 +19,7 @@ static bool request(struct wb_peer *peer, uint8_t *slot, size_t len,
         wbi_peer_fail(peer, WB_ERR_PROTOCOL, "sent a request without a credit");
         return false;
     }
+    wbi_probe_request(peer, header->call_id, len);
     peer->unreturned++;
     if (peer->owed > 0 && peer->unreturned == peer->granted) {
         wbi_peer_busy(peer); /* it has none left, and what is owed may have no answer to ride on */

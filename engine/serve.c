@@ -5,6 +5,7 @@
 #include <string.h>
 #include <waybill/print.h>
 
+#include "engine/clock.h"
 #include "engine/defer.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
@@ -35,6 +36,7 @@ void wbi_serve_error(struct wb_peer *peer, const struct wbi_header *request, int
     if (atomic_load_explicit(&peer->state, memory_order_relaxed) != WB_PEER_CONNECTED) {
         return;
     }
+    wbi_note_error(peer, request, status, code);
     if ((request->flags & WBI_FLAG_ONE_WAY) != 0) {
         wbi_peer_busy(peer); /* no answer takes its credit along */
         return;
@@ -74,6 +76,28 @@ static int reserve_reply(struct wb_context *context)
                               : WB_OK; /* what can never be had is missed only if it is needed */
 }
 
+static int serve(struct wb_context *context, struct wb_reader *reader,
+                 const struct wbi_entry *entry)
+{
+    return entry->executor != NULL ? wbi_execute(context, entry)
+                                   : entry->serve(context, reader, entry->handler, entry->user);
+}
+
+/* Where config.latency asks for it. A deferred call's time ends when it has been answered; that of
+ * one on an executor began when it was given to that. */
+static int serve_timed(struct wb_context *context, struct wb_reader *reader,
+                       const struct wbi_entry *entry)
+{
+    uint64_t begun_ns = wbi_now_ns();
+    int status = serve(context, reader, entry);
+    if (context->deferred == NULL && (status != WB_AGAIN || context->replied)) {
+        wbi_latency_handled(context->peer->lane->latency, begun_ns);
+    } else if (context->deferred != NULL && entry->executor == NULL) {
+        context->deferred->begun_ns = begun_ns;
+    }
+    return status;
+}
+
 static int run(struct wb_context *context, struct wb_reader *reader)
 {
     struct wb_peer *peer = context->peer;
@@ -90,9 +114,8 @@ static int run(struct wb_context *context, struct wb_reader *reader)
     }
     int status = reserve_reply(context);
     if (status == WB_OK) {
-        status = entry->executor != NULL
-                     ? wbi_execute(context, entry)
-                     : entry->serve(context, reader, entry->handler, entry->user);
+        status = peer->lane->latency == NULL ? serve(context, reader, entry)
+                                             : serve_timed(context, reader, entry);
     }
     if (status == WB_AGAIN && !context->replied && context->deferred == NULL) {
         return WB_AGAIN;

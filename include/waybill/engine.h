@@ -106,6 +106,8 @@ struct wb_engine_config {
     uint32_t max_chunks;   /* of one parcel that arrives, 1 to 65536, which is the default and the
                               most: a request with more ends with WB_ERR_BUDGET, a result with more
                               with WB_ERR_REPLY_TOO_LARGE */
+    bool latency;          /* counts how long calls and handlers take (watch.h), which reads the
+                              clock twice for each; default false */
     struct wb_verbs_config verbs;
 };
 

@@ -12,5 +12,6 @@
 #include <waybill/serial.h>
 #include <waybill/status.h>
 #include <waybill/version.h>
+#include <waybill/watch.h>
 
 #endif

@@ -16,6 +16,11 @@ uint64_t wbi_now(void)
     return now_us;
 }
 
+uint64_t wbi_now_ns(void)
+{
+    return now_us * 1000;
+}
+
 void tape_pass_us(uint64_t us)
 {
     now_us += us;
