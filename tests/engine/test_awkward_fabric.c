@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/filter.h"
+#include "engine/peer.h"
 #include "tests/engine/guest.h"
 
 static struct test_scene scene;
@@ -14,6 +16,7 @@ static struct test_forgery forgery;
 /* ---- the fabric: shm's, with these in the way ---- */
 
 static unsigned asked;
+static bool reads_nothing;
 
 static bool not_now(unsigned one_in)
 {
@@ -32,7 +35,7 @@ static int awkward_offer(struct wbi_channel *channel, struct wbi_offer *offer)
 
 static int awkward_read(struct wbi_channel *channel, struct wbi_read *read)
 {
-    return not_now(2) ? WB_AGAIN : wbi_shm_fabric.read(channel, read);
+    return reads_nothing || not_now(2) ? WB_AGAIN : wbi_shm_fabric.read(channel, read);
 }
 
 static int awkward_revoke(struct wbi_channel *channel, struct wbi_offer *offer)
@@ -64,9 +67,10 @@ static void make_awkward(struct wb_engine *engine)
 
 /* Opens the scene with the host on the awkward fabric, and its friend too if `both`. Connections
  * that were there before are made anew, since they know the old limits. */
-static void open_scene(bool both)
+static void open_scene_as(const struct wb_engine_config *host_config, bool both)
 {
-    test_scene_open(&scene, NULL);
+    reads_nothing = false;
+    test_scene_open(&scene, host_config);
     make_awkward(scene.host);
     if (both) {
         make_awkward(scene.friend);
@@ -74,6 +78,11 @@ static void open_scene(bool both)
     wb_peer_close(scene.peer);
     ck_assert_int_eq(wb_connect(scene.friend, scene.host_url, &scene.peer), WB_OK);
     test_scene_until(&scene, wb_peer_state(scene.peer) != WB_PEER_CONNECTING);
+}
+
+static void open_scene(bool both)
+{
+    open_scene_as(NULL, both);
 }
 
 /* ---- ordinary work ---- */
@@ -297,6 +306,38 @@ START_TEST(test_destroyed_with_something_quarantined)
 }
 END_TEST
 
+/* ---- nothing to READ ---- */
+
+/* A filtered request on board needs no READ, and does not wait for others' of its peer. */
+START_TEST(test_filtered_ones_pass_by)
+{
+    static uint8_t zeros[3000];
+    struct wb_engine_config config;
+    struct wb_call *slow, *quick;
+    struct wb_call_options options = {.timeout_us = test_patience_us};
+    struct echo_in in = {.number = 7, .raw = {.data = zeros, .len = sizeof zeros}};
+    struct echo_out out;
+    wb_engine_config_default(&config);
+    config.filter = WB_FILTER_LZ4;
+    open_scene_as(&config, false);
+    atomic_store(&scene.peer->filter_from, config.filter_from); /* the friend filters, too */
+    uint64_t before = test_scene_stats(&scene).parcels_received;
+    reads_nothing = true;
+    begin_echo(1, 0, &slow);
+    test_scene_until(&scene, test_scene_stats(&scene).parcels_received > before);
+    ck_assert_int_eq(echo_async(scene.peer, &in, &options, &quick), WB_OK);
+    test_scene_until(&scene, wb_call_done(quick));
+    ck_assert_int_eq(echo_finish(quick, &out), WB_OK);
+    ck_assert_uint_eq(out.raw.len, sizeof zeros);
+    echo_out_drop(&out);
+    ck_assert_uint_eq(test_scene_stats(&scene).parcels_filtered, 1);
+    ck_assert(!wb_call_done(slow));
+    reads_nothing = false;
+    finish_echo(1, slow);
+    test_scene_close(&scene);
+}
+END_TEST
+
 /* ---- few offers ---- */
 
 /* More chunks than the fabric offers at once: refused in words. As many as it does: one parcel
@@ -338,6 +379,10 @@ int main(int argc, char **argv)
                                   test_destroyed_with_something_quarantined,
                                   test_more_chunks_than_offers};
     Suite *suite = suite_create("an awkward fabric");
-    suite_add_tcase(suite, test_program_case("awkward", tests, sizeof tests / sizeof tests[0]));
+    TCase *tcase = test_program_case("awkward", tests, sizeof tests / sizeof tests[0]);
+    if (wbi_filter_is_here(WB_FILTER_LZ4)) {
+        tcase_add_test(tcase, test_filtered_ones_pass_by);
+    }
+    suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);
 }
