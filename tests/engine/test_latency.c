@@ -141,6 +141,97 @@ START_TEST(test_handlers)
 }
 END_TEST
 
+/* ---- answered later ---- */
+
+#define LATER_IN(F) F(VALUE, u32, number)
+#define LATER_OUT(F) F(VALUE, u32, number)
+WB_ACTION(later, LATER_IN, LATER_OUT)
+WB_ACTION(elsewhere, LATER_IN, LATER_OUT)
+
+enum { PAUSE_US = 20000 };
+
+static struct wb_deferred *held;
+
+static int on_later(struct wb_context *context, struct later_in *in, struct later_out *out,
+                    void *user)
+{
+    (void)in;
+    (void)out;
+    (void)user;
+    return wb_context_defer(context, &held);
+}
+
+static int on_elsewhere(struct wb_context *context, struct elsewhere_in *in,
+                        struct elsewhere_out *out, void *again)
+{
+    (void)context;
+    bool *first = again, was_first = *first;
+    *first = false;
+    out->number = in->number;
+    return was_first ? WB_AGAIN : WB_OK;
+}
+
+static void hold(void *self, struct wb_deferred *work)
+{
+    (void)self;
+    held = work;
+}
+
+static void assert_paused(uint64_t count)
+{
+    read_handlers();
+    ck_assert_uint_eq(latency.count, count);
+    ck_assert_uint_ge(latency.max_ns, PAUSE_US * 1000);
+}
+
+/* The time until the answer counts, not that until the handler has returned. */
+START_TEST(test_a_deferred_answer)
+{
+    struct wb_call *call;
+    struct later_in in = {.number = 1};
+    struct later_out out = {.number = 2};
+    open_scene();
+    ck_assert_int_eq(later_register(scene.host, on_later, NULL), WB_OK);
+    ck_assert_int_eq(later_async(scene.peer, &in, NULL, &call), WB_OK);
+    test_scene_until(&scene, held != NULL);
+    test_sleep_us(PAUSE_US);
+    read_handlers();
+    ck_assert_uint_eq(latency.count, 0);
+    ck_assert_int_eq(later_reply(held, &out), WB_OK);
+    held = NULL;
+    test_scene_until(&scene, wb_call_done(call));
+    ck_assert_int_eq(later_finish(call, &out), WB_OK);
+    assert_paused(1);
+    test_scene_close(&scene);
+}
+END_TEST
+
+START_TEST(test_on_an_executor)
+{
+    struct wb_call *call;
+    bool again = true;
+    struct wb_executor executor = {.run = hold};
+    struct elsewhere_in in = {.number = 1};
+    struct elsewhere_out out;
+    open_scene();
+    ck_assert_int_eq(elsewhere_register_on(scene.host, &executor, on_elsewhere, &again), WB_OK);
+    ck_assert_int_eq(elsewhere_async(scene.peer, &in, NULL, &call), WB_OK);
+    for (unsigned run = 0; run < 2; run++) {
+        test_scene_until(&scene, held != NULL);
+        test_sleep_us(PAUSE_US);
+        read_handlers();
+        ck_assert_uint_eq(latency.count, 0); /* WB_AGAIN is no answer */
+        struct wb_deferred *work = held;
+        held = NULL;
+        wb_deferred_run(work);
+    }
+    test_scene_until(&scene, wb_call_done(call));
+    ck_assert_int_eq(elsewhere_finish(call, &out), WB_OK);
+    assert_paused(1);
+    test_scene_close(&scene);
+}
+END_TEST
+
 START_TEST(test_nobody_asked)
 {
     test_scene_open(&scene, NULL);
@@ -178,6 +269,8 @@ int main(int argc, char **argv)
                                   test_buckets_rise,
                                   test_what_is_counted_comes_out,
                                   test_handlers,
+                                  test_a_deferred_answer,
+                                  test_on_an_executor,
                                   test_nobody_asked,
                                   test_a_text};
     Suite *suite = suite_create("engine: latencies");
