@@ -238,8 +238,8 @@ bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer)
 
 void wbi_lane_bury(struct wbi_lane *lane)
 {
-    wbi_lane_drain(lane); /* a parcel there may name a peer that is about to go */
-    wbi_rooms_drain(lane);
+    wbi_lane_drain(lane);  /* a parcel there may name a peer that is about to go */
+    wbi_rooms_drain(lane); /* who asked before is told of the end */
     while (lane->dying != NULL) {
         struct wb_peer *peer = lane->dying;
         lane->dying = peer->dying_next;

@@ -208,6 +208,7 @@ static void unlist(struct wb_peer *peer)
 void wbi_peer_forget(struct wb_peer *peer)
 {
     if (peer->handles == 0 && peer->dying && peer->channel == NULL) {
+        wbi_rooms_drain(peer->lane); /* who asked at the last moment names it still */
         unlist(peer);
         free(peer->releases.ids);
         free(peer->cancels.ids);
@@ -386,7 +387,6 @@ void wb_peer_close(struct wb_peer *peer)
     struct wbi_lane *lane = peer->lane;
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
     wbi_lane_drain(lane); /* a parcel there may name this peer */
-    wbi_rooms_drain(lane);
     peer->handles--;
     if (!peer->accepted) {
         wbi_peer_fail(peer, WB_ERR_CLOSED, "closed by its owner");

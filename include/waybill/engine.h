@@ -262,9 +262,10 @@ WB_API struct wb_peer *wb_peer_keep(struct wb_peer *peer);
  * be taken now; there may be room already, and nothing is missed in between. Who asks first is told
  * first; others may be quicker to take the room, and then NAME_async answers WB_AGAIN once more. It
  * is also called when the peer is lost, and by wb_engine_destroy: NAME_async says that then.
- * It is called on a thread that makes progress, never in here, and like `then` (below): it may make
- * calls, and not wait. Any thread. WB_OK: it will be called. Errors, and it will not:
- * WB_ERR_NOT_SENT (the peer is lost), WB_ERR_NO_MEMORY, WB_ERR_CLOSED (in a child of fork).
+ * It is called on a thread that makes progress or closes the peer, never in here, and like `then`
+ * (below): it may make calls, and not wait. Any thread. WB_OK: it will be called. Errors, and it
+ * will not: WB_ERR_NOT_SENT (the peer is lost), WB_ERR_NO_MEMORY, WB_ERR_CLOSED (in a child of
+ * fork).
  */
 WB_API int wb_peer_on_room(struct wb_peer *peer, void (*room)(void *user), void *user);
 
