@@ -7,6 +7,7 @@
 #include "tests/support/pattern.h"
 #include "tests/wb_sim/actions.h"
 #include "tests/wb_sim/bytes.h"
+#include "tests/wb_sim/later.h"
 #include "tests/wb_sim/play.h"
 
 enum {
@@ -235,6 +236,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
     struct open_call *open = sim_new(sizeof *open);
     draw(play, entry);
     draw_ends(play, entry);
+    later_draw(play, entry);
     entry->caller = node->number;
     entry->callee = target;
     entry->begun_ns = sim_now_ns();
@@ -470,9 +472,11 @@ void call_and_wait(struct node *node, struct link *link)
     if (node->calls == NULL || node->calls->number != number) {
         return; /* it was refused */
     }
-    node->turning = true;
+    node->turning = node->sleeping = true;
+    later_adopt(node, true);
     int status = wb_call_wait(node->calls->call, UINT64_MAX);
-    node->turning = false;
+    later_adopt(node, false);
+    node->turning = node->sleeping = false;
     if (status != WB_OK) {
         play_fail(node->play, "waiting for a call: %s", wb_status_name(status));
     }
