@@ -115,6 +115,14 @@ static void on_sent(void *user)
     }
 }
 
+/* It is finished where ended calls are taken. */
+static void on_end(struct wb_call *call, void *user)
+{
+    struct open_call *open = user;
+    (void)call;
+    open->ends++;
+}
+
 /* The text, the raw bytes and the ranges of a call, one behind the other in one allocation, which
  * is spoilt when the call has been finished. */
 static void fill_memory(const struct play *play, struct open_call *open, const struct entry *entry)
@@ -249,6 +257,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
                                       .flags = entry->flags,
                                       .error = &open->error,
                                       .on_sent = play->options->gives_up ? on_sent : NULL,
+                                      .then = play->options->gives_up ? on_end : NULL,
                                       .user = open};
     open->spoils = entry->spoils;
     open->number = entry->number;
@@ -375,6 +384,15 @@ static void check_remote_error(const struct play *play, const struct entry *entr
     }
 }
 
+static void check_told(const struct play *play, const struct open_call *open)
+{
+    unsigned wanted = play->options->gives_up ? 1 : 0;
+    if (open->sents != wanted || open->ends != wanted) {
+        play_fail(play, "call %llu was said to be sent %u times, and to have ended %u times",
+                  (unsigned long long)open->number, open->sents, open->ends);
+    }
+}
+
 static void take(struct node *node, struct open_call *open)
 {
     struct play *play = node->play;
@@ -393,10 +411,7 @@ static void take(struct node *node, struct open_call *open)
                   (unsigned long long)(entry->ended_ns - entry->begun_ns) / 1000, entry->executed,
                   (unsigned long long)entry->timeout_us, wb_last_error());
     }
-    if (open->sents != (play->options->gives_up ? 1 : 0)) {
-        play_fail(play, "call %llu was said to be sent %u times", (unsigned long long)entry->number,
-                  open->sents);
-    }
+    check_told(play, open);
     if (entry->status == WB_ERR_REMOTE) {
         check_remote_error(play, entry, &open->error);
     }
@@ -472,6 +487,7 @@ void call_and_wait(struct node *node, struct link *link)
     if (node->calls == NULL || node->calls->number != number) {
         return; /* it was refused */
     }
+    later_await(ledger_find(&node->play->ledger, number));
     node->turning = node->sleeping = true;
     later_adopt(node, true);
     int status = wb_call_wait(node->calls->call, UINT64_MAX);

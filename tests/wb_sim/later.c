@@ -50,6 +50,11 @@ void later_draw(const struct play *play, struct entry *entry)
         (uint32_t)(test_pattern_random(&random) % ((uint64_t)1 << bits)) % MOST_LATE_US;
 }
 
+void later_await(struct entry *entry)
+{
+    entry->later = entry->later == LATER_NEVER ? LATER_SOON : entry->later;
+}
+
 /* ---- an executor ---- */
 
 /* Called by the lane, which is in the middle of its turn. */

@@ -20,6 +20,9 @@ void later_open(struct play *play);
 /* When the call is to be answered, out of its number alone. */
 void later_draw(const struct play *play, struct entry *entry);
 
+/* Who waits for a call does not give it up: it is answered some day. */
+void later_await(struct entry *entry);
+
 /* Before a node's first engine. */
 void later_open_node(struct node *node);
 
