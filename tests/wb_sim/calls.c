@@ -7,6 +7,7 @@
 #include "tests/support/pattern.h"
 #include "tests/wb_sim/actions.h"
 #include "tests/wb_sim/bytes.h"
+#include "tests/wb_sim/later.h"
 #include "tests/wb_sim/play.h"
 
 enum {
@@ -112,6 +113,14 @@ static void on_sent(void *user)
     if (open->spoils) {
         memset(open->memory, 0xa5, open->memory_bytes);
     }
+}
+
+/* It is finished where ended calls are taken. */
+static void on_end(struct wb_call *call, void *user)
+{
+    struct open_call *open = user;
+    (void)call;
+    open->ends++;
 }
 
 /* The text, the raw bytes and the ranges of a call, one behind the other in one allocation, which
@@ -235,6 +244,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
     struct open_call *open = sim_new(sizeof *open);
     draw(play, entry);
     draw_ends(play, entry);
+    later_draw(play, entry);
     entry->caller = node->number;
     entry->callee = target;
     entry->begun_ns = sim_now_ns();
@@ -247,6 +257,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
                                       .flags = entry->flags,
                                       .error = &open->error,
                                       .on_sent = play->options->gives_up ? on_sent : NULL,
+                                      .then = play->options->gives_up ? on_end : NULL,
                                       .user = open};
     open->spoils = entry->spoils;
     open->number = entry->number;
@@ -373,6 +384,15 @@ static void check_remote_error(const struct play *play, const struct entry *entr
     }
 }
 
+static void check_told(const struct play *play, const struct open_call *open)
+{
+    unsigned wanted = play->options->gives_up ? 1 : 0;
+    if (open->sents != wanted || open->ends != wanted) {
+        play_fail(play, "call %llu was said to be sent %u times, and to have ended %u times",
+                  (unsigned long long)open->number, open->sents, open->ends);
+    }
+}
+
 static void take(struct node *node, struct open_call *open)
 {
     struct play *play = node->play;
@@ -391,10 +411,7 @@ static void take(struct node *node, struct open_call *open)
                   (unsigned long long)(entry->ended_ns - entry->begun_ns) / 1000, entry->executed,
                   (unsigned long long)entry->timeout_us, wb_last_error());
     }
-    if (open->sents != (play->options->gives_up ? 1 : 0)) {
-        play_fail(play, "call %llu was said to be sent %u times", (unsigned long long)entry->number,
-                  open->sents);
-    }
+    check_told(play, open);
     if (entry->status == WB_ERR_REMOTE) {
         check_remote_error(play, entry, &open->error);
     }
@@ -470,9 +487,12 @@ void call_and_wait(struct node *node, struct link *link)
     if (node->calls == NULL || node->calls->number != number) {
         return; /* it was refused */
     }
-    node->turning = true;
+    later_await(ledger_find(&node->play->ledger, number));
+    node->turning = node->sleeping = true;
+    later_adopt(node, true);
     int status = wb_call_wait(node->calls->call, UINT64_MAX);
-    node->turning = false;
+    later_adopt(node, false);
+    node->turning = node->sleeping = false;
     if (status != WB_OK) {
         play_fail(node->play, "waiting for a call: %s", wb_status_name(status));
     }

@@ -31,6 +31,8 @@ static const char help[] =
     "as\n"
     "                they are said to be sent; no: as it was when the older seeds were found "
     "(yes)\n"
+    "  --defers D    yes: in half of the runs handlers answer later, or never, or run on an\n"
+    "                executor; no: as it was when the older seeds were found (yes)\n"
     "  --jobs J      processes that share the seeds; 0: this one runs them, for debuggers (1)\n"
     "  --trace N     events that a failure prints (100)\n"
     "  --summary S   yes: says at the end what has happened (no)\n"
@@ -100,6 +102,9 @@ static bool set(struct command *c, const char *name, const char *value)
     if (strcmp(name, "--gives-up") == 0) {
         return read_bool(value, &c->play.gives_up);
     }
+    if (strcmp(name, "--defers") == 0) {
+        return read_bool(value, &c->play.defers);
+    }
     if (strcmp(name, "--jobs") == 0) {
         return read_unsigned(value, 0, 64, &c->jobs);
     }
@@ -136,13 +141,17 @@ static bool suits_a_crowd(int argc, char **argv)
 int command_read(int argc, char **argv, struct command *command, bool *done)
 {
     const uint64_t not_told = UINT64_MAX;
-    *command = (struct command){
-        .program = argv[0],
-        .play = {.steps = 2000, .hosts = 3, .disturb = true, .breaks = true, .gives_up = true},
-        .seed = not_told,
-        .seeds = 1,
-        .jobs = 1,
-        .trace = 100};
+    *command = (struct command){.program = argv[0],
+                                .play = {.steps = 2000,
+                                         .hosts = 3,
+                                         .disturb = true,
+                                         .breaks = true,
+                                         .gives_up = true,
+                                         .defers = true},
+                                .seed = not_told,
+                                .seeds = 1,
+                                .jobs = 1,
+                                .trace = 100};
     *done = argc == 2 && strcmp(argv[1], "--help") == 0;
     if (*done) {
         fputs(help, stdout);
@@ -167,8 +176,8 @@ int command_read(int argc, char **argv, struct command *command, bool *done)
 void command_print(const struct command *c, uint64_t seed, FILE *out)
 {
     const char *profile = c->play.profile != NULL ? c->play.profile->name : "any";
-    fprintf(out, "%s --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s%s%s",
+    fprintf(out, "%s --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s%s%s%s",
             c->program, seed, c->play.steps, c->play.hosts, profile,
             c->play.disturb ? "" : " --disturb no", c->play.breaks ? "" : " --breaks no",
-            c->play.gives_up ? "" : " --gives-up no");
+            c->play.gives_up ? "" : " --gives-up no", c->play.defers ? "" : " --defers no");
 }

@@ -5,6 +5,8 @@
 #include "tests/wb_sim/actions.h"
 #include "tests/wb_sim/bytes.h"
 #include "tests/wb_sim/calls.h"
+#include "tests/wb_sim/handlers.h"
+#include "tests/wb_sim/later.h"
 #include "tests/wb_sim/play.h"
 
 /* The entry of a call that has come; it must be for this host, and new. */
@@ -34,6 +36,12 @@ static void check_arguments(const struct play *play, const struct entry *entry, 
                   entry_seed(entry, PART_RAW));
     bytes_must_be(play, entry, "the vector", data->data, wb_rma_vector_bytes(data),
                   (size_t)entry->elem_size * entry->elem_count, entry_seed(entry, PART_DATA));
+}
+
+void handlers_check_work(const struct play *play, const struct entry *entry,
+                         const struct work_in *in)
+{
+    check_arguments(play, entry, in->text, in->raw, &in->data);
 }
 
 /* ---- wishes ---- */
@@ -79,13 +87,38 @@ static void call_back(struct node *node, struct wb_context *context, unsigned ca
     }
 }
 
-/* The bytes live until the next result: they are copied before the handler's stub returns. */
-static wb_bytes answer_raw(struct node *node, const struct entry *entry)
+/* The bytes are copied before the handler's stub returns. */
+wb_bytes handlers_raw(struct node *node, const struct entry *entry)
 {
     free(node->answer);
     node->answer = sim_new(entry->raw_bytes);
     bytes_fill(node->play, node->answer, entry->raw_bytes, entry_seed(entry, PART_RAW));
     return (wb_bytes){.data = node->answer, .len = entry->raw_bytes};
+}
+
+int handlers_code(const struct entry *entry)
+{
+    return (int)(entry->number % 90) + 1;
+}
+
+/* The vector of the result, if one is wished for. */
+static int give(struct node *node, const struct entry *entry, const wb_rma_vector *data,
+                wb_rma_vector *out)
+{
+    if ((entry->wish & (WISH_FAIL | WISH_MAKE)) == WISH_MAKE) {
+        return make(node, entry, out);
+    }
+    if ((entry->wish & WISH_ECHO) != 0) {
+        *out = wb_rma_vector_share(data);
+    }
+    return WB_OK;
+}
+
+static void count_execution(struct node *node, struct entry *entry)
+{
+    entry->executed++;
+    node->play->summary.executed++;
+    sim_trace(node->devices[0], "wb_sim: call executed", entry->number, entry->caller, 0);
 }
 
 /* ---- handlers ---- */
@@ -95,21 +128,18 @@ static int on_work(struct wb_context *context, struct work_in *in, struct work_o
     struct node *node = user;
     uint64_t number = in->number;
     struct entry *entry = recognise(node, number, CALL_WORK);
-    check_arguments(node->play, entry, in->text, in->raw, &in->data);
+    handlers_check_work(node->play, entry, in);
     if (says_again(node, entry)) {
         return WB_AGAIN;
     }
-    if ((entry->wish & (WISH_FAIL | WISH_MAKE)) == WISH_MAKE) {
-        int status = make(node, entry, &out->data);
-        if (status != WB_OK) {
-            return status;
-        }
-    } else if ((entry->wish & WISH_ECHO) != 0) {
-        out->data = wb_rma_vector_share(&in->data);
+    int status = give(node, entry, &in->data, &out->data);
+    bool later = status == WB_OK && entry->later != LATER_NOT;
+    struct later_job *job = later ? later_defer(node, context, entry) : NULL;
+    status = later && job == NULL ? WB_ERR_NO_MEMORY : status;
+    if (status != WB_OK) {
+        return status;
     }
-    entry->executed++;
-    node->play->summary.executed++;
-    sim_trace(node->devices[0], "wb_sim: call executed", number, entry->caller, 0);
+    count_execution(node, entry);
     if ((entry->wish & WISH_KEEP) != 0) {
         keep(node, entry, &in->data);
     }
@@ -120,19 +150,27 @@ static int on_work(struct wb_context *context, struct work_in *in, struct work_o
         call_back(node, context, entry->caller);
         entry = ledger_find(&node->play->ledger, number);
     }
+    if (job != NULL) {
+        job->made = wb_rma_vector_take(&out->data);
+        job->work = *in;
+        *in = (struct work_in){0};
+        later_take(node, job);
+        return WB_ERR_INVALID; /* which is of no matter */
+    }
     if ((entry->wish & WISH_FAIL) != 0) {
-        return wb_context_fail(context, (int)(number % 90) + 1, "call %llu fails",
+        return wb_context_fail(context, handlers_code(entry), HANDLERS_WORDS,
                                (unsigned long long)number);
     }
     out->number = number;
     out->text = in->text;
-    out->raw = answer_raw(node, entry);
+    out->raw = handlers_raw(node, entry);
     return WB_OK;
 }
 
-static void check_ranges(const struct play *play, const struct entry *entry,
+void handlers_check_many(const struct play *play, const struct entry *entry,
                          const struct many_in *in)
 {
+    check_arguments(play, entry, in->text, in->raw, &in->data);
     const wb_bytes ranges[] = {
 #define RANGE(kind, type, name) in->name,
         SIM_RANGES(RANGE)
@@ -148,20 +186,36 @@ static int on_many(struct wb_context *context, struct many_in *in, struct many_o
 {
     struct node *node = user;
     struct entry *entry = recognise(node, in->number, CALL_MANY);
-    (void)context;
-    check_arguments(node->play, entry, in->text, in->raw, &in->data);
-    check_ranges(node->play, entry, in);
+    handlers_check_many(node->play, entry, in);
     if (says_again(node, entry)) {
         return WB_AGAIN;
     }
+    bool later = entry->later != LATER_NOT;
+    struct later_job *job = later ? later_defer(node, context, entry) : NULL;
+    if (later && job == NULL) {
+        return WB_ERR_NO_MEMORY;
+    }
     entry->executed++;
     node->play->summary.executed++;
+    if (job != NULL) {
+        job->many = *in;
+        *in = (struct many_in){0};
+        later_take(node, job);
+        return WB_OK;
+    }
     out->number = in->number;
     return WB_OK;
 }
 
 int node_serve(struct node *node)
 {
-    int status = work_register(node->engine, on_work, node);
-    return status == WB_OK ? many_register(node->engine, on_many, node) : status;
+    const struct wb_executor *executor = later_executor(node);
+    int status = executor != NULL ? work_register_on(node->engine, executor, on_work, node)
+                                  : work_register(node->engine, on_work, node);
+    if (status != WB_OK) {
+        return status;
+    }
+    executor = later_executor(node);
+    return executor != NULL ? many_register_on(node->engine, executor, on_many, node)
+                            : many_register(node->engine, on_many, node);
 }

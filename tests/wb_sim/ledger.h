@@ -18,6 +18,10 @@ enum call_state { CALL_OPEN, CALL_ENDED, CALL_ABANDONED };
 
 enum call_kind { CALL_WORK, CALL_MANY, CALL_ABSENT };
 
+/* When its handler answers: before it returns; inside it, of a deferred call; later; never, or at
+ * the end of the run. */
+enum call_later { LATER_NOT, LATER_INSIDE, LATER_SOON, LATER_NEVER };
+
 enum { CALL_MOST_RANGE = 3000 };
 
 /* What the handler is asked to do besides: bits. */
@@ -45,6 +49,8 @@ struct entry {
     bool spoils;          /* its arguments, as soon as they are said to be sent */
     uint32_t patience_us; /* after which it is given up; 0: never */
     bool given_up;
+    enum call_later later;
+    uint32_t later_us; /* after its handler, at least */
     uint64_t timeout_us;
     uint64_t begun_ns, ended_ns; /* the world's time */
     enum call_state state;

@@ -10,6 +10,7 @@
 #include "tests/wb_sim/bytes.h"
 #include "tests/wb_sim/calls.h"
 #include "tests/wb_sim/chaos.h"
+#include "tests/wb_sim/later.h"
 #include "tests/wb_sim/play.h"
 
 enum { PORT = 7000, URL_BYTES = 64, ADDRESS_BYTES = 40 };
@@ -63,6 +64,7 @@ void node_open(struct node *node, struct play *play, unsigned number)
         node->up[i] = true;
     }
     configure(node);
+    later_open_node(node);
 }
 
 /* ---- life ---- */
@@ -123,6 +125,7 @@ void node_down(struct node *node)
     }
     node->back.peer = NULL;
     calls_abandon(node);
+    later_forget(node);
 }
 
 void node_drop_kept(struct node *node, unsigned index)
@@ -169,9 +172,9 @@ bool node_turn(struct node *node)
 void node_sleep(struct node *node, uint64_t us)
 {
     sim_host_enter(node->host);
-    node->turning = true;
+    node->turning = node->sleeping = true;
     wb_wait(node->engine, us);
-    node->turning = false;
+    node->turning = node->sleeping = false;
     node->play->summary.sleeps++;
     calls_take_ended(node);
 }

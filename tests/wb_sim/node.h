@@ -10,6 +10,8 @@
 
 struct play;
 struct open_call;
+struct later_job;
+struct later_work;
 
 enum { NODE_LINKS = 3, NODE_KEPT = 8, NODE_DEVICES = 2 };
 
@@ -37,12 +39,17 @@ struct node {
     struct wb_engine *engine;                                  /* NULL: down */
     uint64_t down_until_ns, stalled_until_ns, silent_until_ns; /* silent 0: it is not */
     bool turning;                                              /* one of its turns is under way */
+    bool sleeping; /* of which it waits in one: another thread could do something */
     struct link links[NODE_LINKS];
     struct link back; /* a caller that a handler has kept */
     struct open_call *calls;
     unsigned call_count;
     struct kept kept[NODE_KEPT];
     uint8_t *answer; /* the bytes of the last raw result */
+    /* later.c: what is to be answered, what the executor was given, and that */
+    struct later_job *jobs;
+    struct later_work *works;
+    struct wb_executor executor;
 };
 
 /* Adds the host and its devices to the world; no engine yet. */

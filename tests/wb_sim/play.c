@@ -11,6 +11,7 @@
 #include "tests/support/pattern.h"
 #include "tests/wb_sim/calls.h"
 #include "tests/wb_sim/chaos.h"
+#include "tests/wb_sim/later.h"
 #include "tests/wb_sim/region.h"
 #include "tests/wb_sim/rules.h"
 
@@ -121,7 +122,8 @@ static struct node *some_node(struct play *play)
 static bool others_turn(void *context)
 {
     struct node *node = some_node(context);
-    return node != NULL && play_chance(context, 800) && node_turn(node);
+    bool later = later_turn_some(context);
+    return later || (node != NULL && play_chance(context, 800) && node_turn(node));
 }
 
 /* One that it made, or the caller that it has kept; connected or not. */
@@ -257,6 +259,7 @@ static void step(struct play *play)
     } else {
         act(play, node);
     }
+    later_turn_some(play);
     revive(play);
     sim_background();
     rules_check_reads(play);
@@ -286,6 +289,7 @@ void play_settle(struct play *play, uint64_t us, uint64_t idle_us, bool calls)
         for (unsigned i = 0; i < play->host_count; i++) {
             if (node_runs(&play->nodes[i])) {
                 busy |= node_turn(&play->nodes[i]);
+                busy |= later_turn(&play->nodes[i]);
                 node_mend(&play->nodes[i]);
             }
         }
@@ -341,6 +345,7 @@ static void reach_each_other(struct play *play)
 
 static void come_to_rest(struct play *play)
 {
+    later_let_go(play);
     chaos_end(play);
     play_settle(play, patience_us, 1000, true);
     check_ledger(play);
@@ -383,6 +388,7 @@ struct play *play_open(const struct play_options *options, uint64_t seed)
     play->seed = play->random = seed;
     play->breaks = ~seed;
     play->filters = seed % 8 == 3 && wbi_filter_is_here(WB_FILTER_LZ4);
+    later_open(play);
     play->host_count = options->hosts;
     play->nodes = sim_new(play->host_count * sizeof *play->nodes);
     play->broken_ns =

@@ -20,6 +20,7 @@ struct play_options {
     const struct sim_profile *profile; /* of all devices; NULL: each run draws one */
     bool breaks;   /* devices, links, receive queues and new connections break by themselves */
     bool gives_up; /* calls are given up; arguments are spoilt once they are sent */
+    bool defers;   /* handlers answer later, or run on an executor; in half of the runs */
     bool disturb;  /* false: every run is calm */
 };
 
@@ -33,6 +34,9 @@ struct play {
     const struct play_options *options;
     uint64_t seed, random;
     uint64_t breaks; /* the stream of what options->breaks adds: seeds mean the same without */
+    uint64_t later;  /* the same of options->defers */
+    bool defers;     /* this run does */
+    bool let_go;     /* and it has come to its end: all is answered */
     bool calm;       /* nothing is disturbed: calls end well, or by their own deadline */
     bool tight;      /* pools are small: there may be no room */
     bool filters;    /* most hosts filter archives, and bytes are such that it helps; by the seed

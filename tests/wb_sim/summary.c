@@ -53,6 +53,11 @@ const char *summary_is_idle(const struct summary *s)
     if (s->filtered == 0 && wbi_filter_is_here(WB_FILTER_LZ4)) {
         return "no filtered archive was ever seen";
     }
+    if (s->deferring_seeds >= MANY / 4 &&
+        (s->deferred == 0 || s->unwanted == 0 || s->never_answered == 0 || s->executor_runs == 0 ||
+         s->never_run == 0)) {
+        return "calls that are answered later, late or never, or run elsewhere, were never seen";
+    }
     return NULL;
 }
 
@@ -79,6 +84,12 @@ void summary_print(const struct summary *s, FILE *out)
             " handlers said WB_AGAIN, %" PRIu64 " calls back\n",
             s->calls, s->refused, s->abandoned, s->executed, s->said_again, s->called_back);
     print_ends(s, out);
+    fprintf(out,
+            "later       in %" PRIu64 " seeds: %" PRIu64 " deferred, %" PRIu64
+            " answered when nobody waited, %" PRIu64 " never; %" PRIu64
+            " given to an executor, %" PRIu64 " never run\n",
+            s->deferring_seeds, s->deferred, s->unwanted, s->never_answered, s->executor_runs,
+            s->never_run);
     fprintf(out,
             "chunks      %" PRIu64 " pointer, %" PRIu64 " rma, %" PRIu64
             " archives copied, %" PRIu64 " calls with 24 ranges\n",

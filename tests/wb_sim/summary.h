@@ -14,6 +14,7 @@ struct summary {
     uint64_t seeds, steps, calm_seeds;
     uint64_t virtual_us;
     uint64_t calls, refused, abandoned, executed, said_again, called_back;
+    uint64_t deferring_seeds, deferred, unwanted, never_answered, executor_runs, never_run;
     uint64_t ends[SUMMARY_STATUSES]; /* by -status */
     uint64_t pointer_chunks, rma_chunks, copied_archives, long_lists;
     uint64_t reads, read_requests, read_bytes, messages, late_replies, filtered;
