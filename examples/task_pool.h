@@ -113,8 +113,8 @@ static void pool_run(void *self, struct wb_deferred *work)
 
 static bool pool_help(void *self)
 {
-    (void)self;
-    return pool_do_one(pool_me); /* only workers are adopted */
+    struct pool *pool = self; /* asked in a spin: it takes no lock in vain */
+    return pool->ready > 0 && pool_do_one(pool_me);
 }
 
 /* A task that the pool gets when all of its parts have ended. Whoever begins its calls has a part
