@@ -63,7 +63,8 @@ WB_API int wb_deferred_status(const struct wb_deferred *deferred);
  */
 struct wb_executor {
     /* Has wb_deferred_run(work) called, once and soon, on another thread or at least not before
-     * this has returned. Called by a thread that makes progress: does not wait. Takes the work. */
+     * this has returned; or fails it at once by wb_deferred_fail. Called by a thread that makes
+     * progress: does not wait. Takes the work. */
     void (*run)(void *self, struct wb_deferred *work);
     /* Called again and again by a thread that waits for a call (wb_call_wait*, NAME_call,
      * NAME_finish) on which wb_executor_adopt was called: does a piece of other work, and returns
