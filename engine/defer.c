@@ -109,10 +109,10 @@ static void end(struct wb_deferred *deferred)
 {
     struct wb_peer *peer = deferred->context.peer;
     unlist(deferred, peer->lane);
-    if (deferred->in != NULL && peer->lane->latency != NULL) { /* it is not to be run again */
-        wbi_latency_handled(peer->lane->latency, deferred->begun_ns);
-    }
-    if (deferred->in != NULL) {
+    if (deferred->in != NULL) { /* it is not to be run again */
+        if (peer->lane->latency != NULL) {
+            wbi_latency_handled(peer->lane->latency, deferred->begun_ns);
+        }
         deferred->in->deferred = NULL;
         wbi_inbound_end(deferred->in);
     }
