@@ -72,7 +72,7 @@ static void resume(struct task *task)
         }
     }
     if (status == WB_OK) {
-        fib_reply(fork->answer, &out);
+        fib_reply(fork->answer, &out); /* or nobody waits any more: that is no matter */
     } else {
         wb_deferred_fail(fork->answer, 1, "a half: %s", wb_status_text(status));
     }
