@@ -207,9 +207,11 @@ void wbi_deferred_give_up(struct wbi_inbound *in, bool lost)
 void wbi_deferred_end_all(struct wbi_lane *lane)
 {
     wbi_deferred_collect(lane);
-    while (lane->deferred != NULL) {
-        wbi_outgoing_abandon(&lane->deferred->context.out);
-        end(lane->deferred);
+    struct wb_deferred *next;
+    for (struct wb_deferred *deferred = lane->deferred; deferred != NULL; deferred = next) {
+        next = deferred->next;
+        wbi_outgoing_abandon(&deferred->context.out);
+        end(deferred);
     }
 }
 
