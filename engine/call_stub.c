@@ -114,6 +114,11 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
         *status = wbi_error(WB_ERR_NOT_SENT, "%s: the peer is lost; connect anew", peer->url);
         return NULL;
     }
+    if (wbi_peer_is_draining(peer)) {
+        *status = wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained",
+                            peer->url);
+        return NULL;
+    }
     struct wb_call *call = wbi_call_take(&lane->calls);
     if (call == NULL) {
         lack(peer, 0);

@@ -117,9 +117,10 @@ static void refused(struct wb_peer *peer, const struct wbi_hello *theirs, int de
         fail_version(peer, theirs);
         return;
     }
-    snprintf(reason, sizeof reason, "refused the connection: %s",
-             theirs->status == WB_AGAIN ? "it has all the peers it takes (max_peers)"
-                                        : wb_status_text(theirs->status));
+    const char *why = theirs->status == WB_AGAIN        ? "it has all the peers it takes (max_peers)"
+                      : theirs->status == WB_ERR_CLOSED ? "it is being drained"
+                                                        : wb_status_text(theirs->status);
+    snprintf(reason, sizeof reason, "refused the connection: %s", why);
     wbi_peer_fail(peer, WB_ERR_REFUSED, reason);
 }
 

@@ -417,8 +417,18 @@ static bool send_in_place(struct wbi_outgoing *out)
     return false;
 }
 
+/* A call that began before, and has reached the lane after. */
+static bool is_too_late(const struct wbi_outgoing *out)
+{
+    return out->header.kind == WBI_REQUEST && wbi_peer_is_draining(out->peer);
+}
+
 bool wbi_outgoing_send(struct wbi_outgoing *out)
 {
+    if (is_too_late(out)) {
+        lose(out, WB_ERR_NOT_SENT);
+        return false;
+    }
     if (out->parcel == NULL) {
         return send_in_place(out);
     }

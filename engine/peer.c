@@ -58,6 +58,9 @@ static bool has_place(const struct wbi_lane *lane)
 
 int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out)
 {
+    if (atomic_load_explicit(&lane->engine->draining, memory_order_relaxed)) {
+        return wbi_error(WB_ERR_CLOSED, "%s: the engine is being drained", url);
+    }
     if (!has_place(lane)) {
         bool few = lane->shares.peers < lane->engine->config.max_peers;
         return wbi_error(WB_AGAIN, "%s: %u peers are connected already (max_peers%s)", url,

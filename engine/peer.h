@@ -1,6 +1,6 @@
 /*
  * Peers: the remote end as the engine knows it, one channel each. Written by the lane thread; other
- * threads read `state`, `eager_bytes` and `filter_from` only. Lifetime: until the channel is buried
+ * threads read `state`, `draining`, `eager_bytes` and `filter_from` only. Lifetime: until the channel is buried
  * and the program has closed its handles (an accepted peer has none unless wb_peer_keep made one).
  * Calls and inbound parcels need none, since burial ends them all.
  */
@@ -35,6 +35,7 @@ struct wb_peer {
     _Atomic int state;            /* enum wb_peer_state */
     _Atomic uint32_t eager_bytes; /* largest message that both sides take */
     _Atomic size_t filter_from;   /* archives from here on are filtered; SIZE_MAX: none */
+    _Atomic bool draining;        /* nothing new begins on it */
     bool accepted, dying, busy;
     uint32_t handles;          /* that the program holds */
     uint32_t number;           /* in the lane's log */
@@ -70,7 +71,7 @@ struct wb_peer {
 };
 
 /* Lane thread. Makes *out a peer with all of its lists empty, in the lane's list. ERRORS: WB_AGAIN
- * (max_peers), WB_ERR_NO_MEMORY; with words. */
+ * (max_peers), WB_ERR_CLOSED (the engine is being drained), WB_ERR_NO_MEMORY; with words. */
 int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out);
 
 /* Lane thread: the channel has to go: closes nothing yet, the lane buries it at the end of the
@@ -99,6 +100,9 @@ bool wbi_peer_may_ask(const struct wb_peer *peer, bool one_way);
 /* Lane thread: a request has been sent; the reply to one has come, in time or late. */
 void wbi_peer_asked(struct wb_peer *peer, bool one_way);
 void wbi_peer_answered(struct wb_peer *peer);
+
+/* Any thread: nothing new begins on it any more. */
+bool wbi_peer_is_draining(const struct wb_peer *peer);
 
 /* Lane thread: deadlines of everything that hangs on this peer. */
 void wbi_peer_expire(struct wb_peer *peer, uint64_t now);
