@@ -115,8 +115,8 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
         return NULL;
     }
     if (wbi_peer_is_draining(peer)) {
-        *status = wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained",
-                            peer->url);
+        *status =
+            wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained", peer->url);
         return NULL;
     }
     struct wb_call *call = wbi_call_take(&lane->calls);

@@ -117,7 +117,7 @@ static void refused(struct wb_peer *peer, const struct wbi_hello *theirs, int de
         fail_version(peer, theirs);
         return;
     }
-    const char *why = theirs->status == WB_AGAIN        ? "it has all the peers it takes (max_peers)"
+    const char *why = theirs->status == WB_AGAIN ? "it has all the peers it takes (max_peers)"
                       : theirs->status == WB_ERR_CLOSED ? "it is being drained"
                                                         : wb_status_text(theirs->status);
     snprintf(reason, sizeof reason, "refused the connection: %s", why);

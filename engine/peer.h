@@ -1,8 +1,8 @@
 /*
  * Peers: the remote end as the engine knows it, one channel each. Written by the lane thread; other
- * threads read `state`, `draining`, `eager_bytes` and `filter_from` only. Lifetime: until the channel is buried
- * and the program has closed its handles (an accepted peer has none unless wb_peer_keep made one).
- * Calls and inbound parcels need none, since burial ends them all.
+ * threads read `state`, `draining`, `eager_bytes` and `filter_from` only. Lifetime: until the
+ * channel is buried and the program has closed its handles (an accepted peer has none unless
+ * wb_peer_keep made one). Calls and inbound parcels need none, since burial ends them all.
  */
 #ifndef WBI_ENGINE_PEER_H
 #define WBI_ENGINE_PEER_H
