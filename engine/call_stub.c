@@ -131,6 +131,8 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
         wbi_latency_begin(lane->latency, call);
     }
     call->peer = peer;
+    /* before what the channel takes is looked at */
+    call->epoch = atomic_load_explicit(&peer->line.epoch, memory_order_acquire);
     call->action = action->name;
     call->timeout_us =
         options->timeout_us != 0 ? options->timeout_us : lane->engine->config.call_timeout_us;

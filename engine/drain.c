@@ -39,7 +39,8 @@ static unsigned count_messages(const struct wb_peer *peer)
     for (const struct wbi_parcel *parcel = peer->waiting; parcel != NULL; parcel = parcel->next) {
         count++;
     }
-    return count + (fabric->arrived != NULL && !fabric->arrived(peer->channel) ? 1 : 0);
+    bool arrives = fabric->arrived != NULL && peer->channel != NULL;
+    return count + (arrives && !fabric->arrived(peer->channel) ? 1 : 0);
 }
 
 static void add_peer(struct left *left, const struct wb_peer *peer)
@@ -77,7 +78,7 @@ static bool look(struct drain *drain, struct wbi_lane *lane)
         return false;
     }
     for (const struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
-        if (is_one(drain, peer) && peer->channel != NULL) {
+        if (is_one(drain, peer)) {
             add_peer(&drain->left, peer);
         }
     }

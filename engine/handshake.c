@@ -34,7 +34,7 @@ static void settle(struct wb_peer *peer, const struct wbi_hello *theirs)
     atomic_store_explicit(&peer->filter_from,
                           wbi_filter_from(&peer->lane->engine->config, theirs->features),
                           memory_order_relaxed);
-    atomic_store_explicit(&peer->state, WB_PEER_CONNECTED, memory_order_release);
+    wbi_line_stands(peer);
     wbi_note_connected(peer);
     wbi_peer_busy(peer);
     wbi_engine_notify(peer->lane->engine);

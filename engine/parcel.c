@@ -417,28 +417,20 @@ static bool send_in_place(struct wbi_outgoing *out)
     return false;
 }
 
-/* A call that began before, and has reached the lane after. */
-static bool is_too_late(const struct wbi_outgoing *out)
-{
-    return out->header.kind == WBI_REQUEST && wbi_peer_is_draining(out->peer);
-}
-
 bool wbi_outgoing_send(struct wbi_outgoing *out)
 {
-    if (is_too_late(out)) {
+    struct wb_peer *peer = out->peer;
+    bool lost = out->parcel != NULL && wbi_line_is_lost(peer);
+    if (lost || (out->header.kind == WBI_REQUEST && !wbi_line_takes(out))) {
         lose(out, WB_ERR_NOT_SENT);
         return false;
     }
     if (out->parcel == NULL) {
         return send_in_place(out);
     }
-    struct wb_peer *peer = out->peer;
-    if (atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_LOST) {
-        lose(out, WB_ERR_NOT_SENT);
-        return false;
-    }
     enqueue(out);
     wbi_parcels_flush(peer);
+    wbi_line_want(peer);
     return peer->waiting == NULL;
 }
 
@@ -480,7 +472,7 @@ static struct wbi_parcel *dequeue(struct wb_peer *peer)
 int wbi_parcels_flush(struct wb_peer *peer)
 {
     int moved = 0;
-    bool lost = atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_LOST;
+    bool lost = wbi_line_is_lost(peer);
     while (peer->waiting != NULL) {
         struct wbi_parcel *parcel = peer->waiting;
         bool disowned = parcel->out.header.kind == WBI_REQUEST && parcel->out.call == NULL;

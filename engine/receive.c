@@ -31,6 +31,7 @@ static bool request(struct wb_peer *peer, uint8_t *slot, size_t len,
     }
     wbi_probe_request(peer, header->call_id, len);
     peer->unreturned++;
+    peer->line.uses++;
     if (peer->owed > 0 && peer->unreturned == peer->granted) {
         wbi_peer_busy(peer); /* it has none left, and what is owed may have no answer to ride on */
     }

@@ -211,7 +211,8 @@ WB_API int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer 
 enum wb_peer_state {
     WB_PEER_CONNECTING,
     WB_PEER_CONNECTED,
-    WB_PEER_LOST /* for good; connect anew for a new peer */
+    WB_PEER_LOST, /* for good; connect anew for a new peer */
+    WB_PEER_IDLE  /* of wb_connect_with (peer.h): not connected, until a call or wb_peer_wait */
 };
 
 WB_API enum wb_peer_state wb_peer_state(const struct wb_peer *peer);

@@ -6,6 +6,40 @@
 
 #include <waybill/engine.h>
 
+/* How a peer connects. All zero: as wb_connect does, once and at once. */
+struct wb_peer_options {
+    bool lazy;                /* not before the first call, or wb_peer_wait */
+    bool again;               /* and after a loss anew, at the next call or wb_peer_wait */
+    uint64_t backoff_us;      /* an attempt is not made sooner after a loss or a failure; doubled by
+                                 each that follows, and up to a quarter longer; 0: 100 ms */
+    uint64_t backoff_most_us; /* no longer than that; a connection that stood so long makes it
+                                 backoff_us again; 0: 10 s */
+    uint64_t idle_us; /* a channel that no call used for so long, in either direction, is closed by
+                         this side, and connected anew by the next call; 0: never */
+};
+
+/*
+ * As wb_connect, for a peer that may come and go: the handle stays the same, and valid until
+ * wb_peer_close. options NULL: all zero; copied. Where nothing is connected or being connected, its
+ * state is WB_PEER_IDLE; a call or wb_peer_wait begins to connect (WB_PEER_CONNECTING, pauses
+ * between attempts included), and calls wait for the connection within their own timeouts. One that
+ * times out says why there was none.
+ *
+ * Execution stays at most once: calls that are open when a connection is lost end with
+ * WB_ERR_PEER_LOST or WB_ERR_NOT_SENT, as with any peer, and are not repeated; those that begin
+ * later go to the next connection. One that another thread is just beginning may still end with
+ * WB_ERR_NOT_SENT. A peer without `again` is lost for good by a failure or a loss, not by idle_us.
+ * The other side sees connections come and go, each a peer of its own: what it calls back on one
+ * that is just being closed for idle_us ends with WB_ERR_PEER_LOST there.
+ *
+ * What is not connected takes no place of max_peers; an attempt that finds none fails. The caller
+ * ends *peer with wb_peer_close. Sets *peer on success only. Errors: as wb_connect; with `again`,
+ * or lazy, only WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_NO_MEMORY, WB_ERR_CLOSED; WB_ERR_INVALID
+ * (backoff_most_us below backoff_us). Any thread, inside handlers too.
+ */
+WB_API int wb_connect_with(struct wb_engine *engine, const char *url,
+                           const struct wb_peer_options *options, struct wb_peer **peer);
+
 /*
  * Ends in order: makes progress until all that has begun has ended, timeout_us at most.
  *
