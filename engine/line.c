@@ -24,10 +24,12 @@ static void set_state(struct wb_peer *peer, enum wb_peer_state state)
 int wbi_line_open(struct wb_peer *peer, const char *address, const struct wb_peer_options *options)
 {
     struct wbi_line *line = &peer->line;
-    line->address = strdup(address);
+    size_t bytes = strlen(address) + 1;
+    line->address = malloc(bytes);
     if (line->address == NULL) {
         return wbi_error(WB_ERR_NO_MEMORY, "%s: no memory for a peer", peer->url);
     }
+    memcpy(line->address, address, bytes);
     if (options != NULL) {
         line->again = options->again;
         line->idle_us = options->idle_us;
