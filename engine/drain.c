@@ -31,13 +31,14 @@ static void begin(struct wb_peer *peer)
 
 /* ---- what is left ---- */
 
-/* Messages that the peer may not have: queued here, or on their way. */
+/* Messages that the peer wants and may not have: queued here, or on their way. (Requests that wait
+ * are calls, or nobody's.) */
 static unsigned count_messages(const struct wb_peer *peer)
 {
     const struct wbi_fabric *fabric = peer->lane->fabric;
-    unsigned count = peer->releases.count + peer->cancels.count;
+    unsigned count = peer->releases.count;
     for (const struct wbi_parcel *parcel = peer->waiting; parcel != NULL; parcel = parcel->next) {
-        count++;
+        count += parcel->out.header.kind == WBI_REPLY;
     }
     bool arrives = fabric->arrived != NULL && peer->channel != NULL;
     return count + (arrives && !fabric->arrived(peer->channel) ? 1 : 0);

@@ -122,7 +122,8 @@ bool wbi_line_comes_back(const struct wb_peer *peer)
 
 bool wbi_line_is_lost(const struct wb_peer *peer)
 {
-    return peer->dying && (peer->line.stood || !wbi_line_comes_back(peer));
+    bool failed = peer->line.stood && peer->status != WB_OK;
+    return peer->dying && (failed || !wbi_line_comes_back(peer));
 }
 
 /* When the next attempt may be. What stood for long enough was no failure of the one before. */
@@ -144,6 +145,7 @@ void wbi_line_rest(struct wb_peer *peer)
     bool unused = peer->status == WB_OK;
     if (unused) {
         line->not_before = 0;
+        peer->reason[0] = '\0';
     } else {
         take_pause(line, wbi_now());
     }
@@ -170,7 +172,8 @@ bool wbi_line_takes(const struct wbi_outgoing *out)
     bool fits_any =
         out->plan.bytes <= WBI_EAGER_MIN && (out->header.flags & WBI_FLAG_FILTERED) == 0;
     uint32_t epoch = atomic_load_explicit(&peer->line.epoch, memory_order_relaxed);
-    return !wbi_peer_is_draining(peer) && (fits_any || out->call->epoch == epoch);
+    bool fits = fits_any || (out->call->epoch == epoch && !peer->dying);
+    return fits && !wbi_peer_is_draining(peer);
 }
 
 /* ---- by the clock ---- */

@@ -52,7 +52,7 @@ void wbi_line_stands(struct wb_peer *peer);
 bool wbi_line_comes_back(const struct wb_peer *peer);
 
 /* Lane thread: whether what hangs on it ends with its channel. What has only waited for one does
- * not, where another attempt follows. */
+ * not, where another attempt follows; nor what has come since it was found to be unused. */
 bool wbi_line_is_lost(const struct wb_peer *peer);
 
 /* Lane thread: the channel is buried, and another one may come. */

@@ -472,8 +472,8 @@ static struct wbi_parcel *dequeue(struct wb_peer *peer)
 int wbi_parcels_flush(struct wb_peer *peer)
 {
     int moved = 0;
-    bool lost = wbi_line_is_lost(peer);
-    while (peer->waiting != NULL) {
+    bool lost = wbi_line_is_lost(peer), open = lost || !peer->dying;
+    while (open && peer->waiting != NULL) {
         struct wbi_parcel *parcel = peer->waiting;
         bool disowned = parcel->out.header.kind == WBI_REQUEST && parcel->out.call == NULL;
         int status = lost || disowned ? WB_ERR_NOT_SENT : send_parcel(&parcel->out);

@@ -179,7 +179,8 @@ void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
 int wbi_peer_end_of(const struct wb_call *call)
 {
     const struct wb_peer *peer = call->peer;
-    bool waited = peer->line.closed && !peer->line.stood; /* for a channel that its owner gave up */
+    /* for a channel that its owner gave up */
+    bool waited = peer->line.closed && (!peer->line.stood || peer->status == WB_OK);
     if (peer->status == WB_ERR_CLOSED || waited) {
         return WB_ERR_CLOSED;
     }
