@@ -2,6 +2,7 @@
  * is drained, and a guest, an engine of its own in this process, is its caller. */
 #include <string.h>
 
+#include "tests/conformance/actions_later.h"
 #include "tests/conformance/world.h"
 
 enum { AT_GATE = 8 };
@@ -52,19 +53,26 @@ static uint64_t received(void)
     return stats.parcels_received;
 }
 
+/* Until so many requests of the guest's have come to the client. */
+static void await_received(uint64_t before, uint64_t count)
+{
+    uint64_t start = test_clock_us();
+    while (received() - before < count && test_clock_us() - start < test_patience_us) {
+        wb_wait(test_world.engine, 1000);
+    }
+    ck_assert_uint_eq(received() - before, count);
+}
+
 /* The guest's calls have come to the client's gate, which is closed. */
 static void begin_at_gate(struct wb_call *calls[AT_GATE])
 {
-    uint64_t before = received(), start = test_clock_us();
+    uint64_t before = received();
     for (size_t i = 0; i < AT_GATE; i++) {
         struct wait_at_gate_in in = {.data = guest_vector(i * 30000)};
         test_assert_status(wait_at_gate_async(guest.peer, &in, NULL, &calls[i]), WB_OK);
         wait_at_gate_in_drop(&in);
     }
-    while (received() - before < AT_GATE && test_clock_us() - start < test_patience_us) {
-        wb_wait(test_world.engine, 1000);
-    }
-    ck_assert_uint_eq(received() - before, AT_GATE);
+    await_received(before, AT_GATE);
 }
 
 static void assert_gate_calls(struct wb_call *calls[AT_GATE], int wanted)
@@ -82,8 +90,8 @@ static void open_gate_then(struct wb_call *call, void *user)
     service->gate_open = true;
 }
 
-/* The client has ended: another one takes its place. */
-static void renew_client(void)
+/* At once: nothing else is waited for. */
+static void end_client(void)
 {
     test_service_close(&test_world.client);
     test_world.engine = NULL;
@@ -123,8 +131,40 @@ START_TEST(test_what_has_begun_ends)
     ck_assert_uint_eq(test_pattern_check(out.data.data, out.data.count, 5), 50000);
     again_out_drop(&out);
     test_assert_quiet(test_world.engine, 0);
-    renew_client();
+    end_client();
     assert_gate_calls(calls, WB_OK);
+    close_guest();
+    open_client();
+    test_world_close();
+}
+END_TEST
+
+/* Those whose handlers have returned, and that other threads answer meanwhile. */
+START_TEST(test_what_is_answered_later_ends)
+{
+    enum { CALLS = 24 };
+    struct wb_call *calls[CALLS];
+    struct wb_call_options options = {.reply_bytes = 1 << 17};
+    test_world_open(1);
+    open_guest();
+    uint64_t before = received();
+    for (size_t i = 0; i < CALLS; i++) {
+        struct on_workers_in in = {
+            .how = TEST_BY_WORKER, .seed = i, .data = guest_vector(i * 3000)};
+        test_pattern_fill(in.data.data, in.data.count, i + 1);
+        test_assert_status(on_workers_async(guest.peer, &in, &options, &calls[i]), WB_OK);
+        on_workers_in_drop(&in);
+    }
+    await_received(before, CALLS);
+    test_assert_status(wb_engine_drain(test_world.engine, test_patience_us), WB_OK);
+    end_client();
+    for (size_t i = 0; i < CALLS; i++) {
+        struct on_workers_out out;
+        test_assert_status(on_workers_finish(calls[i], &out), WB_OK);
+        ck_assert_uint_eq(out.right, 1);
+        ck_assert_uint_eq(test_pattern_check(out.data.data, out.data.count, i + 1), i * 3000);
+        on_workers_out_drop(&out);
+    }
     close_guest();
     open_client();
     test_world_close();
@@ -285,8 +325,8 @@ END_TEST
 
 TCase *test_drain_case(void)
 {
-    const TTest *const tests[] = {test_what_has_begun_ends, test_nothing_new_begins,
-                                  test_one_peer_is_drained, test_a_lost_peer_is_drained,
-                                  test_a_drain_in_a_callback};
+    const TTest *const tests[] = {test_what_has_begun_ends,    test_what_is_answered_later_ends,
+                                  test_nothing_new_begins,     test_one_peer_is_drained,
+                                  test_a_lost_peer_is_drained, test_a_drain_in_a_callback};
     return test_world_case("drain", tests, sizeof tests / sizeof tests[0]);
 }
