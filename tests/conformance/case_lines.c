@@ -1,5 +1,7 @@
 /* Peers that come and go under one handle: connected when they are needed, connected anew, closed
  * when they are not used; and two that connect to each other at once. */
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "tests/conformance/world.h"
@@ -260,6 +262,45 @@ START_TEST(test_channels_that_are_not_used)
 }
 END_TEST
 
+enum { THREADS = 3, ROUNDS = 150 };
+
+static void *call_now_and_then(void *context)
+{
+    static char text[3000];
+    struct wb_peer *peer = context;
+    struct wb_call_options options = {.reply_bytes = 1 << 14};
+    uintptr_t wrong = 0;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct texts_in in = {.text = {.data = text, .len = i % 3 * 1000}};
+        struct texts_out out;
+        int status = texts_call(peer, &in, &out, &options);
+        wrong += status == WB_OK ? out.text.len != in.text.len : status != WB_ERR_NOT_SENT;
+        texts_out_drop(&out);
+        test_sleep_us(i % 16 == 0 ? 5000 : 0);
+    }
+    return (void *)wrong; /* NOLINT(performance-no-int-to-ptr): a thread's result is one */
+}
+
+/* While the channel goes for want of use, again and again. */
+START_TEST(test_threads_on_a_line)
+{
+    pthread_t threads[THREADS];
+    test_world_open(1);
+    struct wb_peer *peer = line_to(test_world.servers[0].url,
+                                   (struct wb_peer_options){.again = true, .idle_us = 1000});
+    for (unsigned i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, call_now_and_then, peer), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        void *wrong;
+        ck_assert_int_eq(pthread_join(threads[i], &wrong), 0);
+        ck_assert_ptr_null(wrong);
+    }
+    wb_peer_close(peer);
+    test_world_close();
+}
+END_TEST
+
 /* What is not connected has no place: of two handles on one place one is served after the other. */
 START_TEST(test_more_lines_than_places)
 {
@@ -383,6 +424,7 @@ TCase *test_lines_case(void)
         test_calls_that_time_out_leave_nothing,
         test_a_server_that_goes_and_comes,
         test_channels_that_are_not_used,
+        test_threads_on_a_line,
         test_more_lines_than_places,
         test_lines_are_closed,
         test_lines_at_the_end,
