@@ -246,7 +246,8 @@ static bool is_servers(int status)
     static const int known[] = {WB_ERR_REMOTE,    WB_ERR_UNKNOWN_ACTION, WB_ERR_SIGNATURE,
                                 WB_ERR_MALFORMED, WB_ERR_BUDGET,         WB_ERR_REPLY_TOO_LARGE,
                                 WB_ERR_TIMED_OUT, WB_ERR_CANCELLED,      WB_ERR_NO_MEMORY,
-                                WB_ERR_REVOKED,   WB_ERR_INVALID,        WB_ERR_BUSY};
+                                WB_ERR_REVOKED,   WB_ERR_INVALID,        WB_ERR_BUSY,
+                                WB_ERR_NOT_SENT};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (status == known[i]) {
             return true;

@@ -114,6 +114,11 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
         *status = wbi_error(WB_ERR_NOT_SENT, "%s: the peer is lost; connect anew", peer->url);
         return NULL;
     }
+    if (wbi_peer_is_draining(peer)) {
+        *status =
+            wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained", peer->url);
+        return NULL;
+    }
     struct wb_call *call = wbi_call_take(&lane->calls);
     if (call == NULL) {
         lack(peer, 0);
@@ -126,6 +131,8 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
         wbi_latency_begin(lane->latency, call);
     }
     call->peer = peer;
+    /* before what the channel takes is looked at */
+    call->epoch = atomic_load_explicit(&peer->line.epoch, memory_order_acquire);
     call->action = action->name;
     call->timeout_us =
         options->timeout_us != 0 ? options->timeout_us : lane->engine->config.call_timeout_us;

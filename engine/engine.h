@@ -33,6 +33,7 @@ struct wb_engine {
     bool open;              /* the lanes can be woken */
     int epoll;              /* of the lanes' descriptors */
     _Atomic bool closing;   /* it is being destroyed: no new channels */
+    _Atomic bool draining;  /* it ends in order: nothing new begins */
     uint64_t id;
     uint32_t forks;            /* as they were when it was made: see fork.c */
     _Atomic uint32_t idle;     /* wb_progress that found nothing */

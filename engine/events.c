@@ -98,7 +98,7 @@ void wbi_note_lost(const struct wb_peer *peer)
     write_name(&events->peers, peer->number, peer->url); /* others may have come since */
     wbi_note(peer, (struct wbi_event){.kind = WB_EVENT_LOST, .status = (int16_t)peer->status});
     wbi_probe_peer_lost(peer, peer->reason, peer->status);
-    if (events->reports && peer->status != WB_ERR_CLOSED) {
+    if (events->reports && peer->status != WB_ERR_CLOSED && peer->status != WB_OK) {
         wbi_report(peer);
     }
 }

@@ -258,6 +258,11 @@ struct wbi_fabric {
     void (*send)(struct wbi_channel *channel, size_t bytes);
     void (*cancel)(struct wbi_channel *channel);
 
+    /* Whether the other side has all that was sent but for control messages; where that is not
+     * known, finds it out by later polls. True of a channel that is lost. NULL: what is sent
+     * arrives, whatever becomes of this side. */
+    bool (*arrived)(struct wbi_channel *channel);
+
     /* Makes a chunk readable for the channel's peer. The offer must stay where it is until it is
      * retired, revoked, or the channel is closed. WB_AGAIN: no lease free now, or the peer does not
      * know the region yet. */

@@ -34,7 +34,7 @@ static void settle(struct wb_peer *peer, const struct wbi_hello *theirs)
     atomic_store_explicit(&peer->filter_from,
                           wbi_filter_from(&peer->lane->engine->config, theirs->features),
                           memory_order_relaxed);
-    atomic_store_explicit(&peer->state, WB_PEER_CONNECTED, memory_order_release);
+    wbi_line_stands(peer);
     wbi_note_connected(peer);
     wbi_peer_busy(peer);
     wbi_engine_notify(peer->lane->engine);
@@ -117,9 +117,10 @@ static void refused(struct wb_peer *peer, const struct wbi_hello *theirs, int de
         fail_version(peer, theirs);
         return;
     }
-    snprintf(reason, sizeof reason, "refused the connection: %s",
-             theirs->status == WB_AGAIN ? "it has all the peers it takes (max_peers)"
-                                        : wb_status_text(theirs->status));
+    const char *why = theirs->status == WB_AGAIN ? "it has all the peers it takes (max_peers)"
+                      : theirs->status == WB_ERR_CLOSED ? "it is being drained"
+                                                        : wb_status_text(theirs->status);
+    snprintf(reason, sizeof reason, "refused the connection: %s", why);
     wbi_peer_fail(peer, WB_ERR_REFUSED, reason);
 }
 

@@ -217,6 +217,7 @@ static void keep_house(struct wbi_lane *lane)
         return;
     }
     lane->now = now;
+    lane->dial_at = 0; /* whoever still waits says so */
     struct wb_peer *next;
     for (struct wb_peer *peer = lane->peers; peer != NULL; peer = next) {
         next = peer->next;

@@ -66,6 +66,7 @@ struct wbi_lane {
     uint32_t queueing;              /* of the parked ones, those that wait for landings */
     _Atomic uint64_t first_waiting; /* the ticket of the first of those, for other lanes; 0 none */
     uint64_t now;                   /* when the lane last looked at the clock */
+    uint64_t dial_at;               /* the next attempt to connect that waits for its time, or 0 */
     uint32_t turns;
     bool armed;  /* the fabric's alarm is set */
     bool inside; /* a turn is under way: handlers may run */

@@ -419,16 +419,18 @@ static bool send_in_place(struct wbi_outgoing *out)
 
 bool wbi_outgoing_send(struct wbi_outgoing *out)
 {
-    if (out->parcel == NULL) {
-        return send_in_place(out);
-    }
     struct wb_peer *peer = out->peer;
-    if (atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_LOST) {
+    bool lost = out->parcel != NULL && wbi_line_is_lost(peer);
+    if (lost || (out->header.kind == WBI_REQUEST && !wbi_line_takes(out))) {
         lose(out, WB_ERR_NOT_SENT);
         return false;
     }
+    if (out->parcel == NULL) {
+        return send_in_place(out);
+    }
     enqueue(out);
     wbi_parcels_flush(peer);
+    wbi_line_want(peer);
     return peer->waiting == NULL;
 }
 
@@ -470,8 +472,8 @@ static struct wbi_parcel *dequeue(struct wb_peer *peer)
 int wbi_parcels_flush(struct wb_peer *peer)
 {
     int moved = 0;
-    bool lost = atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_LOST;
-    while (peer->waiting != NULL) {
+    bool lost = wbi_line_is_lost(peer), open = lost || !peer->dying;
+    while (open && peer->waiting != NULL) {
         struct wbi_parcel *parcel = peer->waiting;
         bool disowned = parcel->out.header.kind == WBI_REQUEST && parcel->out.call == NULL;
         int status = lost || disowned ? WB_ERR_NOT_SENT : send_parcel(&parcel->out);

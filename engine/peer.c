@@ -56,12 +56,35 @@ static bool has_place(const struct wbi_lane *lane)
            lane->asked <= wbi_share_replies_most(&lane->shares, lane->peer_count);
 }
 
-int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out)
+int wbi_peer_place(struct wb_peer *peer)
 {
+    struct wbi_lane *lane = peer->lane;
     if (!has_place(lane)) {
         bool few = lane->shares.peers < lane->engine->config.max_peers;
-        return wbi_error(WB_AGAIN, "%s: %u peers are connected already (max_peers%s)", url,
+        return wbi_error(WB_AGAIN, "%s: %u peers are connected already (max_peers%s)", peer->url,
                          lane->peer_count, few ? ", as far as the fabric's queues allow" : "");
+    }
+    peer->placed = true;
+    peer->granted = grant_credits(lane);
+    peer->replies = grant_replies(lane);
+    lane->peer_count++;
+    return WB_OK;
+}
+
+static void list(struct wb_peer *peer)
+{
+    struct wbi_lane *lane = peer->lane;
+    peer->next = lane->peers;
+    if (lane->peers != NULL) {
+        lane->peers->prev = peer;
+    }
+    lane->peers = peer;
+}
+
+int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out)
+{
+    if (atomic_load_explicit(&lane->engine->draining, memory_order_relaxed)) {
+        return wbi_error(WB_ERR_CLOSED, "%s: the engine is being drained", url);
     }
     struct wb_peer *peer = calloc(1, sizeof *peer);
     if (peer == NULL) {
@@ -70,22 +93,20 @@ int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct w
     peer->lane = lane;
     peer->accepted = accepted;
     peer->handles = accepted ? 0 : 1;
-    atomic_init(&peer->state, WB_PEER_CONNECTING);
+    atomic_init(&peer->state, accepted ? WB_PEER_CONNECTING : WB_PEER_IDLE);
     atomic_init(&peer->eager_bytes, WBI_EAGER_MIN);
     atomic_init(&peer->filter_from, SIZE_MAX);
-    peer->granted = grant_credits(lane);
-    peer->replies = grant_replies(lane);
     peer->waiting_tail = peer->replies_tail = &peer->waiting;
     peer->fetching_tail = &peer->fetching;
     free_ops(peer);
     snprintf(peer->url, sizeof peer->url, "%s", url);
     wbi_note_new(peer);
-    peer->next = lane->peers;
-    if (lane->peers != NULL) {
-        lane->peers->prev = peer;
+    list(peer);
+    int status = accepted ? wbi_peer_place(peer) : WB_OK;
+    if (status != WB_OK) {
+        wbi_peer_discard(peer);
+        return status;
     }
-    lane->peers = peer;
-    lane->peer_count++;
     *out = peer;
     return WB_OK;
 }
@@ -110,6 +131,7 @@ void wbi_peer_asked(struct wb_peer *peer, bool one_way)
 {
     struct wbi_lane *lane = peer->lane;
     peer->credits--;
+    peer->line.uses++;
     if (one_way) {
         return;
     }
@@ -122,6 +144,16 @@ void wbi_peer_answered(struct wb_peer *peer)
     struct wbi_lane *lane = peer->lane;
     peer->unanswered--;
     lane->asked -= peer->unanswered >= peer->replies;
+}
+
+/* The state of a peer whose channel goes: for good, or until the next. */
+static void set_fallen(struct wb_peer *peer)
+{
+    int state = atomic_load_explicit(&peer->state, memory_order_relaxed);
+    int fallen = !wbi_line_comes_back(peer)    ? WB_PEER_LOST
+                 : state == WB_PEER_CONNECTING ? WB_PEER_CONNECTING
+                                               : WB_PEER_IDLE;
+    atomic_store_explicit(&peer->state, fallen, memory_order_release);
 }
 
 void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
@@ -137,49 +169,71 @@ void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
     bool named = peer->culprit[0] != 0;
     snprintf(peer->reason, sizeof peer->reason, "%s: %s%s%s%s", peer->url, reason,
              named ? " (" : "", peer->culprit, named ? ")" : "");
-    atomic_store_explicit(&peer->state, WB_PEER_LOST, memory_order_release);
+    set_fallen(peer);
     wbi_count(&lane->counters.protocol_errors, status == WB_ERR_PROTOCOL);
-    wbi_count(&lane->counters.peers_lost, 1);
+    wbi_count(&lane->counters.peers_lost, status != WB_OK);
     wbi_note_lost(peer);
     wbi_engine_notify(lane->engine);
 }
 
 int wbi_peer_end_of(const struct wb_call *call)
 {
-    int why = call->peer->status;
-    if (why == WB_ERR_CLOSED) {
+    const struct wb_peer *peer = call->peer;
+    /* for a channel that its owner gave up */
+    bool waited = peer->line.closed && (!peer->line.stood || peer->status == WB_OK);
+    if (peer->status == WB_ERR_CLOSED || waited) {
         return WB_ERR_CLOSED;
     }
     return call->sent ? WB_ERR_PEER_LOST : WB_ERR_NOT_SENT;
+}
+
+static void leave_busy(struct wb_peer *peer)
+{
+    struct wb_peer **at = &peer->lane->busy;
+    while (peer->busy && *at != NULL && *at != peer) {
+        at = &(*at)->busy_next;
+    }
+    if (peer->busy && *at == peer) {
+        *at = peer->busy_next;
+    }
+    peer->busy = false;
 }
 
 /* Gives back what a peer takes of the lane while it lives. */
 static void retire(struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
+    leave_busy(peer);
+    if (!peer->placed) {
+        return;
+    }
+    peer->placed = false;
     lane->shared_credits += peer->granted - lane->shares.credits_kept;
     lane->shared_replies += peer->replies - lane->shares.replies_kept;
     while (peer->unanswered > 0) {
         wbi_peer_answered(peer); /* no reply can come any more */
     }
     lane->peer_count--;
-    for (struct wb_peer **at = &lane->busy; peer->busy && *at != NULL; at = &(*at)->busy_next) {
-        if (*at == peer) {
-            *at = peer->busy_next;
-            break;
-        }
-    }
-    peer->busy = false;
 }
 
-void wbi_peer_bury(struct wb_peer *peer)
+static void end_calls(struct wb_peer *peer)
 {
-    peer->lane->fabric->close(peer->channel);
-    peer->channel = NULL;
     while (peer->calls != NULL) {
         wbi_call_end(peer->calls, wbi_peer_end_of(peer->calls), peer->reason);
     }
     wbi_parcels_flush(peer); /* drops them */
+}
+
+void wbi_peer_bury(struct wb_peer *peer)
+{
+    bool back = wbi_line_comes_back(peer);
+    bool lost = wbi_line_is_lost(peer);
+    set_fallen(peer); /* its owner may have closed it meanwhile */
+    peer->lane->fabric->close(peer->channel);
+    peer->channel = NULL;
+    if (lost) {
+        end_calls(peer);
+    }
     while (peer->sets != NULL) {
         wbi_lease_set_drop(peer->sets);
     }
@@ -188,7 +242,12 @@ void wbi_peer_bury(struct wb_peer *peer)
         wbi_inbound_bury(peer->inbounds);
     }
     retire(peer);
-    wbi_rooms_bury(peer);
+    if (lost) {
+        wbi_rooms_bury(peer);
+    }
+    if (back) {
+        wbi_line_rest(peer);
+    }
     wbi_engine_notify(peer->lane->engine);
     wbi_peer_forget(peer);
 }
@@ -212,8 +271,17 @@ void wbi_peer_forget(struct wb_peer *peer)
         unlist(peer);
         free(peer->releases.ids);
         free(peer->cancels.ids);
+        wbi_line_close(peer);
         free(peer);
     }
+}
+
+void wbi_peer_discard(struct wb_peer *peer)
+{
+    peer->dying = true;
+    peer->handles = 0;
+    retire(peer);
+    wbi_peer_forget(peer);
 }
 
 /* Stamps a call that is new, and says whether one has outlived its deadline. */
@@ -231,12 +299,13 @@ static bool expired(struct wb_call *call, uint64_t now)
 
 static void expire_calls(struct wb_peer *peer, uint64_t now)
 {
+    const char *why = peer->reason[0] != '\0' ? peer->reason : NULL; /* it is not connected */
     struct wb_call *call = peer->calls;
     unsigned ended = 0; /* each restarts the walk: the rest is for the next look */
     while (call != NULL && !peer->dying && ended < MOST_ENDS_A_LOOK) {
         if (expired(call, now)) {
             ended++;
-            wbi_call_end(call, WB_ERR_TIMED_OUT, NULL);
+            wbi_call_end(call, WB_ERR_TIMED_OUT, why);
             call = peer->calls; /* ending one may have ended others */
         } else {
             call = call->next;
@@ -265,7 +334,8 @@ static void expire_sets(struct wb_peer *peer, uint64_t now)
 
 void wbi_peer_expire(struct wb_peer *peer, uint64_t now)
 {
-    if (atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTING) {
+    if (peer->channel != NULL &&
+        atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTING) {
         if (peer->connect_deadline == 0) {
             peer->connect_deadline = now + peer->lane->engine->config.connect_timeout_us;
         } else if (now >= peer->connect_deadline) {
@@ -274,8 +344,11 @@ void wbi_peer_expire(struct wb_peer *peer, uint64_t now)
         }
     }
     expire_calls(peer, now);
+    wbi_line_expire(peer, now);
     wbi_inbound_expire(peer, now);
-    expire_sets(peer, now);
+    if (!peer->dying) {
+        expire_sets(peer, now);
+    }
 }
 
 /* ---- public ---- */
@@ -326,49 +399,6 @@ int wb_peer_describe(struct wb_peer *peer, struct wb_peer_info *info)
     return WB_OK;
 }
 
-int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **out)
-{
-    const char *address = NULL;
-    int status = wbi_engine_check_process(engine);
-    struct wbi_lane *lane =
-        status == WB_OK ? wbi_engine_route(engine, url, &address, &status) : NULL;
-    if (lane == NULL) {
-        return status;
-    }
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
-    struct wb_peer *peer = NULL;
-    status = wbi_peer_new(lane, url, false, &peer);
-    if (status == WB_OK) {
-        status = wbi_handshake_connect(peer, address);
-    }
-    if (status == WB_OK) {
-        *out = peer;
-    } else if (peer != NULL) {
-        peer->dying = true;
-        peer->handles = 0;
-        retire(peer);
-        wbi_peer_forget(peer);
-    }
-    if (entry == WBI_LANE_ENTERED) {
-        wbi_lane_leave(lane);
-    }
-    return status;
-}
-
-static bool peer_settled(void *peer)
-{
-    return wb_peer_state(peer) != WB_PEER_CONNECTING;
-}
-
-int wb_peer_wait(struct wb_peer *peer, uint64_t timeout_us)
-{
-    int status = wbi_await(peer->lane->engine, peer_settled, peer, timeout_us);
-    if (status == WB_OK && wb_peer_state(peer) == WB_PEER_LOST) {
-        status = wbi_error(peer->status, "%s", peer->reason);
-    }
-    return status;
-}
-
 struct wb_peer *wb_peer_keep(struct wb_peer *peer)
 {
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(peer->lane); /* on an executor: not mine */
@@ -389,6 +419,7 @@ void wb_peer_close(struct wb_peer *peer)
     wbi_lane_drain(lane); /* a parcel there may name this peer */
     peer->handles--;
     if (!peer->accepted) {
+        peer->line.closed = true;
         wbi_peer_fail(peer, WB_ERR_CLOSED, "closed by its owner");
     }
     if (peer->channel == NULL && peer->dying && !wbi_lane_is_dying(lane, peer)) {

@@ -1,8 +1,8 @@
 /*
  * Peers: the remote end as the engine knows it, one channel each. Written by the lane thread; other
- * threads read `state`, `eager_bytes` and `filter_from` only. Lifetime: until the channel is buried
- * and the program has closed its handles (an accepted peer has none unless wb_peer_keep made one).
- * Calls and inbound parcels need none, since burial ends them all.
+ * threads read `state`, `draining`, `eager_bytes` and `filter_from` only. Lifetime: until the
+ * channel is buried and the program has closed its handles (an accepted peer has none unless
+ * wb_peer_keep made one). Calls and inbound parcels need none, since burial ends them all.
  */
 #ifndef WBI_ENGINE_PEER_H
 #define WBI_ENGINE_PEER_H
@@ -14,6 +14,7 @@
 #include "engine/call.h"
 #include "engine/control.h"
 #include "engine/inbound.h"
+#include "engine/line.h"
 #include "engine/parcel.h"
 
 struct wbi_lane;
@@ -35,7 +36,9 @@ struct wb_peer {
     _Atomic int state;            /* enum wb_peer_state */
     _Atomic uint32_t eager_bytes; /* largest message that both sides take */
     _Atomic size_t filter_from;   /* archives from here on are filtered; SIZE_MAX: none */
+    _Atomic bool draining;        /* nothing new begins on it */
     bool accepted, dying, busy;
+    bool placed;               /* it has a place, credits and receives of the lane's */
     uint32_t handles;          /* that the program holds */
     uint32_t number;           /* in the lane's log */
     int status;                /* why it was lost */
@@ -43,6 +46,7 @@ struct wb_peer {
     uint64_t token;
     uint32_t wire_version, their_read_depth; /* agreed on, or 0 */
     uint64_t their_id;
+    struct wbi_line line;
     struct wb_peer *prev, *next; /* all of the lane */
     struct wb_peer *busy_next, *dying_next;
 
@@ -69,18 +73,29 @@ struct wb_peer {
     char culprit[100]; /* the READ that failed first, in words; "" */
 };
 
-/* Lane thread. Makes *out a peer with all of its lists empty, in the lane's list. ERRORS: WB_AGAIN
- * (max_peers), WB_ERR_NO_MEMORY; with words. */
+/* Lane thread. Makes *out a peer with all of its lists empty, in the lane's list; in
+ * state CONNECTING with a place if it is accepted, else IDLE and without one. ERRORS: WB_AGAIN
+ * (max_peers), WB_ERR_CLOSED (the engine is being drained), WB_ERR_NO_MEMORY; with words. */
 int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out);
 
+/* Lane thread: gives it a place, and its share of what channels share. WB_AGAIN with words
+ * (max_peers). */
+int wbi_peer_place(struct wb_peer *peer);
+
+/* Lane thread: ends a peer that nobody knows yet and that has no channel. */
+void wbi_peer_discard(struct wb_peer *peer);
+
 /* Lane thread: the channel has to go: closes nothing yet, the lane buries it at the end of the
- * turn. The first call decides status and reason. */
+ * turn. The first call decides status and reason; status WB_OK: it is not needed now, and the peer
+ * comes back (wbi_line_comes_back). */
 void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason);
 
 /* Lane thread: how a call ends whose peer is lost. */
 int wbi_peer_end_of(const struct wb_call *call);
 
-/* Lane thread, outside of poll: closes the channel, ends all calls, drops all parcels. */
+/* Lane thread, outside of poll: closes the channel, ends all calls, drops all parcels. One that
+ * comes back is made ready for its next channel; what has only waited for this one then waits on.
+ */
 void wbi_peer_bury(struct wb_peer *peer);
 
 /* Lane thread: frees the struct if nothing needs it any more. */
@@ -99,6 +114,9 @@ bool wbi_peer_may_ask(const struct wb_peer *peer, bool one_way);
 /* Lane thread: a request has been sent; the reply to one has come, in time or late. */
 void wbi_peer_asked(struct wb_peer *peer, bool one_way);
 void wbi_peer_answered(struct wb_peer *peer);
+
+/* Any thread: nothing new begins on it any more. */
+bool wbi_peer_is_draining(const struct wb_peer *peer);
 
 /* Lane thread: deadlines of everything that hangs on this peer. */
 void wbi_peer_expire(struct wb_peer *peer, uint64_t now);

@@ -12,6 +12,16 @@ static const uint8_t *ids_of(const uint8_t *slot, const struct wbi_header *heade
            ((header->flags & WBI_FLAG_LEASED) != 0 ? WBI_ID_BYTES : 0);
 }
 
+/* It is not executed: its caller is told so, and gets back what it offered. */
+static void refuse(struct wb_peer *peer, const uint8_t *slot, const struct wbi_header *header)
+{
+    if ((header->flags & WBI_FLAG_LEASED) != 0) {
+        wbi_control_release(peer, wbi_id_decode(slot + WBI_REQUEST_BYTES));
+    }
+    peer->owed++;
+    wbi_serve_error(peer, header, WB_ERR_NOT_SENT, 0, "the server is being drained");
+}
+
 static bool request(struct wb_peer *peer, uint8_t *slot, size_t len,
                     const struct wbi_header *header)
 {
@@ -21,8 +31,13 @@ static bool request(struct wb_peer *peer, uint8_t *slot, size_t len,
     }
     wbi_probe_request(peer, header->call_id, len);
     peer->unreturned++;
+    peer->line.uses++;
     if (peer->owed > 0 && peer->unreturned == peer->granted) {
         wbi_peer_busy(peer); /* it has none left, and what is owed may have no answer to ride on */
+    }
+    if (wbi_peer_is_draining(peer)) {
+        refuse(peer, slot, header);
+        return false;
     }
     if ((header->flags & (WBI_FLAG_LEASED | WBI_FLAG_FILTERED)) != 0) {
         wbi_inbound_start(peer, slot, len, header, NULL);

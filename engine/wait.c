@@ -116,6 +116,10 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         } else if (lane->peers != NULL) {
             *limit = least(*limit, sleep_us);
         }
+        if (lane->dial_at != 0) {
+            uint64_t left = lane->dial_at > lane->now ? lane->dial_at - lane->now : 0;
+            *limit = least(*limit, left > sleep_waiting_us ? left : sleep_waiting_us);
+        }
         lane->turns |= 255; /* the first turn after a sleep looks at the clock */
         wbi_count(&lane->counters.sleeps, armed);
         wbi_lane_leave(lane);

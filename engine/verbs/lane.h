@@ -212,6 +212,7 @@ void wbi_verbs_lose(struct wbi_channel *channel);
 int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot);
 void wbi_verbs_send(struct wbi_channel *channel, size_t bytes);
 void wbi_verbs_cancel(struct wbi_channel *channel);
+bool wbi_verbs_arrived(struct wbi_channel *channel);
 
 /* Posts what the channels queued. */
 void wbi_verbs_post_ready(struct wbi_fabric_lane *lane);

@@ -133,6 +133,18 @@ void wbi_verbs_probe(struct wbi_channel *channel)
     }
 }
 
+/* Most sends are not signalled: the end of a probe behind them speaks for them. */
+bool wbi_verbs_arrived(struct wbi_channel *channel)
+{
+    if (!can_send(channel) || channel->sends.sends_in_flight == 0) {
+        return true;
+    }
+    if (!channel->probing) {
+        wbi_verbs_probe(channel);
+    }
+    return false;
+}
+
 /* ---- posting ---- */
 
 void wbi_verbs_ready_soon(struct wbi_channel *channel)

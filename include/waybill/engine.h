@@ -211,7 +211,8 @@ WB_API int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer 
 enum wb_peer_state {
     WB_PEER_CONNECTING,
     WB_PEER_CONNECTED,
-    WB_PEER_LOST /* for good; connect anew for a new peer */
+    WB_PEER_LOST, /* for good; connect anew for a new peer */
+    WB_PEER_IDLE  /* of wb_connect_with (peer.h): not connected, until a call or wb_peer_wait */
 };
 
 WB_API enum wb_peer_state wb_peer_state(const struct wb_peer *peer);
@@ -311,14 +312,15 @@ struct wb_call_options {
  *   WB_OK, or at once: WB_AGAIN (async only: no credit, no slot, no open call to have; make
  * progress and try again, or see wb_peer_on_room), WB_ERR_BUDGET (reply_bytes or the archive can
  * never fit the pool), WB_ERR_INVALID, WB_ERR_NO_MEMORY, WB_ERR_NOT_SENT (the peer is lost),
- * WB_ERR_DEADLOCK (a waiting call inside a handler), and NAME_call and NAME_finish how the call
- * ended: WB_OK, WB_ERR_REMOTE, WB_ERR_TIMED_OUT, WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED,
- * WB_ERR_UNKNOWN_ACTION, WB_ERR_SIGNATURE, WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET
- * (the receiver's pool can never hold the arguments), WB_ERR_BUSY (it has no room now, and does not
- * wait), WB_ERR_REVOKED, WB_ERR_PROTOCOL, WB_ERR_CANCELLED. When finish has returned, whatever it
- * returned, nobody reads the call's pointer chunks any more. Strings, byte ranges and views that
- * are passed to async are borrowed until finish, or on_sent; rma_vectors, objects and buffers are
- * referenced by the call, and may be dropped at once.
+ * WB_ERR_CLOSED (it, or the engine, is drained), WB_ERR_DEADLOCK (a waiting call inside a handler),
+ * and NAME_call and NAME_finish how the call ended: WB_OK, WB_ERR_REMOTE, WB_ERR_TIMED_OUT,
+ * WB_ERR_PEER_LOST, WB_ERR_NOT_SENT, WB_ERR_CLOSED, WB_ERR_UNKNOWN_ACTION, WB_ERR_SIGNATURE,
+ * WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET (the receiver's pool can never hold the
+ * arguments), WB_ERR_BUSY (it has no room now, and does not wait), WB_ERR_REVOKED, WB_ERR_PROTOCOL,
+ * WB_ERR_CANCELLED. When finish has returned, whatever it returned, nobody reads the call's pointer
+ * chunks any more. Strings, byte ranges and views that are passed to async are borrowed until
+ * finish, or on_sent; rma_vectors, objects and buffers are referenced by the call, and may be
+ * dropped at once.
  */
 
 /* What can be done with a call in between is in call.h. */

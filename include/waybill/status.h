@@ -31,12 +31,13 @@ enum wb_status {
     WB_ERR_TIMED_OUT = -15,      /* the deadline passed first */
     WB_ERR_CANCELLED = -16,      /* the caller gave the call up */
     WB_ERR_PEER_LOST = -17,      /* the channel is gone and the call may have been executed */
-    WB_ERR_NOT_SENT = -18,       /* the channel is gone and the call was certainly not executed */
+    WB_ERR_NOT_SENT = -18,       /* the channel is gone, or the server is being drained, and the
+                                    call was certainly not executed */
     WB_ERR_REPLY_TOO_LARGE =
         -19,                /* the result is larger than the room the caller reserved for it */
     WB_ERR_MALFORMED = -20, /* the archive's bytes do not decode as the signature says */
     WB_ERR_DEADLOCK = -21,  /* waiting here would stop the progress that is waited for */
-    WB_ERR_CLOSED = -22,    /* the engine or the peer was closed by its owner */
+    WB_ERR_CLOSED = -22,    /* the engine or the peer was closed, or is drained, by its owner */
     WB_ERR_REVOKED = -23,   /* the chunk's owner withdrew it while it was being read */
     WB_ERR_SYSTEM = -24,    /* a system call failed; wb_last_error() has its words */
     WB_ERR_EXISTS = -25,    /* something of that name is registered already */

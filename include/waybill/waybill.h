@@ -7,6 +7,7 @@
 #include <waybill/engine.h>
 #include <waybill/explain.h>
 #include <waybill/memory.h>
+#include <waybill/peer.h>
 #include <waybill/pin.h>
 #include <waybill/print.h>
 #include <waybill/serial.h>

@@ -171,6 +171,8 @@ int test_conformance_run(const struct fabric_under_test *fabric, int argc, char 
     suite_add_tcase(suite, test_time_case());
     suite_add_tcase(suite, test_ends_case());
     suite_add_tcase(suite, test_watch_case());
+    suite_add_tcase(suite, test_drain_case());
+    suite_add_tcase(suite, test_lines_case());
     if (fabric->two_processes) {
         suite_add_tcase(suite, test_death_case());
     }

@@ -109,6 +109,8 @@ TCase *test_room_case(void);
 TCase *test_time_case(void);
 TCase *test_ends_case(void);
 TCase *test_watch_case(void);
+TCase *test_drain_case(void);
+TCase *test_lines_case(void);
 TCase *test_death_case(void);
 
 /* A case of these tests, in this world. */

@@ -216,17 +216,18 @@ static void free_call(struct open_call *open)
     free(open);
 }
 
-static bool may_be_refused(const struct play *play, int status)
+static bool may_be_refused(const struct node *node, int status)
 {
-    return status == WB_AGAIN || status == WB_ERR_NOT_SENT ||
-           (status == WB_ERR_BUDGET && play->tight) ||
+    const struct play *play = node->play;
+    return (status == WB_ERR_CLOSED && node->draining) || status == WB_AGAIN ||
+           status == WB_ERR_NOT_SENT || (status == WB_ERR_BUDGET && play->tight) ||
            ((status == WB_ERR_NO_MEMORY || status == WB_ERR_SYSTEM) && !play->calm);
 }
 
 /* It was refused at once: it must never be executed. */
 static void refused(struct node *node, struct open_call *open, struct entry *entry, int status)
 {
-    if (!may_be_refused(node->play, status)) {
+    if (!may_be_refused(node, status)) {
         play_fail(node->play, "call %llu of host %u was refused: %s: %s",
                   (unsigned long long)entry->number, node->number, wb_status_name(status),
                   wb_last_error());
@@ -298,12 +299,14 @@ static bool is_allowed(const struct play *play, const struct entry *entry, int s
     case WB_ERR_UNKNOWN_ACTION:
         return entry->kind == CALL_ABSENT;
     case WB_ERR_TIMED_OUT: /* in a calm run only where time is short, or the program has the pool */
-        return took_us >= entry->timeout_us && (!play->calm || entry->timeout_us < patient_us);
+        return took_us >= entry->timeout_us && (!play->calm || entry->timeout_us < patient_us ||
+                                                strstr(wb_last_error(), "(max_peers") != NULL);
     case WB_ERR_CANCELLED:
         return entry->given_up;
     case WB_ERR_REPLY_TOO_LARGE:
         return entry->tight;
     case WB_ERR_PEER_LOST:
+        return may_be_lost(play, entry) && !(entry->answered && play->calm);
     case WB_ERR_CLOSED:
         return may_be_lost(play, entry);
     case WB_ERR_NOT_SENT:

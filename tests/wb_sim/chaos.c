@@ -2,6 +2,7 @@
 
 #include "tests/simverbs/fault.h"
 #include "tests/support/pattern.h"
+#include "tests/wb_sim/calls.h"
 #include "tests/wb_sim/play.h"
 
 void chaos_no_faults(void)
@@ -58,9 +59,48 @@ static void rest(struct node *node, uint64_t most_us)
     node->down_until_ns = sim_now_ns() + play_size(node->play, most_us) * 1000;
 }
 
+/* What it has executed for others has reached them when the drain is whole. */
+static void expect_answers(struct node *node)
+{
+    struct ledger *ledger = &node->play->ledger;
+    for (size_t i = 0; i < ledger->count; i++) {
+        struct entry *entry = &ledger->entries[i];
+        entry->answered |= entry->callee == node->number && entry->state == CALL_OPEN &&
+                           entry->executed == 1 && entry->begun_ns >= node->up_since_ns;
+    }
+}
+
+/* It ends in order, as far as there is time: nobody reaches it from here on. */
+static void drain(struct node *node)
+{
+    struct play *play = node->play;
+    play_break_all(play, node->number);
+    node->draining = true;
+    node->turning = true;
+    int status = wb_engine_drain(node->engine, 1000 + play_below_in_lines(play, 3000000));
+    node->turning = false;
+    sim_host_enter(node->host);
+    calls_take_ended(node);
+    play->summary.drains++;
+    if (status != WB_OK && status != WB_ERR_TIMED_OUT) {
+        play_fail(play, "host %u cannot be drained: %s", node->number, wb_status_name(status));
+    }
+    if (status == WB_OK && node->calls != NULL) {
+        play_fail(play, "host %u is drained, and call %llu of it is open", node->number,
+                  (unsigned long long)node->calls->number);
+    }
+    if (status == WB_OK) {
+        play->summary.drained++;
+        expect_answers(node);
+    }
+}
+
 void chaos_restart(struct node *node)
 {
     sim_host_enter(node->host);
+    if (node->play->comes_and_goes && play_below_in_lines(node->play, 4) != 0) {
+        drain(node);
+    }
     node_down(node);
     rest(node, 20000);
     node->play->summary.restarts++;

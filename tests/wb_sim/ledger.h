@@ -56,6 +56,7 @@ struct entry {
     enum call_state state;
     int status;
     uint32_t executed, said_again;
+    bool answered; /* its server has executed it, was drained since, and says that all has ended */
 };
 
 struct ledger {

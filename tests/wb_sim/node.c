@@ -81,6 +81,8 @@ bool node_up(struct node *node)
     sim_host_enter(node->host);
     chaos_speak(node);
     int status = wb_engine_create(&node->config, &node->engine);
+    node->up_since_ns = sim_now_ns();
+    node->draining = false;
     if (status == WB_OK) {
         status = node_serve(node);
         status = status == WB_OK ? wb_listen(node->engine, url) : status;
@@ -186,6 +188,33 @@ void node_connect(struct node *node, unsigned index)
     node_connect_to(node, index, (unsigned)play_below(node->play, node->play->host_count));
 }
 
+/* How a connection may come and go. */
+static struct wb_peer_options draw_line(struct play *play)
+{
+    static const uint64_t idles_us[] = {0, 0, 2000, 50000, 1000000};
+    static const uint64_t backoffs_us[] = {0, 1000, 30000};
+    uint64_t backoff_us = backoffs_us[play_below_in_lines(play, 3)];
+    return (struct wb_peer_options){.lazy = play_below_in_lines(play, 2) == 0,
+                                    .again = play_below_in_lines(play, 3) != 0,
+                                    .backoff_us = backoff_us,
+                                    .backoff_most_us = 4 * backoff_us,
+                                    .idle_us = idles_us[play_below_in_lines(play, 5)]};
+}
+
+static int connect_peer(struct node *node, const char *url, unsigned target, struct wb_peer **peer)
+{
+    struct play *play = node->play;
+    if (!play->comes_and_goes) {
+        return wb_connect(node->engine, url, peer);
+    }
+    struct wb_peer_options options = draw_line(play);
+    if (options.idle_us != 0) {
+        play->idles[node->number * play->host_count + target] = true;
+    }
+    play->summary.lines++;
+    return wb_connect_with(node->engine, url, &options, peer);
+}
+
 void node_connect_to(struct node *node, unsigned index, unsigned target)
 {
     struct play *play = node->play;
@@ -195,7 +224,7 @@ void node_connect_to(struct node *node, unsigned index, unsigned target)
     node_address(target, device, address, sizeof address);
     snprintf(url, sizeof url, "verbs://%s:%d", address, PORT);
     sim_host_enter(node->host);
-    int status = wb_connect(node->engine, url, &link->peer);
+    int status = connect_peer(node, url, target, &link->peer);
     if (status != WB_OK) {
         link->peer = NULL;
         if (play->calm && status != WB_AGAIN && status != WB_ERR_REFUSED) {

@@ -40,6 +40,8 @@ struct node {
     uint64_t down_until_ns, stalled_until_ns, silent_until_ns; /* silent 0: it is not */
     bool turning;                                              /* one of its turns is under way */
     bool sleeping; /* of which it waits in one: another thread could do something */
+    uint64_t up_since_ns;
+    bool draining;
     struct link links[NODE_LINKS];
     struct link back; /* a caller that a handler has kept */
     struct open_call *calls;

@@ -66,6 +66,11 @@ uint64_t play_below(struct play *play, uint64_t limit)
     return limit != 0 ? test_pattern_random(&play->random) % limit : 0;
 }
 
+uint64_t play_below_in_lines(struct play *play, uint64_t limit)
+{
+    return test_pattern_random(&play->lines) % limit;
+}
+
 bool play_chance(struct play *play, unsigned in_1000)
 {
     return play_below(play, 1000) < in_1000;
@@ -102,9 +107,13 @@ void play_break_all(struct play *play, unsigned a)
     }
 }
 
-/* The other side hears of it a little later: a goodbye takes its time. */
+/* The other side hears of it a little later: a goodbye takes its time. And what b closes for want
+ * of use, a may just want. */
 bool play_may_be_lost(const struct play *play, unsigned a, unsigned b, uint64_t begun_ns)
 {
+    if (play->idles[b * play->host_count + a]) {
+        return true;
+    }
     uint64_t broken_ns = play->broken_ns[a * play->host_count + b];
     return !play->calm || (broken_ns != 0 && begun_ns <= broken_ns + notice_us * 1000);
 }
@@ -317,6 +326,8 @@ static void check_ledger(const struct play *play)
 static void reach_each_other(struct play *play)
 {
     play->calm = true;
+    play->comes_and_goes = false;
+    memset(play->idles, 0, (size_t)play->host_count * play->host_count * sizeof *play->idles);
     memset(play->broken_ns, 0,
            (size_t)play->host_count * play->host_count * sizeof *play->broken_ns);
     for (unsigned i = 0; i < play->host_count; i++) {
@@ -389,10 +400,13 @@ struct play *play_open(const struct play_options *options, uint64_t seed)
     play->breaks = ~seed;
     play->filters = seed % 8 == 3 && wbi_filter_is_here(WB_FILTER_LZ4);
     later_open(play);
+    play->lines = seed ^ (uint64_t)0x11e5 << 48;
+    play->comes_and_goes = options->lines && play_below_in_lines(play, 3) == 0;
     play->host_count = options->hosts;
     play->nodes = sim_new(play->host_count * sizeof *play->nodes);
     play->broken_ns =
         sim_new((size_t)play->host_count * play->host_count * sizeof *play->broken_ns);
+    play->idles = sim_new((size_t)play->host_count * play->host_count * sizeof *play->idles);
     current = play;
     sim_open(&(struct sim_options){.seed = seed, .clock_ns = 100, .poll_ns = 50});
     sim_on_bug(on_bug);
@@ -421,6 +435,7 @@ void play_close(struct play *play)
     ledger_close(&play->ledger);
     free(play->nodes);
     free(play->broken_ns);
+    free(play->idles);
     free(play);
     current = NULL;
 }

@@ -21,6 +21,7 @@ struct play_options {
     bool breaks;   /* devices, links, receive queues and new connections break by themselves */
     bool gives_up; /* calls are given up; arguments are spoilt once they are sent */
     bool defers;   /* handlers answer later, or run on an executor; in half of the runs */
+    bool lines;    /* in some runs connections come and go by themselves, and hosts are drained */
     bool disturb;  /* false: every run is calm */
 };
 
@@ -33,20 +34,23 @@ enum {
 struct play {
     const struct play_options *options;
     uint64_t seed, random;
-    uint64_t breaks; /* the stream of what options->breaks adds: seeds mean the same without */
-    uint64_t later;  /* the same of options->defers */
-    bool defers;     /* this run does */
-    bool let_go;     /* and it has come to its end: all is answered */
-    bool calm;       /* nothing is disturbed: calls end well, or by their own deadline */
-    bool tight;      /* pools are small: there may be no room */
-    bool filters;    /* most hosts filter archives, and bytes are such that it helps; by the seed
-                        alone: other seeds mean what they meant before there were filters */
+    uint64_t breaks;     /* the stream of what options->breaks adds: seeds mean the same without */
+    uint64_t later;      /* the same of options->defers */
+    bool defers;         /* this run does */
+    bool let_go;         /* and it has come to its end: all is answered */
+    uint64_t lines;      /* the same of options->lines */
+    bool comes_and_goes; /* this run is one of those */
+    bool calm;           /* nothing is disturbed: calls end well, or by their own deadline */
+    bool tight;          /* pools are small: there may be no room */
+    bool filters; /* most hosts filter archives, and bytes are such that it helps; by the seed
+                     alone: other seeds mean what they meant before there were filters */
     const struct sim_profile *profile;
     struct node *nodes;
     unsigned host_count;
     struct ledger ledger;
     uint64_t *broken_ns; /* host_count by host_count, both ways: when something was last done that
                             ends channels between the two; 0 never */
+    bool *idles;         /* likewise: the first may close a channel that it does not use */
     uint64_t step;
     struct summary summary;
 };
@@ -81,6 +85,9 @@ bool play_may_be_lost(const struct play *play, unsigned a, unsigned b, uint64_t 
 
 uint64_t play_below(struct play *play, uint64_t limit); /* limit 0: 0 */
 bool play_chance(struct play *play, unsigned in_1000);
+
+/* Of options->lines: below `limit`. */
+uint64_t play_below_in_lines(struct play *play, uint64_t limit);
 
 /* Below `limit`, with every order of magnitude as likely as the next. */
 uint64_t play_size(struct play *play, uint64_t limit);

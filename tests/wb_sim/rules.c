@@ -136,7 +136,7 @@ static void check_lane(const struct play *play, const struct node *node, bool qu
                       "it granted",
                       node->number, peer->owed, peer->unreturned, peer->granted);
         }
-        bool counted = !peer->dying || peer->channel != NULL || wbi_lane_is_dying(lane, peer);
+        bool counted = peer->placed;
         credits += counted ? peer->granted - shares->credits_kept : 0;
         replies += counted ? peer->replies - shares->replies_kept : 0;
         asked -= counted && peer->unanswered > peer->replies ? peer->unanswered - peer->replies : 0;

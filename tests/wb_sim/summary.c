@@ -58,6 +58,9 @@ const char *summary_is_idle(const struct summary *s)
          s->never_run == 0)) {
         return "calls that are answered later, late or never, or run elsewhere, were never seen";
     }
+    if (s->drains > MANY && s->drained == 0) {
+        return "no drain came to its end";
+    }
     return NULL;
 }
 
@@ -105,6 +108,10 @@ void summary_print(const struct summary *s, FILE *out)
             " stalls, %" PRIu64 " sleeps, %" PRIu64 " begun again after a device was lost\n",
             s->connects, s->closes, s->losses, s->restarts, s->kills, s->links_down, s->silences,
             s->upsets, s->stalls, s->sleeps, s->burials);
+    fprintf(out,
+            "lines       %" PRIu64 " connects that come and go, %" PRIu64 " drains, %" PRIu64
+            " of them whole\n",
+            s->lines, s->drains, s->drained);
     fprintf(out, "faults      %" PRIu64 ":", s->faults);
     for (unsigned i = 0; i < SIM_FAULT_KINDS && s->kinds[i].what != NULL; i++) {
         fprintf(out, "%s %s %" PRIu64, i > 0 ? "," : "", s->kinds[i].what, s->kinds[i].count);

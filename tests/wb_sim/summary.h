@@ -20,6 +20,7 @@ struct summary {
     uint64_t reads, read_requests, read_bytes, messages, late_replies, filtered;
     uint64_t connects, closes, restarts, kills, losses, links_down, stalls, sleeps, silences,
         upsets, burials;
+    uint64_t lines, drains, drained; /* connections that come and go; drains, and whole ones */
     uint64_t faults, rules_checked;
     struct sim_fault_kind kinds[SIM_FAULT_KINDS]; /* the last member */
 };
