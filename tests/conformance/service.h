@@ -63,8 +63,8 @@ int test_service_register_odd(struct test_service *service);
 /* service_types.c: types made of types. */
 int test_service_register_types(struct test_service *service);
 
-/* service_later.c: calls that are answered later. stop: before the engine's end, what workers are at
- * is done; close: after it. */
+/* service_later.c: calls that are answered later. stop: before the engine's end, what workers are
+ * at is done; close: after it. */
 int test_service_register_later(struct test_service *service);
 void test_later_stop(struct test_later *later);
 void test_later_close(struct test_later *later);

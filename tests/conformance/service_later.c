@@ -199,9 +199,9 @@ int test_service_register_later(struct test_service *service)
     pthread_mutex_init(&later->lock, NULL);
     int status = test_workers_start(&later->workers);
     status = status == WB_OK ? later_register(engine, on_later, service) : status;
-    status = status == WB_OK ? on_workers_register_on(engine, &later->workers.executor,
-                                                      on_on_workers, service)
-                             : status;
+    status = status == WB_OK
+                 ? on_workers_register_on(engine, &later->workers.executor, on_on_workers, service)
+                 : status;
     return status == WB_OK ? let_later_go_register(engine, on_let_later_go, service) : status;
 }
 

@@ -9,78 +9,14 @@
 #include "tests/wb_sim/bytes.h"
 #include "tests/wb_sim/later.h"
 #include "tests/wb_sim/play.h"
+#include "tests/wb_sim/wishes.h"
 
 enum {
-    MOST_TEXT = 8192,
-    MOST_RAW = 65536,
-    MOST_VECTOR = 1 << 18,
-    HUGE_VECTOR = 3 << 20, /* beyond a slab: the pool grows */
-    REPLY_SLACK = 8192,    /* each part of a reply is rounded up */
-    OVERDUE_TURNS = 2000,  /* of its engine, after all has run out for a call */
+    REPLY_SLACK = 8192,   /* each part of a reply is rounded up */
+    OVERDUE_TURNS = 2000, /* of its engine, after all has run out for a call */
 };
 
-/* The deadline of a call that should not need one. Where the program has all of a small pool it
- * does, and then not too late. */
-static const uint64_t patient_us = 600000000, tight_us = 30000000;
 static const uint64_t overdue_us = 9000000; /* beyond its deadline: grace, liveness, retries */
-
-/* ---- what is asked for ---- */
-
-static uint32_t some_wish(struct play *play)
-{
-    uint32_t wish = 0;
-    wish |= play_chance(play, 60) ? (uint32_t)WISH_FAIL : 0;
-    wish |= play_chance(play, 300) ? (uint32_t)WISH_ECHO : 0;
-    wish |= play_chance(play, 100) ? (uint32_t)WISH_KEEP : 0;
-    wish |= play_chance(play, 150) ? (uint32_t)WISH_MAKE : 0;
-    wish |= play_chance(play, 60) ? (uint32_t)WISH_CALL_BACK : 0;
-    wish |= play_chance(play, 20) ? (uint32_t)WISH_STALL : 0;
-    return wish;
-}
-
-static void draw_sizes(struct play *play, struct entry *entry)
-{
-    entry->text_bytes = play_chance(play, 500) ? (uint32_t)play_size(play, MOST_TEXT) : 0;
-    entry->raw_bytes = play_chance(play, 400) ? (uint32_t)play_size(play, MOST_RAW) : 0;
-    if (play_chance(play, 400)) {
-        uint64_t most = !play->tight && play_chance(play, 4) ? HUGE_VECTOR : MOST_VECTOR;
-        entry->elem_size = play_chance(play, 500) ? 8 : 1;
-        entry->elem_count = (uint32_t)(play_size(play, most) / entry->elem_size);
-    }
-    if ((entry->wish & WISH_MAKE) != 0) {
-        entry->reply_bytes = (uint32_t)play_size(play, MOST_RAW);
-    }
-}
-
-static void draw(struct play *play, struct entry *entry)
-{
-    static const uint64_t timeouts_us[] = {300, 3000, 50000, 1000000};
-    entry->kind = play_chance(play, 100) ? CALL_MANY : CALL_WORK;
-    entry->kind = play_chance(play, 10) ? CALL_ABSENT : entry->kind;
-    entry->wish = entry->kind == CALL_WORK ? some_wish(play) : 0;
-    entry->again = play_chance(play, 50) ? 1 + (uint32_t)play_below(play, 5) : 0;
-    entry->flags = play_chance(play, 100) ? WB_CALL_COPY : 0;
-    entry->tight = play_chance(play, 30);
-    entry->timeout_us = play->tight ? tight_us : patient_us;
-    if (play_chance(play, 200)) {
-        entry->timeout_us = timeouts_us[play_below(play, 4)];
-    }
-    if (entry->kind != CALL_ABSENT) {
-        draw_sizes(play, entry);
-    }
-}
-
-/* Out of its number alone: what is drawn besides stays as it was. */
-static void draw_ends(const struct play *play, struct entry *entry)
-{
-    uint64_t random = play->seed ^ entry->number << 32;
-    uint64_t kind = test_pattern_random(&random) % 16;
-    if (play->options->gives_up) {
-        entry->spoils = kind < 4;
-        entry->patience_us =
-            kind % 8 == 1 ? 1 + (uint32_t)(test_pattern_random(&random) % 20000) : 0;
-    }
-}
 
 static uint64_t room_for_reply(struct play *play, const struct entry *entry)
 {
@@ -243,8 +179,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
     struct play *play = node->play;
     struct entry *entry = ledger_add(&play->ledger);
     struct open_call *open = sim_new(sizeof *open);
-    draw(play, entry);
-    draw_ends(play, entry);
+    wishes_draw(play, entry);
     later_draw(play, entry);
     entry->caller = node->number;
     entry->callee = target;
@@ -299,8 +234,9 @@ static bool is_allowed(const struct play *play, const struct entry *entry, int s
     case WB_ERR_UNKNOWN_ACTION:
         return entry->kind == CALL_ABSENT;
     case WB_ERR_TIMED_OUT: /* in a calm run only where time is short, or the program has the pool */
-        return took_us >= entry->timeout_us && (!play->calm || entry->timeout_us < patient_us ||
-                                                strstr(wb_last_error(), "(max_peers") != NULL);
+        return took_us >= entry->timeout_us &&
+               (!play->calm || entry->timeout_us < wishes_patient_us ||
+                strstr(wb_last_error(), "(max_peers") != NULL);
     case WB_ERR_CANCELLED:
         return entry->given_up;
     case WB_ERR_REPLY_TOO_LARGE:
