@@ -80,7 +80,8 @@ uint32_t wbi_control_board(struct wb_peer *peer, uint8_t *at, uint32_t most)
 
 uint16_t wbi_control_credits(struct wb_peer *peer)
 {
-    uint16_t credits = peer->owed > UINT16_MAX ? UINT16_MAX : (uint16_t)peer->owed;
+    uint32_t owed = peer->owed - peer->in_hand;
+    uint16_t credits = owed > UINT16_MAX ? UINT16_MAX : (uint16_t)owed;
     peer->owed -= credits;
     peer->unreturned -= credits;
     return credits;
@@ -89,8 +90,9 @@ uint16_t wbi_control_credits(struct wb_peer *peer)
 static bool wanted(const struct wb_peer *peer)
 {
     /* credits go alone only when the peer may be running out of them, or may have none left */
+    uint32_t owed = peer->owed - peer->in_hand;
     bool short_of_credits =
-        peer->owed > peer->granted / 2 || (peer->owed > 0 && peer->unreturned == peer->granted);
+        owed > peer->granted / 2 || (owed > 0 && peer->unreturned == peer->granted);
     return peer->releases.count > 0 || peer->cancels.count > 0 || short_of_credits;
 }
 

@@ -99,6 +99,7 @@ void wbi_deferred_part(struct wb_deferred *deferred)
 /* The peer's handle goes; the last one takes a buried peer along. */
 static void let_peer_go(struct wb_peer *peer)
 {
+    wbi_lane_drain(peer->lane); /* a call back that was begun before the answer may name it */
     peer->handles--;
     if (peer->channel == NULL && peer->dying && !wbi_lane_is_dying(peer->lane, peer)) {
         wbi_peer_forget(peer);
@@ -110,6 +111,7 @@ static void end(struct wb_deferred *deferred)
     struct wb_peer *peer = deferred->context.peer;
     unlist(deferred, peer->lane);
     if (deferred->in != NULL) { /* it is not to be run again */
+        wbi_count(&peer->lane->counters.calls_served, deferred->entry != NULL);
         if (peer->lane->latency != NULL) {
             wbi_latency_handled(peer->lane->latency, deferred->begun_ns);
         }

@@ -72,7 +72,9 @@ int wb_listen(struct wb_engine *engine, const char *url)
         return status;
     }
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
-    status = lane->fabric->listen(lane->port, address);
+    status = atomic_load(&engine->draining)
+                 ? wbi_error(WB_ERR_CLOSED, "%s: the engine is being drained", url)
+                 : lane->fabric->listen(lane->port, address);
     if (entry == WBI_LANE_ENTERED) {
         wbi_lane_leave(lane);
     }

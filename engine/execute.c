@@ -65,5 +65,6 @@ void wb_executor_adopt(const struct wb_executor *executor)
 bool wbi_executor_help(void)
 {
     const struct wb_executor *executor = executor_here;
-    return executor != NULL && executor->help != NULL && executor->help(executor->self);
+    return executor != NULL && executor->help != NULL && !wbi_thread_is_inside() &&
+           executor->help(executor->self);
 }

@@ -183,9 +183,22 @@ static void unlist(struct wbi_inbound *in)
     }
     in->next = in->prev = NULL;
     in->peer = NULL;
+}
+
+/* What it holds is to be had again. */
+static void uncount(struct wbi_inbound *in)
+{
     in->lane->waiting -= in->waiting;
-    in->waiting = false;
+    in->lane->orphans -= in->orphan;
+    in->waiting = in->orphan = false;
     wbi_admit_less(in, 0);
+}
+
+/* Out of its peer's list, for good. */
+static void retire(struct wbi_inbound *in)
+{
+    unlist(in);
+    uncount(in);
 }
 
 void wbi_inbound_free(struct wbi_inbound *in)
@@ -215,12 +228,14 @@ void wbi_inbound_bury(struct wbi_inbound *in)
     if (in->call != NULL) {
         in->call->reply = NULL;
     }
-    if (in->deferred != NULL) {
+    if (in->deferred != NULL) { /* what it holds is still looked at */
         wbi_deferred_give_up(in, true);
         unlist(in);
-        return; /* what it holds is still looked at */
+        in->orphan = true;
+        in->lane->orphans++;
+        return;
     }
-    unlist(in);
+    retire(in);
     wbi_inbound_free(in);
 }
 
@@ -229,6 +244,7 @@ void wbi_inbound_end(struct wbi_inbound *in)
     if (in->peer != NULL) {
         unlist(in);
     }
+    uncount(in);
     wbi_inbound_free(in);
 }
 
@@ -254,7 +270,7 @@ static void end_failed(struct wbi_inbound *in)
     } else if (call != NULL) {
         wbi_call_reply_fetched(call, in, status);
     }
-    unlist(in);
+    retire(in);
     wbi_inbound_free(in);
 }
 
@@ -282,6 +298,7 @@ void wbi_inbound_return_credit(struct wbi_inbound *in)
 
 bool wbi_inbound_credit_gone(struct wb_peer *peer)
 {
+    peer->in_hand = 0;
     bool gone = peer->owed == 0;
     peer->owed -= !gone;
     return gone;
@@ -292,7 +309,7 @@ static void deliver(struct wbi_inbound *in)
     release(in);
     if (in->header.kind == WBI_REPLY) {
         struct wb_call *call = in->call;
-        unlist(in);
+        retire(in);
         if (call != NULL) {
             wbi_call_reply_fetched(call, in, WB_OK);
         } else {
@@ -301,7 +318,7 @@ static void deliver(struct wbi_inbound *in)
     } else if (wbi_serve_inbound(in) == WB_AGAIN) {
         wbi_inbound_park(in);
     } else if (in->deferred == NULL) {
-        unlist(in);
+        retire(in);
         wbi_inbound_free(in);
     }
 }

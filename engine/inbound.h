@@ -62,6 +62,7 @@ struct wbi_inbound {
     int status;                      /* the first failure; READs are no more issued */
     bool parked, fetching, credited; /* in which queue it is; whether its credit went back */
     bool waiting;                    /* it counts in the lane's */
+    bool orphan;                     /* likewise: deferred, and its peer is gone */
     bool noted;                      /* that it was parked is in the log */
     uint64_t ticket;                 /* 0, or when it began to wait for landings, among all */
     enum wbi_stage stage;

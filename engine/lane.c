@@ -34,7 +34,7 @@ enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane)
         return WBI_LANE_NESTED;
     }
     return atomic_compare_exchange_strong_explicit(&lane->holder, &nobody, wbi_thread_token(),
-                                                   memory_order_acquire, memory_order_relaxed)
+                                                   memory_order_seq_cst, memory_order_seq_cst)
                ? WBI_LANE_ENTERED
                : WBI_LANE_BUSY;
 }
@@ -97,11 +97,30 @@ static bool is_due(const struct wbi_lane *lane)
     return lane->ended != NULL || lane->due != NULL || lane->rooms.due != NULL;
 }
 
+static _Thread_local unsigned turns_here; /* that this thread is in the middle of, on any lane */
+
+static void go_inside(struct wbi_lane *lane)
+{
+    lane->inside = true;
+    turns_here++;
+}
+
+static void come_out(struct wbi_lane *lane)
+{
+    lane->inside = false;
+    turns_here--;
+}
+
+bool wbi_thread_is_inside(void)
+{
+    return turns_here != 0;
+}
+
 /* Callbacks are inside the lane as handlers are, and may end more calls and buffers. */
 static void call_back(struct wbi_lane *lane)
 {
     bool may_grow = wbi_rma_thread_may_grow(false);
-    lane->inside = true;
+    go_inside(lane);
     while (is_due(lane)) {
         struct wb_buffer_owner *owner = lane->ended;
         if (owner != NULL) {
@@ -111,7 +130,7 @@ static void call_back(struct wbi_lane *lane)
         wbi_calls_tell(lane);
         wbi_rooms_tell(lane);
     }
-    lane->inside = false;
+    come_out(lane);
     wbi_rma_thread_may_grow(may_grow);
 }
 
@@ -128,7 +147,7 @@ static void do_as_asked(struct wbi_lane *lane)
 {
     unsigned asked = atomic_exchange_explicit(&lane->wants, 0, memory_order_acq_rel);
     bool may_grow = wbi_rma_thread_may_grow(false);
-    lane->inside = true; /* what ends may let a parcel go on that a handler was waiting for */
+    go_inside(lane); /* what ends may let a parcel go on that a handler was waiting for */
     wbi_lane_drain(lane);
     if ((asked & WBI_ASKED_TO_COLLECT) != 0) {
         wbi_deferred_collect(lane);
@@ -137,7 +156,11 @@ static void do_as_asked(struct wbi_lane *lane)
         wbi_calls_cancel(lane);
     }
     wbi_rooms_stir(lane); /* parcels may have gone */
-    lane->inside = false;
+    if ((asked & WBI_ASKED_TO_COLLECT) != 0 && (lane->busy != NULL || lane->parked != NULL)) {
+        atomic_store(&lane->rooms.stirred, true); /* work for a turn, which nobody may be about */
+        wbi_engine_rouse(lane->engine);           /* to take; who is just arming sees the first */
+    }
+    come_out(lane);
     wbi_rma_thread_may_grow(may_grow);
 }
 
@@ -250,7 +273,7 @@ void wbi_lane_bury(struct wbi_lane *lane)
 
 int wbi_lane_turn(struct wbi_lane *lane, bool look)
 {
-    lane->inside = true;
+    go_inside(lane);
     if (inbox_waits(lane)) {
         wbi_lane_drain(lane);
     }
@@ -271,7 +294,7 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look)
     if (wbi_rooms_want(&lane->rooms)) {
         done += wbi_rooms_look(lane, look || lane->turns % TURNS_A_RETRY == 0);
     }
-    lane->inside = false;
+    come_out(lane);
     return done;
 }
 

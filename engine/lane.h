@@ -62,6 +62,7 @@ struct wbi_lane {
     uint32_t waiting;        /* requests that wait with their credits given back */
     uint32_t asked;          /* unanswered requests, beyond those that are kept for each peer */
     struct wb_deferred *deferred; /* all, answered or not */
+    uint32_t orphans;             /* of them, those whose peer is gone: each holds a slot */
     struct wbi_inbound *parked, **parked_tail;
     uint32_t queueing;              /* of the parked ones, those that wait for landings */
     _Atomic uint64_t first_waiting; /* the ticket of the first of those, for other lanes; 0 none */
@@ -99,6 +100,9 @@ void wbi_lane_leave(struct wbi_lane *lane);
 
 /* What the calling thread is known by. */
 const void *wbi_thread_token(void);
+
+/* Whether the calling thread runs handlers or callbacks, of whatever lane and engine. */
+bool wbi_thread_is_inside(void);
 
 /* Whether the calling thread holds the lane. */
 bool wbi_lane_is_mine(struct wbi_lane *lane);

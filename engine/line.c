@@ -9,6 +9,7 @@
 #include "engine/lane.h"
 #include "engine/peer.h"
 
+static const uint64_t clock_grain_us = 1000; /* of the lane's housekeeping */
 static const uint64_t pause_us = 100000, longest_pause_us = 10000000; /* as peer.h says */
 
 static enum wb_peer_state state_of(const struct wb_peer *peer)
@@ -36,6 +37,9 @@ int wbi_line_open(struct wb_peer *peer, const char *address, const struct wb_pee
         line->least_pause_us = options->backoff_us != 0 ? options->backoff_us : pause_us;
         line->most_pause_us =
             options->backoff_most_us != 0 ? options->backoff_most_us : longest_pause_us;
+        if (line->least_pause_us < clock_grain_us) {
+            line->least_pause_us = clock_grain_us;
+        }
         if (line->most_pause_us < line->least_pause_us) {
             line->most_pause_us = line->least_pause_us;
         }
@@ -327,7 +331,11 @@ static int say_not_connected(struct wb_peer *peer, uint64_t timeout_us)
 int wb_peer_wait(struct wb_peer *peer, uint64_t timeout_us)
 {
     struct wb_engine *engine = peer->lane->engine;
-    bool waits = wbi_engine_check_process(engine) == WB_OK && !wbi_engine_inside(engine);
+    bool waits = wbi_engine_check_process(engine) == WB_OK && !wbi_engine_inside(engine) &&
+                 !is_settled(peer);
+    if (waits && atomic_load(&engine->draining)) {
+        return wbi_error(WB_ERR_CLOSED, "%s: the engine is being drained", peer->url);
+    }
     if (waits) {
         wait_or_not(peer, true);
     }

@@ -49,10 +49,11 @@ static void free_ops(struct wb_peer *peer)
     }
 }
 
-/* Whether there is a place for another peer: none, as long as they are lent. */
+/* Whether there is a place for another peer: none, as long as they are lent, or those that have
+ * gone have left so many deferred calls that another one's might take the last slot. */
 static bool has_place(const struct wbi_lane *lane)
 {
-    return lane->peer_count < lane->shares.peers &&
+    return lane->peer_count < lane->shares.peers && lane->orphans <= lane->engine->config.credits &&
            lane->asked <= wbi_share_replies_most(&lane->shares, lane->peer_count);
 }
 

@@ -54,6 +54,7 @@ struct wb_peer {
      */
     uint32_t credits, credits_max;
     uint32_t granted, unreturned, owed;
+    uint32_t in_hand; /* of owed: the credit of the request whose handler runs, for its reply */
     uint32_t replies; /* receives for replies that are its own */
 
     uint32_t

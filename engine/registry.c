@@ -57,6 +57,9 @@ int wb_action_register(struct wb_engine *engine, struct wb_action *action, wb_se
     if (engine == NULL || action == NULL || serve == NULL || handler == NULL) {
         return wbi_error(WB_ERR_INVALID, "registering an action needs an engine and a handler");
     }
+    if (executor != NULL && executor->run == NULL) {
+        return wbi_error(WB_ERR_INVALID, "action %s: an executor that runs nothing", action->name);
+    }
     if (!is_in_order(action->in) || !is_in_order(action->out)) {
         return wbi_error(WB_ERR_INVALID, "action %s: a field stands behind one that was added",
                          action->name);

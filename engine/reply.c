@@ -17,6 +17,7 @@ bool wb_reply_wanted(struct wb_context *context)
     }
     context->replied = true; /* the handler has run, and that is all */
     if (context->later == NULL) {
+        context->peer->in_hand = 0;
         wbi_peer_busy(context->peer); /* no answer takes the credit along */
     }
     return false;
@@ -202,6 +203,7 @@ int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
     }
     context->replied = true;
     if (context->later == NULL) {
+        context->peer->in_hand = 0;
         wbi_outgoing_send(out);
     } else if (out->parcel == NULL) {
         wbi_deferred_send(context);

@@ -33,6 +33,7 @@ void wbi_serve_error(struct wb_peer *peer, const struct wbi_header *request, int
         .header = {.kind = WBI_REPLY, .call_id = request->call_id, .status = status, .code = code}};
     struct wb_sizer sizer = {.bytes = text != NULL ? strnlen(text, 119) : 0};
     struct wb_writer writer;
+    peer->in_hand = 0; /* it goes along */
     if (atomic_load_explicit(&peer->state, memory_order_relaxed) != WB_PEER_CONNECTED) {
         return;
     }
@@ -120,9 +121,10 @@ static int run(struct wb_context *context, struct wb_reader *reader)
     if (status == WB_AGAIN && !context->replied && context->deferred == NULL) {
         return WB_AGAIN;
     }
-    wbi_count(&peer->lane->counters.calls_served, 1);
+    bool given = context->deferred != NULL && entry->executor != NULL; /* it is yet to run */
+    wbi_count(&peer->lane->counters.calls_served, !given);
     if (context->deferred != NULL) {
-        if (entry->executor == NULL) {
+        if (!given) {
             wbi_deferred_part(context->deferred); /* the handler's */
         }
     } else if (!context->replied) {
@@ -150,7 +152,9 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
     reader.make_vector = wbi_make_vector;
     reader.context = peer->lane;
     peer->owed++; /* the slot is free again when the handler has returned; the reply says so */
+    peer->in_hand = 1;
     int status = run(&context, &reader);
+    peer->in_hand = 0;
     if (reply_block != NULL) {
         wbi_rma_block_unref(reply_block);
     }
@@ -183,8 +187,11 @@ int wbi_serve_inbound(struct wbi_inbound *in)
         .peer = in->peer, .header = &in->header, .in = in, .reply_block = &in->reply_block};
     struct wb_reader reader;
     wbi_serve_reader(in, &reader);
+    struct wb_peer *peer = in->peer;
+    peer->in_hand = !in->credited;
     wbi_inbound_return_credit(in);
     int status = run(&context, &reader);
+    peer->in_hand = 0;
     if (status == WB_AGAIN && !in->waiting) {
         in->credited = wbi_inbound_credit_gone(in->peer);
     }

@@ -123,8 +123,9 @@ int wbi_share_out(const struct wb_engine_config *config, const struct wbi_fabric
     if (caps->own_receives) {
         part_replies(config, &got);
     }
-    got.slots =
-        got.receives * (caps->own_receives ? 1 : caps->slot_sets) + config->max_calls + got.waiting;
+    got.slots = got.receives * (caps->own_receives ? 1 : caps->slot_sets) + config->max_calls +
+                got.waiting +
+                2 * config->credits; /* orphans, and those that one more burial makes */
     *shares = got;
     return WB_OK;
 }

@@ -29,10 +29,11 @@ struct wbi_shares {
     uint32_t replies_shared;
     uint32_t replies_granted; /* in the place of those where each channel has its own receives */
     uint32_t channel_most;
-    uint32_t place;       /* receives that a peer takes */
-    uint32_t waiting;     /* requests whose credits go back although they wait and keep a block */
-    uint32_t receives;    /* to be posted, on each device, or by all channels together */
-    uint32_t slots;       /* blocks: for all receives, and those that calls and `waiting` keep */
+    uint32_t place;    /* receives that a peer takes */
+    uint32_t waiting;  /* requests whose credits go back although they wait and keep a block */
+    uint32_t receives; /* to be posted, on each device, or by all channels together */
+    uint32_t slots; /* blocks: for all receives, those that calls and `waiting` keep, and two peers'
+                       credits, of deferred calls whose peers have gone */
     uint32_t eager_bytes; /* of a slot: the largest message */
 };
 

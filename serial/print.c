@@ -41,7 +41,7 @@ static struct wb_in walk_array(struct wb_printer *p, struct wb_in in, const stru
     if (wbi_print_failed(p, at, place)) {
         return in;
     }
-    struct wbi_text text = {0};
+    struct wbi_text text = wbi_print_text(p);
     wbi_text_add(&text, ": %zu of %s", count, type->elem->name);
     wbi_print_line(p, at, place, text.text);
     return walk_elements(p, in, type->elem, place->name, count);
@@ -83,7 +83,7 @@ static struct wb_in walk_union(struct wb_printer *p, struct wb_in in, const stru
     if (wbi_print_failed(p, at, place)) {
         return in;
     }
-    struct wbi_text text = {0};
+    struct wbi_text text = wbi_print_text(p);
     wbi_text_add(&text, ": case %s", found->kind);
     wbi_print_line(p, at, place, text.text);
     return walk_inside(p, in, found->of, found->name);
@@ -97,7 +97,7 @@ static struct wb_in walk_custom(struct wb_printer *p, struct wb_in in, const str
     size_t at = wbi_print_at(p, in);
     struct wb_arena *outer = r->arena;
     struct wb_arena own = {0}; /* what is read lasts no longer than this value */
-    struct wbi_text text = {0};
+    struct wbi_text text = wbi_print_text(p);
     wbi_text_add(&text, ": version %u", *in.at);
     wbi_print_line(p, at, place, text.text);
     r->arena = &own;
@@ -115,7 +115,7 @@ static struct wb_in walk_fixed(struct wb_printer *p, struct wb_in in, const stru
 {
     const struct wb_type *type = field->of;
     size_t count = (size_t)field->count;
-    struct wbi_text text = {0};
+    struct wbi_text text = wbi_print_text(p);
     if (type->kind == WB_TYPE_SCALAR || type->kind == WB_TYPE_BITWISE) {
         wbi_text_add(&text, " = %zu of %s ", count, type->name);
         wbi_text_add_raws(&text, type, in.at, count);
@@ -277,7 +277,7 @@ static void print_unknown(struct wb_printer *p)
         uint32_t id, len;
         wbi_pass_one_added(r, &id, &len);
         if (!wbi_print_failed(p, at, NULL)) {
-            struct wbi_text text = {0};
+            struct wbi_text text = wbi_print_text(p);
             wbi_text_add(&text, "added field of id %08x that is not known here, %u bytes", id, len);
             wbi_print_line(p, at, NULL, text.text);
         }

@@ -42,6 +42,9 @@ static void add_character(struct wbi_text *t, unsigned char c)
 
 void wbi_text_add_string(struct wbi_text *t, const void *data, size_t len)
 {
+    if (t->cut) {
+        return;
+    }
     const unsigned char *bytes = data;
     wbi_text_add(t, "\"");
     for (size_t i = 0; i < len && i < STRING_SHOWN; i++) {
@@ -52,6 +55,9 @@ void wbi_text_add_string(struct wbi_text *t, const void *data, size_t len)
 
 void wbi_text_add_hex(struct wbi_text *t, const void *data, size_t len, size_t group)
 {
+    if (t->cut) {
+        return;
+    }
     const unsigned char *bytes = data;
     for (size_t i = 0; i < len && i < HEX_SHOWN; i++) {
         wbi_text_add(t, "%s%02x", i % group == 0 ? " " : "", bytes[i]);

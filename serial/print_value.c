@@ -123,7 +123,7 @@ static bool add_source(struct wbi_text *t, const struct wb_printer *p, uint32_t 
 static struct wb_in walk_raw(struct wb_printer *p, struct wb_in in, const struct wb_type *type,
                              const struct wbi_place *place)
 {
-    struct wbi_text text = {0};
+    struct wbi_text text = wbi_print_text(p);
     wbi_text_add(&text, " = ");
     wbi_text_add_raw(&text, type, in.at);
     wbi_print_line(p, wbi_print_at(p, in), place, text.text);
@@ -152,7 +152,7 @@ static struct wb_in walk_bytes(struct wb_printer *p, struct wb_in in, const stru
     if (wbi_print_failed(p, at, place)) {
         return in;
     }
-    struct wbi_text text = {0};
+    struct wbi_text text = wbi_print_text(p);
     wbi_text_add(&text, " = %zu bytes", value.len);
     if (add_source(&text, p, before)) {
         if (type->kind == WB_TYPE_STR) {
@@ -188,7 +188,7 @@ static struct wb_in walk_handle(struct wb_printer *p, struct wb_in in, const str
     if (wbi_print_failed(p, at, place)) {
         return in;
     }
-    struct wbi_text text = {0};
+    struct wbi_text text = wbi_print_text(p);
     if (p->found.elem_size == 0) {
         wbi_text_add(&text, " = empty handle");
     } else if (type->kind == WB_TYPE_RMA) {
@@ -220,7 +220,7 @@ static struct wb_in walk_enum(struct wb_printer *p, struct wb_in in, const struc
         in.spare = 0;
     }
     if (!wbi_print_failed(p, at, place)) {
-        struct wbi_text text = {0};
+        struct wbi_text text = wbi_print_text(p);
         wbi_text_add(&text, " = %s (%d)", field->name, value);
         wbi_print_line(p, at, place, text.text);
     }
@@ -238,7 +238,7 @@ static struct wb_in walk_raw_array(struct wb_printer *p, struct wb_in in,
     if (wbi_print_failed(p, at, place)) {
         return in;
     }
-    struct wbi_text text = {0};
+    struct wbi_text text = wbi_print_text(p);
     wbi_text_add(&text, " = %zu of %s", count, type->elem->name);
     if (add_source(&text, p, before)) {
         wbi_text_add(&text, " ");
@@ -256,7 +256,7 @@ static void print_text(struct wb_printer *p, const struct wb_type *type,
     const struct wb_landing *landing = taken(p, *chunk);
     bool packed =
         landing == NULL || landing->data != value.data || landing->len != (uint64_t)value.len;
-    struct wbi_text text = {0};
+    struct wbi_text text = wbi_print_text(p);
     wbi_text_add(&text, " = %zu bytes", value.len);
     if (packed || add_source(&text, p, (*chunk)++)) {
         if (type->kind == WB_TYPE_STR) {
@@ -277,7 +277,7 @@ struct wb_in wbi_print_texts(struct wb_printer *p, struct wb_in in, const struct
     struct wb_arena own = {0};
     size_t at = wbi_print_at(p, in), count;
     uint32_t chunk = p->reader.landing_next;
-    struct wbi_text text = {0};
+    struct wbi_text text = wbi_print_text(p);
     void *items;
     p->reader.arena = &own;
     in = wb_wire_get_texts(&p->reader, in, &items, &count);
@@ -301,7 +301,7 @@ struct wb_in wbi_print_texts(struct wb_printer *p, struct wb_in in, const struct
 void wbi_print_more(struct wb_printer *p, size_t at, size_t count)
 {
     if (count > WBI_TEXT_ITEMS) {
-        struct wbi_text text = {0};
+        struct wbi_text text = wbi_print_text(p);
         wbi_text_add(&text, "... %zu more", count - WBI_TEXT_ITEMS);
         wbi_print_line(p, at, NULL, text.text);
     }
@@ -332,7 +332,7 @@ struct wb_in wbi_print_value(struct wb_printer *p, struct wb_in in, const struct
 void wbi_print_count(struct wb_printer *p, size_t at, size_t count)
 {
     if (!wbi_print_failed(p, at, NULL)) {
-        struct wbi_text text = {0};
+        struct wbi_text text = wbi_print_text(p);
         wbi_text_add(&text, "count = %zu", count);
         wbi_print_line(p, at, NULL, text.text);
     }

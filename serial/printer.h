@@ -42,6 +42,12 @@ static inline size_t wbi_print_at(const struct wb_printer *p, struct wb_in in)
     return (size_t)(in.at - p->reader.begin);
 }
 
+/* Words for a line; none where it is not to be shown: an archive may have millions of values. */
+static inline struct wbi_text wbi_print_text(const struct wb_printer *p)
+{
+    return (struct wbi_text){.cut = p->quiet > 0 || p->fault != NULL};
+}
+
 /* Prints a line for the value at byte `at`, where it is to be shown. place NULL: of no value. */
 void wbi_print_line(struct wb_printer *p, size_t at, const struct wbi_place *place,
                     const char *rest);

@@ -51,7 +51,7 @@ WB_API int wb_deferred_status(const struct wb_deferred *deferred);
  * NAME_reply(deferred, out), generated: answers with *out, which is borrowed and not dropped, and
  * may have parts of the arguments. Takes the handle, whatever it returns. Any thread, handlers and
  * callbacks too; never waits. Returns WB_OK: the answer is on its way, or will be soon. Else the
- * caller was told of it: WB_ERR_REPLY_TOO_LARGE, WB_ERR_INVALID (as from a handler),
+ * caller was told of it: WB_ERR_REPLY_TOO_LARGE, WB_ERR_BUDGET, WB_ERR_INVALID (as from a handler),
  * WB_ERR_NO_MEMORY; or nobody waits any more, as wb_deferred_status says.
  *
  * wb_engine_destroy ends all handles that are left: answer them before.

@@ -196,7 +196,8 @@ WB_API int wb_engine_halt(struct wb_engine *engine);
  * name, an IPv4 address, an IPv6 address in brackets, or * for every address of this machine). The
  * engine serves its registered actions there until it is destroyed. Errors: WB_ERR_BAD_URL,
  * WB_ERR_INVALID (the address is one of a device that the engine does not use),
- * WB_ERR_NO_FABRIC, WB_ERR_IN_USE, WB_ERR_NO_MEMORY, WB_ERR_SYSTEM.
+ * WB_ERR_NO_FABRIC, WB_ERR_IN_USE, WB_ERR_NO_MEMORY, WB_ERR_SYSTEM, WB_ERR_CLOSED (the engine is
+ * drained, or a parent process's).
  */
 WB_API int wb_listen(struct wb_engine *engine, const char *url);
 

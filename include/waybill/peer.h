@@ -13,7 +13,7 @@ struct wb_peer_options {
     uint64_t backoff_us;      /* an attempt is not made sooner after a loss or a failure; doubled by
                                  each that follows, and up to a quarter longer; 0: 100 ms */
     uint64_t backoff_most_us; /* no longer than that; a connection that stood so long makes it
-                                 backoff_us again; 0: 10 s */
+                                 backoff_us again; 0: 10 s. Neither is below 1 ms */
     uint64_t idle_us; /* a channel that no call used for so long, in either direction, is closed by
                          this side, and connected anew by the next call; 0: never */
 };

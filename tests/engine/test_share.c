@@ -27,7 +27,7 @@ static void assert_sound_own(void)
                    shares.credits_shared + shares.replies_granted;
     uint64_t work = (uint64_t)shares.peers * caps.channel_work;
     ck_assert_uint_eq(shares.receives, all);
-    ck_assert_uint_eq(shares.slots, all + config.max_calls + shares.waiting);
+    ck_assert_uint_eq(shares.slots, all + config.max_calls + shares.waiting + 2 * config.credits);
     ck_assert(caps.max_completions == 0 || all + work <= caps.max_completions);
     ck_assert(caps.max_receives == 0 || other + 2ULL * shares.channel_most <= caps.max_receives);
     ck_assert(shares.credits_kept >= 1 && shares.credits_kept <= shares.channel_most);
@@ -50,7 +50,8 @@ static void assert_sound(void)
     ck_assert_uint_eq(shares.receives, all);
     ck_assert(caps.max_receives == 0 || all <= caps.max_receives);
     ck_assert(caps.max_completions == 0 || all + work <= caps.max_completions);
-    ck_assert_uint_eq(shares.slots, all * caps.slot_sets + config.max_calls + shares.waiting);
+    ck_assert_uint_eq(shares.slots, all * caps.slot_sets + config.max_calls + shares.waiting +
+                                        2 * config.credits);
     ck_assert(shares.credits_kept >= 1 && shares.replies_kept >= 1);
     ck_assert(shares.credits_kept <= config.credits);
     ck_assert(shares.peers >= 1 && shares.peers <= config.max_peers);
