@@ -208,6 +208,63 @@ START_TEST(test_the_peer_goes_first)
 }
 END_TEST
 
+/* Connects, leaves as many calls there as it may, which nobody answers, and goes. Returns their
+ * number; 0: it was not let in. */
+static unsigned come_and_go(const char *url, unsigned held)
+{
+    enum { MOST = 8 };
+    struct wb_peer *peer = NULL;
+    struct wb_call *calls[MOST];
+    struct wb_peer_info info;
+    struct later_in in = arguments(TEST_WHEN_LET_GO, 1);
+    struct later_out out;
+    unsigned count = 0;
+    test_assert_status(wb_connect(test_world.engine, url, &peer), WB_OK);
+    if (wb_peer_wait(peer, test_patience_us) == WB_OK) {
+        test_assert_status(wb_peer_describe(peer, &info), WB_OK);
+        for (; count < info.credits && count < MOST; count++) {
+            test_assert_status(later_async(peer, &in, NULL, &calls[count]), WB_OK);
+        }
+        await_held(held + count);
+    }
+    wb_peer_close(peer);
+    for (unsigned i = 0; i < count; i++) {
+        test_assert_status(later_finish(calls[i], &out), WB_ERR_CLOSED);
+    }
+    later_in_drop(&in);
+    return count;
+}
+
+/* What they have left unanswered holds its messages: before that takes the last receives of those
+ * who stay, nobody new is let in. */
+START_TEST(test_those_who_come_and_go)
+{
+    enum { ROUNDS = 80 };
+    char url[TEST_URL_BYTES];
+    unsigned held = 0, refused = 0;
+    test_world.server_config.credits = 8;
+    test_world.server_config.max_peers = 4;
+    test_world.server_config.max_calls = 16;
+    test_world_open(1);
+    test_world_url(0, url);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned count = come_and_go(url, held);
+        held += count;
+        refused += count == 0;
+        test_world_assert_works(test_world.peer);
+    }
+    ck_assert_uint_gt(held, 0);
+    ck_assert_uint_gt(refused, 0);
+    let_go(true);
+    uint64_t start = test_clock_us();
+    while (come_and_go(url, 0) == 0) {
+        ck_assert_msg(test_clock_us() - start < test_patience_us, "nobody is let in any more");
+    }
+    let_go(true);
+    test_world_close();
+}
+END_TEST
+
 /* A server that ends with calls that it never answers. */
 START_TEST(test_never_answered)
 {
@@ -248,8 +305,9 @@ END_TEST
 
 TCase *test_later_case(void)
 {
-    const TTest *const tests[] = {test_its_words_arrive, test_a_result_too_large,
-                                  test_the_peer_goes_first, test_never_answered, test_one_way};
+    const TTest *const tests[] = {test_its_words_arrive,    test_a_result_too_large,
+                                  test_the_peer_goes_first, test_those_who_come_and_go,
+                                  test_never_answered,      test_one_way};
     TCase *tcase = test_world_case("later", tests, sizeof tests / sizeof tests[0]);
     tcase_add_loop_test(tcase, test_answers_come_later, 0, 2 * TEST_HOWS);
     tcase_add_loop_test(tcase, test_nobody_waits_any_more, 0, 4);
