@@ -169,9 +169,10 @@ WB_API int wb_wait(struct wb_engine *engine, uint64_t timeout_us);
  * wb_engine_fd: an epoll descriptor, to be waited for and for nothing else; the engine's until its
  * end. wb_engine_arm returns WB_OK: nothing is to be done now, and the descriptor becomes readable
  * when something is, whatever other threads do meanwhile; *timeout_us is when to look at deadlines
- * at the latest. Or WB_AGAIN: wb_progress has something to do, or another thread is at it; or
- * WB_ERR_DEADLOCK, inside a handler, or WB_ERR_CLOSED, in a child. At most one thread waits so;
- * others may call, wait and make progress as ever.
+ * at the latest: nothing else of the engine's is called between this and the wait. Or WB_AGAIN:
+ * wb_progress has something to do, or another thread is at it; or WB_ERR_DEADLOCK, inside a
+ * handler, or WB_ERR_CLOSED, in a child. At most one thread waits so; others may call, wait and
+ * make progress as ever.
  */
 WB_API int wb_engine_fd(const struct wb_engine *engine);
 WB_API int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us);
@@ -254,8 +255,8 @@ WB_API const char *wb_peer_reason(const struct wb_peer *peer);
 WB_API void wb_peer_close(struct wb_peer *peer);
 
 /* Inside a handler: makes the caller's peer (wb_context_peer) a handle that stays valid after the
- * handler, to call back later; the caller ends it with wb_peer_close, which leaves that channel
- * open. Returns its argument. */
+ * handler, to call back later; the caller ends it with wb_peer_close, which leaves the channel of a
+ * peer that connected to us open, and closes one of wb_connect. Returns its argument. */
 WB_API struct wb_peer *wb_peer_keep(struct wb_peer *peer);
 
 /*

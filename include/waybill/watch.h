@@ -60,7 +60,7 @@ struct wb_event {
 WB_API int wb_engine_events(struct wb_engine *engine, struct wb_event *events, unsigned most);
 
 /* Writes the same as lines; returns the bytes needed without the final 0, as snprintf, or
- * WB_ERR_CLOSED. More bytes may be needed the next time. Nothing is written where size is 0, and
+ * WB_ERR_CLOSED, WB_ERR_NO_MEMORY. More bytes may be needed the next time. Nothing is written where size is 0, and
  * text may be NULL then. */
 WB_API int wb_engine_events_text(struct wb_engine *engine, unsigned most, char *text, size_t size);
 
@@ -84,7 +84,7 @@ enum wb_latency_kind {
 };
 
 /* How often what took how long: buckets of 32 to each power of two nanoseconds, so 3 % wide; the
- * last one has all from 73 minutes on. */
+ * last one has all from 72 minutes on. */
 struct wb_latency {
     uint64_t count, sum_ns, min_ns, max_ns; /* exact; 0 where count is */
     uint64_t buckets[WB_LATENCY_BUCKETS];
