@@ -239,7 +239,7 @@ static unsigned come_and_go(const char *url, unsigned held)
  * who stay, nobody new is let in. */
 START_TEST(test_those_who_come_and_go)
 {
-    enum { ROUNDS = 80 };
+    enum { ROUNDS = 12 };
     char url[TEST_URL_BYTES];
     unsigned held = 0, refused = 0;
     test_world.server_config.credits = 8;
