@@ -121,7 +121,7 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"checks", (uint64_t)c->checks, 0, WB_RMA_CHECKS_ALL},
         {"filter", (uint64_t)c->filter, WB_FILTER_NONE, WB_FILTER_LZ4},
         {"filter_from", c->filter_from, 1, UINT32_MAX},
-        {"arena_bytes", c->arena_bytes, 1, PTRDIFF_MAX},
+        {"arena_bytes", c->arena_bytes, 1, UINT32_MAX},
         {"max_depth", c->max_depth, 1, 1024},
         {"max_chunks", c->max_chunks, 1, WBI_MAX_CHUNKS},
         {"verbs.ack_timeout", or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT), 8, 20},

@@ -52,7 +52,7 @@ int wbi_config_check(const struct wb_engine_config *config);
 static inline void wbi_config_limit(const struct wb_engine_config *config, struct wb_reader *reader)
 {
     reader->depth_limit = config->max_depth;
-    reader->arena_limit = config->arena_bytes;
+    reader->arena_limit = (uint32_t)config->arena_bytes;
 }
 
 /* Opens the cache of pins; the fabrics' pinners (reg NULL: needs none) and their bounds on regions

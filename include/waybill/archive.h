@@ -126,9 +126,10 @@ struct wb_reader {
     const struct wb_landing *landings;
     uint32_t landing_count, landing_next;
     struct wb_rma_block
-        *backing;     /* the block that contains the archive itself, or NULL where it is a slot */
-    int status;       /* sticky: the first failure */
-    const char *what; /* in words what failed; static storage; NULL while status is WB_OK */
+        *backing; /* the block that contains the archive itself, or NULL where it is a slot */
+    int status;   /* sticky: the first failure */
+    uint32_t arena_limit; /* of the arena that NAME_get sets up, bytes; 0: WB_ARENA_LIMIT */
+    const char *what;     /* in words what failed; static storage; NULL while status is WB_OK */
     /* Makes a vector of bytes that lie in `block` (shares it) or, where block is NULL, copies them
      * into a fresh block. Returns WB_OK, WB_AGAIN or an error; sets *out on success only. */
     int (*make_vector)(void *context, struct wb_rma_block *block, const void *data, uint64_t bytes,
@@ -138,7 +139,6 @@ struct wb_reader {
                                or the generated NAME_get sets it */
     uint32_t depth;         /* of the custom types being read */
     uint32_t depth_limit;   /* of it; 0: WB_DEPTH_LIMIT */
-    size_t arena_limit;     /* of the arena that NAME_get sets up, bytes; 0: WB_ARENA_LIMIT */
     struct wb_printer *printer; /* of <waybill/print.h>, that watches custom types; else NULL */
 };
 

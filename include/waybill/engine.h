@@ -101,7 +101,7 @@ struct wb_engine_config {
     uint32_t filter_from;  /* archives of fewer bytes are not filtered; UINT32_MAX: none that this
                               engine sends; default 1024 */
     uint64_t arena_bytes;  /* that the nested arrays of one parcel may take when decoded, outside of
-                              the budget; default 64 MiB */
+                              the budget, 1 to UINT32_MAX; default 64 MiB */
     uint32_t max_depth;    /* to which custom types of a parcel may nest, 1 to 1024; default 64 */
     uint32_t max_chunks;   /* of one parcel that arrives, 1 to 65536, which is the default and the
                               most: a request with more ends with WB_ERR_BUDGET, a result with more

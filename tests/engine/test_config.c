@@ -25,7 +25,7 @@ static const struct field {
               {"filter_from", &config.filter_from, NULL, 1, UINT32_MAX},
               {"max_depth", &config.max_depth, NULL, 1, 1024},
               {"max_chunks", &config.max_chunks, NULL, 1, 65536},
-              {"arena_bytes", NULL, &config.arena_bytes, 1, PTRDIFF_MAX},
+              {"arena_bytes", NULL, &config.arena_bytes, 1, UINT32_MAX},
               {"max_calls", &config.max_calls, NULL, 1, 65536},
               {"credits", &config.credits, NULL, 1, 4096},
               {"max_peers", &config.max_peers, NULL, 1, 1024},

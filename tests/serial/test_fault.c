@@ -119,7 +119,7 @@ START_TEST(test_limits)
         parts_in_drop(&found);
     }
     size_t needed = 0;
-    for (size_t limit = 1; limit < 1000 && needed == 0; limit++) {
+    for (uint32_t limit = 1; limit < 1000 && needed == 0; limit++) {
         struct wb_reader reader = test_parcel_reader(&parcel, NULL);
         reader.arena_limit = limit;
         int status = parts_in_get(&reader, &found);
