@@ -60,8 +60,8 @@ struct wb_event {
 WB_API int wb_engine_events(struct wb_engine *engine, struct wb_event *events, unsigned most);
 
 /* Writes the same as lines; returns the bytes needed without the final 0, as snprintf, or
- * WB_ERR_CLOSED, WB_ERR_NO_MEMORY. More bytes may be needed the next time. Nothing is written where size is 0, and
- * text may be NULL then. */
+ * WB_ERR_CLOSED, WB_ERR_NO_MEMORY. More bytes may be needed the next time. Nothing is written where
+ * size is 0, and text may be NULL then. */
 WB_API int wb_engine_events_text(struct wb_engine *engine, unsigned most, char *text, size_t size);
 
 /* Writes one event as a line without an end; returns as snprintf. */
