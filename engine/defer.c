@@ -96,16 +96,6 @@ void wbi_deferred_part(struct wb_deferred *deferred)
     }
 }
 
-/* The peer's handle goes; the last one takes a buried peer along. */
-static void let_peer_go(struct wb_peer *peer)
-{
-    wbi_lane_drain(peer->lane); /* a call back that was begun before the answer may name it */
-    peer->handles--;
-    if (peer->channel == NULL && peer->dying && !wbi_lane_is_dying(peer->lane, peer)) {
-        wbi_peer_forget(peer);
-    }
-}
-
 static void end(struct wb_deferred *deferred)
 {
     struct wb_peer *peer = deferred->context.peer;
@@ -121,7 +111,9 @@ static void end(struct wb_deferred *deferred)
     if (deferred->reply_block != NULL) {
         wbi_rma_block_unref(deferred->reply_block);
     }
-    let_peer_go(peer);
+    wbi_lane_drain(peer->lane); /* a call back that was begun before the answer may name it */
+    peer->handles--;
+    wbi_peer_forget_buried(peer);
     free(deferred);
 }
 

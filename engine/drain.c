@@ -135,23 +135,10 @@ static int run(struct drain *drain, uint64_t timeout_us)
     return status == WB_ERR_TIMED_OUT ? say_left(&drain->left) : status;
 }
 
-/* WB_OK, or why this thread may not wait here. */
-static int may_wait(struct wb_engine *engine)
-{
-    int status = wbi_engine_check_process(engine);
-    if (status != WB_OK) {
-        return status;
-    }
-    return wbi_engine_inside(engine)
-               ? wbi_error(WB_ERR_DEADLOCK, "a drain inside a handler or callback would stop the "
-                                            "progress that it waits for")
-               : WB_OK;
-}
-
 int wb_engine_drain(struct wb_engine *engine, uint64_t timeout_us)
 {
     struct drain drain = {.engine = engine};
-    int status = may_wait(engine);
+    int status = wbi_engine_check_outside(engine);
     if (status != WB_OK) {
         return status;
     }
@@ -165,7 +152,7 @@ int wb_engine_drain(struct wb_engine *engine, uint64_t timeout_us)
 int wb_peer_drain(struct wb_peer *peer, uint64_t timeout_us)
 {
     struct drain drain = {.engine = peer->lane->engine, .peer = peer};
-    int status = may_wait(drain.engine);
+    int status = wbi_engine_check_outside(drain.engine);
     if (status != WB_OK) {
         return status;
     }

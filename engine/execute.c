@@ -1,6 +1,5 @@
 /* Handlers on a program's own threads: from the lane to the executor, and there to the handler. */
 #include <string.h>
-#include <waybill/print.h>
 
 #include "engine/defer.h"
 #include "engine/engine.h"
@@ -51,9 +50,7 @@ void wb_deferred_run(struct wb_deferred *work)
         wbi_deferred_part(work);
         return;
     }
-    if (context.text[0] == '\0' && reader.status != WB_OK) {
-        wb_reader_find_fault(&reader, entry->in, context.text, sizeof context.text);
-    }
+    wbi_serve_explain(&context, &reader, entry);
     finish(work, &context, status);
 }
 

@@ -157,8 +157,7 @@ static void do_as_asked(struct wbi_lane *lane)
     }
     wbi_rooms_stir(lane); /* parcels may have gone */
     if ((asked & WBI_ASKED_TO_COLLECT) != 0 && (lane->busy != NULL || lane->parked != NULL)) {
-        atomic_store(&lane->rooms.stirred, true); /* work for a turn, which nobody may be about */
-        wbi_engine_rouse(lane->engine);           /* to take; who is just arming sees the first */
+        wbi_rooms_want_turn(lane); /* for credits that go alone, and what is tried again */
     }
     come_out(lane);
     wbi_rma_thread_may_grow(may_grow);

@@ -352,6 +352,13 @@ void wbi_peer_expire(struct wb_peer *peer, uint64_t now)
     }
 }
 
+void wbi_peer_forget_buried(struct wb_peer *peer)
+{
+    if (peer->channel == NULL && peer->dying && !wbi_lane_is_dying(peer->lane, peer)) {
+        wbi_peer_forget(peer);
+    }
+}
+
 /* ---- public ---- */
 
 enum wb_peer_state wb_peer_state(const struct wb_peer *peer)
@@ -423,9 +430,7 @@ void wb_peer_close(struct wb_peer *peer)
         peer->line.closed = true;
         wbi_peer_fail(peer, WB_ERR_CLOSED, "closed by its owner");
     }
-    if (peer->channel == NULL && peer->dying && !wbi_lane_is_dying(lane, peer)) {
-        wbi_peer_forget(peer);
-    }
+    wbi_peer_forget_buried(peer);
     if (entry == WBI_LANE_ENTERED) {
         wbi_lane_bury(lane);
         wbi_rooms_stir(lane); /* its parcels have gone */

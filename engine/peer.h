@@ -102,6 +102,9 @@ void wbi_peer_bury(struct wb_peer *peer);
 /* Lane thread: frees the struct if nothing needs it any more. */
 void wbi_peer_forget(struct wb_peer *peer);
 
+/* Lane thread: the same where it is not about to be buried: a handle of it has gone. */
+void wbi_peer_forget_buried(struct wb_peer *peer);
+
 /* Lane thread: there is something to send when there is room. */
 void wbi_peer_busy(struct wb_peer *peer);
 

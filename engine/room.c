@@ -26,9 +26,14 @@ void wbi_rooms_stir(struct wbi_lane *lane)
     /* sequentially consistent, as the place where somebody begins to wait, and as sleepers: either
      * he sees the room, or we see him; either the sleeper sees `stirred`, or we see the sleeper */
     if (atomic_load(&lane->rooms.waiting) != 0) {
-        atomic_store(&lane->rooms.stirred, true);
-        wbi_engine_rouse(lane->engine);
+        wbi_rooms_want_turn(lane);
     }
+}
+
+void wbi_rooms_want_turn(struct wbi_lane *lane)
+{
+    atomic_store(&lane->rooms.stirred, true);
+    wbi_engine_rouse(lane->engine);
 }
 
 static void make_due(struct wbi_lane *lane, struct wbi_room *room)

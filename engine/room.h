@@ -32,6 +32,10 @@ void wbi_rooms_open(struct wbi_rooms *rooms);
 /* Any thread: whoever makes progress is to look. Costs a load where nobody waits. */
 void wbi_rooms_stir(struct wbi_lane *lane);
 
+/* Any thread: the lane is to take a turn, though whoever makes progress may be asleep, or about to
+ * sleep: who is just arming sees it. */
+void wbi_rooms_want_turn(struct wbi_lane *lane);
+
 /* Any thread: whether a look is due. */
 static inline bool wbi_rooms_want(const struct wbi_rooms *rooms)
 {

@@ -51,6 +51,14 @@ void wbi_serve_error(struct wb_peer *peer, const struct wbi_header *request, int
     wbi_outgoing_send(&out);
 }
 
+void wbi_serve_explain(struct wb_context *context, const struct wb_reader *reader,
+                       const struct wbi_entry *entry)
+{
+    if (context->text[0] == '\0' && reader->status != WB_OK) {
+        wb_reader_find_fault(reader, entry->in, context->text, sizeof context->text);
+    }
+}
+
 void wbi_serve_failure(struct wb_context *context, int status)
 {
     if (status > 0) {
@@ -128,9 +136,7 @@ static int run(struct wb_context *context, struct wb_reader *reader)
             wbi_deferred_part(context->deferred); /* the handler's */
         }
     } else if (!context->replied) {
-        if (context->text[0] == '\0' && reader->status != WB_OK) {
-            wb_reader_find_fault(reader, entry->in, context->text, sizeof context->text);
-        }
+        wbi_serve_explain(context, reader, entry);
         wbi_serve_failure(context, status);
     }
     return WB_OK;

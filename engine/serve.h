@@ -9,6 +9,8 @@
 #include "engine/inbound.h"
 #include "engine/parcel.h"
 
+struct wbi_entry;
+
 /* The call that a handler is serving. Lives on the stack of the lane thread, or of an executor's;
  * or in a deferred call, whose answer it is of. */
 struct wb_context {
@@ -35,6 +37,11 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
 /* Lane thread: handles a complete inbound request. WB_AGAIN: park it, memory is missing; otherwise
  * it was answered. */
 int wbi_serve_inbound(struct wbi_inbound *inbound);
+
+/* Says in the context's text why the arguments did not decode and where, if they did not and the
+ * handler has not spoken. Any thread. */
+void wbi_serve_explain(struct wb_context *context, const struct wb_reader *reader,
+                       const struct wbi_entry *entry);
 
 /* Lane thread: answers with how a handler failed: a code of its own above 0, or a status. */
 void wbi_serve_failure(struct wb_context *context, int status);

@@ -38,7 +38,7 @@ static void put_line(const struct wb_printer *p, size_t at, const struct wbi_pla
 void wbi_print_line(struct wb_printer *p, size_t at, const struct wbi_place *place,
                     const char *rest)
 {
-    if (p->quiet > 0 || p->fault != NULL) {
+    if (wbi_print_is_hidden(p)) {
         return;
     }
     if (p->lines == WB_PRINT_LINES) {

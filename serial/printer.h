@@ -42,10 +42,15 @@ static inline size_t wbi_print_at(const struct wb_printer *p, struct wb_in in)
     return (size_t)(in.at - p->reader.begin);
 }
 
+static inline bool wbi_print_is_hidden(const struct wb_printer *p)
+{
+    return p->quiet > 0 || p->fault != NULL;
+}
+
 /* Words for a line; none where it is not to be shown: an archive may have millions of values. */
 static inline struct wbi_text wbi_print_text(const struct wb_printer *p)
 {
-    return (struct wbi_text){.cut = p->quiet > 0 || p->fault != NULL};
+    return (struct wbi_text){.cut = wbi_print_is_hidden(p)};
 }
 
 /* Prints a line for the value at byte `at`, where it is to be shown. place NULL: of no value. */
