@@ -155,7 +155,7 @@ static int call_once(struct caller *caller, unsigned i)
 static void *call_from_thread(void *context)
 {
     struct caller *caller = context;
-    unsigned calls = test_scaled(2000);
+    unsigned calls = test_scaled(500);
     for (unsigned i = 0; i < calls && caller->status == WB_OK; i++) {
         caller->status = call_once(caller, i);
     }

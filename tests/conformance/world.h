@@ -21,6 +21,7 @@ struct fabric_under_test {
     int (*find_nursery)(void); /* they run on another host: a socket to its nursery; NULL: here */
     bool revokes_at_once; /* takes a chunk from a peer without its help; a silent peer that has one
                              and gives none back is lost where that cannot be */
+    bool has_time;        /* for what takes half a minute: said by one program of a kind */
     /* Writes the URL of this run's server number `number`; other runs have others. */
     void (*make_url)(char *url, size_t size, unsigned number);
     /* The same for the client, where that has other addresses than the servers; or NULL. */

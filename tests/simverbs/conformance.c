@@ -16,13 +16,14 @@ static void make_url(char *url, size_t size, unsigned number)
 
 int main(int argc, char **argv)
 {
-    static const struct fabric_under_test verbs = {
+    struct fabric_under_test verbs = {
         .scheme = "verbs", .make_url = make_url, .bad_addresses = test_verbs_bad_addresses};
     const struct sim_profile *profile = argc > 1 ? sim_profile_named(argv[1]) : NULL;
     if (profile == NULL) {
         fprintf(stderr, "usage: %s mlx5|rxe|aries|tiny [case]\n", argv[0]);
         return 2;
     }
+    verbs.has_time = strcmp(argv[1], "mlx5") == 0;
     sim_open(&(struct sim_options){.seed = 1, .threads = true});
     struct sim_host *host = sim_host_add();
     sim_device_add(host, profile, "10.0.0.1");
