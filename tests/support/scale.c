@@ -22,6 +22,11 @@ bool test_is_watched(void)
     return UNDER_SANITIZER || RUNNING_ON_VALGRIND > 0;
 }
 
+bool test_is_emulated(void)
+{
+    return getenv("WB_VM") != NULL; /* scripts/vm says so */
+}
+
 uint64_t test_largest_vector(void)
 {
     return (uint64_t)(test_is_watched() ? 64 : 256) << 20;
@@ -30,5 +35,5 @@ uint64_t test_largest_vector(void)
 unsigned test_slower(void)
 {
     unsigned watching = test_is_watched() ? WATCHING : 1;
-    return watching * (getenv("WB_VM") != NULL ? EMULATION : 1); /* scripts/vm says so */
+    return watching * (test_is_emulated() ? EMULATION : 1);
 }

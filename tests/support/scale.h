@@ -9,6 +9,9 @@
 /* Whether a sanitizer or valgrind watches each access. */
 bool test_is_watched(void);
 
+/* Whether this is a guest of scripts/vm. */
+bool test_is_emulated(void);
+
 /* Bytes. gcc's TSan takes five of its own for each that was touched. */
 uint64_t test_largest_vector(void);
 
