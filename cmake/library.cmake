@@ -11,7 +11,7 @@ set(map ${PROJECT_SOURCE_DIR}/cmake/waybill.map)
 add_library(waybill SHARED ${objects})
 target_link_libraries(waybill PRIVATE Threads::Threads PkgConfig::HWLOC PkgConfig::VERBS ${WB_LZ4})
 # nodelete: a thread that ends after dlclose still gives back what it has cached.
-target_link_options(waybill PRIVATE LINKER:--version-script=${map} LINKER:-z,nodelete)
+target_link_options(waybill PRIVATE LINKER:--version-script=${map} LINKER:-z,nodelete ${WB_LTO_FLAGS})
 if(NOT WAYBILL_SANITIZE)
     # clang leaves the sanitizers' own symbols to the program.
     target_link_options(waybill PRIVATE LINKER:--no-undefined)

@@ -32,5 +32,6 @@ function(wb_room)
     target_link_libraries(wb_${arg_NAME} PRIVATE wb_view_${arg_NAME} Threads::Threads ${arg_LINKS})
     set_target_properties(wb_${arg_NAME} PROPERTIES
         POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
+    target_compile_options(wb_${arg_NAME} PRIVATE ${WB_LTO_FLAGS})
     set_property(GLOBAL APPEND PROPERTY WB_ROOMS wb_${arg_NAME})
 endfunction()

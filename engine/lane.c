@@ -16,9 +16,11 @@ static const uint64_t housekeeping_us = 1000;
 
 /* ---- who holds the lane ---- */
 
+/* Found without a call in the shared library too: the hot path asks several times. */
+static _Thread_local char token __attribute__((tls_model("initial-exec")));
+
 const void *wbi_thread_token(void)
 {
-    static _Thread_local char token;
     return &token;
 }
 
@@ -97,7 +99,8 @@ static bool is_due(const struct wbi_lane *lane)
     return lane->ended != NULL || lane->due != NULL || lane->rooms.due != NULL;
 }
 
-static _Thread_local unsigned turns_here; /* that this thread is in the middle of, on any lane */
+/* that this thread is in the middle of, on any lane */
+static _Thread_local unsigned turns_here __attribute__((tls_model("initial-exec")));
 
 static void go_inside(struct wbi_lane *lane)
 {

@@ -22,12 +22,16 @@ uint64_t wbi_landing_bytes(uint64_t len)
 static int lay_out(struct wbi_outgoing *out, const struct wb_sizer *sizer, uint32_t releases)
 {
     const struct wb_peer *peer = out->peer;
-    struct wbi_plan_limits limits = {
-        .whom = peer->url,
-        .kind = out->header.kind,
-        .key_bytes = peer->lane->caps->key_bytes,
-        .max_offers = peer->lane->caps->max_offers,
-        .eager_bytes = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed)};
+    uint32_t eager_bytes = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
+    if (sizer->records == 0 &&
+        wbi_plan_small(out->header.kind, sizer->bytes, releases, eager_bytes, &out->plan)) {
+        return WB_OK;
+    }
+    struct wbi_plan_limits limits = {.whom = peer->url,
+                                     .kind = out->header.kind,
+                                     .key_bytes = peer->lane->caps->key_bytes,
+                                     .max_offers = peer->lane->caps->max_offers,
+                                     .eager_bytes = eager_bytes};
     return wbi_plan_parcel(sizer, &limits, releases, &out->plan);
 }
 
@@ -241,9 +245,6 @@ static int seal_long_list(struct wbi_outgoing *out)
 
 static int seal_chunks(struct wbi_outgoing *out)
 {
-    if (out->set == NULL) {
-        return WB_OK;
-    }
     int status = wbi_lease_set_offer(out->set, out->peer);
     if (status == WB_OK && out->plan.long_list) {
         status = seal_long_list(out);
@@ -262,7 +263,7 @@ static int seal_chunks(struct wbi_outgoing *out)
 /* WB_AGAIN: a lease or memory is missing for now; seal again later. */
 static int seal(struct wbi_outgoing *out)
 {
-    int status = seal_chunks(out);
+    int status = out->set != NULL ? seal_chunks(out) : WB_OK;
     if (status != WB_OK) {
         return status;
     }
@@ -275,7 +276,9 @@ static int seal(struct wbi_outgoing *out)
                   (plan->long_list ? WBI_FLAG_LONG_LIST : 0));
     header->chunk_count = plan->chunk_count;
     header->release_count = plan->releases;
-    wbi_control_board(out->peer, out->message + plan->releases_at, plan->releases);
+    if (plan->releases > 0) {
+        wbi_control_board(out->peer, out->message + plan->releases_at, plan->releases);
+    }
     header->credits = 0;
     wbi_header_encode(header, out->message);
     return WB_OK;

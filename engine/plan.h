@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <waybill/serial.h>
 
+#include "engine/wire.h"
+
 struct wbi_plan_input {
     uint8_t kind;          /* WBI_REQUEST or WBI_REPLY */
     uint32_t index_chunks; /* records without a key */
@@ -34,6 +36,29 @@ struct wbi_plan {
 /* WB_OK, or WB_ERR_INVALID: the archive is longer than memory can be, or the message cannot be made
  * that small (cannot happen from WBI_EAGER_MIN on). */
 int wbi_plan(const struct wbi_plan_input *input, struct wbi_plan *plan);
+
+/* The plan of a parcel without chunks whose archive is on board, as most are: the same as wbi_plan
+ * makes, but for record_bytes, which then nobody needs. False, and *plan untouched, where the
+ * message would be longer than eager_bytes. */
+static inline bool wbi_plan_small(uint8_t kind, size_t archive_bytes, uint32_t releases,
+                                  size_t eager_bytes, struct wbi_plan *plan)
+{
+    size_t ids_at = wbi_header_bytes(kind);
+    size_t archive_at = ids_at + (size_t)releases * WBI_ID_BYTES;
+    if (archive_at > eager_bytes || archive_bytes > eager_bytes - archive_at) {
+        return false;
+    }
+    *plan = (struct wbi_plan){.releases = releases,
+                              .archive_bytes = archive_bytes,
+                              .lease_at = ids_at,
+                              .releases_at = ids_at,
+                              .archive_record_at = archive_at,
+                              .list_record_at = archive_at,
+                              .list_at = archive_at,
+                              .archive_at = archive_at,
+                              .bytes = archive_at + archive_bytes};
+    return true;
+}
 
 /* What both sides and their fabric allow. */
 struct wbi_plan_limits {

@@ -142,17 +142,32 @@ static int run(struct wb_context *context, struct wb_reader *reader)
     return WB_OK;
 }
 
+/* Written field by field: `out` is the reply's to fill, and of the text one byte is enough. */
+static void open_context(struct wb_context *context, struct wb_peer *peer,
+                         const struct wbi_header *header, struct wb_rma_block **reply_block)
+{
+    context->peer = peer;
+    context->header = header;
+    context->in = NULL;
+    context->slot = NULL;
+    context->len = context->archive_at = 0;
+    context->deferred = context->later = NULL;
+    context->entered = context->replied = false;
+    context->reply_block = reply_block;
+    context->code = 0;
+    context->text[0] = '\0';
+}
+
 bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
                      const struct wbi_header *header)
 {
     struct wb_rma_block *reply_block = NULL;
     size_t archive_at = WBI_REQUEST_BYTES + (size_t)header->release_count * WBI_ID_BYTES;
-    struct wb_context context = {.peer = peer,
-                                 .header = header,
-                                 .slot = slot,
-                                 .len = len,
-                                 .archive_at = archive_at,
-                                 .reply_block = &reply_block};
+    struct wb_context context;
+    open_context(&context, peer, header, &reply_block);
+    context.slot = slot;
+    context.len = len;
+    context.archive_at = archive_at;
     struct wb_reader reader = wb_reader_of(slot + archive_at, len - archive_at);
     wbi_config_limit(&peer->lane->engine->config, &reader);
     reader.make_vector = wbi_make_vector;
@@ -189,8 +204,9 @@ void wbi_serve_reader(const struct wbi_inbound *in, struct wb_reader *reader)
 
 int wbi_serve_inbound(struct wbi_inbound *in)
 {
-    struct wb_context context = {
-        .peer = in->peer, .header = &in->header, .in = in, .reply_block = &in->reply_block};
+    struct wb_context context;
+    open_context(&context, in->peer, &in->header, &in->reply_block);
+    context.in = in;
     struct wb_reader reader;
     wbi_serve_reader(in, &reader);
     struct wb_peer *peer = in->peer;

@@ -57,7 +57,19 @@ struct wbi_header {
 };
 
 /* Bytes of the header of a kind; 0 for an unknown kind. */
-size_t wbi_header_bytes(uint8_t kind);
+static inline size_t wbi_header_bytes(uint8_t kind)
+{
+    switch (kind) {
+    case WBI_REQUEST:
+        return WBI_REQUEST_BYTES;
+    case WBI_REPLY:
+        return WBI_REPLY_BYTES;
+    case WBI_CONTROL:
+        return WBI_CONTROL_BYTES;
+    default:
+        return 0;
+    }
+}
 
 /* Writes the header; returns its bytes. */
 size_t wbi_header_encode(const struct wbi_header *header, uint8_t *out);

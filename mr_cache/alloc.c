@@ -9,7 +9,7 @@
 #include "mr_cache/runs.h"
 #include "mr_cache/shrink.h"
 
-static _Thread_local bool may_grow_here = true;
+static _Thread_local bool may_grow_here __attribute__((tls_model("initial-exec"))) = true;
 
 bool wbi_rma_thread_may_grow(bool allowed)
 {

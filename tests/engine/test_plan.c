@@ -242,10 +242,52 @@ START_TEST(test_messages_that_cannot_be)
 }
 END_TEST
 
+static void expect_same(const struct wbi_plan *a, const struct wbi_plan *b)
+{
+    ck_assert(!a->leased && !a->long_archive && !a->long_list);
+    ck_assert(!b->leased && !b->long_archive && !b->long_list);
+    ck_assert_uint_eq(a->chunk_count, b->chunk_count);
+    ck_assert_uint_eq(a->releases, b->releases);
+    ck_assert_uint_eq(a->list_bytes, b->list_bytes);
+    ck_assert_uint_eq(a->archive_bytes, b->archive_bytes);
+    ck_assert_uint_eq(a->lease_at, b->lease_at);
+    ck_assert_uint_eq(a->releases_at, b->releases_at);
+    ck_assert_uint_eq(a->archive_record_at, b->archive_record_at);
+    ck_assert_uint_eq(a->list_record_at, b->list_record_at);
+    ck_assert_uint_eq(a->list_at, b->list_at);
+    ck_assert_uint_eq(a->archive_at, b->archive_at);
+    ck_assert_uint_eq(a->bytes, b->bytes);
+}
+
+/* The short way is the planner's, wherever it is one. */
+START_TEST(test_small_parcels)
+{
+    for (unsigned i = 0; i < 2 * 5 * 600; i++) {
+        struct wbi_plan_input input = {.kind = i % 2 == 0 ? WBI_REQUEST : WBI_REPLY,
+                                       .releases = i / 2 % 5,
+                                       .archive_bytes = i / 10,
+                                       .key_bytes = 16,
+                                       .eager_bytes = 512};
+        struct wbi_plan plan, small = {.bytes = 1};
+        ck_assert_int_eq(wbi_plan(&input, &plan), WB_OK);
+        if (wbi_plan_small(input.kind, input.archive_bytes, input.releases, 512, &small)) {
+            expect_same(&small, &plan);
+        } else {
+            ck_assert(plan.leased || plan.releases < input.releases);
+            ck_assert_uint_eq(small.bytes, 1);
+        }
+    }
+    struct wbi_plan plan = {.bytes = 1};
+    ck_assert(!wbi_plan_small(WBI_REQUEST, SIZE_MAX, 0, 512, &plan));
+    ck_assert(!wbi_plan_small(WBI_REQUEST, 0, 100, 512, &plan));
+    ck_assert_uint_eq(plan.bytes, 1);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {test_table, test_every_parcel, test_archives_of_impossible_length,
-                                  test_messages_that_cannot_be};
+                                  test_messages_that_cannot_be, test_small_parcels};
     Suite *suite = suite_create("plan");
     suite_add_tcase(suite, test_program_case("plan", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
