@@ -34,20 +34,15 @@ static struct needs needs_of(const struct wbi_inbound *in)
 {
     const struct wbi_lane *lane = in->lane;
     uint64_t archive = in->archive_part.bytes, plain = in->plain_part.bytes;
-    struct needs needs = {.undoing = {0}};
+    uint64_t list = wbi_inbound_lacks_list(in) ? in->list_part.bytes : 0;
+    struct needs needs = {.whole = in->listed};
     if (plain > 0) {
         wbi_load_add(&needs.undoing, lane, archive);
         wbi_load_add(&needs.undoing, lane, plain);
-        wbi_load_add(&needs.undoing, lane, in->list_part.bytes);
-    }
-    if (in->stage < WBI_STAGE_CHUNKS) {
-        needs.whole = in->listed;
+        wbi_load_add(&needs.undoing, lane, list);
     }
     wbi_load_add(&needs.whole, lane, plain > 0 ? plain : archive);
-    wbi_load_add(&needs.whole, lane, in->list_part.bytes);
-    for (uint32_t i = 0; i < in->part_count && in->stage == WBI_STAGE_CHUNKS; i++) {
-        wbi_load_add(&needs.whole, lane, in->parts[i].bytes);
-    }
+    wbi_load_add(&needs.whole, lane, list);
     return needs;
 }
 
@@ -130,13 +125,7 @@ int wbi_admit(struct wbi_inbound *in)
     if (bytes <= in->admitted && in->admitted != 0) {
         return WB_OK;
     }
-    if (in->stage < WBI_STAGE_CHUNKS || in->admitted == 0) {
-        return count(in, bytes) ? WB_OK : WB_AGAIN;
-    }
-    /* a long list has said what it lands: it is in, and asks the pool alone */
-    atomic_fetch_add_explicit(&engine->admission.bytes, bytes - in->admitted, memory_order_relaxed);
-    in->admitted = bytes;
-    return WB_OK;
+    return count(in, bytes) ? WB_OK : WB_AGAIN;
 }
 
 void wbi_admit_undone(struct wbi_inbound *in)
@@ -163,8 +152,7 @@ bool wbi_admission_is_full(const struct wbi_inbound *in)
     uint64_t all = atomic_load_explicit(&engine->admission.bytes, memory_order_relaxed);
     uint64_t others = all - in->admitted;
     struct needs needs = needs_of(in);
-    bool counts = in->stage < WBI_STAGE_CHUNKS || in->admitted == 0;
-    return counts && others > 0 && !fits(engine, others, most_bytes(&needs));
+    return others > 0 && !fits(engine, others, most_bytes(&needs));
 }
 
 uint64_t wbi_admission_ticket(struct wbi_lane *lane)

@@ -78,9 +78,17 @@ uint32_t wbi_control_board(struct wb_peer *peer, uint8_t *at, uint32_t most)
     return count;
 }
 
+/* What may go now. The credits of requests whose replies wait go with those: who takes no replies
+ * could ask on without end, and each would wait here. */
+static uint32_t free_credits(const struct wb_peer *peer)
+{
+    uint32_t kept = peer->in_hand + peer->replies_waiting;
+    return peer->owed > kept ? peer->owed - kept : 0;
+}
+
 uint16_t wbi_control_credits(struct wb_peer *peer)
 {
-    uint32_t owed = peer->owed - peer->in_hand;
+    uint32_t owed = free_credits(peer);
     uint16_t credits = owed > UINT16_MAX ? UINT16_MAX : (uint16_t)owed;
     peer->owed -= credits;
     peer->unreturned -= credits;
@@ -90,7 +98,7 @@ uint16_t wbi_control_credits(struct wb_peer *peer)
 static bool wanted(const struct wb_peer *peer)
 {
     /* credits go alone only when the peer may be running out of them, or may have none left */
-    uint32_t owed = peer->owed - peer->in_hand;
+    uint32_t owed = free_credits(peer);
     bool short_of_credits =
         owed > peer->granted / 2 || (owed > 0 && peer->unreturned == peer->granted);
     return peer->releases.count > 0 || peer->cancels.count > 0 || short_of_credits;

@@ -43,24 +43,38 @@ void wbi_part_drop(struct wbi_part *part)
     }
 }
 
-/* All landings of the stage, or none. The plain archive's is among them as soon as it is known. */
+static int land_each(struct wbi_inbound *in, struct wbi_part *parts, uint32_t count)
+{
+    int status = WB_OK;
+    for (uint32_t i = 0; i < count && status == WB_OK; i++) {
+        status = parts[i].block == NULL ? land(in, &parts[i]) : WB_OK;
+    }
+    return status;
+}
+
+static void drop_each(struct wbi_part *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && parts != NULL; i++) {
+        wbi_part_drop(&parts[i]);
+    }
+}
+
+/* All landings of the stage, or none. The plain archive's is among them as soon as it is known;
+ * chunks' that are known before their stage likewise, but they wait for the filter to be undone. */
 static int land_all(struct wbi_inbound *in)
 {
     bool plain = in->plain_part.bytes > 0 && in->plain_part.block == NULL;
+    uint32_t ahead = wbi_inbound_chunks_ahead(in);
     uint64_t room_before = in->room_used, admitted_before = in->admitted;
     int status = wbi_admit(in);
-    uint32_t landed = 0;
-    while (status == WB_OK && landed < in->part_count) {
-        status = land(in, &in->parts[landed]);
-        landed += status == WB_OK;
-    }
+    status = status == WB_OK ? land_each(in, in->parts, in->part_count) : status;
+    status = status == WB_OK ? land_each(in, in->chunks, ahead) : status;
     if (status == WB_OK && plain) {
         status = land(in, &in->plain_part);
     }
     if (status != WB_OK) {
-        while (landed > 0) {
-            wbi_part_drop(&in->parts[--landed]);
-        }
+        drop_each(in->parts, in->part_count);
+        drop_each(in->chunks, ahead);
         in->room_used = room_before;
         wbi_admit_less(in, admitted_before);
     }
@@ -78,11 +92,6 @@ static void settle(struct wbi_part *part)
     }
 }
 
-static bool is_filtered(const struct wbi_inbound *in)
-{
-    return (in->header.flags & WBI_FLAG_FILTERED) != 0;
-}
-
 static int set_up_long(struct wbi_inbound *in)
 {
     in->parts = calloc(2, sizeof *in->parts);
@@ -92,17 +101,11 @@ static int set_up_long(struct wbi_inbound *in)
     if ((in->header.flags & WBI_FLAG_LONG_ARCHIVE) != 0) {
         in->parts[in->part_count++] = in->archive_part;
     }
-    if ((in->header.flags & WBI_FLAG_LONG_LIST) != 0) {
+    if (wbi_inbound_lacks_list(in)) {
         in->parts[in->part_count++] = in->list_part;
     }
-    bool said = is_filtered(in) && (in->header.flags & WBI_FLAG_LONG_ARCHIVE) == 0;
+    bool said = wbi_inbound_is_filtered(in) && (in->header.flags & WBI_FLAG_LONG_ARCHIVE) == 0;
     return said ? wbi_inbound_set_up_plain(in) : WB_OK;
-}
-
-/* The stage before the chunks' is left out where it has nothing to do. */
-static enum wbi_stage stage_of_archive(const struct wbi_inbound *in)
-{
-    return is_filtered(in) ? WBI_STAGE_FILTER : WBI_STAGE_CHUNKS;
 }
 
 static void take_long(struct wbi_inbound *in)
@@ -113,7 +116,7 @@ static void take_long(struct wbi_inbound *in)
         in->archive_part = in->parts[i++];
         in->archive = in->archive_part.into;
     }
-    if ((in->header.flags & WBI_FLAG_LONG_LIST) != 0) {
+    if (wbi_inbound_lacks_list(in)) {
         settle(&in->parts[i]);
         in->list_part = in->parts[i++];
         in->list = in->list_part.into;
@@ -127,27 +130,43 @@ static int visit_chunk(void *context, const struct wbi_chunk_record *record,
                        uint64_t archive_offset)
 {
     struct wbi_inbound *in = context;
-    in->landings[in->part_count] = (struct wb_landing){
+    in->landings[in->chunk_count] = (struct wb_landing){
         .len = record->len, .archive_offset = archive_offset, .kind = record->kind};
-    struct wbi_part *part = &in->parts[in->part_count++];
+    struct wbi_part *part = &in->chunks[in->chunk_count++];
     part->record = *record;
     return wbi_part_set_range(in->lane, part);
 }
 
+/* What a long list says is known from here on, and its landing is needed no more. */
+static void take_list(struct wbi_inbound *in)
+{
+    for (uint32_t i = 0; i < in->chunk_count && in->list_part.block != NULL; i++) {
+        wbi_load_add(&in->listed, in->lane, in->chunks[i].bytes);
+    }
+    wbi_part_drop(&in->list_part);
+    in->list = NULL;
+}
+
+/* Once: the chunks stay as the list says when it is first here. */
 static int set_up_chunks(struct wbi_inbound *in)
 {
     uint32_t count = in->header.chunk_count;
-    if (count > 0) {
+    int status = WB_OK;
+    if (count > 0 && in->chunks == NULL) {
         in->landings = calloc(count, sizeof *in->landings);
-        in->parts = calloc(count, sizeof *in->parts);
-        if (in->landings == NULL || in->parts == NULL) {
+        in->chunks = calloc(count, sizeof *in->chunks);
+        if (in->landings == NULL || in->chunks == NULL) {
             return WB_ERR_NO_MEMORY;
         }
+        status =
+            wbi_chunk_list_walk(in->list, in->list_len, count, in->archive_len, visit_chunk, in);
     }
-    int status = wbi_chunk_list_walk(in->list, in->list_len, count, in->archive_len,
-                                     count > 0 ? visit_chunk : NULL, in);
-    in->chunk_count = in->part_count;
-    return count == 0 ? WB_OK : status;
+    if (status == WB_OK) {
+        take_list(in);
+        in->parts = in->chunks;
+        in->part_count = in->chunk_count;
+    }
+    return status;
 }
 
 static void take_chunks(struct wbi_inbound *in)
@@ -206,8 +225,10 @@ void wbi_inbound_free(struct wbi_inbound *in)
     if (in == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < in->part_count && in->parts != NULL; i++) {
-        wbi_part_drop(&in->parts[i]);
+    drop_each(in->chunks, in->chunk_count);
+    if (in->parts != in->chunks) {
+        drop_each(in->parts, in->part_count);
+        free(in->parts);
     }
     wbi_part_drop(&in->archive_part);
     wbi_part_drop(&in->list_part);
@@ -215,7 +236,7 @@ void wbi_inbound_free(struct wbi_inbound *in)
     if (in->reply_block != NULL) {
         wbi_rma_block_unref(in->reply_block);
     }
-    free(in->parts);
+    free(in->chunks);
     free(in->landings);
     if (in->slot != NULL) {
         wbi_slots_return(&in->lane->slots, in->slot);
@@ -288,22 +309,6 @@ void wbi_inbound_fail(struct wbi_inbound *in, int status)
     } /* else the last READ, or the next try, ends it */
 }
 
-void wbi_inbound_return_credit(struct wbi_inbound *in)
-{
-    if (!in->credited) {
-        in->credited = true;
-        in->peer->owed++;
-    }
-}
-
-bool wbi_inbound_credit_gone(struct wb_peer *peer)
-{
-    peer->in_hand = 0;
-    bool gone = peer->owed == 0;
-    peer->owed -= !gone;
-    return gone;
-}
-
 static void deliver(struct wbi_inbound *in)
 {
     release(in);
@@ -332,7 +337,7 @@ void wbi_inbound_fetched(struct wbi_inbound *in)
     int status = WB_OK;
     if (in->stage == WBI_STAGE_LONG) {
         take_long(in);
-        in->stage = stage_of_archive(in);
+        in->stage = wbi_inbound_is_filtered(in) ? WBI_STAGE_FILTER : WBI_STAGE_CHUNKS;
     } else if (in->stage == WBI_STAGE_FILTER) {
         status = wbi_inbound_undo_filter(in);
         in->stage = WBI_STAGE_CHUNKS;
@@ -441,8 +446,7 @@ void wbi_inbound_start(struct wb_peer *peer, uint8_t *slot, size_t len,
         wbi_inbound_fail(in, request ? WB_ERR_BUDGET : WB_ERR_REPLY_TOO_LARGE);
         return;
     }
-    bool is_long = (header->flags & (WBI_FLAG_LONG_ARCHIVE | WBI_FLAG_LONG_LIST)) != 0;
-    in->stage = is_long ? WBI_STAGE_LONG : stage_of_archive(in);
+    in->stage = wbi_inbound_first_stage(in);
     wbi_inbound_step(in);
 }
 

@@ -6,9 +6,10 @@
  * The way of one:  parse -> [admit and fetch the long archive and list] -> [admit the plain
  * archive, and undo the filter] -> [admit and fetch the chunks] -> release -> deliver
  * Admission is all or nothing: every landing of a stage is there before its first READ is issued.
- * A long archive says only when it is here how much the plain one takes. Where that is not to be
- * had, it goes, and is READ anew when there is room for both: what waits holds nothing that others
- * wait for. Invariant: in_flight READs use the landings; the struct is freed only when
+ * A long archive says only when it is here how much the plain one takes, and a long list what the
+ * chunks do. Where that is not to be had, what has landed goes, and is READ anew when there is room
+ * for all: what waits holds nothing that others wait for. (A list is READ once: its chunks are
+ * remembered.) Invariant: in_flight READs use the landings; the struct is freed only when
  * in_flight == 0.
  */
 #ifndef WBI_ENGINE_INBOUND_H
@@ -72,13 +73,15 @@ struct wbi_inbound {
     uint64_t archive_len;
     size_t list_len;
     struct wb_landing *landings;
-    struct wbi_part *parts;         /* of the stage under way */
+    struct wbi_part *chunks;        /* from when the list is here and looked at */
+    struct wbi_part *parts;         /* of the stage under way; may be `chunks` */
     uint32_t part_count, part_next; /* next to issue from */
     uint64_t part_offset;           /* issued of part_next */
     uint32_t in_flight;
     uint32_t chunk_count;             /* landings; offered chunks */
     uint64_t room_used;               /* REPLY: of the call's room */
-    struct wbi_load listed;           /* the chunks' landings, where the list is on board */
+    struct wbi_load listed;           /* the chunks' landings: a long list says when it is here */
+    bool anew;                        /* its list was here, and it has let go to wait for all */
     uint64_t admitted;                /* REQUEST: counted in the engine's; 0 before it is let in */
     struct wb_deferred *deferred;     /* REQUEST: whose it is, while its answer is to come */
     struct wb_rma_block *reply_block; /* REQUEST with COPY: room for a long reply, reserved before
@@ -161,9 +164,21 @@ int wbi_inbound_set_up_plain(struct wbi_inbound *inbound);
  * filtered one. WB_ERR_MALFORMED. */
 int wbi_inbound_undo_filter(struct wbi_inbound *inbound);
 
-/* Lane thread: before a request waits for room: where that is the plain archive's, and there is
- * none, the filtered one's goes, and is READ anew with room for both. Others may wait for it. */
+/* Lane thread: before a request waits for room: where that is the plain archive's, or chunks' that
+ * a long list has named, and there is none, what has landed goes, and is READ anew with room for
+ * all. Others may wait for it. The stage may be an earlier one then. */
 void wbi_inbound_let_go(struct wbi_inbound *inbound);
+
+/* Lane thread: the stage that a request or reply begins with, be it for the second time. */
+enum wbi_stage wbi_inbound_first_stage(const struct wbi_inbound *inbound);
+
+bool wbi_inbound_is_filtered(const struct wbi_inbound *inbound);
+
+/* Whether a long list is still to be fetched, or to be looked at. */
+bool wbi_inbound_lacks_list(const struct wbi_inbound *inbound);
+
+/* How many chunks land before their stage, with the long archive. */
+uint32_t wbi_inbound_chunks_ahead(const struct wbi_inbound *inbound);
 
 /* Gives the part's room back, if it has any. */
 void wbi_part_drop(struct wbi_part *part);

@@ -335,6 +335,7 @@ static int send_parcel(struct wbi_outgoing *out)
     }
     if (status == WB_OK) {
         set_deadline(out);
+        peer->replies_waiting -= out->header.kind == WBI_REPLY; /* its credit goes along */
         wbi_header_set_credits(out->message, wbi_control_credits(peer));
         memcpy(slot, out->message, out->plan.bytes);
         fabric->send(peer->channel, out->plan.bytes);
@@ -354,6 +355,7 @@ static void enqueue(struct wbi_outgoing *out)
     *at = parcel;
     if (out->header.kind == WBI_REPLY) {
         peer->replies_tail = &parcel->next;
+        peer->replies_waiting++;
     }
     if (parcel->next == NULL) {
         peer->waiting_tail = &parcel->next;
@@ -492,6 +494,7 @@ int wbi_parcels_flush(struct wb_peer *peer)
             }
             wbi_parcel_give(&peer->lane->parcels, parcel);
         } else {
+            peer->replies_waiting -= out.header.kind == WBI_REPLY;
             lose(&out, status);
         }
     }

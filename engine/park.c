@@ -7,6 +7,22 @@
 #include "engine/peer.h"
 #include "engine/probe.h"
 
+void wbi_inbound_return_credit(struct wbi_inbound *in)
+{
+    if (!in->credited) {
+        in->credited = true;
+        in->peer->owed++;
+    }
+}
+
+bool wbi_inbound_credit_gone(struct wb_peer *peer)
+{
+    peer->in_hand = 0;
+    bool gone = peer->owed == 0;
+    peer->owed -= !gone;
+    return gone;
+}
+
 void wbi_inbound_part_with_credit(struct wbi_inbound *inbound)
 {
     struct wbi_lane *lane = inbound->lane;
@@ -87,6 +103,9 @@ static bool is_full(const struct wbi_inbound *inbound)
     uint64_t bytes = inbound->plain_part.bytes;
     for (uint32_t i = 0; i < inbound->part_count; i++) {
         bytes += inbound->parts[i].bytes; /* at most the budget, or it would not wait */
+    }
+    for (uint32_t i = 0; i < wbi_inbound_chunks_ahead(inbound); i++) {
+        bytes += inbound->chunks[i].bytes;
     }
     wb_rma_allocator_stats(inbound->lane->engine->allocator, &stats);
     return wbi_admission_is_full(inbound) || stats.used_bytes > stats.budget_bytes ||

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/filter.h"
 #include "tests/conformance/world.h"
 
 static const uint64_t mib = 1 << 20;
@@ -95,8 +96,8 @@ START_TEST(test_larger_than_the_receivers_budget_together)
     free((void *)(uintptr_t)in.raw.data);
     digest_in_drop(&in);
 
-    /* 64 times a quarter of a MiB is all that there is, and the list is more */
-    wb_rma_vector part = test_world_vector(1, mib / 4, 1);
+    /* 64 times a quarter of a MiB would be all that there is */
+    wb_rma_vector part = test_world_vector(1, mib / 4 + 1, 1);
     struct wide_in wide = {.hold = {.call = NULL}};
     struct wide_out none;
 #define SHARE(kind, type, name) wide.name = wb_rma_vector_share(&part);
@@ -136,6 +137,62 @@ START_TEST(test_archives_and_chunks_wait_for_memory)
     }
     free((void *)(uintptr_t)in.raw.data);
     digest_in_drop(&in);
+    test_world_close();
+}
+END_TEST
+
+/* A long archive, and so many vectors that their list is long as well. */
+static struct echo_later_in make_listed(test_vectors vectors, size_t archive_bytes)
+{
+    struct echo_later_in in = {.vectors = vectors};
+    size_t count = archive_bytes / sizeof(wb_f64), raw = archive_bytes / 4;
+    wb_f64 *numbers = calloc(count, sizeof *numbers);
+    ck_assert_ptr_nonnull(numbers);
+    test_pattern_fill(numbers, raw, 1); /* and the filter leaves somewhat more than this */
+    in.numbers = (test_doubles){.data = numbers, .len = count};
+    return in;
+}
+
+/* Half a dozen begin to land before they know what their lists ask for, and the pool holds one.
+ * None waits for another with what it has, and none is READ more than twice. */
+START_TEST(test_long_lists_wait_for_one_another)
+{
+    enum { CALLS = 6, VECTORS = 24 };
+    const size_t archive = _i == 0 ? 5 * mib / 4 : 4 * mib, each = (_i == 0 ? 490 : 370) << 10;
+    const uint64_t all = CALLS * (archive + VECTORS * each);
+    wb_rma_vector one, vectors[VECTORS];
+    struct wb_call *calls[CALLS], *stalled;
+    struct wb_call_options options = {.timeout_us = test_patience_us};
+    struct echo_later_out out;
+    struct test_figures figures;
+    struct stall_in pause = {.ms = 50}; /* all are there together when the server goes on */
+    struct stall_out none;
+    test_world.server_config.budget_bytes = 16 * mib;
+    test_world.server_config.slab_bytes = 2 * mib;
+    test_world.client_config.pointer_threshold = 32 * mib;
+    test_world.client_config.eager_bytes = 512;
+    if (_i == 1) {
+        test_world.client_config.filter = test_world.server_config.filter = WB_FILTER_LZ4;
+    }
+    test_world_open(1);
+    one = test_world_vector(1, each, 1);
+    for (unsigned i = 0; i < VECTORS; i++) {
+        vectors[i] = one;
+    }
+    struct echo_later_in in = make_listed((test_vectors){.data = vectors, .len = VECTORS}, archive);
+    test_assert_status(stall_async(test_world.peer, &pause, &options, &stalled), WB_OK);
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(echo_later_async(test_world.peer, &in, &options, &calls[i]), WB_OK);
+    }
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(echo_later_finish(calls[i], &out), WB_OK);
+    }
+    test_assert_status(stall_finish(stalled, &none), WB_OK);
+    test_server_figures(&test_world.host, &test_world.servers[0], &figures);
+    ck_assert_uint_le(figures.engine.read_bytes, all + CALLS * (archive + 64 * (VECTORS + 2)));
+    ck_assert_uint_eq(figures.engine.parcels_filtered, _i == 1 ? CALLS : 0);
+    free((void *)(uintptr_t)in.numbers.data);
+    wb_rma_vector_drop(&one);
     test_world_close();
 }
 END_TEST
@@ -339,5 +396,8 @@ TCase *test_budget_case(void)
                                   test_calls_wait_for_room_for_results,
                                   test_results_larger_than_their_room,
                                   test_results_with_a_full_pool};
-    return test_world_case("budget", tests, sizeof tests / sizeof tests[0]);
+    TCase *tcase = test_world_case("budget", tests, sizeof tests / sizeof tests[0]);
+    int ways = wbi_filter_is_here(WB_FILTER_LZ4) ? 2 : 1;
+    tcase_add_loop_test(tcase, test_long_lists_wait_for_one_another, 0, ways);
+    return tcase;
 }

@@ -192,3 +192,16 @@ struct wb_engine_stats test_scene_stats(struct test_scene *scene)
     wb_engine_stats(scene->host, &stats);
     return stats;
 }
+
+struct wb_call *test_scene_hold(struct test_scene *scene)
+{
+    struct wb_call *call;
+    struct never_in in = {.number = 1};
+    uint64_t before = test_scene_stats(scene).reads;
+    ck_assert_int_eq(wb_rma_vector_create(wb_engine_allocator(scene->friend), 1, 2 << 20, &in.data),
+                     WB_OK);
+    ck_assert_int_eq(never_async(scene->peer, &in, NULL, &call), WB_OK);
+    never_in_drop(&in);
+    test_scene_until(scene, test_scene_stats(scene).reads > before);
+    return call;
+}

@@ -70,6 +70,9 @@ void test_scene_visit(struct test_scene *scene);
  * channel still stands. */
 bool test_scene_say(struct test_scene *scene, const void *bytes, size_t len);
 
+/* The friend's call `never`, which holds two MiB of the host until it is cancelled. */
+struct wb_call *test_scene_hold(struct test_scene *scene);
+
 /* The figures of the host. */
 struct wb_engine_stats test_scene_stats(struct test_scene *scene);
 

@@ -187,3 +187,18 @@ const struct test_heard *test_stranger_last(const struct test_stranger *stranger
     test_check(stranger->heard_count > 0, "nothing was heard");
     return &stranger->heard[(stranger->heard_count - 1) % TEST_STRANGER_HEARD];
 }
+
+bool test_stranger_heard_reply(const struct test_stranger *stranger, uint64_t call_id, int *status)
+{
+    struct wbi_header header;
+    const char *what;
+    for (unsigned i = 0; i < stranger->heard_count && i < TEST_STRANGER_HEARD; i++) {
+        const struct test_heard *heard = &stranger->heard[i];
+        if (wbi_header_decode(heard->bytes, heard->len, &header, &what) == WB_OK &&
+            header.kind == WBI_REPLY && header.call_id == call_id) {
+            *status = header.status;
+            return true;
+        }
+    }
+    return false;
+}

@@ -79,4 +79,7 @@ void test_stranger_turn(struct test_stranger *stranger);
 /* The last message heard; asserts that there is one. */
 const struct test_heard *test_stranger_last(const struct test_stranger *stranger);
 
+/* The status with which its request of that number was answered; false: it is not yet. */
+bool test_stranger_heard_reply(const struct test_stranger *stranger, uint64_t call_id, int *status);
+
 #endif

@@ -2,6 +2,9 @@
  * refused; the friend never notices, and nothing is left behind. */
 #include <string.h>
 
+#include "engine/engine.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
 #include "tests/engine/forge.h"
 #include "tests/engine/scene.h"
 
@@ -123,6 +126,46 @@ START_TEST(test_requests_without_credit)
     test_scene_until(&scene, scene.stranger.lost != 0);
     ck_assert_uint_eq(test_scene_stats(&scene).protocol_errors, 1);
     test_scene_assert_serves(&scene);
+    test_scene_close(&scene);
+}
+END_TEST
+
+/* An echo of so many bytes, which come back in a message. */
+static void forge_echo(uint64_t bytes)
+{
+    static const uint8_t raw[8000];
+    struct wbi_header header = test_forge_request(&echo_action, 1, 0, 0);
+    test_forge_header(&forgery, &header);
+    test_forge_bytes(&forgery, "12345678\xfe", 9);
+    test_forge_id(&forgery, bytes);
+    test_forge_bytes(&forgery, raw, bytes);
+    test_forge_bytes(&forgery, "\0\0", 2);
+}
+
+/* Replies that are not taken fill the channel, but for the room of control messages, and wait then.
+ * Who asks on gets no credits for that. */
+START_TEST(test_replies_that_nobody_takes)
+{
+    test_scene_open(&scene, NULL);
+    test_scene_meet(&scene);
+    const struct wbi_lane *lane = scene.host->lanes[0];
+    const struct wb_peer *asker = lane->peers; /* the last that has come */
+    forge_echo(7900);
+    for (unsigned round = 0; round < 20; round++) {
+        scene.stranger.deaf = true;
+        for (unsigned i = 0; i < 200; i++) {
+            if (asker->unreturned < asker->granted) {
+                test_stranger_say(&scene.stranger, forgery.bytes, forgery.len, false);
+            }
+            wb_progress(scene.host);
+        }
+        ck_assert_uint_le(lane->parcels.made, asker->granted);
+        scene.stranger.deaf = false;
+        test_stranger_turn(&scene.stranger);
+    }
+    ck_assert_uint_gt(test_scene_stats(&scene).parcels_waited, asker->granted); /* they did wait */
+    test_scene_until(&scene, asker->waiting == NULL);
+    ck_assert_uint_eq(test_scene_stats(&scene).protocol_errors, 0);
     test_scene_close(&scene);
 }
 END_TEST
@@ -332,6 +375,7 @@ int main(int argc, char **argv)
     const TTest *const tests[] = {test_noise,
                                   test_almost_right,
                                   test_requests_without_credit,
+                                  test_replies_that_nobody_takes,
                                   test_credits_out_of_nothing,
                                   test_releases_of_others,
                                   test_replies_to_nothing,

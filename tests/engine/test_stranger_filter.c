@@ -14,20 +14,9 @@ enum { SUM_BYTES = 16, PACKED_SUM = SUM_BYTES + 2 };
 /* 1 and 2 as lz4 writes what it cannot make shorter: nothing but literals. */
 static const uint8_t packed_sum[PACKED_SUM] = {0xf0, SUM_BYTES - 15, 1, 0, 0, 0, 0, 0, 0, 0, 2};
 
-/* The status with which request number 5 is answered; false: it is not yet. */
 static bool heard_answer(int *status)
 {
-    struct wbi_header header;
-    const char *what;
-    for (unsigned i = 0; i < scene.stranger.heard_count; i++) {
-        const struct test_heard *heard = &scene.stranger.heard[i];
-        if (wbi_header_decode(heard->bytes, heard->len, &header, &what) == WB_OK &&
-            header.kind == WBI_REPLY && header.call_id == 5) {
-            *status = header.status;
-            return true;
-        }
-    }
-    return false;
+    return test_stranger_heard_reply(&scene.stranger, 5, status);
 }
 
 static int say_and_hear(void)
@@ -153,20 +142,6 @@ START_TEST(test_more_than_the_pool_can_hold)
 }
 END_TEST
 
-/* The friend's call, which holds two MiB of the host until it is cancelled. */
-static struct wb_call *hold(void)
-{
-    struct wb_call *call;
-    struct never_in in = {.number = 1};
-    uint64_t before = test_scene_stats(&scene).reads;
-    ck_assert_int_eq(wb_rma_vector_create(wb_engine_allocator(scene.friend), 1, 2 << 20, &in.data),
-                     WB_OK);
-    ck_assert_int_eq(never_async(scene.peer, &in, NULL, &call), WB_OK);
-    never_in_drop(&in);
-    test_scene_until(&scene, test_scene_stats(&scene).reads > before);
-    return call;
-}
-
 /* A long archive of 3 MiB that is READ twice, since there is no room for the plain one at first:
  * the second time it must say the same. */
 START_TEST(test_an_archive_that_changes_while_it_waits)
@@ -186,7 +161,7 @@ START_TEST(test_an_archive_that_changes_while_it_waits)
     config.budget_bytes = 8 << 20;
     config.filter = WB_FILTER_LZ4;
     test_scene_open(&scene, &config);
-    struct wb_call *held = hold();
+    struct wb_call *held = test_scene_hold(&scene);
     test_scene_meet(&scene);
     ck_assert_int_eq(scene.fabric->offer(scene.stranger.channel, &offer), WB_OK);
     struct wbi_chunk_record record = test_forge_offered(&offer, WB_CHUNK_RMA, offer.len);
