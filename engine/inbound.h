@@ -64,6 +64,7 @@ struct wbi_inbound {
     bool parked, fetching, credited; /* in which queue it is; whether its credit went back */
     bool waiting;                    /* it counts in the lane's */
     bool orphan;                     /* likewise: deferred, and its peer is gone */
+    uint32_t round;                  /* parked: how many of its peer waited before it */
     bool noted;                      /* that it was parked is in the log */
     uint64_t ticket;                 /* 0, or when it began to wait for landings, among all */
     enum wbi_stage stage;

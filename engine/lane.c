@@ -312,7 +312,6 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
                               .caps = fabric->caps(domain),
                               .registrar = registrar,
                               .now = wbi_now()};
-    lane->parked_tail = &lane->parked;
     lane->due_tail = &lane->due;
     wbi_rooms_open(&lane->rooms);
     int status = wbi_events_open(lane);

@@ -1,5 +1,11 @@
-/* Parcels that wait for memory, in the order in which they came; and those that their caller or the
- * clock gives up. */
+/*
+ * Parcels that wait for memory, and those that their caller or the clock gives up.
+ *
+ * They wait in rounds: the first that waits of each peer, then each one's second, and so on; within
+ * a round as they came. So a peer that sends many delays another's next one by one of its own.
+ * (Round robin by packets: Nagle, RFC 970. Large ones are not made to wait longer: what is in at
+ * once is bounded by admission.) Invariant: from `parked` to `parked_last` rounds never fall.
+ */
 #include "engine/admission.h"
 #include "engine/engine.h"
 #include "engine/inbound.h"
@@ -54,20 +60,6 @@ static void note(struct wbi_inbound *inbound)
     }
 }
 
-void wbi_inbound_park(struct wbi_inbound *inbound)
-{
-    struct wbi_lane *lane = inbound->lane;
-    wbi_inbound_part_with_credit(inbound);
-    note(inbound);
-    inbound->parked = true;
-    inbound->queue_next = NULL;
-    if (inbound->stage != WBI_STAGE_READY && lane->queueing++ == 0) {
-        show_first(lane, inbound->ticket);
-    }
-    *lane->parked_tail = inbound;
-    lane->parked_tail = &inbound->queue_next;
-}
-
 /* The ticket of the first that waits for landings, or 0. */
 static uint64_t find_first(const struct wbi_lane *lane)
 {
@@ -78,18 +70,50 @@ static uint64_t find_first(const struct wbi_lane *lane)
     return in != NULL ? in->ticket : 0;
 }
 
+/* Behind all of its round; at the end, where most go, without a search. */
+static void queue(struct wbi_lane *lane, struct wbi_inbound *inbound)
+{
+    struct wbi_inbound **at = &lane->parked;
+    if (lane->parked_last != NULL && lane->parked_last->round <= inbound->round) {
+        at = &lane->parked_last->queue_next;
+    }
+    while (*at != NULL && (*at)->round <= inbound->round) {
+        at = &(*at)->queue_next;
+    }
+    inbound->queue_next = *at;
+    *at = inbound;
+    if (inbound->queue_next == NULL) {
+        lane->parked_last = inbound;
+    }
+}
+
+void wbi_inbound_park(struct wbi_inbound *inbound)
+{
+    struct wbi_lane *lane = inbound->lane;
+    wbi_inbound_part_with_credit(inbound);
+    note(inbound);
+    inbound->parked = true;
+    lane->parkings++;
+    inbound->round = inbound->peer->parked++;
+    queue(lane, inbound);
+    lane->queueing += inbound->stage != WBI_STAGE_READY;
+    show_first(lane, find_first(lane));
+}
+
 void wbi_inbound_unpark(struct wbi_inbound *inbound)
 {
     struct wbi_lane *lane = inbound->lane;
-    struct wbi_inbound **at = &lane->parked;
+    struct wbi_inbound **at = &lane->parked, *before = NULL;
     while (inbound->parked && *at != NULL && *at != inbound) {
-        at = &(*at)->queue_next;
+        before = *at;
+        at = &before->queue_next;
     }
     if (inbound->parked && *at == inbound) {
         *at = inbound->queue_next;
+        inbound->peer->parked--;
         lane->queueing -= inbound->stage != WBI_STAGE_READY;
         if (*at == NULL) {
-            lane->parked_tail = at;
+            lane->parked_last = before;
         }
         show_first(lane, find_first(lane));
     }
@@ -115,10 +139,11 @@ static bool is_full(const struct wbi_inbound *inbound)
 /* The longest waiting request goes, if too many wait for landings. */
 static void shed(struct wbi_lane *lane)
 {
-    struct wbi_inbound *oldest = lane->parked;
-    while (oldest != NULL && (oldest->stage == WBI_STAGE_READY || oldest->status != WB_OK ||
-                              oldest->header.kind != WBI_REQUEST)) {
-        oldest = oldest->queue_next;
+    struct wbi_inbound *oldest = NULL;
+    for (struct wbi_inbound *in = lane->parked; in != NULL; in = in->queue_next) {
+        bool waits =
+            in->stage != WBI_STAGE_READY && in->status == WB_OK && in->header.kind == WBI_REQUEST;
+        oldest = waits && (oldest == NULL || in->ticket < oldest->ticket) ? in : oldest;
     }
     if (oldest != NULL && lane->queueing > lane->engine->config.shed_beyond) {
         wbi_inbound_unpark(oldest);
@@ -147,19 +172,22 @@ void wbi_inbound_no_room(struct wbi_inbound *inbound)
 
 int wbi_inbound_retry(struct wbi_lane *lane)
 {
-    /* those that park again go to a new queue, so that each is tried once and the order stays */
+    /* those that park again go to a new queue, so that each is tried once, and the rounds begin
+     * with each peer's first */
     struct wbi_inbound *old = lane->parked;
-    lane->parked = NULL;
-    lane->parked_tail = &lane->parked;
+    for (struct wbi_inbound *in = old; in != NULL; in = in->queue_next) {
+        in->peer->parked = 0;
+    }
+    lane->parked = lane->parked_last = NULL;
     lane->queueing = 0;
     show_first(lane, 0);
     int moved = 0;
     while (old != NULL) {
         struct wbi_inbound *next = old->queue_next;
+        uint32_t parkings = lane->parkings;
         old->parked = false;
-        struct wbi_inbound **tail = lane->parked_tail;
         wbi_inbound_step(old);
-        moved += lane->parked_tail == tail;
+        moved += lane->parkings == parkings;
         old = next;
     }
     return moved;

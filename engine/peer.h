@@ -67,6 +67,7 @@ struct wb_peer {
     struct wb_call *calls;                         /* open ones */
     struct wbi_lease_set *sets;                    /* offered ones */
     struct wbi_inbound *inbounds;                  /* all */
+    uint32_t parked;                               /* of them, in the lane's queue */
     struct wbi_inbound *fetching, **fetching_tail; /* with READs to issue, in order */
     struct wbi_read_op ops[WBI_READ_OPS], *free_ops;
 

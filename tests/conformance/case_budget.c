@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/filter.h"
+#include "tests/conformance/actions_later.h"
 #include "tests/conformance/world.h"
 
 static const uint64_t mib = 1 << 20;
@@ -383,6 +384,70 @@ START_TEST(test_results_with_a_full_pool)
 }
 END_TEST
 
+/* ---- several peers ---- */
+
+enum { OF_THE_FIRST = 4, OF_BOTH = OF_THE_FIRST + 1 };
+
+static struct let_later_go_out let_go(struct wb_peer *peer, bool answer)
+{
+    struct let_later_go_in in = {.answer = answer};
+    struct let_later_go_out out;
+    test_assert_status(let_later_go_call(peer, &in, &out, NULL), WB_OK);
+    return out;
+}
+
+/* The one that has landed is answered, and the next lands. */
+static void answer_one(struct wb_peer *peer, bool last)
+{
+    uint64_t start = test_clock_us();
+    ck_assert_uint_eq(let_go(peer, true).held, 1);
+    while (!last && let_go(peer, false).held == 0) {
+        ck_assert_msg(test_clock_us() - start < test_patience_us, "the next does not land");
+    }
+}
+
+/* One request fills the server. Of those that wait each peer's first goes before another's second.
+ */
+START_TEST(test_peers_wait_in_turn)
+{
+    struct wb_call *calls[OF_BOTH];
+    struct later_in in = {.how = TEST_WHEN_LET_GO, .seed = 3};
+    struct wb_call_options options = {.reply_bytes = 9 * mib, .timeout_us = test_patience_us};
+    struct wb_peer *other;
+    char url[TEST_URL_BYTES];
+    test_world.server_config.budget_bytes = 16 * mib;
+    test_world_open(1);
+    test_world_url(0, url);
+    test_assert_status(wb_connect(test_world.engine, url, &other), WB_OK);
+    test_world_assert_works(other);
+    in.data = test_world_vector(1, 9 * mib, 4);
+    for (unsigned i = 0; i < OF_BOTH; i++) {
+        struct wb_peer *peer = i < OF_THE_FIRST ? test_world.peer : other;
+        test_assert_status(later_async(peer, &in, &options, &calls[i]), WB_OK);
+        uint64_t start = test_clock_us();
+        do { /* it has come, since what was sent behind it has */
+            ck_assert_msg(test_clock_us() - start < test_patience_us, "the first does not land");
+        } while (let_go(peer, false).held == 0);
+    }
+    answer_one(other, false); /* calls[0] */
+    answer_one(other, false); /* calls[1] */
+    answer_one(other, false); /* and the other peer's */
+    test_assert_done(calls[OF_THE_FIRST]);
+    ck_assert(wb_call_done(calls[1]) && !wb_call_done(calls[2]));
+    answer_one(other, false);
+    answer_one(other, true);
+    for (unsigned i = 0; i < OF_BOTH; i++) {
+        struct later_out out;
+        test_assert_status(later_finish(calls[i], &out), WB_OK);
+        ck_assert_uint_eq(out.right, 1);
+        later_out_drop(&out);
+    }
+    wb_peer_close(other);
+    later_in_drop(&in);
+    test_world_close();
+}
+END_TEST
+
 TCase *test_budget_case(void)
 {
     const TTest *const tests[] = {test_larger_than_the_senders_budget,
@@ -395,7 +460,8 @@ TCase *test_budget_case(void)
                                   test_arguments_and_results_wait_for_memory,
                                   test_calls_wait_for_room_for_results,
                                   test_results_larger_than_their_room,
-                                  test_results_with_a_full_pool};
+                                  test_results_with_a_full_pool,
+                                  test_peers_wait_in_turn};
     TCase *tcase = test_world_case("budget", tests, sizeof tests / sizeof tests[0]);
     int ways = wbi_filter_is_here(WB_FILTER_LZ4) ? 2 : 1;
     tcase_add_loop_test(tcase, test_long_lists_wait_for_one_another, 0, ways);
