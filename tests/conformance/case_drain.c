@@ -18,7 +18,7 @@ static void open_guest(void)
 {
     test_world_own_url(5, guest.url);
     test_assert_status(wb_listen(test_world.engine, guest.url), WB_OK);
-    test_assert_status(wb_engine_create(NULL, &guest.engine), WB_OK);
+    test_assert_status(wb_engine_create(&test_world.client_config, &guest.engine), WB_OK);
     guest.driver = (struct test_driver){.engine = guest.engine};
     ck_assert(test_driver_start(&guest.driver));
     test_assert_status(wb_connect(guest.engine, guest.url, &guest.peer), WB_OK);

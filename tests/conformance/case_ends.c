@@ -198,7 +198,7 @@ START_TEST(test_several_addresses)
         test_assert_status(wb_listen(test_world.engine, urls[i]), WB_OK);
     }
     test_assert_status(wb_listen(test_world.engine, urls[1]), WB_ERR_IN_USE);
-    test_assert_status(wb_engine_create(NULL, &second), WB_OK);
+    test_assert_status(wb_engine_create(&test_world.client_config, &second), WB_OK);
     for (unsigned i = 0; i < 3; i++) {
         struct add_in in = {.a = i, .b = 1};
         struct add_out out;

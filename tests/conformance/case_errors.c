@@ -199,7 +199,7 @@ START_TEST(test_name_in_use)
     }
     test_assert_status(wb_listen(test_world.engine, url), WB_ERR_IN_USE);
     ck_assert_ptr_nonnull(strstr(wb_last_error(), strstr(url, "://") + 3));
-    test_assert_status(wb_engine_create(NULL, &second), WB_OK);
+    test_assert_status(wb_engine_create(&test_world.client_config, &second), WB_OK);
     test_assert_status(wb_listen(second, url), WB_ERR_IN_USE);
     wb_engine_destroy(second);
     test_world_assert_works(test_world.peer);

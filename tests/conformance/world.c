@@ -90,7 +90,9 @@ void test_world_close(void)
 void test_world_prepare(void)
 {
     wb_engine_config_default(&test_world.server_config);
-    if (test_is_emulated()) { /* to register receives by the thousand takes half a second there */
+    if (test_is_emulated()) { /* to register receives by the thousand takes half a second there,
+                               * and to connect some seconds while the machine has other work */
+        test_world.server_config.connect_timeout_us = 30000000;
         test_world.server_config.max_peers = 16;
         test_world.server_config.credits = 80;
     }
