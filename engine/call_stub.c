@@ -11,6 +11,7 @@
 #include "engine/lane.h"
 #include "engine/peer.h"
 #include "engine/serve.h"
+#include "engine/stream.h"
 
 static const struct wb_call_options no_options;
 
@@ -378,6 +379,10 @@ void wb_hold_release(struct wb_hold *hold)
     if (hold->call != NULL && !wbi_engine_is_inherited(hold->call->lane->engine)) {
         give_call(hold->call);
         hold->call = NULL;
+    }
+    if (hold->item != NULL) {
+        wbi_stream_item_end(hold->item);
+        hold->item = NULL;
     }
     if (hold->arena.blocks != NULL) {
         wb_arena_free(&hold->arena);

@@ -27,7 +27,10 @@ static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 
                                                  .filter_from = 1024,
                                                  .arena_bytes = WB_ARENA_LIMIT,
                                                  .max_depth = WB_DEPTH_LIMIT,
-                                                 .max_chunks = WBI_MAX_CHUNKS};
+                                                 .max_chunks = WBI_MAX_CHUNKS,
+                                                 .streams = 64,
+                                                 .stream_items = 16,
+                                                 .stream_bytes = 2 << 20};
 
 static uint32_t or_default(uint32_t told, uint32_t normal)
 {
@@ -75,14 +78,15 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         " us\nreserve_percent %" PRIu32 " %%\nwhen_full %s\nshed_beyond %" PRIu32
         " requests\npages %s\nchecks %s\nfilter %s\nfilter_from %" PRIu32
         " bytes\narena_bytes %" PRIu64 " bytes\nmax_depth %" PRIu32 " values\nmax_chunks %" PRIu32
-        " chunks\nlatency %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
+        " chunks\nstreams %" PRIu32 " a peer\nstream_items %" PRIu32 " items\nstream_bytes %" PRIu64
+        " bytes\nlatency %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
         " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
         c->budget_bytes, c->slab_bytes, c->pin_bytes, c->eager_bytes, c->pointer_threshold,
         c->rma_threshold, c->max_calls, c->credits, c->max_peers, c->call_timeout_us,
         c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
         full_name(c->when_full), c->shed_beyond, pages_name(c->pages), checks_name(c->checks),
         filter_name(c->filter), c->filter_from, c->arena_bytes, c->max_depth, c->max_chunks,
-        c->latency ? "on" : "off", c->verbs.devices != NULL ? c->verbs.devices : "(all)",
+        c->streams, c->stream_items, c->stream_bytes, c->latency ? "on" : "off", c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
         or_default(c->verbs.retries, WBI_RETRIES));
@@ -124,6 +128,9 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"arena_bytes", c->arena_bytes, 1, UINT32_MAX},
         {"max_depth", c->max_depth, 1, 1024},
         {"max_chunks", c->max_chunks, 1, WBI_MAX_CHUNKS},
+        {"streams", c->streams, 0, 65536},
+        {"stream_items", c->stream_items, 1, 1024},
+        {"stream_bytes", c->stream_bytes, 16384, UINT64_MAX / 2},
         {"verbs.ack_timeout", or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT), 8, 20},
         {"verbs.retries", or_default(c->verbs.retries, WBI_RETRIES), 1, 6},
     };

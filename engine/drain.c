@@ -27,6 +27,7 @@ bool wbi_peer_is_draining(const struct wb_peer *peer)
 static void begin(struct wb_peer *peer)
 {
     atomic_store_explicit(&peer->draining, true, memory_order_relaxed);
+    wbi_streams_end(peer, WB_ERR_CLOSED, "the engine, or this peer, is being drained");
 }
 
 /* ---- what is left ---- */

@@ -221,6 +221,7 @@ int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **o
     status = status == WB_OK ? open_domains(engine, &opening) : status;
     engine->config.verbs.devices = engine->config.verbs.source = NULL; /* the caller's */
     status = status == WB_OK ? open_parts(engine, &opening) : status;
+    status = status == WB_OK ? wbi_streams_register(engine) : status;
     if (status != WB_OK) {
         close_parts(engine, &opening);
         return status;

@@ -43,6 +43,7 @@ static const struct words words[] = {
     [-WB_ERR_REVOKED] = {"WB_ERR_REVOKED", "the chunk's owner withdrew it"},
     [-WB_ERR_SYSTEM] = {"WB_ERR_SYSTEM", "a system call failed"},
     [-WB_ERR_BUSY] = {"WB_ERR_BUSY", "the peer's pool is full; the call was not executed"},
+    [-WB_END] = {"WB_END", "the other side has finished, and all was taken"},
     [-WB_ERR_EXISTS] = {"WB_ERR_EXISTS", "something of that name is there already"},
 };
 

@@ -96,7 +96,8 @@ void wbi_lane_end_buffer(struct wbi_lane *lane, struct wb_buffer_owner *owner)
 
 static bool is_due(const struct wbi_lane *lane)
 {
-    return lane->ended != NULL || lane->due != NULL || lane->rooms.due != NULL;
+    return lane->ended != NULL || lane->due != NULL || lane->rooms.due != NULL ||
+           lane->streams.due != NULL;
 }
 
 /* that this thread is in the middle of, on any lane */
@@ -132,6 +133,7 @@ static void call_back(struct wbi_lane *lane)
         }
         wbi_calls_tell(lane);
         wbi_rooms_tell(lane);
+        wbi_streams_tell(lane);
     }
     come_out(lane);
     wbi_rma_thread_may_grow(may_grow);
@@ -287,6 +289,9 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look)
     if (lane->parked != NULL && (look || lane->turns % TURNS_A_RETRY == 0)) {
         done += wbi_inbound_retry(lane);
     }
+    if (look && wbi_streams_hunger(&lane->streams)) {
+        done += wbi_streams_retry(lane);
+    }
     if (look || lane->turns % TURNS_A_LOOK == 0) {
         keep_house(lane);
     }
@@ -314,6 +319,7 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct 
                               .now = wbi_now()};
     lane->due_tail = &lane->due;
     wbi_rooms_open(&lane->rooms);
+    wbi_streams_open(lane);
     int status = wbi_events_open(lane);
     status = status == WB_OK ? wbi_share_out(config, lane->caps, &lane->shares) : status;
     const struct wbi_shares *shares = &lane->shares;
@@ -359,6 +365,7 @@ void wbi_lane_close(struct wbi_lane *lane)
         return;
     }
     wbi_deferred_end_all(lane);
+    wbi_streams_close(lane);
     while (lane->peers != NULL) { /* lost, and kept for handles; or of a callback's making */
         struct wb_peer *peer = lane->peers;
         bool buried = peer->dying && !wbi_lane_is_dying(lane, peer);

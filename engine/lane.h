@@ -20,6 +20,7 @@
 #include "engine/room.h"
 #include "engine/share.h"
 #include "engine/slots.h"
+#include "engine/stream.h"
 
 struct wb_engine;
 struct wb_buffer_owner;
@@ -46,6 +47,7 @@ struct wbi_lane {
     struct wbi_fabric_lane *port;
     unsigned registrar;          /* the domain's number in the pool */
     struct wbi_rooms rooms;      /* who waits until a call would be taken; hardly ever written */
+    struct wbi_streams streams;
     struct wbi_latency *latency; /* NULL: nobody wants to know */
 
     struct wbi_slots slots;

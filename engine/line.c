@@ -206,7 +206,7 @@ static bool is_unused(struct wb_peer *peer)
     struct wbi_line *line = &peer->line;
     bool used = line->uses != line->seen || peer->calls != NULL || peer->inbounds != NULL ||
                 peer->sets != NULL || peer->waiting != NULL || peer->unanswered > 0 ||
-                peer->releases.count + peer->cancels.count > 0;
+                peer->releases.count + peer->cancels.count > 0 || peer->streams > 0;
     line->seen = line->uses;
     return !used;
 }

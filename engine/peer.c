@@ -225,6 +225,12 @@ static void end_calls(struct wb_peer *peer)
     wbi_parcels_flush(peer); /* drops them */
 }
 
+static void end_streams(struct wb_peer *peer)
+{
+    bool closed = peer->status == WB_ERR_CLOSED || peer->status == WB_OK;
+    wbi_streams_end(peer, closed ? WB_ERR_CLOSED : WB_ERR_PEER_LOST, peer->reason);
+}
+
 void wbi_peer_bury(struct wb_peer *peer)
 {
     bool back = wbi_line_comes_back(peer);
@@ -233,6 +239,7 @@ void wbi_peer_bury(struct wb_peer *peer)
     peer->lane->fabric->close(peer->channel);
     peer->channel = NULL;
     if (lost) {
+        end_streams(peer);
         end_calls(peer);
     }
     while (peer->sets != NULL) {

@@ -40,6 +40,7 @@ struct wb_peer {
     bool accepted, dying, busy;
     bool placed;               /* it has a place, credits and receives of the lane's */
     uint32_t handles;          /* that the program holds */
+    uint32_t streams;          /* with this peer; each has a handle, too */
     uint32_t number;           /* in the lane's log */
     int status;                /* why it was lost */
     uint64_t connect_deadline; /* 0 until the lane has looked at its clock */

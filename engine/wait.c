@@ -111,7 +111,8 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         }
         bool armed = lane->fabric->arm(lane->port) == WB_OK;
         lane->armed = armed;
-        if (lane->parked != NULL || lane->busy != NULL || lane->rooms.hungry > 0) {
+        if (lane->parked != NULL || lane->busy != NULL || lane->rooms.hungry > 0 ||
+            wbi_streams_hunger(&lane->streams)) {
             *limit = least(*limit, sleep_waiting_us);
         } else if (lane->peers != NULL) {
             *limit = least(*limit, sleep_us);

@@ -26,11 +26,13 @@ struct wb_engine;  /* fabrics, lanes, memory and actions */
 struct wb_peer;    /* the remote end */
 struct wb_call;    /* a call that has begun and not been finished */
 struct wb_context; /* the call that a handler is serving; valid until the handler returns */
+struct wb_stream_item;
 
 /* What a received struct's views hold on to; the library's own business. All zero holds nothing. */
 struct wb_hold {
     struct wb_call *call;
-    struct wb_arena arena; /* of the nested arrays */
+    struct wb_stream_item *item; /* where it is one of a stream */
+    struct wb_arena arena;       /* of the nested arrays */
 };
 
 /* What can be told to the verbs fabric. All zero (the default) lets it choose. */
@@ -106,6 +108,12 @@ struct wb_engine_config {
     uint32_t max_chunks;   /* of one parcel that arrives, 1 to 65536, which is the default and the
                               most: a request with more ends with WB_ERR_BUDGET, a result with more
                               with WB_ERR_REPLY_TOO_LARGE */
+    uint32_t streams;      /* open at once with one peer (stream.h), whoever opened them, 0 to 65536;
+                              default 64 */
+    uint32_t stream_items; /* that the other side of a stream may be ahead, 1 to 1024; default 16 */
+    uint64_t stream_bytes; /* that they may hold here, 16384 and more; an item may have half of it.
+                              Never more than a 64th of budget_bytes, and all open streams of an
+                              engine together have a quarter; default 2 MiB */
     bool latency;          /* counts how long calls and handlers take (watch.h), which reads the
                               clock twice for each; default false */
     struct wb_verbs_config verbs;

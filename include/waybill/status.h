@@ -41,8 +41,10 @@ enum wb_status {
     WB_ERR_REVOKED = -23,   /* the chunk's owner withdrew it while it was being read */
     WB_ERR_SYSTEM = -24,    /* a system call failed; wb_last_error() has its words */
     WB_ERR_EXISTS = -25,    /* something of that name is registered already */
-    WB_ERR_BUSY = -26       /* the receiver's pool is full, and it refuses rather than let the call
+    WB_ERR_BUSY = -26,      /* the receiver's pool is full, and it refuses rather than let the call
                                wait: it was not executed, and can be made again later */
+    WB_END = -27            /* no error: the other side of the stream has finished, and all that it
+                               sent was taken */
 };
 
 /* Returns the sentence for a status; never NULL; static storage; any thread. */

@@ -12,6 +12,7 @@
 #include <waybill/print.h>
 #include <waybill/serial.h>
 #include <waybill/status.h>
+#include <waybill/stream.h>
 #include <waybill/version.h>
 #include <waybill/watch.h>
 

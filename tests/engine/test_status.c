@@ -32,7 +32,8 @@
     S(WB_ERR_REVOKED, -23)                                                                         \
     S(WB_ERR_SYSTEM, -24)                                                                          \
     S(WB_ERR_EXISTS, -25)                                                                          \
-    S(WB_ERR_BUSY, -26)
+    S(WB_ERR_BUSY, -26)                                                                            \
+    S(WB_END, -27)
 
 static const struct {
     int status, value;
