@@ -31,7 +31,8 @@ static int grow(struct wbi_streams *streams)
         return WB_ERR_NO_MEMORY;
     }
     for (uint32_t i = streams->size; i < size; i++) {
-        table[i] = (struct wbi_stream_place){.generation = 1, .next_free = i + 1 < size ? i + 2 : 0};
+        table[i] =
+            (struct wbi_stream_place){.generation = 1, .next_free = i + 1 < size ? i + 2 : 0};
     }
     streams->table = table;
     streams->free = streams->size + 1;
@@ -345,9 +346,9 @@ int wbi_stream_check(struct wb_stream *stream, struct wb_stream_type *type, bool
 {
     wbi_stream_prepare(type);
     const struct wb_stream_type *own = stream->type;
-    bool same = own == type || (atomic_load(&own->action.id) == atomic_load(&type->action.id) &&
-                                atomic_load(&own->action.signature) ==
-                                    atomic_load(&type->action.signature));
+    bool same = own == type ||
+                (atomic_load(&own->action.id) == atomic_load(&type->action.id) &&
+                 atomic_load(&own->action.signature) == atomic_load(&type->action.signature));
     if (!same || !right_way) {
         return wbi_error(WB_ERR_INVALID, "a stream %s is used as a stream %s%s", own->action.name,
                          type->action.name, same ? ", in its other direction" : "");
@@ -412,8 +413,7 @@ static struct wb_stream_item *give_up(struct wb_stream *stream)
     stream->dropped = stream->given_up = true;
     if (stream->status == WB_OK && !in_order) {
         bool finishes = stream->owes_finish;
-        struct wb_stream_item *items =
-            wbi_stream_set_end(stream, WB_ERR_CANCELLED, 0, NULL, true);
+        struct wb_stream_item *items = wbi_stream_set_end(stream, WB_ERR_CANCELLED, 0, NULL, true);
         stream->owes_finish = finishes;
         stream->patient = true;
         return items;

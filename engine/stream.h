@@ -95,11 +95,11 @@ struct wb_stream {
     /* what arrives: ring[number % items], from `next` on */
     struct wb_stream_item **ring;
     uint64_t items, bytes;
-    uint64_t next;                           /* to be taken */
-    uint64_t arrived, arrived_bytes, top;    /* top: beyond the highest number seen */
-    uint64_t taken, taken_bytes;             /* and dropped */
-    uint64_t told, told_bytes;               /* of those, to the other side */
-    uint64_t total;                          /* UINT64_MAX: not known */
+    uint64_t next;                        /* to be taken */
+    uint64_t arrived, arrived_bytes, top; /* top: beyond the highest number seen */
+    uint64_t taken, taken_bytes;          /* and dropped */
+    uint64_t told, told_bytes;            /* of those, to the other side */
+    uint64_t total;                       /* UINT64_MAX: not known */
 };
 
 struct wbi_stream_place {

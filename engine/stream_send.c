@@ -350,9 +350,8 @@ static void open_has_ended(struct wb_call *call, void *user)
     pthread_mutex_unlock(&stream->lock);
     if (status != WB_OK || drained) {
         bool says = status == WB_ERR_REMOTE;
-        wbi_stream_fail(stream, drained ? WB_ERR_CLOSED : status,
-                        says ? stream->refusal.code : 0, says ? stream->refusal.text : NULL,
-                        false);
+        wbi_stream_fail(stream, drained ? WB_ERR_CLOSED : status, says ? stream->refusal.code : 0,
+                        says ? stream->refusal.text : NULL, false);
     } else {
         wbi_stream_make_due(stream);
         wbi_engine_notify(stream->lane->engine);
@@ -402,8 +401,8 @@ static uint64_t weigh(struct wb_stream *stream, const struct wb_stream_items *it
                       const void *item)
 {
     struct wb_sizer packed, sent;
-    wb_sizer_start(&packed, (struct wb_thresholds){
-                                .pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX});
+    wb_sizer_start(
+        &packed, (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX});
     wb_size_raw(&packed, WBI_STREAM_HEAD_BYTES);
     items->size(&packed, item);
     size_message(&sent, stream, items, item);
@@ -524,8 +523,8 @@ static bool may_send(void *context)
     return may;
 }
 
-int wb_stream_send(struct wb_stream *stream, struct wb_stream_type *type, bool up,
-                   const void *item, uint64_t timeout_us)
+int wb_stream_send(struct wb_stream *stream, struct wb_stream_type *type, bool up, const void *item,
+                   uint64_t timeout_us)
 {
     int status = wbi_stream_check(stream, type, up == stream->opener);
     if (status != WB_OK) {

@@ -17,8 +17,7 @@
 
 static const struct wb_field head_fields[] = {WBI_STREAM_HEAD(WBI_FIELD) WBI_FIELD_END};
 
-struct wb_action wbi_stream_action = {
-    .name = "a stream's", .in = head_fields, .out = head_fields};
+struct wb_action wbi_stream_action = {.name = "a stream's", .in = head_fields, .out = head_fields};
 
 /* Three lists make the signature: who agrees on the opening agrees on all items. */
 void wbi_stream_prepare(struct wb_stream_type *type)
@@ -99,8 +98,8 @@ static struct wb_stream_item *keep_item(const struct wb_context *context)
             item->archive = memcpy(item->copy, item->archive, item->archive_len);
         }
     }
-    bool whole = (item->backing != NULL || item->copy != NULL) &&
-                 (in == NULL || copy_landings(item, in));
+    bool whole =
+        (item->backing != NULL || item->copy != NULL) && (in == NULL || copy_landings(item, in));
     if (!whole) {
         free_item(item);
         return NULL;
@@ -136,8 +135,8 @@ int wbi_stream_take_item(struct wb_stream *stream, struct wb_context *context,
     }
     item->weight = head->bytes;
     pthread_mutex_lock(&stream->lock);
-    bool expected = stream->status == WB_OK && size_of(item) <= item->weight &&
-                    is_expected(stream, head);
+    bool expected =
+        stream->status == WB_OK && size_of(item) <= item->weight && is_expected(stream, head);
     bool next = expected && head->number == stream->next;
     if (expected) {
         stream->ring[head->number % stream->items] = item;
@@ -160,8 +159,8 @@ int wbi_stream_take_item(struct wb_stream *stream, struct wb_context *context,
 int wbi_stream_take_finish(struct wb_stream *stream, const struct wbi_stream_head *head)
 {
     pthread_mutex_lock(&stream->lock);
-    bool right = stream->total == UINT64_MAX && head->number >= stream->top &&
-                 head->number != UINT64_MAX;
+    bool right =
+        stream->total == UINT64_MAX && head->number >= stream->top && head->number != UINT64_MAX;
     if (right) {
         stream->total = head->number;
     }
@@ -179,8 +178,8 @@ int wbi_stream_take_finish(struct wb_stream *stream, const struct wbi_stream_hea
 /* What an aborting side may say; other statuses are its own business. */
 static int abort_status(uint64_t said, int code)
 {
-    static const int known[] = {WB_ERR_NO_MEMORY, WB_ERR_BUDGET,    WB_ERR_TIMED_OUT, WB_ERR_BUSY,
-                                WB_ERR_MALFORMED, WB_ERR_PROTOCOL};
+    static const int known[] = {WB_ERR_NO_MEMORY, WB_ERR_BUDGET,    WB_ERR_TIMED_OUT,
+                                WB_ERR_BUSY,      WB_ERR_MALFORMED, WB_ERR_PROTOCOL};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (said == (uint64_t)-known[i]) {
             return known[i];
@@ -291,9 +290,7 @@ static int serve_message(struct wb_context *context, struct wb_reader *reader,
     return status == WB_OK ? wbi_stream_reply(context, NULL) : status;
 }
 
-static void no_handler(void)
-{
-}
+static void no_handler(void) {}
 
 int wbi_streams_register(struct wb_engine *engine)
 {
@@ -456,8 +453,9 @@ static bool may_take(void *context)
 {
     struct wb_stream *stream = context;
     pthread_mutex_lock(&stream->lock);
-    bool may = stream->status != WB_OK || stream->next == stream->total ||
-               (stream->ring[stream->next % stream->items] != NULL && !atomic_load(&stream->hungry));
+    bool may =
+        stream->status != WB_OK || stream->next == stream->total ||
+        (stream->ring[stream->next % stream->items] != NULL && !atomic_load(&stream->hungry));
     pthread_mutex_unlock(&stream->lock);
     return may;
 }

@@ -169,58 +169,58 @@ WB_API int wb_stream_answer(struct wb_context *context, struct wb_stream *stream
         .hold = offsetof(struct record, hold), .views = record##_views                             \
     }
 
-#define WBI_STREAM_WAY(name, way, is_up)                                                           \
-    WBI_GENERATED int name##_##way##_send(struct wb_stream *stream,                                \
-                                          const struct name##_##way *item, uint64_t timeout_us)    \
+#define WBI_STREAM_WAY(kind, way, is_up)                                                           \
+    WBI_GENERATED int kind##_##way##_send(struct wb_stream *stream,                                \
+                                          const struct kind##_##way *item, uint64_t timeout_us)    \
     {                                                                                              \
-        return wb_stream_send(stream, &name##_stream, is_up, item, timeout_us);                    \
+        return wb_stream_send(stream, &kind##_stream, is_up, item, timeout_us);                    \
     }                                                                                              \
-    WBI_GENERATED int name##_##way##_next(struct wb_stream *stream, struct name##_##way *item,     \
+    WBI_GENERATED int kind##_##way##_next(struct wb_stream *stream, struct kind##_##way *item,     \
                                           uint64_t timeout_us)                                     \
     {                                                                                              \
-        return wb_stream_next(stream, &name##_stream, is_up, item, timeout_us);                    \
+        return wb_stream_next(stream, &kind##_stream, is_up, item, timeout_us);                    \
     }
 
-#define WB_STREAM(name, IN, UP, DOWN)                                                              \
-    WBI_STREAM_RECORD(name##_in, IN)                                                               \
-    WBI_STREAM_RECORD(name##_up, UP)                                                               \
-    WBI_STREAM_RECORD(name##_down, DOWN)                                                           \
-    WBI_UNUSED static struct wb_stream_type name##_stream = {                                      \
-        .action = {.name = #name, .in = wbi_##name##_in_fields, .out = wbi_##name##_up_fields},    \
-        .opening = WBI_STREAM_ITEMS(name##_in),                                                    \
-        .up = WBI_STREAM_ITEMS(name##_up),                                                         \
-        .down = WBI_STREAM_ITEMS(name##_down)};                                                    \
-    typedef int (*name##_handler)(struct wb_context * context, struct wb_stream * stream,          \
-                                  struct name##_in * in, void *user);                              \
-    WBI_GENERATED int name##_serve(struct wb_context *context, struct wb_reader *reader,           \
+#define WB_STREAM(kind, IN, UP, DOWN)                                                              \
+    WBI_STREAM_RECORD(kind##_in, IN)                                                               \
+    WBI_STREAM_RECORD(kind##_up, UP)                                                               \
+    WBI_STREAM_RECORD(kind##_down, DOWN)                                                           \
+    WBI_UNUSED static struct wb_stream_type kind##_stream = {                                      \
+        .action = {.name = #kind, .in = wbi_##kind##_in_fields, .out = wbi_##kind##_up_fields},    \
+        .opening = WBI_STREAM_ITEMS(kind##_in),                                                    \
+        .up = WBI_STREAM_ITEMS(kind##_up),                                                         \
+        .down = WBI_STREAM_ITEMS(kind##_down)};                                                    \
+    typedef int (*kind##_handler)(struct wb_context * context, struct wb_stream * stream,          \
+                                  struct kind##_in * in, void *user);                              \
+    WBI_GENERATED int kind##_serve(struct wb_context *context, struct wb_reader *reader,           \
                                    void (*handler)(void), void *user)                              \
     {                                                                                              \
-        struct name##_in in = {0};                                                                 \
+        struct kind##_in in = {0};                                                                 \
         struct wb_stream *stream = NULL;                                                           \
-        int status = wb_stream_accept(context, reader, &name##_stream, &stream);                   \
+        int status = wb_stream_accept(context, reader, &kind##_stream, &stream);                   \
         if (status != WB_OK) {                                                                     \
             return status;                                                                         \
         }                                                                                          \
-        status = name##_in_get(reader, &in);                                                       \
+        status = kind##_in_get(reader, &in);                                                       \
         if (status == WB_OK) {                                                                     \
-            status = ((name##_handler)handler)(context, stream, &in, user);                        \
+            status = ((kind##_handler)handler)(context, stream, &in, user);                        \
         }                                                                                          \
-        name##_in_drop(&in);                                                                       \
+        kind##_in_drop(&in);                                                                       \
         return wb_stream_answer(context, stream, status);                                          \
     }                                                                                              \
-    WBI_GENERATED int name##_register(struct wb_engine *engine, name##_handler handler,            \
+    WBI_GENERATED int kind##_register(struct wb_engine *engine, kind##_handler handler,            \
                                       void *user)                                                  \
     {                                                                                              \
-        return wb_stream_register(engine, &name##_stream, name##_serve,                            \
-                                  (void (*)(void))handler, user);                                  \
+        return wb_stream_register(engine, &kind##_stream, kind##_serve, (void (*)(void))handler,   \
+                                  user);                                                           \
     }                                                                                              \
-    WBI_GENERATED int name##_open(struct wb_peer *peer, const struct name##_in *in,                \
+    WBI_GENERATED int kind##_open(struct wb_peer *peer, const struct kind##_in *in,                \
                                   const struct wb_stream_options *options,                         \
                                   struct wb_stream **stream)                                       \
     {                                                                                              \
-        return wb_stream_open(peer, &name##_stream, in, options, stream);                          \
+        return wb_stream_open(peer, &kind##_stream, in, options, stream);                          \
     }                                                                                              \
-    WBI_STREAM_WAY(name, up, true)                                                                 \
-    WBI_STREAM_WAY(name, down, false)
+    WBI_STREAM_WAY(kind, up, true)                                                                 \
+    WBI_STREAM_WAY(kind, down, false)
 
 #endif

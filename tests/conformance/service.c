@@ -133,6 +133,7 @@ int test_service_open(struct test_service *service, const struct wb_engine_confi
                      test_service_register_handles(service),
                      test_service_register_types(service),
                      test_service_register_later(service),
+                     test_service_register_streams(service),
                      url != NULL ? wb_listen(engine, url) : WB_OK};
     for (size_t i = 0; i < sizeof results / sizeof results[0] && status == WB_OK; i++) {
         status = results[i];

@@ -7,6 +7,7 @@
 #include <waybill/waybill.h>
 
 #include "tests/conformance/actions_handles.h"
+#include "tests/conformance/actions_streams.h"
 #include "tests/conformance/actions_types.h"
 #include "tests/conformance/workers.h"
 #include "tests/support/driver.h"
@@ -36,6 +37,15 @@ struct test_later {
     atomic_uint agains;
 };
 
+/* Streams that are served, and what is known of those that have ended. */
+struct test_talk;
+struct test_talks {
+    struct test_talk *first;
+    uint32_t open, ended, taken, wrong;
+    int status, code; /* of the last one */
+    bool let_go;
+};
+
 /* Handlers run on whatever thread makes progress, one at a time; those of on_workers on workers. */
 struct test_service {
     struct wb_engine *engine;
@@ -49,6 +59,7 @@ struct test_service {
     struct test_handles handles;
     struct test_types types;
     struct test_later later;
+    struct test_talks talks;
     struct wb_call *inside; /* that a handler could not finish; or NULL */
 };
 
@@ -68,6 +79,9 @@ int test_service_register_types(struct test_service *service);
 int test_service_register_later(struct test_service *service);
 void test_later_stop(struct test_later *later);
 void test_later_close(struct test_later *later);
+
+/* service_streams.c */
+int test_service_register_streams(struct test_service *service);
 
 /* Lets a thread of its own drive it. WB_ERR_NO_MEMORY. */
 int test_service_drive(struct test_service *service);

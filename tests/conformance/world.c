@@ -166,6 +166,7 @@ int test_conformance_run(const struct fabric_under_test *fabric, int argc, char 
     suite_add_tcase(suite, test_budget_case());
     suite_add_tcase(suite, test_handlers_case());
     suite_add_tcase(suite, test_later_case());
+    suite_add_tcase(suite, test_streams_case());
     suite_add_tcase(suite, test_time_case());
     suite_add_tcase(suite, test_ends_case());
     suite_add_tcase(suite, test_drain_case());
@@ -180,6 +181,7 @@ int test_conformance_run(const struct fabric_under_test *fabric, int argc, char 
         suite_add_tcase(suite, test_crew_case());
         suite_add_tcase(suite, test_room_case());
         suite_add_tcase(suite, test_watch_case());
+        suite_add_tcase(suite, test_strange_streams_case());
     }
     if (fabric->two_processes) {
         suite_add_tcase(suite, test_death_case());

@@ -105,6 +105,8 @@ TCase *test_allocators_case(void);
 TCase *test_handlers_case(void);
 TCase *test_futures_case(void);
 TCase *test_later_case(void);
+TCase *test_streams_case(void);
+TCase *test_strange_streams_case(void);
 TCase *test_crew_case(void);
 TCase *test_room_case(void);
 TCase *test_time_case(void);
