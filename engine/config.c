@@ -86,7 +86,8 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
         full_name(c->when_full), c->shed_beyond, pages_name(c->pages), checks_name(c->checks),
         filter_name(c->filter), c->filter_from, c->arena_bytes, c->max_depth, c->max_chunks,
-        c->streams, c->stream_items, c->stream_bytes, c->latency ? "on" : "off", c->verbs.devices != NULL ? c->verbs.devices : "(all)",
+        c->streams, c->stream_items, c->stream_bytes, c->latency ? "on" : "off",
+        c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
         or_default(c->verbs.retries, WBI_RETRIES));
@@ -128,7 +129,7 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"arena_bytes", c->arena_bytes, 1, UINT32_MAX},
         {"max_depth", c->max_depth, 1, 1024},
         {"max_chunks", c->max_chunks, 1, WBI_MAX_CHUNKS},
-        {"streams", c->streams, 0, 65536},
+        {"streams", c->streams, 1, 65536},
         {"stream_items", c->stream_items, 1, 1024},
         {"stream_bytes", c->stream_bytes, 16384, UINT64_MAX / 2},
         {"verbs.ack_timeout", or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT), 8, 20},

@@ -45,8 +45,8 @@ struct wbi_lane {
     const struct wbi_fabric_caps *caps;
     struct wbi_shares shares; /* what it makes of the fabric's receives */
     struct wbi_fabric_lane *port;
-    unsigned registrar;          /* the domain's number in the pool */
-    struct wbi_rooms rooms;      /* who waits until a call would be taken; hardly ever written */
+    unsigned registrar;     /* the domain's number in the pool */
+    struct wbi_rooms rooms; /* who waits until a call would be taken; hardly ever written */
     struct wbi_streams streams;
     struct wbi_latency *latency; /* NULL: nobody wants to know */
 

@@ -108,8 +108,8 @@ struct wb_engine_config {
     uint32_t max_chunks;   /* of one parcel that arrives, 1 to 65536, which is the default and the
                               most: a request with more ends with WB_ERR_BUDGET, a result with more
                               with WB_ERR_REPLY_TOO_LARGE */
-    uint32_t streams;      /* open at once with one peer (stream.h), whoever opened them, 0 to 65536;
-                              default 64 */
+    uint32_t streams; /* open at once with one peer (stream.h), whoever opened them, 1 to 65536;
+                         default 64 */
     uint32_t stream_items; /* that the other side of a stream may be ahead, 1 to 1024; default 16 */
     uint64_t stream_bytes; /* that they may hold here, 16384 and more; an item may have half of it.
                               Never more than a 64th of budget_bytes, and all open streams of an

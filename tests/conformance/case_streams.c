@@ -86,7 +86,7 @@ static void await_opened(struct wb_stream *stream)
 
 START_TEST(test_both_ways_in_order)
 {
-    unsigned items = test_scaled(120) + 20, sent = 0, got = 0;
+    unsigned items = test_scaled(40) + 20, sent = 0, got = 0;
     test_world_open(1);
     struct wb_stream *stream = open_talk(TEST_TALK_ECHO, 0);
     while (got < items) {
@@ -134,7 +134,7 @@ START_TEST(test_two_threads)
 {
     pthread_t thread;
     test_world_open(1);
-    struct sender sender = {.stream = open_talk(TEST_TALK_ECHO, 0), .items = test_scaled(200) + 20};
+    struct sender sender = {.stream = open_talk(TEST_TALK_ECHO, 0), .items = test_scaled(100) + 20};
     ck_assert_int_eq(pthread_create(&thread, NULL, send_all, &sender), 0);
     for (unsigned i = 0; i < sender.items; i++) {
         test_assert_status(next_down(sender.stream, i, test_patience_us), WB_OK);
@@ -235,7 +235,7 @@ END_TEST
 /* The other side sends all it has, finishes, and is gone: all of it is read. */
 START_TEST(test_a_source)
 {
-    unsigned items = test_scaled(100) + 20;
+    unsigned items = test_scaled(40) + 20;
     test_world_open(1);
     struct wb_stream *stream = open_talk(TEST_TALK_SOURCE, items);
     for (unsigned i = 0; i < items; i++) {
@@ -444,7 +444,7 @@ END_TEST
 /* Nothing of a stream that is gone is kept: more than a peer may have, one after the other. */
 START_TEST(test_many_come_and_go)
 {
-    unsigned rounds = 4 + test_scaled(20);
+    unsigned rounds = 3 + test_scaled(3);
     test_world.server_config.streams = test_world.client_config.streams = 8;
     test_world_open(1);
     for (unsigned round = 0; round < rounds; round++) {

@@ -25,7 +25,7 @@ static const struct field {
               {"filter_from", &config.filter_from, NULL, 1, UINT32_MAX},
               {"max_depth", &config.max_depth, NULL, 1, 1024},
               {"max_chunks", &config.max_chunks, NULL, 1, 65536},
-              {"streams", &config.streams, NULL, 0, 65536},
+              {"streams", &config.streams, NULL, 1, 65536},
               {"stream_items", &config.stream_items, NULL, 1, 1024},
               {"stream_bytes", NULL, &config.stream_bytes, 16384, UINT64_MAX / 2},
               {"arena_bytes", NULL, &config.arena_bytes, 1, UINT32_MAX},
