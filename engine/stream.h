@@ -142,7 +142,7 @@ void wbi_streams_tell(struct wbi_lane *lane);
 /* An item that was taken is needed no more. Any thread. */
 void wbi_stream_item_end(struct wb_stream_item *item);
 
-/* ---- between stream.c, stream_send.c and stream_take.c ---- */
+/* ---- between stream.c, stream_say.c, stream_send.c and stream_take.c ---- */
 
 /* Lane thread: a stream in the table, with one user; or a status with words. */
 int wbi_stream_make(struct wb_peer *peer, struct wb_stream_type *type, bool opener,
@@ -168,6 +168,24 @@ struct wb_stream_item *wbi_stream_set_end(struct wb_stream *stream, int status, 
                                           const char *text, bool owes);
 void wbi_stream_free_items(struct wb_stream_item *items);
 
+/* Any thread, which has a user: a call that carries a message, with `value` behind its head; its
+ * `then` is called with the stream, and has a user of it to end. Errors: those of NAME_async. */
+int wbi_stream_say(struct wb_stream *stream, struct wb_action *action,
+                   const struct wbi_stream_head *head, const struct wb_stream_items *items,
+                   const void *value, void (*then)(struct wb_call *call, void *stream));
+void wbi_stream_size_message(struct wb_sizer *sizer, struct wb_stream *stream,
+                             const struct wb_stream_items *items, const void *value);
+
+/* Lane thread, in `then`: how a message was answered; *head (or NULL) is the answer, on WB_OK
+ * alone. Ends the call. */
+int wbi_stream_said(struct wb_call *call, struct wbi_stream_head *head);
+
+/* Lane thread: a message was not taken: so ends the stream. */
+void wbi_stream_fail_by(struct wb_stream *stream, int status);
+
+/* `then` of what counts as in flight: items and the finish. */
+void wbi_stream_sent_has_ended(struct wb_call *call, void *stream);
+
 /* Any thread, which has a user or the handle: sends what is owed, as far as there is room. */
 void wbi_stream_flush(struct wb_stream *stream);
 
@@ -192,7 +210,7 @@ struct wbi_stream_head wbi_stream_get_head(struct wb_reader *reader);
 /* Lane thread, in a handler: answers a message; head NULL: with nothing. */
 int wbi_stream_reply(struct wb_context *context, const struct wbi_stream_head *head);
 
-/* Lane thread: a message of a stream's; what its answer says. stream_send.c, stream_take.c. */
+/* Lane thread: a message of a stream's; what its answer says. */
 int wbi_stream_take_grant(struct wb_stream *stream, const struct wbi_stream_head *head);
 int wbi_stream_take_finish(struct wb_stream *stream, const struct wbi_stream_head *head);
 int wbi_stream_take_item(struct wb_stream *stream, struct wb_context *context,

@@ -4,7 +4,7 @@
 
 #include "engine/peer.h"
 #include "engine/stream.h"
-#include "tests/conformance/actions_streams.h"
+#include "tests/conformance/talks.h"
 #include "tests/conformance/world.h"
 
 enum { EMPTY_ITEM = 11 }; /* bytes of an item that is all zero */
@@ -31,18 +31,10 @@ static int say(struct wb_peer *peer, struct wb_action *action, const struct wbi_
     return status;
 }
 
-static struct talks_out ask_talks(void)
-{
-    struct talks_in in = {0};
-    struct talks_out out;
-    test_assert_status(talks_call(test_world.peer, &in, &out, NULL), WB_OK);
-    return out;
-}
-
 static void await_none(void)
 {
     uint64_t start = test_clock_us();
-    while (ask_talks().open > 0) {
+    while (test_talk_ask(false).open > 0) {
         ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not end there");
     }
 }
@@ -57,16 +49,10 @@ static void await_end(struct wb_stream *stream, int status)
     test_assert_status(wb_stream_status(stream, NULL), status);
 }
 
-static struct wb_stream *open_talk(enum test_talk_how how)
+static struct wb_stream *opened_talk(enum test_talk_how how)
 {
-    struct wb_stream *stream = NULL;
-    struct talk_in in = {.how = how};
-    test_assert_status(talk_open(test_world.peer, &in, NULL, &stream), WB_OK);
-    uint64_t start = test_clock_us();
-    while (!stream->opened) {
-        wb_wait(test_world.engine, 1000);
-        ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not open");
-    }
+    struct wb_stream *stream = test_talk_open(how, 0);
+    test_talk_await_opened(stream);
     return stream;
 }
 
@@ -86,7 +72,7 @@ START_TEST(test_what_is_not_theirs)
     test_world_open(1);
     test_assert_status(wb_connect(test_world.engine, test_world.servers[0].url, &other), WB_OK);
     test_assert_status(wb_peer_wait(other, test_patience_us), WB_OK);
-    struct wb_stream *stream = open_talk(TEST_TALK_ECHO), *gone = open_talk(TEST_TALK_ECHO);
+    struct wb_stream *stream = opened_talk(TEST_TALK_ECHO), *gone = opened_talk(TEST_TALK_ECHO);
     uint64_t id = stream->their_id, stale = gone->their_id;
     wb_stream_drop(gone);
     uint64_t start = test_clock_us();
@@ -145,7 +131,7 @@ START_TEST(test_lies)
     test_world_open(1);
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
         const struct lie *lie = &lies[i];
-        struct wb_stream *stream = open_talk(TEST_TALK_HOLD);
+        struct wb_stream *stream = opened_talk(TEST_TALK_HOLD);
         struct wbi_stream_head head = {.stream = stream->their_id,
                                        .what = (uint32_t)lie->first,
                                        .bytes = lie->first == WBI_STREAM_ITEM ? GOOD_BYTES : 0};
@@ -162,7 +148,7 @@ START_TEST(test_lies)
         await_end(stream, WB_ERR_PROTOCOL);
         await_none();
         bool whole = lie->first == WBI_STREAM_FINISH; /* what had arrived is read to its end */
-        test_assert_status(ask_talks().status, whole ? WB_END : WB_ERR_PROTOCOL);
+        test_assert_status(test_talk_ask(false).status, whole ? WB_END : WB_ERR_PROTOCOL);
         wb_stream_drop(stream);
         test_world_assert_works(test_world.peer);
     }
@@ -174,13 +160,13 @@ END_TEST
 START_TEST(test_no_item_at_all)
 {
     test_world_open(1);
-    struct wb_stream *stream = open_talk(TEST_TALK_ECHO);
+    struct wb_stream *stream = opened_talk(TEST_TALK_ECHO);
     struct wbi_stream_head head = {
         .stream = stream->their_id, .what = WBI_STREAM_ITEM, .bytes = GOOD_BYTES};
     test_assert_status(say(test_world.peer, &wbi_stream_action, &head, EMPTY_ITEM - 1), WB_OK);
     await_end(stream, WB_ERR_MALFORMED);
     await_none();
-    test_assert_status(ask_talks().status, WB_ERR_MALFORMED);
+    test_assert_status(test_talk_ask(false).status, WB_ERR_MALFORMED);
     wb_stream_drop(stream);
     test_world_close();
 }
@@ -190,7 +176,7 @@ END_TEST
 START_TEST(test_openings)
 {
     test_world_open(1);
-    struct wb_stream *stream = open_talk(TEST_TALK_HOLD);
+    struct wb_stream *stream = opened_talk(TEST_TALK_HOLD);
     struct wbi_stream_head head = {.stream = 1, .what = WBI_STREAM_OPEN};
     test_assert_status(say(test_world.peer, &talk_stream.action, &head, EMPTY_ITEM),
                        WB_ERR_INVALID);
@@ -206,7 +192,7 @@ START_TEST(test_openings)
     head = (struct wbi_stream_head){.stream = stream->id, .what = WBI_STREAM_WITHDRAW};
     test_assert_status(say(test_world.peer, &wbi_stream_action, &head, 0), WB_OK);
     await_none();
-    test_assert_status(ask_talks().status, WB_ERR_CANCELLED);
+    test_assert_status(test_talk_ask(false).status, WB_ERR_CANCELLED);
     wb_stream_drop(stream);
     test_world_close();
 }

@@ -4,108 +4,31 @@
 
 #include "engine/peer.h"
 #include "engine/stream.h"
-#include "tests/conformance/actions_streams.h"
+#include "tests/conformance/talks.h"
 #include "tests/conformance/world.h"
-
-static struct wb_stream *open_talk(enum test_talk_how how, uint32_t count)
-{
-    struct wb_stream *stream = NULL;
-    struct talk_in in = {.how = how, .count = count, .text = wb_str_of("not today")};
-    test_assert_status(talk_open(test_world.peer, &in, NULL, &stream), WB_OK);
-    return stream;
-}
-
-static int send_up(struct wb_stream *stream, uint64_t number, size_t raw_bytes, size_t data_bytes,
-                   uint64_t timeout_us)
-{
-    static uint8_t raw[40000];
-    struct talk_up item = {.number = number, .raw = {.data = raw, .len = raw_bytes}};
-    item.data = test_world_vector(1, data_bytes, number + 1);
-    test_pattern_fill(raw, raw_bytes, number);
-    int status = talk_up_send(stream, &item, timeout_us);
-    talk_up_drop(&item);
-    return status;
-}
-
-/* Some small, some long, some with chunks. */
-static int send_mixed(struct wb_stream *stream, uint64_t number, uint64_t timeout_us)
-{
-    static const size_t sizes[] = {0, 100, 7000, 40000};
-    return send_up(stream, number, sizes[number % 4], sizes[number / 4 % 4], timeout_us);
-}
-
-static void expect_down(const struct talk_down *item, uint64_t number)
-{
-    uint64_t bytes = wb_rma_vector_bytes(&item->data);
-    ck_assert_uint_eq(item->number, number);
-    ck_assert_uint_eq(test_pattern_check(item->raw.data, item->raw.len, number), item->raw.len);
-    ck_assert_uint_eq(test_pattern_check(item->data.data, bytes, number + 1), bytes);
-}
-
-static int next_down(struct wb_stream *stream, uint64_t number, uint64_t timeout_us)
-{
-    struct talk_down item;
-    int status = talk_down_next(stream, &item, timeout_us);
-    if (status == WB_OK) {
-        expect_down(&item, number);
-    }
-    talk_down_drop(&item);
-    return status;
-}
-
-static struct talks_out ask_talks(bool let_go)
-{
-    struct talks_in in = {.let_go = let_go};
-    struct talks_out out;
-    test_assert_status(talks_call(test_world.peer, &in, &out, NULL), WB_OK);
-    ck_assert_uint_eq(out.wrong, 0);
-    return out;
-}
-
-/* Until so many of the server's streams are open, and `ended` have ended. */
-static struct talks_out await_talks(uint32_t open, uint32_t ended)
-{
-    uint64_t start = test_clock_us();
-    struct talks_out out = ask_talks(false);
-    while (out.open != open || out.ended != ended) {
-        ck_assert_msg(test_clock_us() - start < test_patience_us, "%u open, %u ended", out.open,
-                      out.ended);
-        out = ask_talks(false);
-    }
-    return out;
-}
-
-static void await_opened(struct wb_stream *stream)
-{
-    uint64_t start = test_clock_us();
-    while (!stream->opened && wb_stream_status(stream, NULL) == WB_OK) {
-        wb_wait(test_world.engine, 1000);
-        ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not open");
-    }
-}
 
 START_TEST(test_both_ways_in_order)
 {
     unsigned items = test_scaled(40) + 20, sent = 0, got = 0;
     test_world_open(1);
-    struct wb_stream *stream = open_talk(TEST_TALK_ECHO, 0);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_ECHO, 0);
     while (got < items) {
         uint64_t patience_us = sent == got ? test_patience_us : 0; /* it may be opening */
-        int status = sent < items ? send_mixed(stream, sent, patience_us) : WB_AGAIN;
+        int status = sent < items ? test_talk_send_mixed(stream, sent, patience_us) : WB_AGAIN;
         if (status == WB_OK) {
             sent++;
             test_assert_status(sent == items ? wb_stream_finish(stream) : WB_OK, WB_OK);
         } else {
             test_assert_status(status, WB_AGAIN);
-            test_assert_status(next_down(stream, got, test_patience_us), WB_OK);
+            test_assert_status(test_talk_next(stream, got, test_patience_us), WB_OK);
             got++;
         }
     }
-    test_assert_status(next_down(stream, got, test_patience_us), WB_END);
-    test_assert_status(next_down(stream, got, 0), WB_END);
+    test_assert_status(test_talk_next(stream, got, test_patience_us), WB_END);
+    test_assert_status(test_talk_next(stream, got, 0), WB_END);
     test_assert_status(wb_stream_status(stream, NULL), WB_OK);
     wb_stream_drop(stream);
-    ck_assert_int_eq(await_talks(0, 1).status, WB_END);
+    ck_assert_int_eq(test_talk_await(0, 1).status, WB_END);
     test_world_close();
 }
 END_TEST
@@ -134,12 +57,13 @@ START_TEST(test_two_threads)
 {
     pthread_t thread;
     test_world_open(1);
-    struct sender sender = {.stream = open_talk(TEST_TALK_ECHO, 0), .items = test_scaled(100) + 20};
+    struct sender sender = {.stream = test_talk_open(TEST_TALK_ECHO, 0),
+                            .items = test_scaled(100) + 20};
     ck_assert_int_eq(pthread_create(&thread, NULL, send_all, &sender), 0);
     for (unsigned i = 0; i < sender.items; i++) {
-        test_assert_status(next_down(sender.stream, i, test_patience_us), WB_OK);
+        test_assert_status(test_talk_next(sender.stream, i, test_patience_us), WB_OK);
     }
-    test_assert_status(next_down(sender.stream, 0, test_patience_us), WB_END);
+    test_assert_status(test_talk_next(sender.stream, 0, test_patience_us), WB_END);
     pthread_join(thread, NULL);
     test_assert_status(sender.status, WB_OK);
     wb_stream_drop(sender.stream);
@@ -158,7 +82,7 @@ static unsigned fill(struct wb_stream *stream, unsigned from)
 {
     unsigned count = from;
     int status;
-    while ((status = send_mixed(stream, count, 0)) == WB_OK) {
+    while ((status = test_talk_send_mixed(stream, count, 0)) == WB_OK) {
         count++;
     }
     test_assert_status(status, WB_AGAIN);
@@ -176,32 +100,32 @@ START_TEST(test_slow_takers)
     test_world.server_config.stream_items = ITEMS;
     test_world_open(1);
     for (unsigned i = 0; i < SLOW; i++) {
-        slow[i] = open_talk(TEST_TALK_HOLD, 0);
-        await_opened(slow[i]);
+        slow[i] = test_talk_open(TEST_TALK_HOLD, 0);
+        test_talk_await_opened(slow[i]);
         ck_assert_uint_eq(fill(slow[i], 0), ITEMS);
-        ck_assert_int_eq(send_mixed(slow[i], ITEMS, 1), WB_ERR_TIMED_OUT);
+        ck_assert_int_eq(test_talk_send_mixed(slow[i], ITEMS, 1), WB_ERR_TIMED_OUT);
         test_world_assert_works(test_world.peer);
     }
-    struct wb_stream *quick = open_talk(TEST_TALK_ECHO, 0);
-    test_assert_status(send_mixed(quick, 0, test_patience_us), WB_OK);
-    test_assert_status(next_down(quick, 0, test_patience_us), WB_OK);
+    struct wb_stream *quick = test_talk_open(TEST_TALK_ECHO, 0);
+    test_assert_status(test_talk_send_mixed(quick, 0, test_patience_us), WB_OK);
+    test_assert_status(test_talk_next(quick, 0, test_patience_us), WB_OK);
     wb_stream_on_ready(slow[0], count_ready, &told);
     unsigned told_before = told;
-    test_assert_status(send_mixed(slow[0], ITEMS, 0), WB_AGAIN);
-    ask_talks(true);
+    test_assert_status(test_talk_send_mixed(slow[0], ITEMS, 0), WB_AGAIN);
+    test_talk_ask(true);
     uint64_t start = test_clock_us();
     while (told == told_before) {
         wb_wait(test_world.engine, 1000);
         ck_assert_msg(test_clock_us() - start < test_patience_us, "nobody tells of room");
     }
     for (unsigned i = 0; i < SLOW; i++) {
-        test_assert_status(send_mixed(slow[i], ITEMS, test_patience_us), WB_OK);
+        test_assert_status(test_talk_send_mixed(slow[i], ITEMS, test_patience_us), WB_OK);
         test_assert_status(wb_stream_finish(slow[i]), WB_OK);
-        test_assert_status(next_down(slow[i], 0, test_patience_us), WB_END);
+        test_assert_status(test_talk_next(slow[i], 0, test_patience_us), WB_END);
         wb_stream_drop(slow[i]);
     }
     wb_stream_drop(quick);
-    await_talks(0, SLOW + 1);
+    test_talk_await(0, SLOW + 1);
     test_world_close();
 }
 END_TEST
@@ -212,22 +136,22 @@ START_TEST(test_few_large_ones)
 {
     test_world.server_config.stream_bytes = 100000;
     test_world_open(1);
-    struct wb_stream *stream = open_talk(TEST_TALK_HOLD, 0);
-    await_opened(stream);
-    test_assert_status(send_up(stream, 0, 0, 60000, 0), WB_ERR_BUDGET);
-    test_assert_status(send_up(stream, 0, 0, 40000, 0), WB_OK);
-    test_assert_status(send_up(stream, 1, 40000, 0, 0), WB_OK);
-    test_assert_status(send_up(stream, 2, 0, 40000, 0), WB_AGAIN);
-    test_assert_status(send_up(stream, 2, 5000, 0, 0), WB_OK);
-    ask_talks(true);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
+    test_talk_await_opened(stream);
+    test_assert_status(test_talk_send(stream, 0, 0, 60000, 0), WB_ERR_BUDGET);
+    test_assert_status(test_talk_send(stream, 0, 0, 40000, 0), WB_OK);
+    test_assert_status(test_talk_send(stream, 1, 40000, 0, 0), WB_OK);
+    test_assert_status(test_talk_send(stream, 2, 0, 40000, 0), WB_AGAIN);
+    test_assert_status(test_talk_send(stream, 2, 5000, 0, 0), WB_OK);
+    test_talk_ask(true);
     for (unsigned i = 3; i < 20; i++) {
-        test_assert_status(send_up(stream, i, i % 2 * 40000, (i + 1) % 2 * 49000, test_patience_us),
-                           WB_OK);
+        test_assert_status(
+            test_talk_send(stream, i, i % 2 * 40000, (i + 1) % 2 * 49000, test_patience_us), WB_OK);
     }
     test_assert_status(wb_stream_finish(stream), WB_OK);
-    test_assert_status(next_down(stream, 0, test_patience_us), WB_END);
+    test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_END);
     wb_stream_drop(stream);
-    ck_assert_uint_eq(await_talks(0, 1).taken, 20);
+    ck_assert_uint_eq(test_talk_await(0, 1).taken, 20);
     test_world_close();
 }
 END_TEST
@@ -237,11 +161,11 @@ START_TEST(test_a_source)
 {
     unsigned items = test_scaled(40) + 20;
     test_world_open(1);
-    struct wb_stream *stream = open_talk(TEST_TALK_SOURCE, items);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_SOURCE, items);
     for (unsigned i = 0; i < items; i++) {
-        test_assert_status(next_down(stream, i, test_patience_us), WB_OK);
+        test_assert_status(test_talk_next(stream, i, test_patience_us), WB_OK);
     }
-    test_assert_status(next_down(stream, items, test_patience_us), WB_END);
+    test_assert_status(test_talk_next(stream, items, test_patience_us), WB_END);
     wb_stream_drop(stream);
     test_world_close();
 }
@@ -251,8 +175,8 @@ END_TEST
 START_TEST(test_a_source_that_is_gone)
 {
     test_world_open(1);
-    struct wb_stream *stream = open_talk(TEST_TALK_SOURCE, 10);
-    await_talks(0, 1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_SOURCE, 10);
+    test_talk_await(0, 1);
     uint64_t start = test_clock_us();
     while (stream->total != 10 || stream->arrived != 10) {
         wb_wait(test_world.engine, 1000);
@@ -262,9 +186,9 @@ START_TEST(test_a_source_that_is_gone)
     test_world.peers[0] = test_world.peer = NULL;
     ck_assert_int_ne(wb_stream_status(stream, NULL), WB_OK);
     for (unsigned i = 0; i < 10; i++) {
-        test_assert_status(next_down(stream, i, test_patience_us), WB_OK);
+        test_assert_status(test_talk_next(stream, i, test_patience_us), WB_OK);
     }
-    test_assert_status(next_down(stream, 10, test_patience_us), WB_END);
+    test_assert_status(test_talk_next(stream, 10, test_patience_us), WB_END);
     wb_stream_drop(stream);
     test_world_close();
 }
@@ -276,26 +200,26 @@ START_TEST(test_ends_by_the_other_side)
     struct wb_error error;
     test_world_open(1);
     for (unsigned count = 0; count < 4; count++) {
-        struct wb_stream *stream = open_talk(TEST_TALK_ABORT, count);
+        struct wb_stream *stream = test_talk_open(TEST_TALK_ABORT, count);
         for (unsigned i = 0; i < count; i++) {
-            test_assert_status(send_mixed(stream, i, test_patience_us), WB_OK);
+            test_assert_status(test_talk_send_mixed(stream, i, test_patience_us), WB_OK);
         }
-        test_assert_status(next_down(stream, 0, test_patience_us), WB_ERR_REMOTE);
-        test_assert_status(send_mixed(stream, count, test_patience_us), WB_ERR_REMOTE);
+        test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_REMOTE);
+        test_assert_status(test_talk_send_mixed(stream, count, test_patience_us), WB_ERR_REMOTE);
         test_assert_status(wb_stream_finish(stream), WB_ERR_REMOTE);
         test_assert_status(wb_stream_status(stream, &error), WB_ERR_REMOTE);
         ck_assert_int_eq(error.code, 7);
         ck_assert_str_eq(error.text, "enough");
         wb_stream_drop(stream);
-        stream = open_talk(TEST_TALK_LEAVE, count);
+        stream = test_talk_open(TEST_TALK_LEAVE, count);
         for (unsigned i = 0; i < count; i++) {
-            test_assert_status(send_mixed(stream, i, test_patience_us), WB_OK);
+            test_assert_status(test_talk_send_mixed(stream, i, test_patience_us), WB_OK);
         }
-        test_assert_status(next_down(stream, 0, test_patience_us), WB_ERR_CANCELLED);
+        test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_CANCELLED);
         wb_stream_drop(stream);
     }
-    struct wb_stream *refused = open_talk(TEST_TALK_REFUSE, 0);
-    test_assert_status(send_mixed(refused, 0, test_patience_us), WB_ERR_REMOTE);
+    struct wb_stream *refused = test_talk_open(TEST_TALK_REFUSE, 0);
+    test_assert_status(test_talk_send_mixed(refused, 0, test_patience_us), WB_ERR_REMOTE);
     test_assert_status(wb_stream_status(refused, &error), WB_ERR_REMOTE);
     ck_assert_int_eq(error.code, 5);
     ck_assert_str_eq(error.text, "not today");
@@ -318,27 +242,27 @@ START_TEST(test_ends_by_this_side)
     for (unsigned i = 0; i < MOMENTS * ROUNDS; i++) {
         bool aborts = i % 2 == 0;
         unsigned moment = i / 2;
-        struct wb_stream *stream = open_talk(TEST_TALK_HOLD, 0);
+        struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
         if (moment > 0) {
-            await_opened(stream);
+            test_talk_await_opened(stream);
         }
         if (moment > 1) {
-            test_assert_status(send_mixed(stream, 0, 0), WB_OK);
+            test_assert_status(test_talk_send_mixed(stream, 0, 0), WB_OK);
         }
         if (moment > 2) {
             fill(stream, 1);
         }
         if (moment > 3) {
             test_assert_status(wb_stream_finish(stream), WB_OK);
-            test_assert_status(send_mixed(stream, 0, 0), WB_ERR_INVALID);
+            test_assert_status(test_talk_send_mixed(stream, 0, 0), WB_ERR_INVALID);
         }
         if (aborts) {
             wb_stream_abort(stream, 9, "away");
-            test_assert_status(next_down(stream, 0, test_patience_us), WB_ERR_CANCELLED);
+            test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_CANCELLED);
         }
         wb_stream_drop(stream);
         ended++;
-        struct talks_out out = await_talks(0, ended);
+        struct talks_out out = test_talk_await(0, ended);
         /* finished and dropped: what was sent is there, and read by whoever does */
         int left = moment > 3 ? WB_END : WB_ERR_CANCELLED;
         test_assert_status(out.status, aborts ? WB_ERR_REMOTE : left);
@@ -355,12 +279,12 @@ START_TEST(test_used_as_it_is_not)
     struct talk_down down = {0};
     struct nobodys_up other = {0};
     test_world_open(1);
-    struct wb_stream *stream = open_talk(TEST_TALK_ECHO, 0);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_ECHO, 0);
     test_assert_status(talk_down_send(stream, &down, 0), WB_ERR_INVALID);
     test_assert_status(talk_up_next(stream, &up, 0), WB_ERR_INVALID);
     test_assert_status(nobodys_up_send(stream, &other, 0), WB_ERR_INVALID);
-    test_assert_status(next_down(stream, 0, 1), WB_ERR_TIMED_OUT);
-    test_assert_status(next_down(stream, 0, 0), WB_AGAIN);
+    test_assert_status(test_talk_next(stream, 0, 1), WB_ERR_TIMED_OUT);
+    test_assert_status(test_talk_next(stream, 0, 0), WB_AGAIN);
     wb_stream_drop(stream);
     wb_stream_drop(NULL);
     test_world_close();
@@ -373,23 +297,23 @@ START_TEST(test_the_peer_goes)
     struct wb_stream *streams[4];
     test_world_open(1);
     for (unsigned i = 0; i < 4; i++) {
-        streams[i] = open_talk(i % 2 == 0 ? TEST_TALK_HOLD : TEST_TALK_ECHO, 0);
+        streams[i] = test_talk_open(i % 2 == 0 ? TEST_TALK_HOLD : TEST_TALK_ECHO, 0);
         if (i < 3) { /* the last one may be opening */
-            await_opened(streams[i]);
+            test_talk_await_opened(streams[i]);
             fill(streams[i], 0);
         }
     }
     wb_peer_close(test_world.peers[0]);
     for (unsigned i = 0; i < 4; i++) {
         test_assert_status(wb_stream_status(streams[i], NULL), WB_ERR_CLOSED);
-        test_assert_status(next_down(streams[i], 0, test_patience_us), WB_ERR_CLOSED);
-        test_assert_status(send_mixed(streams[i], 99, test_patience_us), WB_ERR_CLOSED);
+        test_assert_status(test_talk_next(streams[i], 0, test_patience_us), WB_ERR_CLOSED);
+        test_assert_status(test_talk_send_mixed(streams[i], 99, test_patience_us), WB_ERR_CLOSED);
         wb_stream_drop(streams[i]);
     }
     test_world.peers[0] = test_world.peer = NULL;
     test_world_connect(0);
     uint64_t start = test_clock_us();
-    while (ask_talks(false).open > 0) {
+    while (test_talk_ask(false).open > 0) {
         ck_assert_msg(test_clock_us() - start < test_patience_us, "the server still has some");
     }
     test_world_close();
@@ -402,12 +326,12 @@ START_TEST(test_the_peer_dies)
         return;
     }
     test_world_open(2);
-    struct wb_stream *stream = open_talk(TEST_TALK_HOLD, 0);
-    await_opened(stream);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
+    test_talk_await_opened(stream);
     fill(stream, 0);
     test_server_kill(&test_world.host, &test_world.servers[0]);
-    test_assert_status(next_down(stream, 0, test_patience_us), WB_ERR_PEER_LOST);
-    test_assert_status(send_mixed(stream, 99, 0), WB_ERR_PEER_LOST);
+    test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_PEER_LOST);
+    test_assert_status(test_talk_send_mixed(stream, 99, 0), WB_ERR_PEER_LOST);
     wb_stream_drop(stream);
     test_world_assert_works(test_world.peers[1]);
     test_world_close();
@@ -420,11 +344,12 @@ START_TEST(test_the_engine_goes)
     unsigned told = 0;
     struct talk_down item;
     test_world_open(1);
-    struct wb_stream *open = open_talk(TEST_TALK_HOLD, 0), *echo = open_talk(TEST_TALK_ECHO, 0);
-    await_opened(open);
+    struct wb_stream *open = test_talk_open(TEST_TALK_HOLD, 0),
+                     *echo = test_talk_open(TEST_TALK_ECHO, 0);
+    test_talk_await_opened(open);
     fill(open, 0);
-    test_assert_status(send_mixed(echo, 0, test_patience_us), WB_OK);
-    test_assert_status(send_mixed(echo, 1, test_patience_us), WB_OK);
+    test_assert_status(test_talk_send_mixed(echo, 0, test_patience_us), WB_OK);
+    test_assert_status(test_talk_send_mixed(echo, 1, test_patience_us), WB_OK);
     test_assert_status(talk_down_next(echo, &item, test_patience_us), WB_OK);
     wb_stream_on_ready(open, count_ready, &told);
     told = 0;
@@ -433,7 +358,7 @@ START_TEST(test_the_engine_goes)
     test_world.engine = NULL;
     ck_assert_uint_eq(told, 1);
     test_assert_status(wb_stream_status(open, NULL), WB_ERR_CLOSED);
-    test_assert_status(next_down(echo, 1, 0), WB_ERR_CLOSED);
+    test_assert_status(test_talk_next(echo, 1, 0), WB_ERR_CLOSED);
     wb_stream_drop(open);
     wb_stream_drop(echo);
     talk_down_drop(&item);
@@ -451,24 +376,24 @@ START_TEST(test_many_come_and_go)
         struct wb_stream *streams[8], *more = NULL;
         struct talk_in in = {.how = TEST_TALK_ECHO};
         for (unsigned i = 0; i < 8; i++) {
-            streams[i] = open_talk(TEST_TALK_ECHO, 0);
+            streams[i] = test_talk_open(TEST_TALK_ECHO, 0);
         }
         test_assert_status(talk_open(test_world.peer, &in, NULL, &more), WB_ERR_BUSY);
         for (unsigned i = 0; i < 8; i++) {
             if (i % 4 < 3) {
-                test_assert_status(send_mixed(streams[i], 0, test_patience_us), WB_OK);
+                test_assert_status(test_talk_send_mixed(streams[i], 0, test_patience_us), WB_OK);
             }
             if (i % 4 < 2) {
                 test_assert_status(wb_stream_finish(streams[i]), WB_OK);
-                test_assert_status(next_down(streams[i], 0, test_patience_us), WB_OK);
+                test_assert_status(test_talk_next(streams[i], 0, test_patience_us), WB_OK);
             }
             if (i % 4 == 0) {
-                test_assert_status(next_down(streams[i], 1, test_patience_us), WB_END);
+                test_assert_status(test_talk_next(streams[i], 1, test_patience_us), WB_END);
             }
             wb_stream_drop(streams[i]);
         }
         uint64_t start = test_clock_us();
-        await_talks(0, 8 * (round + 1));
+        test_talk_await(0, 8 * (round + 1));
         while (test_world.peer->streams > 0) { /* until its last words have arrived */
             wb_wait(test_world.engine, 1000);
             ck_assert_msg(test_clock_us() - start < test_patience_us, "they do not go");
@@ -482,12 +407,12 @@ END_TEST
 START_TEST(test_drained)
 {
     test_world_open(1);
-    struct wb_stream *stream = open_talk(TEST_TALK_HOLD, 0);
-    await_opened(stream);
-    test_assert_status(send_mixed(stream, 0, 0), WB_OK);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
+    test_talk_await_opened(stream);
+    test_assert_status(test_talk_send_mixed(stream, 0, 0), WB_OK);
     test_assert_status(wb_peer_drain(test_world.peer, test_patience_us), WB_OK);
-    test_assert_status(next_down(stream, 0, test_patience_us), WB_ERR_CLOSED);
-    test_assert_status(send_mixed(stream, 1, 0), WB_ERR_CLOSED);
+    test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_CLOSED);
+    test_assert_status(test_talk_send_mixed(stream, 1, 0), WB_ERR_CLOSED);
     wb_stream_drop(stream);
     test_world_close();
 }
