@@ -358,6 +358,9 @@ int wbi_stream_check(struct wb_stream *stream, struct wb_stream_type *type, bool
 
 int wb_stream_status(struct wb_stream *stream, struct wb_error *error)
 {
+    if (is_inherited(stream)) {
+        return wbi_engine_check_process(stream->lane->engine);
+    }
     pthread_mutex_lock(&stream->lock);
     int status = stream->status;
     if (error != NULL) {

@@ -39,8 +39,7 @@ struct wbi_stream_head {
 
 enum {
     WBI_STREAM_HEAD_BYTES = 28,
-    WBI_STREAM_CHUNK_BYTES = 64, /* that each chunk of an item counts as, beside what it has */
-    WBI_STREAM_FEWEST_BYTES = 4096
+    WBI_STREAM_CHUNK_BYTES = 64 /* that each chunk of an item counts as, beside what it has */
 };
 
 /* An item that has arrived. */

@@ -205,15 +205,14 @@ static bool pick(struct wb_stream *stream, struct owed *owed)
                           .items = &of_others,
                           .told_before = stream->told,
                           .told_bytes_before = stream->told_bytes};
-    if (stream->lane == NULL || stream->waits_control) {
+    if (stream->lane == NULL || stream->waits_control ||
+        (!stream->opened && !stream->owes_withdraw)) {
         return false;
     }
     if (stream->owes_withdraw) {
         stream->owes_withdraw = false;
         owed->head = (struct wbi_stream_head){.stream = stream->id, .what = WBI_STREAM_WITHDRAW};
         owed->then = abort_has_ended;
-    } else if (!stream->opened) {
-        return false;
     } else if (stream->owes_finish) {
         stream->owes_finish = false;
         stream->in_flight++;

@@ -258,8 +258,12 @@ int wb_stream_send(struct wb_stream *stream, struct wb_stream_type *type, bool u
 
 int wb_stream_finish(struct wb_stream *stream)
 {
+    int status = wbi_stream_check(stream, stream->type, true);
+    if (status != WB_OK) {
+        return status;
+    }
     pthread_mutex_lock(&stream->lock);
-    int status = stream->status;
+    status = stream->status;
     if (status == WB_OK && !stream->finished) {
         stream->finished = stream->owes_finish = true;
     }

@@ -28,8 +28,9 @@
  * holds no credit, message or call, only its own bytes: a slow stream holds up nobody else.
  *
  * Threads: one thread at a time sends (and finishes), one at a time takes, and these may be two;
- * wb_stream_abort and wb_stream_status are for any thread. Nothing is used after wb_stream_drop,
- * but items that have been taken are dropped whenever you like.
+ * wb_stream_abort and wb_stream_status are for any thread. Where WB_ERR_TIMED_OUT may be a wait's
+ * or the stream's end, wb_stream_status tells which. Nothing is used after wb_stream_drop, but
+ * items that have been taken are dropped whenever you like (not in a child of fork).
  */
 #ifndef WAYBILL_STREAM_H
 #define WAYBILL_STREAM_H

@@ -4,6 +4,7 @@
 
 #include "engine/peer.h"
 #include "engine/stream.h"
+#include "tests/conformance/actions_later.h"
 #include "tests/conformance/talks.h"
 #include "tests/conformance/world.h"
 
@@ -126,6 +127,52 @@ START_TEST(test_slow_takers)
     }
     wb_stream_drop(quick);
     test_talk_await(0, SLOW + 1);
+    test_world_close();
+}
+END_TEST
+
+/* All calls are taken: what a stream owes is sent when there is one again, and a sender is told. */
+START_TEST(test_no_calls_left)
+{
+    enum { CALLS = 4 };
+    struct wb_call *calls[CALLS];
+    struct later_out out;
+    unsigned told = 0;
+    test_world.client_config.max_calls = CALLS;
+    test_world_open(1);
+    struct wb_stream *sends = test_talk_open(TEST_TALK_ECHO, 0);
+    struct wb_stream *finishes = test_talk_open(TEST_TALK_ECHO, 0);
+    struct wb_stream *goes = test_talk_open(TEST_TALK_HOLD, 0);
+    test_talk_await_opened(sends);
+    test_talk_await_opened(finishes);
+    test_talk_await_opened(goes);
+    struct later_in in = {.how = TEST_WHEN_LET_GO};
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(later_async(test_world.peer, &in, NULL, &calls[i]), WB_OK);
+    }
+    wb_stream_on_ready(sends, count_ready, &told);
+    told = 0;
+    test_assert_status(test_talk_send_mixed(sends, 0, 0), WB_AGAIN);
+    test_assert_status(wb_stream_finish(finishes), WB_OK);
+    test_assert_status(test_talk_next(finishes, 0, 0), WB_AGAIN);
+    wb_stream_drop(goes);
+    ck_assert_uint_eq(told, 0);
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(wb_call_cancel(calls[i]), WB_OK);
+        test_assert_done(calls[i]);
+        later_finish(calls[i], &out);
+        later_out_drop(&out);
+    }
+    test_assert_status(test_talk_next(finishes, 0, test_patience_us), WB_END);
+    test_assert_status(test_talk_send_mixed(sends, 0, test_patience_us), WB_OK);
+    test_assert_status(test_talk_next(sends, 0, test_patience_us), WB_OK);
+    ck_assert_uint_gt(told, 0);
+    ck_assert_int_eq(test_talk_await(1, 2).code, 0);
+    wb_stream_drop(finishes);
+    wb_stream_drop(sends);
+    struct let_later_go_in let_go = {.answer = 1};
+    struct let_later_go_out gone;
+    test_assert_status(let_later_go_call(test_world.peer, &let_go, &gone, NULL), WB_OK);
     test_world_close();
 }
 END_TEST
@@ -423,6 +470,7 @@ TCase *test_streams_case(void)
     const TTest *const tests[] = {test_both_ways_in_order,
                                   test_two_threads,
                                   test_slow_takers,
+                                  test_no_calls_left,
                                   test_few_large_ones,
                                   test_a_source,
                                   test_a_source_that_is_gone,
