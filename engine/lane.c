@@ -289,11 +289,9 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look)
     if (lane->parked != NULL && (look || lane->turns % TURNS_A_RETRY == 0)) {
         done += wbi_inbound_retry(lane);
     }
-    if (look && wbi_streams_hunger(&lane->streams)) {
-        done += wbi_streams_retry(lane);
-    }
     if (look || lane->turns % TURNS_A_LOOK == 0) {
         keep_house(lane);
+        done += wbi_streams_retry(lane);
     }
     if (lane->dying != NULL) {
         wbi_lane_bury(lane);

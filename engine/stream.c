@@ -317,6 +317,9 @@ int wbi_streams_retry(struct wbi_lane *lane)
 {
     struct wbi_streams *streams = &lane->streams;
     int told = 0;
+    if (!wbi_streams_hunger(streams)) {
+        return 0;
+    }
     for (uint32_t i = 0; i < streams->size; i++) {
         struct wb_stream *stream = streams->table[i].stream;
         if (stream != NULL && atomic_exchange(&stream->hungry, false)) {

@@ -81,3 +81,20 @@ void test_talk_await_opened(struct wb_stream *stream)
         ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not open");
     }
 }
+
+unsigned test_talk_fill(struct wb_stream *stream, unsigned from)
+{
+    unsigned count = from;
+    int status;
+    while ((status = test_talk_send_mixed(stream, count, 0)) == WB_OK) {
+        count++;
+    }
+    test_assert_status(status, WB_AGAIN);
+    return count;
+}
+
+void test_talk_count_ready(struct wb_stream *stream, void *user)
+{
+    (void)stream;
+    ++*(unsigned *)user;
+}

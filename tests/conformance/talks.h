@@ -13,8 +13,15 @@ int test_talk_send(struct wb_stream *stream, uint64_t number, size_t raw_bytes, 
                    uint64_t timeout_us);
 int test_talk_send_mixed(struct wb_stream *stream, uint64_t number, uint64_t timeout_us);
 
+/* Fills the window with mixed ones, from number `from` on; returns the number that found no room.
+ */
+unsigned test_talk_fill(struct wb_stream *stream, unsigned from);
+
 /* Takes the next item, which must be `number`. */
 int test_talk_next(struct wb_stream *stream, uint64_t number, uint64_t timeout_us);
+
+/* As `ready`: counts the unsigned at `count`. */
+void test_talk_count_ready(struct wb_stream *stream, void *count);
 
 /* What the server says of its streams; and once so many are open, and so many have ended. */
 struct talks_out test_talk_ask(bool let_go);

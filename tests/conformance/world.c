@@ -167,6 +167,7 @@ int test_conformance_run(const struct fabric_under_test *fabric, int argc, char 
     suite_add_tcase(suite, test_handlers_case());
     suite_add_tcase(suite, test_later_case());
     suite_add_tcase(suite, test_streams_case());
+    suite_add_tcase(suite, test_stream_ends_case());
     suite_add_tcase(suite, test_time_case());
     suite_add_tcase(suite, test_ends_case());
     suite_add_tcase(suite, test_drain_case());

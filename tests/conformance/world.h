@@ -106,6 +106,7 @@ TCase *test_handlers_case(void);
 TCase *test_futures_case(void);
 TCase *test_later_case(void);
 TCase *test_streams_case(void);
+TCase *test_stream_ends_case(void);
 TCase *test_strange_streams_case(void);
 TCase *test_crew_case(void);
 TCase *test_room_case(void);

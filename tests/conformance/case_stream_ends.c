@@ -1,0 +1,205 @@
+/* How streams end, on both sides and at each moment. */
+#include "engine/stream.h"
+#include "tests/conformance/talks.h"
+#include "tests/conformance/world.h"
+
+/* Ends by the other side: aborted with words, dropped, refused, not there at all. */
+START_TEST(test_ends_by_the_other_side)
+{
+    struct wb_error error;
+    test_world_open(1);
+    for (unsigned count = 0; count < 4; count++) {
+        struct wb_stream *stream = test_talk_open(TEST_TALK_ABORT, count);
+        for (unsigned i = 0; i < count; i++) {
+            test_assert_status(test_talk_send_mixed(stream, i, test_patience_us), WB_OK);
+        }
+        test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_REMOTE);
+        test_assert_status(test_talk_send_mixed(stream, count, test_patience_us), WB_ERR_REMOTE);
+        test_assert_status(wb_stream_finish(stream), WB_ERR_REMOTE);
+        test_assert_status(wb_stream_status(stream, &error), WB_ERR_REMOTE);
+        ck_assert_int_eq(error.code, 7);
+        ck_assert_str_eq(error.text, "enough");
+        wb_stream_drop(stream);
+        stream = test_talk_open(TEST_TALK_LEAVE, count);
+        for (unsigned i = 0; i < count; i++) {
+            test_assert_status(test_talk_send_mixed(stream, i, test_patience_us), WB_OK);
+        }
+        test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_CANCELLED);
+        wb_stream_drop(stream);
+    }
+    struct wb_stream *refused = test_talk_open(TEST_TALK_REFUSE, 0);
+    test_assert_status(test_talk_send_mixed(refused, 0, test_patience_us), WB_ERR_REMOTE);
+    test_assert_status(wb_stream_status(refused, &error), WB_ERR_REMOTE);
+    ck_assert_int_eq(error.code, 5);
+    ck_assert_str_eq(error.text, "not today");
+    wb_stream_drop(refused);
+    struct nobodys_in nothing = {0};
+    struct nobodys_down item;
+    test_assert_status(nobodys_open(test_world.peer, &nothing, NULL, &refused), WB_OK);
+    test_assert_status(nobodys_down_next(refused, &item, test_patience_us), WB_ERR_UNKNOWN_ACTION);
+    wb_stream_drop(refused);
+    test_world_close();
+}
+END_TEST
+
+/* Ends by this side, at each moment: before it is open, with items under way, full, finished. */
+START_TEST(test_ends_by_this_side)
+{
+    enum { MOMENTS = 5, ROUNDS = 2 };
+    uint32_t ended = 0;
+    test_world_open(1);
+    for (unsigned i = 0; i < MOMENTS * ROUNDS; i++) {
+        bool aborts = i % 2 == 0;
+        unsigned moment = i / 2;
+        struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
+        if (moment > 0) {
+            test_talk_await_opened(stream);
+        }
+        if (moment > 1) {
+            test_assert_status(test_talk_send_mixed(stream, 0, 0), WB_OK);
+        }
+        if (moment > 2) {
+            test_talk_fill(stream, 1);
+        }
+        if (moment > 3) {
+            test_assert_status(wb_stream_finish(stream), WB_OK);
+            test_assert_status(test_talk_send_mixed(stream, 0, 0), WB_ERR_INVALID);
+        }
+        if (aborts) {
+            wb_stream_abort(stream, 9, "away");
+            test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_CANCELLED);
+        }
+        wb_stream_drop(stream);
+        ended++;
+        struct talks_out out = test_talk_await(0, ended);
+        /* whose finish has arrived before the abort is read by whoever does */
+        if (moment <= 3 || !aborts || out.status != WB_ERR_REMOTE) {
+            int left = aborts ? WB_ERR_REMOTE : WB_ERR_CANCELLED;
+            test_assert_status(out.status, moment > 3 ? WB_END : left);
+        }
+        ck_assert_int_eq(out.code, aborts ? 9 : 0);
+    }
+    test_world_close();
+}
+END_TEST
+
+/* A stream that is used as another, or by its other end. */
+START_TEST(test_used_as_it_is_not)
+{
+    struct talk_up up = {0};
+    struct talk_down down = {0};
+    struct nobodys_up other = {0};
+    test_world_open(1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_ECHO, 0);
+    test_assert_status(talk_down_send(stream, &down, 0), WB_ERR_INVALID);
+    test_assert_status(talk_up_next(stream, &up, 0), WB_ERR_INVALID);
+    test_assert_status(nobodys_up_send(stream, &other, 0), WB_ERR_INVALID);
+    test_assert_status(test_talk_next(stream, 0, 1), WB_ERR_TIMED_OUT);
+    test_assert_status(test_talk_next(stream, 0, 0), WB_AGAIN);
+    wb_stream_drop(stream);
+    wb_stream_drop(NULL);
+    test_world_close();
+}
+END_TEST
+
+/* The peer is closed while streams are open; the other side hears of it, too. */
+START_TEST(test_the_peer_goes)
+{
+    struct wb_stream *streams[4];
+    test_world_open(1);
+    for (unsigned i = 0; i < 4; i++) {
+        streams[i] = test_talk_open(i % 2 == 0 ? TEST_TALK_HOLD : TEST_TALK_ECHO, 0);
+        if (i < 3) { /* the last one may be opening */
+            test_talk_await_opened(streams[i]);
+            test_talk_fill(streams[i], 0);
+        }
+    }
+    wb_peer_close(test_world.peers[0]);
+    for (unsigned i = 0; i < 4; i++) {
+        test_assert_status(wb_stream_status(streams[i], NULL), WB_ERR_CLOSED);
+        test_assert_status(test_talk_next(streams[i], 0, test_patience_us), WB_ERR_CLOSED);
+        test_assert_status(test_talk_send_mixed(streams[i], 99, test_patience_us), WB_ERR_CLOSED);
+        wb_stream_drop(streams[i]);
+    }
+    test_world.peers[0] = test_world.peer = NULL;
+    test_world_connect(0);
+    uint64_t start = test_clock_us();
+    while (test_talk_ask(false).open > 0) {
+        ck_assert_msg(test_clock_us() - start < test_patience_us, "the server still has some");
+    }
+    test_world_close();
+}
+END_TEST
+
+START_TEST(test_the_peer_dies)
+{
+    if (!test_world.fabric->two_processes) {
+        return;
+    }
+    test_world_open(2);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
+    test_talk_await_opened(stream);
+    test_talk_fill(stream, 0);
+    test_server_kill(&test_world.host, &test_world.servers[0]);
+    test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_PEER_LOST);
+    test_assert_status(test_talk_send_mixed(stream, 99, 0), WB_ERR_PEER_LOST);
+    wb_stream_drop(stream);
+    test_world_assert_works(test_world.peers[1]);
+    test_world_close();
+}
+END_TEST
+
+/* The engine ends before the streams do, and before items that were taken are dropped. */
+START_TEST(test_the_engine_goes)
+{
+    unsigned told = 0;
+    struct talk_down item;
+    test_world_open(1);
+    struct wb_stream *open = test_talk_open(TEST_TALK_HOLD, 0),
+                     *echo = test_talk_open(TEST_TALK_ECHO, 0);
+    test_talk_await_opened(open);
+    test_talk_fill(open, 0);
+    test_assert_status(test_talk_send_mixed(echo, 0, test_patience_us), WB_OK);
+    test_assert_status(test_talk_send_mixed(echo, 1, test_patience_us), WB_OK);
+    test_assert_status(talk_down_next(echo, &item, test_patience_us), WB_OK);
+    wb_stream_on_ready(open, test_talk_count_ready, &told);
+    told = 0;
+    test_world.peers[0] = test_world.peer = NULL;
+    test_service_close(&test_world.client);
+    test_world.engine = NULL;
+    ck_assert_uint_eq(told, 1);
+    test_assert_status(wb_stream_status(open, NULL), WB_ERR_CLOSED);
+    test_assert_status(test_talk_next(echo, 1, 0), WB_ERR_CLOSED);
+    wb_stream_drop(open);
+    wb_stream_drop(echo);
+    talk_down_drop(&item);
+    test_server_stop(&test_world.host, &test_world.servers[0]);
+}
+END_TEST
+
+/* A drained side ends its streams. */
+START_TEST(test_drained)
+{
+    test_world_open(1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
+    test_talk_await_opened(stream);
+    test_assert_status(test_talk_send_mixed(stream, 0, 0), WB_OK);
+    test_assert_status(wb_peer_drain(test_world.peer, test_patience_us), WB_OK);
+    test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_CLOSED);
+    test_assert_status(test_talk_send_mixed(stream, 1, 0), WB_ERR_CLOSED);
+    wb_stream_drop(stream);
+    test_world_close();
+}
+END_TEST
+
+TCase *test_stream_ends_case(void)
+{
+    const TTest *const tests[] = {test_ends_by_the_other_side,
+                                  test_ends_by_this_side,
+                                  test_used_as_it_is_not,
+                                  test_the_peer_goes,
+                                  test_the_peer_dies,
+                                  test_the_engine_goes,
+                                  test_drained};
+    return test_world_case("stream_ends", tests, sizeof tests / sizeof tests[0]);
+}
