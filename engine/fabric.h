@@ -283,6 +283,16 @@ struct wbi_fabric {
      * are in flight. WB_ERR_PROTOCOL: the key is none of this fabric's. */
     int (*read)(struct wbi_channel *channel, struct wbi_read *read);
 
+    /*
+     * After gather(), messages and READs may be kept back to go out together, in order; flush()
+     * sends them, as every later poll, arm or close does. Otherwise a message leaves within send().
+     * The engine flushes before it lets the lane go, and never gathers twice without; poll gathers
+     * and flushes by itself, and has flushed when it returns. Neither fails: a channel whose work
+     * is refused is lost by a later poll. NULL, both: nothing is ever kept back.
+     */
+    void (*gather)(struct wbi_fabric_lane *lane);
+    void (*flush)(struct wbi_fabric_lane *lane);
+
     /* Receives, moves READs on, accepts, notices deaths. Returns the number of things done (0:
      * idle). */
     int (*poll)(struct wbi_fabric_lane *lane);

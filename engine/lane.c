@@ -71,6 +71,21 @@ static struct wbi_parcel *take_inbox(struct wbi_lane *lane)
     return oldest;
 }
 
+/* What is sent between the two leaves together, where the fabric gains by that. */
+static void gather(struct wbi_lane *lane)
+{
+    if (lane->fabric->gather != NULL) {
+        lane->fabric->gather(lane->port);
+    }
+}
+
+static void flush(struct wbi_lane *lane)
+{
+    if (lane->fabric->flush != NULL) {
+        lane->fabric->flush(lane->port);
+    }
+}
+
 void wbi_lane_drain(struct wbi_lane *lane)
 {
     struct wbi_parcel *parcel = take_inbox(lane);
@@ -120,11 +135,22 @@ bool wbi_thread_is_inside(void)
     return turns_here != 0;
 }
 
+/* Whether callbacks may well send more than one message together: there are several, or one that
+ * has waited for room. What a single one sends leaves at once. */
+static bool has_many_due(const struct wbi_lane *lane)
+{
+    return (lane->due != NULL && lane->due->next_due != NULL) || lane->rooms.due != NULL;
+}
+
 /* Callbacks are inside the lane as handlers are, and may end more calls and buffers. */
 static void call_back(struct wbi_lane *lane)
 {
     bool may_grow = wbi_rma_thread_may_grow(false);
+    bool many = has_many_due(lane);
     go_inside(lane);
+    if (many) {
+        gather(lane);
+    }
     while (is_due(lane)) {
         struct wb_buffer_owner *owner = lane->ended;
         if (owner != NULL) {
@@ -134,6 +160,9 @@ static void call_back(struct wbi_lane *lane)
         wbi_calls_tell(lane);
         wbi_rooms_tell(lane);
         wbi_streams_tell(lane);
+    }
+    if (many) {
+        flush(lane);
     }
     come_out(lane);
     wbi_rma_thread_may_grow(may_grow);
@@ -153,6 +182,7 @@ static void do_as_asked(struct wbi_lane *lane)
     unsigned asked = atomic_exchange_explicit(&lane->wants, 0, memory_order_acq_rel);
     bool may_grow = wbi_rma_thread_may_grow(false);
     go_inside(lane); /* what ends may let a parcel go on that a handler was waiting for */
+    gather(lane);
     wbi_lane_drain(lane);
     if ((asked & WBI_ASKED_TO_COLLECT) != 0) {
         wbi_deferred_collect(lane);
@@ -164,6 +194,7 @@ static void do_as_asked(struct wbi_lane *lane)
     if ((asked & WBI_ASKED_TO_COLLECT) != 0 && (lane->busy != NULL || lane->parked != NULL)) {
         wbi_rooms_want_turn(lane); /* for credits that go alone, and what is tried again */
     }
+    flush(lane);
     come_out(lane);
     wbi_rma_thread_may_grow(may_grow);
 }
@@ -275,19 +306,32 @@ void wbi_lane_bury(struct wbi_lane *lane)
     }
 }
 
+/* Tries again what waits, in the order in which room is given. */
+static int go_on(struct wbi_lane *lane, bool retry)
+{
+    int done = 0;
+    gather(lane);
+    if (lane->busy != NULL) {
+        done += flush_busy(lane);
+    }
+    if (lane->parked != NULL && retry) {
+        done += wbi_inbound_retry(lane);
+    }
+    flush(lane);
+    return done;
+}
+
 int wbi_lane_turn(struct wbi_lane *lane, bool look)
 {
     go_inside(lane);
     if (inbox_waits(lane)) {
+        gather(lane); /* until the poll, which sends first */
         wbi_lane_drain(lane);
     }
     int done = lane->fabric->poll(lane->port);
-    if (lane->busy != NULL) {
-        done += flush_busy(lane);
-    }
     lane->turns++;
-    if (lane->parked != NULL && (look || lane->turns % TURNS_A_RETRY == 0)) {
-        done += wbi_inbound_retry(lane);
+    if (lane->busy != NULL || lane->parked != NULL) {
+        done += go_on(lane, look || lane->turns % TURNS_A_RETRY == 0);
     }
     if (look || lane->turns % TURNS_A_LOOK == 0) {
         keep_house(lane);

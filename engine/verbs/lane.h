@@ -96,7 +96,8 @@ struct wbi_fabric_lane {
     uint64_t linger_left, lingered; /* microseconds: what closes may wait; when that was reckoned */
     int epoll, event;
 
-    bool polling, armed, woken;
+    bool gathering; /* what is sent is posted later, together: in lane->ready */
+    bool armed, woken;
     uint32_t polls;
     uint64_t now, looked, probed; /* microseconds: the clock when read last; when looked, probed */
 
@@ -214,14 +215,23 @@ void wbi_verbs_send(struct wbi_channel *channel, size_t bytes);
 void wbi_verbs_cancel(struct wbi_channel *channel);
 bool wbi_verbs_arrived(struct wbi_channel *channel);
 
-/* Posts what the channels queued. */
-void wbi_verbs_post_ready(struct wbi_fabric_lane *lane);
+/* Posts what the channels queued, of each as one list; the second, where there is something. */
+void wbi_verbs_post_all(struct wbi_fabric_lane *lane);
+static inline void wbi_verbs_post_ready(struct wbi_fabric_lane *lane)
+{
+    if (lane->ready != NULL) {
+        wbi_verbs_post_all(lane);
+    }
+}
+
+void wbi_verbs_lane_gather(struct wbi_fabric_lane *lane);
+void wbi_verbs_lane_flush(struct wbi_fabric_lane *lane);
 
 /* Asks a silent peer's device for a sign of life. */
 void wbi_verbs_probe(struct wbi_channel *channel);
 
-/* The channel has something to post: at the end of the poll, or now if none is under way; _soon: at
- * the end of this poll or the next, together with what follows. */
+/* The channel has something to post: now, or while the lane gathers with what follows; _soon: at
+ * the next flush or poll in any case. */
 void wbi_verbs_ready(struct wbi_channel *channel);
 void wbi_verbs_ready_soon(struct wbi_channel *channel);
 

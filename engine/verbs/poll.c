@@ -84,16 +84,16 @@ static int poll_queues(struct wbi_verbs_queues *queues, bool *dry)
     for (int round = 0; round < ROUNDS; round++) {
         bool stashed = queues->stash_end > 0; /* what is left of it says nothing of the CQ */
         int count = wbi_verbs_next(queues, wcs, COMPLETIONS);
-        for (int i = 0; i < count; i++) {
-            if ((wcs[i].wr_id & WBI_VERBS_RECEIVE) != 0) {
-                on_receive(queues, &wcs[i]);
-            } else {
-                on_work(queues, &wcs[i]);
-            }
-        }
         if (count < 0) {
             wbi_verbs_doom_device(queues->lane, queues->device, "its completions cannot be read");
             return done;
+        }
+        for (const struct ibv_wc *wc = wcs, *end = wcs + count; wc < end; wc++) {
+            if ((wc->wr_id & WBI_VERBS_RECEIVE) != 0) {
+                on_receive(queues, wc);
+            } else {
+                on_work(queues, wc);
+            }
         }
         done += count;
         queues->taken += (uint64_t)count;
@@ -145,7 +145,7 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
 {
     int done = 0;
     bool dry = true;
-    lane->polling = true;
+    lane->gathering = true;
     lane->woken |= lane->armed;
     lane->armed = false;
     wbi_verbs_post_ready(lane); /* what was begun since the last poll */
@@ -166,7 +166,7 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
             refill_if_due(&lane->queues[i]);
         }
     }
-    lane->polling = false;
+    lane->gathering = false;
     return done;
 }
 

@@ -209,8 +209,11 @@ void wbi_verbs_qp_linger(struct wbi_channel *channel)
 {
     struct wbi_verbs_send_queue *queue = &channel->sends;
     struct wbi_fabric_lane *lane = channel->lane;
-    if (channel->state != WBI_VERBS_OPEN || !channel->established || channel->doom != WB_OK ||
-        queue->sends_in_flight == 0) {
+    if (channel->state != WBI_VERBS_OPEN || !channel->established || channel->doom != WB_OK) {
+        return;
+    }
+    wbi_verbs_work_post(channel); /* what was kept back is not lost for that */
+    if (queue->sends_in_flight == 0) {
         return;
     }
     uint64_t now = wbi_now(), limit = linger_limit(lane, now);

@@ -20,6 +20,7 @@ static int make_cq(struct wbi_verbs_queues *queues)
 {
     const struct wbi_fabric_lane *lane = queues->lane;
     queues->target = lane->domain->caps.own_receives ? 0 : lane->receives;
+    queues->least = queues->target - wbi_verbs_least(queues->target / 16, WBI_VERBS_LATE_RECEIVES);
     queues->entries = lane->receives + lane->max_channels * queues->device->send_depth;
     queues->completions = ibv_create_comp_channel(queues->device->context);
     if (queues->completions == NULL) {

@@ -31,6 +31,7 @@ struct wbi_verbs_queues {
     struct ibv_mr *receive_mr, *send_mr;
     uint32_t entries;        /* of the CQ */
     uint32_t target, posted; /* receive slots: wanted in the SRQ, there; 0 where there is none */
+    uint32_t least;          /* fewer of them, and a batch is due */
     uint16_t *holders;       /* by slot: whose receive it is (receives.h) */
     bool broken; /* the CQ or the SRQ: made anew when the last channel on them is gone */
     struct wbi_channel *thirsty; /* likewise: with receives to be posted */

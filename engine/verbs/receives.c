@@ -12,23 +12,24 @@ struct batch {
 static void gather(struct wbi_verbs_queues *queues, uint32_t most, struct batch *batch)
 {
     struct wbi_fabric_lane *lane = queues->lane;
-    uint32_t count = 0;
-    while (count < BATCH && count < most) {
+    uint32_t count = 0, length = lane->eager_bytes, lkey = queues->receive_mr->lkey;
+    most = most < BATCH ? most : BATCH;
+    for (; count < most; count++) {
         uint8_t *slot = lane->events.take_slot(lane->owner);
         if (slot == NULL) {
             break;
         }
         size_t index = (size_t)(slot - lane->slots.base) / lane->slots.stride;
-        batch->sges[count] = (struct ibv_sge){
-            .addr = (uintptr_t)slot, .length = lane->eager_bytes, .lkey = queues->receive_mr->lkey};
-        batch->wrs[count] = (struct ibv_recv_wr){
-            .wr_id = WBI_VERBS_RECEIVE | index, .sg_list = &batch->sges[count], .num_sge = 1};
-        if (count > 0) {
-            batch->wrs[count - 1].next = &batch->wrs[count];
-        }
-        count++;
+        struct ibv_sge *sge = &batch->sges[count];
+        struct ibv_recv_wr *wr = &batch->wrs[count];
+        *sge = (struct ibv_sge){.addr = (uintptr_t)slot, .length = length, .lkey = lkey};
+        *wr = (struct ibv_recv_wr){
+            .wr_id = WBI_VERBS_RECEIVE | index, .next = wr + 1, .sg_list = sge, .num_sge = 1};
     }
     batch->count = count;
+    if (count > 0) {
+        batch->wrs[count - 1].next = NULL;
+    }
 }
 
 static void hold(struct wbi_verbs_queues *queues, const struct batch *batch, uint16_t holder)

@@ -20,9 +20,7 @@ void wbi_verbs_refill(struct wbi_verbs_queues *queues);
  * caps.late_receives says. */
 static inline bool wbi_verbs_refill_is_due(const struct wbi_verbs_queues *queues)
 {
-    uint32_t missing = queues->target - queues->posted;
-    return missing > WBI_VERBS_LATE_RECEIVES || missing > queues->target / 16 ||
-           queues->thirsty != NULL;
+    return queues->posted < queues->least || queues->thirsty != NULL;
 }
 
 /* Without an SRQ: posts the receives of a queue pair that is new. */

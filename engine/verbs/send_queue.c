@@ -19,24 +19,6 @@ void wbi_verbs_send_queue_open(struct wbi_verbs_send_queue *queue, uint32_t dept
     queue->signal_every = wbi_verbs_least(quarter, WBI_VERBS_SIGNAL_EVERY);
 }
 
-struct wbi_verbs_work *wbi_verbs_work_add(struct wbi_verbs_send_queue *queue,
-                                          enum wbi_verbs_work_kind kind)
-{
-    bool ours = kind == WBI_VERBS_CONTROL || kind == WBI_VERBS_PROBE; /* the link's own */
-    if (queue->queued - queue->done >= queue->depth - (ours ? 1 : WBI_VERBS_KEPT_WORKS)) {
-        return NULL;
-    }
-    struct wbi_verbs_work *work = work_at(queue, queue->queued++);
-    work->kind = kind;
-    work->signalled = true;
-    work->in_line = false;
-    work->slot = NULL;
-    work->immediate = 0;
-    work->sge_count = 0;
-    work->reads = NULL;
-    return work;
-}
-
 struct wbi_verbs_work *wbi_verbs_work_last(struct wbi_verbs_send_queue *queue,
                                            enum wbi_verbs_work_kind kind)
 {
@@ -52,9 +34,7 @@ struct wbi_verbs_work *wbi_verbs_work_last(struct wbi_verbs_send_queue *queue,
 static void describe(struct wbi_verbs_work *work, uint64_t number, struct ibv_send_wr *wr)
 {
     wr->wr_id = number;
-    wr->next = NULL;
-    wr->send_flags =
-        (work->signalled ? IBV_SEND_SIGNALED : 0U) | (work->in_line ? IBV_SEND_INLINE : 0U);
+    wr->send_flags = work->flags;
     wr->num_sge = (int)work->sge_count;
     wr->sg_list = &work->sge;
     switch (work->kind) {
@@ -77,17 +57,62 @@ static void describe(struct wbi_verbs_work *work, uint64_t number, struct ibv_se
     }
 }
 
+/* Of the messages of a list that want a signal only the last has one: its end speaks for the
+ * others. */
+static void thin_signals(struct wbi_verbs_send_queue *queue, struct ibv_send_wr *wrs)
+{
+    struct ibv_send_wr *signalled = NULL;
+    for (uint64_t number = queue->posted; number < queue->queued; number++, wrs++) {
+        const struct wbi_verbs_work *work = work_at(queue, number);
+        if (work->kind == WBI_VERBS_SEND && (work->flags & IBV_SEND_SIGNALED) != 0) {
+            if (signalled != NULL) {
+                signalled->send_flags &= ~(unsigned)IBV_SEND_SIGNALED;
+            }
+            signalled = wrs;
+        }
+    }
+}
+
+/* The list of what is queued; there is something. */
+static void describe_all(struct wbi_verbs_send_queue *queue, struct ibv_send_wr *wrs)
+{
+    uint64_t number = queue->posted;
+    struct ibv_send_wr *wr = wrs;
+    for (;; wr++) {
+        describe(work_at(queue, number), number, wr);
+        if (++number == queue->queued) {
+            break;
+        }
+        wr->next = wr + 1;
+    }
+    wr->next = NULL;
+    if (wr != wrs) {
+        thin_signals(queue, wrs);
+    }
+}
+
 /* What the device has copied needs its slot no more. */
 static void release_inline(struct wbi_channel *channel, uint64_t from)
 {
     struct wbi_verbs_send_queue *queue = &channel->sends;
     for (uint64_t number = from; number < queue->posted; number++) {
         struct wbi_verbs_work *work = work_at(queue, number);
-        if (work->in_line && work->slot != NULL) {
+        if ((work->flags & IBV_SEND_INLINE) != 0 && work->slot != NULL) {
             wbi_verbs_send_slot_give(&channel->lane->send_slots, &queue->slots_used, work->slot);
             work->slot = NULL;
         }
     }
+}
+
+/* The device did not take `bad` and what follows it; one that does not say which may have taken
+ * all. */
+static void refused(struct wbi_channel *channel, const struct ibv_send_wr *bad, int error)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    if (bad != NULL) {
+        queue->posted = bad->wr_id;
+    }
+    wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "the device refused work: %s", strerror(error));
 }
 
 void wbi_verbs_work_post(struct wbi_channel *channel)
@@ -95,19 +120,14 @@ void wbi_verbs_work_post(struct wbi_channel *channel)
     struct wbi_verbs_send_queue *queue = &channel->sends;
     struct ibv_send_wr wrs[WBI_VERBS_SEND_DEPTH], *bad = NULL;
     uint64_t from = queue->posted;
-    uint32_t count = 0;
     if (from == queue->queued || channel->doom != WB_OK) {
         return;
     }
-    for (; queue->posted < queue->queued; queue->posted++, count++) {
-        describe(work_at(queue, queue->posted), queue->posted, &wrs[count]);
-        if (count > 0) {
-            wrs[count - 1].next = &wrs[count];
-        }
-    }
+    describe_all(queue, wrs);
+    queue->posted = queue->queued;
     int error = ibv_post_send(channel->qp, wrs, &bad);
     if (error != 0) {
-        wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "the device refused work: %s", strerror(error));
+        refused(channel, bad, error);
     }
     release_inline(channel, from);
 }

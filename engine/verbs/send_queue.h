@@ -19,6 +19,7 @@
 enum {
     WBI_VERBS_LEAST_SENDS = 8,    /* depth that a channel can work with */
     WBI_VERBS_SIGNAL_EVERY = 8,   /* messages, at most */
+    WBI_VERBS_LIST = 16,          /* messages that are kept back to go as one list, at most */
     WBI_VERBS_CONTROL_WINDOW = 2, /* control messages that the peer has sent no receipt for */
     WBI_VERBS_KEPT_WORKS = 5      /* places for these two, receipts, a probe, and the drain */
 };
@@ -27,8 +28,8 @@ enum wbi_verbs_work_kind { WBI_VERBS_SEND, WBI_VERBS_CONTROL, WBI_VERBS_READ, WB
 
 struct wbi_verbs_work {
     enum wbi_verbs_work_kind kind;
-    bool signalled, in_line;
-    uint8_t *slot; /* SEND: goes back when it is needed no more */
+    unsigned flags; /* of ibv_send_flags: signalled, inline */
+    uint8_t *slot;  /* SEND: goes back when it is needed no more */
     uint32_t immediate;
     uint32_t sge_count;
     struct ibv_sge sge; /* SEND, CONTROL */
@@ -54,16 +55,31 @@ struct wbi_verbs_send_queue {
 
 void wbi_verbs_send_queue_open(struct wbi_verbs_send_queue *queue, uint32_t depth);
 
-/* The next piece of work, zeroed but for its kind; NULL: the queue is full, or what is left of it
- * is for other kinds. */
-struct wbi_verbs_work *wbi_verbs_work_add(struct wbi_verbs_send_queue *queue,
-                                          enum wbi_verbs_work_kind kind);
+/* The next piece of work, signalled, with nothing in it but its kind; NULL: the queue is full, or
+ * what is left of it is for other kinds. */
+static inline struct wbi_verbs_work *wbi_verbs_work_add(struct wbi_verbs_send_queue *queue,
+                                                        enum wbi_verbs_work_kind kind)
+{
+    bool ours = kind == WBI_VERBS_CONTROL || kind == WBI_VERBS_PROBE; /* the link's own */
+    if (queue->queued - queue->done >= queue->depth - (ours ? 1 : WBI_VERBS_KEPT_WORKS)) {
+        return NULL;
+    }
+    struct wbi_verbs_work *work = &queue->works[queue->queued++ % WBI_VERBS_SEND_DEPTH];
+    work->kind = kind;
+    work->flags = IBV_SEND_SIGNALED;
+    work->slot = NULL;
+    work->immediate = 0;
+    work->sge_count = 0;
+    work->reads = NULL;
+    return work;
+}
 
 /* The youngest that is not posted yet, if it is of this kind; or NULL. */
 struct wbi_verbs_work *wbi_verbs_work_last(struct wbi_verbs_send_queue *queue,
                                            enum wbi_verbs_work_kind kind);
 
-/* Posts what is queued, as one list. Dooms the channel where the device refuses. */
+/* Posts what is queued, as one list. Dooms the channel where the device refuses: what it took of
+ * the list is posted, the rest stays queued, and both end as ever. */
 void wbi_verbs_work_post(struct wbi_channel *channel);
 
 /* Everything up to number `number` is complete: gives slots back, ends READs. */

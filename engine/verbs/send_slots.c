@@ -1,6 +1,5 @@
 #include "engine/verbs/send_slots.h"
 
-#include <string.h>
 #include <sys/mman.h>
 
 #include "engine/fabric.h"
@@ -33,29 +32,4 @@ void wbi_verbs_send_slots_close(struct wbi_verbs_send_slots *slots)
         munmap(slots->base, slots->mapped_bytes);
         slots->base = NULL;
     }
-}
-
-uint8_t *wbi_verbs_send_slot_take(struct wbi_verbs_send_slots *slots, uint32_t *used)
-{
-    if (*used >= WBI_VERBS_KEPT_SENDS) {
-        if (slots->shared == 0) {
-            return NULL;
-        }
-        slots->shared--;
-    }
-    ++*used;
-    uint8_t *slot = slots->free;
-    if (slot != NULL) {
-        memcpy(&slots->free, slot, sizeof slots->free);
-        return slot;
-    }
-    return slots->base + slots->stride * slots->fresh++;
-}
-
-void wbi_verbs_send_slot_give(struct wbi_verbs_send_slots *slots, uint32_t *used, uint8_t *slot)
-{
-    memcpy(slot, &slots->free, sizeof slots->free);
-    slots->free = slot;
-    --*used;
-    slots->shared += *used >= WBI_VERBS_KEPT_SENDS ? 1 : 0;
 }

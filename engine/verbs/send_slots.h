@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "engine/fabric.h"
 
@@ -29,8 +30,31 @@ int wbi_verbs_send_slots_open(struct wbi_verbs_send_slots *slots, uint32_t eager
 void wbi_verbs_send_slots_close(struct wbi_verbs_send_slots *slots);
 
 /* A slot for a channel that has *used of them; NULL: none now. */
-uint8_t *wbi_verbs_send_slot_take(struct wbi_verbs_send_slots *slots, uint32_t *used);
-void wbi_verbs_send_slot_give(struct wbi_verbs_send_slots *slots, uint32_t *used, uint8_t *slot);
+static inline uint8_t *wbi_verbs_send_slot_take(struct wbi_verbs_send_slots *slots, uint32_t *used)
+{
+    uint8_t *slot = slots->free;
+    if (*used >= WBI_VERBS_KEPT_SENDS) {
+        if (slots->shared == 0) {
+            return NULL;
+        }
+        slots->shared--;
+    }
+    ++*used;
+    if (slot != NULL) {
+        memcpy(&slots->free, slot, sizeof slots->free);
+        return slot;
+    }
+    return slots->base + slots->stride * slots->fresh++;
+}
+
+static inline void wbi_verbs_send_slot_give(struct wbi_verbs_send_slots *slots, uint32_t *used,
+                                            uint8_t *slot)
+{
+    memcpy(slot, &slots->free, sizeof slots->free);
+    slots->free = slot;
+    --*used;
+    slots->shared += *used >= WBI_VERBS_KEPT_SENDS ? 1 : 0;
+}
 
 /* The block for control message number `number` of channel `index`: two take turns. */
 static inline uint8_t *wbi_verbs_control_block(const struct wbi_verbs_send_slots *slots,

@@ -38,6 +38,19 @@ static bool has_room(const struct wbi_channel *channel, bool control)
                          queue->sends_in_flight < queue->sends;
 }
 
+static uint8_t *take_slot(struct wbi_channel *channel)
+{
+    return wbi_verbs_send_slot_take(&channel->lane->send_slots, &channel->sends.slots_used);
+}
+
+/* What is kept back holds slots, which inline messages give back when they are posted. Out of the
+ * way of those who find one at once. */
+static __attribute__((noinline)) uint8_t *take_slot_of_posted(struct wbi_channel *channel)
+{
+    wbi_verbs_post_ready(channel->lane);
+    return can_send(channel) ? take_slot(channel) : NULL;
+}
+
 int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
 {
     struct wbi_fabric_lane *lane = channel->lane;
@@ -51,9 +64,12 @@ int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, u
     channel->reserved_control = control;
     channel->reserved =
         control ? wbi_verbs_control_block(&lane->send_slots, channel->index, channel->controls_sent)
-                : wbi_verbs_send_slot_take(&lane->send_slots, &channel->sends.slots_used);
-    if (channel->reserved == NULL) {
-        return WB_AGAIN;
+                : take_slot(channel);
+    if (__builtin_expect(channel->reserved == NULL, 0)) {
+        channel->reserved = take_slot_of_posted(channel);
+        if (channel->reserved == NULL) {
+            return WB_AGAIN;
+        }
     }
     *slot = channel->reserved;
     return WB_OK;
@@ -95,15 +111,17 @@ void wbi_verbs_send(struct wbi_channel *channel, size_t bytes)
                                  .length = (uint32_t)bytes,
                                  .lkey = channel->queues->send_mr->lkey};
     work->sge_count = 1;
-    work->in_line = bytes <= queue->inline_bytes;
+    bool in_line = bytes <= queue->inline_bytes;
+    bool signalled = control;
     work->immediate = htonl(receipts(channel) | (control ? IS_CONTROL : 0U));
     if (control) {
         channel->controls_sent++;
     } else {
         work->slot = channel->reserved;
-        work->signalled = wants_signal(queue, work->in_line);
+        signalled = wants_signal(queue, in_line);
         queue->sends_in_flight++;
     }
+    work->flags = (signalled ? IBV_SEND_SIGNALED : 0U) | (in_line ? IBV_SEND_INLINE : 0U);
     channel->reserved = NULL;
     wbi_verbs_ready(channel);
 }
@@ -159,14 +177,15 @@ void wbi_verbs_ready_soon(struct wbi_channel *channel)
 
 void wbi_verbs_ready(struct wbi_channel *channel)
 {
-    if (channel->lane->polling) {
+    const struct wbi_verbs_send_queue *queue = &channel->sends;
+    if (channel->lane->gathering && queue->queued - queue->posted < WBI_VERBS_LIST) {
         wbi_verbs_ready_soon(channel);
     } else {
         wbi_verbs_work_post(channel);
     }
 }
 
-void wbi_verbs_post_ready(struct wbi_fabric_lane *lane)
+void wbi_verbs_post_all(struct wbi_fabric_lane *lane)
 {
     while (lane->ready != NULL) {
         struct wbi_channel *channel = lane->ready;
@@ -177,6 +196,17 @@ void wbi_verbs_post_ready(struct wbi_fabric_lane *lane)
         }
         wbi_verbs_work_post(channel);
     }
+}
+
+void wbi_verbs_lane_gather(struct wbi_fabric_lane *lane)
+{
+    lane->gathering = true;
+}
+
+void wbi_verbs_lane_flush(struct wbi_fabric_lane *lane)
+{
+    lane->gathering = false;
+    wbi_verbs_post_ready(lane);
 }
 
 /* ---- receiving ---- */

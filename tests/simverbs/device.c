@@ -116,6 +116,21 @@ void sim_device_revive(struct sim_device *device)
     sim_leave();
 }
 
+void sim_device_refuse(struct sim_device *device, uint64_t number)
+{
+    sim_enter(0);
+    device->refused = number != 0 ? device->posts.works + number : 0;
+    sim_leave();
+}
+
+struct sim_posts sim_device_posts(const struct sim_device *device)
+{
+    sim_enter(0);
+    struct sim_posts posts = device->posts;
+    sim_leave();
+    return posts;
+}
+
 void sim_device_upset(struct sim_device *device, unsigned index)
 {
     sim_enter(0);

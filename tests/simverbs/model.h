@@ -291,6 +291,8 @@ struct sim_device {
     struct sim_context *contexts;
     uint32_t last_key, last_qp_num;
     uint32_t last_mw;
+    struct sim_posts posts;
+    uint64_t refused; /* the number of the work that it will not take; 0: it takes all */
     struct sim_mr *mrs[SIM_BINS];
     struct sim_mw *mws[SIM_BINS];
     struct sim_qp *qps[SIM_BINS], *newest_qp;

@@ -73,6 +73,16 @@ static int take(struct sim_qp *qp, const struct ibv_send_wr *wr)
     return 0;
 }
 
+/* Whether what follows `taken` work requests of a list is the one that is to be refused. */
+static bool refuses(struct sim_device *device, uint64_t taken)
+{
+    if (device->refused == 0 || device->posts.works + taken + 1 != device->refused) {
+        return false;
+    }
+    device->refused = 0;
+    return true;
+}
+
 int sim_qp_post_send(struct sim_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad)
 {
     static const int errors[] = {ENOMEM, 0};
@@ -80,12 +90,15 @@ int sim_qp_post_send(struct sim_qp *qp, struct ibv_send_wr *wr, struct ibv_send_
     if (qp->ibv.state != IBV_QPS_RTS && qp->ibv.state != IBV_QPS_ERR) {
         error = EINVAL;
     }
+    uint64_t before = qp->posted;
     for (; wr != NULL && error == 0; wr = wr->next) {
-        error = take(qp, wr);
+        error = refuses(qp->device, qp->posted - before) ? ENOMEM : take(qp, wr);
         if (error != 0) {
             break;
         }
     }
+    qp->device->posts.lists += qp->posted > before ? 1 : 0;
+    qp->device->posts.works += qp->posted - before;
     if (error != 0) {
         *bad = wr;
     }

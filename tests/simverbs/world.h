@@ -95,7 +95,19 @@ bool sim_link_is_up(const struct sim_device *device);
  * on its host is to be destroyed, and the device revived. */
 bool sim_device_is_lost(const struct sim_device *device);
 
+/* Of the work requests that are posted to the device from now on it refuses number `number`, from
+ * 1, and takes what is posted after that again; 0: it takes all. */
+void sim_device_refuse(struct sim_device *device, uint64_t number);
+
 /* ---- looking back ---- */
+
+/* What was posted to the device's send queues: calls that took something, and work requests that
+ * they took. */
+struct sim_posts {
+    uint64_t lists, works;
+};
+
+struct sim_posts sim_device_posts(const struct sim_device *device);
 
 /* A number that two runs share if and only if (but for accidents) the same happened in both. */
 uint64_t sim_trace_hash(void);
