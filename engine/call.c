@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "engine/inbound.h"
+#include "engine/into.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
 #include "engine/probe.h"
@@ -180,6 +181,11 @@ static bool withdraw(struct wb_call *call)
     return false;
 }
 
+static bool is_read(const struct wb_call *call)
+{
+    return call->into != NULL && wbi_into_is_read(call);
+}
+
 void wbi_call_end(struct wb_call *call, int status, const char *text)
 {
     wbi_probe_call_end(call->peer, call->out.header.call_id, status);
@@ -191,6 +197,9 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
             call->reply; /* still being fetched: nobody waits for it any more */
         reply->call = NULL;
         call->reply = NULL;
+        if (call->into != NULL) {
+            wbi_into_quit(call, reply);
+        }
         wbi_inbound_fail(reply, WB_ERR_CANCELLED);
     }
     disown_parcel(call);
@@ -203,7 +212,7 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
     if (status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED) {
         stop_server(call);
     }
-    if (withdraw(call)) {
+    if (withdraw(call) && !is_read(call)) {
         wbi_call_announce(call);
     }
 }
@@ -212,7 +221,7 @@ void wbi_call_set_gone(struct wb_call *call)
 {
     uint32_t state = atomic_load_explicit(&call->state, memory_order_relaxed);
     call->set = NULL;
-    if (state == WBI_CALL_ENDING) {
+    if (state == WBI_CALL_ENDING && !is_read(call)) {
         wbi_call_announce(call);
     } else if (state == WBI_CALL_OPEN) {
         wbi_call_sent(call);
@@ -350,5 +359,8 @@ void wbi_call_forget(struct wb_call *call)
     if (call->room != NULL) {
         wbi_rma_block_unref(call->room);
         call->room = NULL;
+    }
+    if (call->into != NULL) {
+        wbi_into_close(call);
     }
 }

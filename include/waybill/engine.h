@@ -315,6 +315,10 @@ struct wb_call_options {
     void (*on_sent)(void *user);
     void (*then)(struct wb_call *call, void *user);
     void *user; /* of both */
+    /* Where results are to arrive: the i-th vector or object of the result in the memory of
+       into[i], READ straight into it; borrowed until NAME_async has returned. See action.h. */
+    const wb_rma_vector *into;
+    uint32_t into_count; /* 0: none */
 };
 
 /*

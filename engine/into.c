@@ -1,0 +1,250 @@
+#include "engine/into.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "engine/filter.h"
+#include "engine/inbound.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
+#include "serial/find.h"
+
+enum { FEW = 3 }; /* the records of so many chunks go into any message */
+
+static const uint64_t grace_us = 1000000; /* of READs into the vectors of a call that has ended */
+
+struct place {
+    uint8_t *data;
+    uint64_t bytes;
+    struct wb_rma_block *block; /* a reference; NULL: this vector lands as if there were no into */
+    struct wbi_vector_at at;    /* in the reply's archive */
+    const void *from;           /* reading: where it arrived; NULL: nowhere */
+};
+
+struct wbi_into {
+    const struct wb_field *fields; /* of the result */
+    uint64_t offered;
+    bool sought;           /* what is found is known */
+    bool is_read;          /* the end of the call waits for READs */
+    uint32_t count, found; /* vectors passed; of these, in the archive */
+    uint32_t next;         /* to be looked at, landing and reading */
+    struct place places[];
+};
+
+/* ---- begin and end ---- */
+
+/* Whether READs of this engine's channels may write there. */
+static bool is_usable(const struct wb_call *call, const wb_rma_vector *vector)
+{
+    const struct wb_rma_block *block = vector->block;
+    uint64_t offset = (uintptr_t)vector->data - (uintptr_t)wbi_rma_block_data(block);
+    uint64_t bytes = wbi_rma_block_bytes(block);
+    return wbi_rma_allocator_context(wbi_rma_block_allocator(block)) == call->lane->engine &&
+           offset <= bytes && vector->capacity <= bytes - offset;
+}
+
+static int add(struct wb_call *call, const wb_rma_vector *vector)
+{
+    struct wbi_into *into = call->into;
+    struct place *place = &into->places[into->count];
+    *place = (struct place){.at = {.landing = WBI_NO_LANDING}};
+    if (vector->block != NULL && !is_usable(call, vector)) {
+        return wbi_error(WB_ERR_INVALID,
+                         "%s: vector %u of `into` is not memory of this engine's allocators",
+                         call->peer->url, into->count);
+    }
+    if (vector->block != NULL) {
+        place->block = wbi_rma_block_ref(vector->block);
+        place->data = vector->data;
+        place->bytes = vector->capacity;
+        /* a READ may take bytes before and behind, where it has to be aligned */
+        into->offered += wbi_landing_bytes(vector->capacity) + WBI_RMA_ALIGN;
+    }
+    into->count++;
+    return WB_OK;
+}
+
+int wbi_into_open(struct wb_call *call, const struct wb_action *action,
+                  const struct wb_call_options *options)
+{
+    uint32_t count = options->into_count;
+    if (options->into == NULL) {
+        return wbi_error(WB_ERR_INVALID, "%s: into_count %u, and no vectors", call->peer->url,
+                         count);
+    }
+    call->into = malloc(sizeof *call->into + count * sizeof *call->into->places);
+    if (call->into == NULL) {
+        return wbi_error(WB_ERR_NO_MEMORY, "%s: no memory for %u vectors of `into`",
+                         call->peer->url, count);
+    }
+    *call->into = (struct wbi_into){.fields = action->out};
+    int status = WB_OK;
+    for (uint32_t i = 0; i < count && status == WB_OK; i++) {
+        status = add(call, &options->into[i]);
+    }
+    if ((options->flags & WB_CALL_COPY) != 0) {
+        call->into->offered = 0; /* no chunks: all comes by the archive */
+    }
+    if (status != WB_OK) {
+        wbi_into_close(call);
+    }
+    return status;
+}
+
+void wbi_into_close(struct wb_call *call)
+{
+    struct wbi_into *into = call->into;
+    for (uint32_t i = 0; i < into->count; i++) {
+        if (into->places[i].block != NULL) {
+            wbi_rma_block_unref(into->places[i].block);
+        }
+    }
+    free(into);
+    call->into = NULL;
+}
+
+uint64_t wbi_into_offered(const struct wb_call *call)
+{
+    return call->into->offered;
+}
+
+uint64_t wbi_into_reserve(const struct wb_call *call, uint64_t reply_bytes)
+{
+    const struct wbi_into *into = call->into;
+    const struct wb_engine_config *config = &call->lane->engine->config;
+    if (into->offered == 0) {
+        return reply_bytes;
+    }
+    uint64_t more = 0;
+    if (into->count > FEW) {
+        more += 2 * WBI_CHUNK_RECORD_MAX * (uint64_t)into->count;
+    }
+    if (wbi_filter_features(config) != 0) { /* a result's plain archive, and the filtered one */
+        more += reply_bytes + 2 * (uint64_t)config->eager_bytes;
+    }
+    return more > UINT64_MAX - reply_bytes ? UINT64_MAX : reply_bytes + more;
+}
+
+/* ---- on the lane ---- */
+
+static void seek(struct wbi_into *into, const struct wb_reader *archive)
+{
+    struct wbi_vector_at *at = malloc(into->count * sizeof *at);
+    into->sought = true;
+    if (at == NULL) {
+        return; /* what is not found lands elsewhere */
+    }
+    into->found = wbi_find_vectors(archive, into->fields, into->count, at);
+    for (uint32_t i = 0; i < into->found; i++) {
+        into->places[i].at = at[i];
+    }
+    free(at);
+}
+
+/* Of the chunk with that number, which are asked for in their order; or NULL. */
+static const struct place *find_place(struct wbi_into *into, uint32_t landing)
+{
+    const struct place *places = into->places;
+    uint32_t *next = &into->next;
+    while (*next < into->found &&
+           (places[*next].at.landing == WBI_NO_LANDING || places[*next].at.landing < landing)) {
+        ++*next;
+    }
+    return *next < into->found && places[*next].at.landing == landing ? &places[*next] : NULL;
+}
+
+/* Whether the channel's device can write there. */
+static bool is_within_reach(const struct wbi_inbound *in, const struct place *place)
+{
+    const struct wbi_lane *lane = in->lane;
+    struct wbi_mr *mr = wbi_rma_block_mr(place->block, lane->registrar);
+    bool known = lane->fabric->knows == NULL || lane->fabric->knows(in->peer->channel, mr);
+    return known && (uintptr_t)place->data % lane->caps->read_align == 0;
+}
+
+bool wbi_into_land(struct wbi_inbound *in, struct wbi_part *part)
+{
+    struct wbi_into *into = in->call->into;
+    if (in->stage != WBI_STAGE_CHUNKS) {
+        return false;
+    }
+    if (!into->sought) {
+        struct wb_reader archive = wb_reader_of(in->archive, in->archive_len);
+        wbi_config_limit(&in->lane->engine->config, &archive);
+        archive.landings = in->landings;
+        archive.landing_count = in->part_count;
+        seek(into, &archive);
+    }
+    const struct place *place = find_place(into, (uint32_t)(part - in->parts));
+    if (place == NULL || place->block == NULL || part->bytes > place->bytes ||
+        !is_within_reach(in, place)) {
+        return false;
+    }
+    part->block = wbi_rma_block_ref(place->block);
+    part->into = place->data;
+    return true;
+}
+
+void wbi_into_quit(struct wb_call *call, struct wbi_inbound *in)
+{
+    if (in->in_flight > 0 && in->stage == WBI_STAGE_CHUNKS) {
+        call->into->is_read = true;
+        in->leaving = call;
+        in->deadline = in->lane->now + grace_us;
+    }
+}
+
+bool wbi_into_is_read(const struct wb_call *call)
+{
+    return call->into->is_read;
+}
+
+void wbi_into_quiet(struct wb_call *call)
+{
+    call->into->is_read = false;
+    if (call->set == NULL) { /* else its end waits for that */
+        wbi_call_announce(call);
+    }
+}
+
+/* ---- the result ---- */
+
+void wbi_into_begin_reading(struct wb_call *call)
+{
+    struct wbi_into *into = call->into;
+    if (!into->sought) {
+        struct wb_reader archive = wb_reader_of(call->archive, call->archive_len);
+        wbi_config_limit(&call->lane->engine->config, &archive);
+        seek(into, &archive);
+    }
+    for (uint32_t i = 0; i < into->found; i++) {
+        struct place *place = &into->places[i];
+        bool landed = place->at.landing != WBI_NO_LANDING;
+        place->from = landed ? call->reply->landings[place->at.landing].data : place->at.packed;
+    }
+    into->next = 0;
+}
+
+bool wbi_into_take(struct wb_call *call, const void *data, uint64_t bytes, uint32_t elem_size,
+                   wb_rma_vector *out)
+{
+    struct wbi_into *into = call->into;
+    while (into->next < into->found && into->places[into->next].from == NULL) {
+        into->next++;
+    }
+    struct place *place = &into->places[into->next];
+    if (into->next == into->found || place->from != data) {
+        return false; /* a buffer, or one behind those that were found */
+    }
+    into->next++;
+    if (place->block == NULL || bytes > place->bytes) {
+        return false;
+    }
+    if (data != place->data && bytes > 0) {
+        memcpy(place->data, data, bytes);
+    }
+    uint64_t offset = (uintptr_t)place->data - (uintptr_t)wbi_rma_block_data(place->block);
+    *out = wbi_rma_vector_slice(place->block, offset, elem_size, (size_t)(bytes / elem_size));
+    return true;
+}
