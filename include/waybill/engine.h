@@ -315,8 +315,24 @@ struct wb_call_options {
     void (*on_sent)(void *user);
     void (*then)(struct wb_call *call, void *user);
     void *user; /* of both */
-    /* Where results are to arrive: the i-th vector or object of the result in the memory of
-       into[i], READ straight into it; borrowed until NAME_async has returned. See action.h. */
+    /*
+     * Memory of the program's own in which results are to arrive: the i-th vector or object of the
+     * result in [data, data + capacity) of into[i], which is any block or slice of this engine's
+     * allocators. They are counted in the order of the fields, empty handles too, buffers not, and
+     * none behind a custom type. An empty handle in into[] is none: that result lands as ever.
+     * The result's handle is then one more reference to that block, with the elements that came.
+     * A chunk is READ straight into it and takes nothing of reply_bytes, which are for all else of
+     * a long result; what came packed is copied by NAME_finish. What is larger than its vector
+     * lands as without one: in reply_bytes, or the call ends with WB_ERR_REPLY_TOO_LARGE. (A device
+     * that READs aligned needs some bytes more, or reply_bytes to READ it into first.)
+     * The array is borrowed until NAME_async has returned, and the call has its own references:
+     * drop the vectors at once, or keep them (they may be arguments of this call, too), but leave
+     * their bytes alone until the call has ended. Then, however it ended, nobody writes there any
+     * more: the end of one that timed out or was cancelled waits for READs under way, for a second,
+     * after which its channel is closed. What is there is unspecified where the call failed, and
+     * behind the elements that came. NAME_async answers WB_ERR_INVALID where a vector is of no
+     * allocator of this engine; NAME_apply has no result, and passes over them.
+     */
     const wb_rma_vector *into;
     uint32_t into_count; /* 0: none */
 };
