@@ -365,10 +365,7 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
         reader->landing_count = reply->chunk_count;
         reader->backing = reply->archive_part.block;
     }
-    if (call->into != NULL) {
-        wbi_into_begin_reading(call);
-    }
-    return WB_OK;
+    return call->into != NULL ? wbi_into_begin_reading(call) : WB_OK;
 }
 
 void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader,

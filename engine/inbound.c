@@ -26,8 +26,11 @@ static int land(struct wbi_inbound *in, struct wbi_part *part)
         return status;
     }
     const struct wb_call *call = in->call;
-    if (call != NULL && call->into != NULL && wbi_into_land(in, part)) {
-        return WB_OK;
+    if (call != NULL && call->into != NULL) {
+        int status = wbi_into_land(in, part);
+        if (status != WB_ERR_REPLY_TOO_LARGE) {
+            return status;
+        }
     }
     uint64_t needed = wbi_landing_bytes(bytes);
     if (call == NULL || call->room == NULL || needed > call->room_bytes - in->room_used) {

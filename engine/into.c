@@ -10,7 +10,7 @@
 #include "engine/peer.h"
 #include "serial/find.h"
 
-enum { FEW = 3 }; /* the records of so many chunks go into any message */
+enum { FEW = 3, PREFIX = 16 }; /* chunks whose records go into any message; before a packed one */
 
 static const uint64_t grace_us = 1000000; /* of READs into the vectors of a call that has ended */
 
@@ -18,17 +18,18 @@ struct place {
     uint8_t *data;
     uint64_t bytes;
     struct wb_rma_block *block; /* a reference; NULL: this vector lands as if there were no into */
-    struct wbi_vector_at at;    /* in the reply's archive */
     const void *from;           /* reading: where it arrived; NULL: nowhere */
 };
 
 struct wbi_into {
     const struct wb_field *fields; /* of the result */
-    uint64_t offered;
-    bool sought;           /* what is found is known */
-    bool is_read;          /* the end of the call waits for READs */
-    uint32_t count, found; /* vectors passed; of these, in the archive */
-    uint32_t next;         /* to be looked at, landing and reading */
+    uint64_t offered;              /* their bytes, for chunks */
+    uint64_t packed; /* what of them may come packed, at most, from servers that are like us */
+    bool sought;     /* what is found is known */
+    bool is_read;    /* the end of the call waits for READs */
+    uint32_t count, found;    /* vectors passed; of these, in the archive */
+    uint32_t next;            /* to be looked at, landing and reading */
+    struct wbi_vector_at *at; /* in the archive; as many as places */
     struct place places[];
 };
 
@@ -44,11 +45,12 @@ static bool is_usable(const struct wb_call *call, const wb_rma_vector *vector)
            offset <= bytes && vector->capacity <= bytes - offset;
 }
 
-static int add(struct wb_call *call, const wb_rma_vector *vector)
+/* Takes a reference. most_packed: a longer one comes as a chunk. */
+static int add(struct wb_call *call, const wb_rma_vector *vector, uint64_t most_packed)
 {
     struct wbi_into *into = call->into;
     struct place *place = &into->places[into->count];
-    *place = (struct place){.at = {.landing = WBI_NO_LANDING}};
+    *place = (struct place){.block = NULL};
     if (vector->block != NULL && !is_usable(call, vector)) {
         return wbi_error(WB_ERR_INVALID,
                          "%s: vector %u of `into` is not memory of this engine's allocators",
@@ -60,6 +62,8 @@ static int add(struct wb_call *call, const wb_rma_vector *vector)
         place->bytes = vector->capacity;
         /* a READ may take bytes before and behind, where it has to be aligned */
         into->offered += wbi_landing_bytes(vector->capacity) + WBI_RMA_ALIGN;
+        into->packed += vector->capacity < most_packed ? vector->capacity : most_packed;
+        into->packed += PREFIX;
     }
     into->count++;
     return WB_OK;
@@ -73,18 +77,25 @@ int wbi_into_open(struct wb_call *call, const struct wb_action *action,
         return wbi_error(WB_ERR_INVALID, "%s: into_count %u, and no vectors", call->peer->url,
                          count);
     }
-    call->into = malloc(sizeof *call->into + count * sizeof *call->into->places);
-    if (call->into == NULL) {
+    struct wbi_into *into =
+        malloc(sizeof *into + count * (sizeof *into->places + sizeof *into->at));
+    if (into == NULL) {
         return wbi_error(WB_ERR_NO_MEMORY, "%s: no memory for %u vectors of `into`",
                          call->peer->url, count);
     }
-    *call->into = (struct wbi_into){.fields = action->out};
+    *into = (struct wbi_into){.fields = action->out,
+                              .at = (struct wbi_vector_at *)(into->places + count)};
+    call->into = into;
     int status = WB_OK;
+    uint64_t most_packed = call->lane->engine->config.rma_threshold;
+    if (count >= WB_GATHER_FROM && most_packed < WB_GATHER_RMA) {
+        most_packed = WB_GATHER_RMA;
+    }
     for (uint32_t i = 0; i < count && status == WB_OK; i++) {
-        status = add(call, &options->into[i]);
+        status = add(call, &options->into[i], most_packed);
     }
     if ((options->flags & WB_CALL_COPY) != 0) {
-        call->into->offered = 0; /* no chunks: all comes by the archive */
+        into->offered = 0; /* no chunks: all comes by the archive */
     }
     if (status != WB_OK) {
         wbi_into_close(call);
@@ -116,9 +127,12 @@ uint64_t wbi_into_reserve(const struct wb_call *call, uint64_t reply_bytes)
     if (into->offered == 0) {
         return reply_bytes;
     }
-    uint64_t more = 0;
+    uint64_t more = 0, eager = atomic_load_explicit(&call->peer->eager_bytes, memory_order_relaxed);
     if (into->count > FEW) {
         more += 2 * WBI_CHUNK_RECORD_MAX * (uint64_t)into->count;
+    }
+    if (into->packed > eager / 2) { /* too many small ones for a message in which there is more */
+        more += into->packed + eager;
     }
     if (wbi_filter_features(config) != 0) { /* a result's plain archive, and the filtered one */
         more += reply_bytes + 2 * (uint64_t)config->eager_bytes;
@@ -128,30 +142,24 @@ uint64_t wbi_into_reserve(const struct wb_call *call, uint64_t reply_bytes)
 
 /* ---- on the lane ---- */
 
-static void seek(struct wbi_into *into, const struct wb_reader *archive)
+static int seek(struct wb_call *call, struct wb_reader *archive)
 {
-    struct wbi_vector_at *at = malloc(into->count * sizeof *at);
+    struct wbi_into *into = call->into;
+    wbi_config_limit(&call->lane->engine->config, archive);
     into->sought = true;
-    if (at == NULL) {
-        return; /* what is not found lands elsewhere */
-    }
-    into->found = wbi_find_vectors(archive, into->fields, into->count, at);
-    for (uint32_t i = 0; i < into->found; i++) {
-        into->places[i].at = at[i];
-    }
-    free(at);
+    return wbi_find_vectors(archive, into->fields, into->count, into->at, &into->found);
 }
 
 /* Of the chunk with that number, which are asked for in their order; or NULL. */
 static const struct place *find_place(struct wbi_into *into, uint32_t landing)
 {
-    const struct place *places = into->places;
     uint32_t *next = &into->next;
     while (*next < into->found &&
-           (places[*next].at.landing == WBI_NO_LANDING || places[*next].at.landing < landing)) {
+           (into->at[*next].landing == WBI_NO_LANDING || into->at[*next].landing < landing)) {
         ++*next;
     }
-    return *next < into->found && places[*next].at.landing == landing ? &places[*next] : NULL;
+    bool found = *next < into->found && into->at[*next].landing == landing;
+    return found ? &into->places[*next] : NULL;
 }
 
 /* Whether the channel's device can write there. */
@@ -163,27 +171,30 @@ static bool is_within_reach(const struct wbi_inbound *in, const struct place *pl
     return known && (uintptr_t)place->data % lane->caps->read_align == 0;
 }
 
-bool wbi_into_land(struct wbi_inbound *in, struct wbi_part *part)
+int wbi_into_land(struct wbi_inbound *in, struct wbi_part *part)
 {
     struct wbi_into *into = in->call->into;
+    int status = WB_OK;
     if (in->stage != WBI_STAGE_CHUNKS) {
-        return false;
+        return WB_ERR_REPLY_TOO_LARGE;
     }
     if (!into->sought) {
         struct wb_reader archive = wb_reader_of(in->archive, in->archive_len);
-        wbi_config_limit(&in->lane->engine->config, &archive);
         archive.landings = in->landings;
         archive.landing_count = in->part_count;
-        seek(into, &archive);
+        status = seek(in->call, &archive);
     }
     const struct place *place = find_place(into, (uint32_t)(part - in->parts));
+    if (status != WB_OK) {
+        return status;
+    }
     if (place == NULL || place->block == NULL || part->bytes > place->bytes ||
         !is_within_reach(in, place)) {
-        return false;
+        return WB_ERR_REPLY_TOO_LARGE;
     }
     part->block = wbi_rma_block_ref(place->block);
     part->into = place->data;
-    return true;
+    return WB_OK;
 }
 
 void wbi_into_quit(struct wb_call *call, struct wbi_inbound *in)
@@ -210,20 +221,23 @@ void wbi_into_quiet(struct wb_call *call)
 
 /* ---- the result ---- */
 
-void wbi_into_begin_reading(struct wb_call *call)
+int wbi_into_begin_reading(struct wb_call *call)
 {
     struct wbi_into *into = call->into;
+    int status = WB_OK;
     if (!into->sought) {
         struct wb_reader archive = wb_reader_of(call->archive, call->archive_len);
-        wbi_config_limit(&call->lane->engine->config, &archive);
-        seek(into, &archive);
+        status = seek(call, &archive);
     }
     for (uint32_t i = 0; i < into->found; i++) {
-        struct place *place = &into->places[i];
-        bool landed = place->at.landing != WBI_NO_LANDING;
-        place->from = landed ? call->reply->landings[place->at.landing].data : place->at.packed;
+        uint32_t landing = into->at[i].landing;
+        into->places[i].from =
+            landing != WBI_NO_LANDING ? call->reply->landings[landing].data : into->at[i].packed;
     }
     into->next = 0;
+    return status == WB_OK ? WB_OK
+                           : wbi_error(status, "%s: %s: no memory to look through the result",
+                                       call->peer->url, call->action);
 }
 
 bool wbi_into_take(struct wb_call *call, const void *data, uint64_t bytes, uint32_t elem_size,

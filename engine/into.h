@@ -30,8 +30,9 @@ uint64_t wbi_into_reserve(const struct wb_call *call, uint64_t reply_bytes);
 /* Bytes that the server is told of beside the reserved ones. */
 uint64_t wbi_into_offered(const struct wb_call *call);
 
-/* Lane thread: gives a chunk of the call's reply its vector's memory. False: it lands elsewhere. */
-bool wbi_into_land(struct wbi_inbound *inbound, struct wbi_part *part);
+/* Lane thread: gives a part of the call's reply its vector's memory. WB_ERR_REPLY_TOO_LARGE: it has
+ * none, or is too large for it, and lands elsewhere. WB_ERR_NO_MEMORY. */
+int wbi_into_land(struct wbi_inbound *inbound, struct wbi_part *part);
 
 /* Lane thread: the call ends while its reply is being fetched: its program is told when no READ
  * writes into its vectors any more. */
@@ -44,8 +45,9 @@ bool wbi_into_is_read(const struct wb_call *call);
 void wbi_into_quiet(struct wb_call *call);
 
 /* The thread that finishes the call: before and while the result is decoded. take makes the vector
- * whose bytes arrived at `data`, in the caller's memory; false: it belongs elsewhere. */
-void wbi_into_begin_reading(struct wb_call *call);
+ * whose bytes arrived at `data`, in the caller's memory; false: it belongs elsewhere. Errors:
+ * WB_ERR_NO_MEMORY. */
+int wbi_into_begin_reading(struct wb_call *call);
 bool wbi_into_take(struct wb_call *call, const void *data, uint64_t bytes, uint32_t elem_size,
                    wb_rma_vector *out);
 

@@ -18,9 +18,10 @@ struct wbi_vector_at {
  * empty handles count, buffers do not. `archive` is a reader at its beginning, with landings that
  * may have no data yet, and is not changed. The search ends at what does not decode, which is left
  * to whoever decodes it in earnest; at a custom type, whose functions are the program's; and where
- * a field is not described. Returns how many were found; found[] beyond is untouched. Any thread.
+ * a field is not described. *count is how many were found; found[] beyond is untouched. Any
+ * thread. WB_OK, or WB_ERR_NO_MEMORY: there may be more.
  */
-uint32_t wbi_find_vectors(const struct wb_reader *archive, const struct wb_field *fields,
-                          uint32_t most, struct wbi_vector_at *found);
+int wbi_find_vectors(const struct wb_reader *archive, const struct wb_field *fields, uint32_t most,
+                     struct wbi_vector_at *found, uint32_t *count);
 
 #endif

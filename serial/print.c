@@ -357,8 +357,8 @@ int wb_reader_find_fault(const struct wb_reader *failed, const struct wb_field *
                                            : "");
 }
 
-uint32_t wbi_find_vectors(const struct wb_reader *archive, const struct wb_field *fields,
-                          uint32_t most, struct wbi_vector_at *found)
+int wbi_find_vectors(const struct wb_reader *archive, const struct wb_field *fields, uint32_t most,
+                     struct wbi_vector_at *found, uint32_t *count)
 {
     struct wb_printer p = {.reader = *archive, .vectors = found, .vectors_most = most};
     bool described = true;
@@ -368,5 +368,6 @@ uint32_t wbi_find_vectors(const struct wb_reader *archive, const struct wb_field
     if (described && most > 0) {
         walk_archive(&p, fields);
     }
-    return p.vectors_found;
+    *count = p.vectors_found;
+    return p.reader.status == WB_ERR_NO_MEMORY ? WB_ERR_NO_MEMORY : WB_OK;
 }

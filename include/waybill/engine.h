@@ -321,10 +321,11 @@ struct wb_call_options {
      * allocators. They are counted in the order of the fields, empty handles too, buffers not, and
      * none behind a custom type. An empty handle in into[] is none: that result lands as ever.
      * The result's handle is then one more reference to that block, with the elements that came.
-     * A chunk is READ straight into it and takes nothing of reply_bytes, which are for all else of
-     * a long result; what came packed is copied by NAME_finish. What is larger than its vector
-     * lands as without one: in reply_bytes, or the call ends with WB_ERR_REPLY_TOO_LARGE. (A device
-     * that READs aligned needs some bytes more, or reply_bytes to READ it into first.)
+     * A chunk is READ straight into it and takes nothing of reply_bytes; those are for all else of
+     * a result beyond one eager message, vectors that the server packs (rma_threshold) among it.
+     * What came packed is copied by NAME_finish. What is larger than its vector lands as without
+     * one: in reply_bytes, or the call ends with WB_ERR_REPLY_TOO_LARGE. (A device that READs
+     * aligned needs some bytes more, or reply_bytes to READ it into first.)
      * The array is borrowed until NAME_async has returned, and the call has its own references:
      * drop the vectors at once, or keep them (they may be arguments of this call, too), but leave
      * their bytes alone until the call has ended. Then, however it ended, nobody writes there any
