@@ -75,7 +75,6 @@ void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
 static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_grow)
 {
     call->room_bytes = 0; /* not the last tenant's */
-    reply_bytes = call->into != NULL ? wbi_into_reserve(call, reply_bytes) : reply_bytes;
     if (reply_bytes == 0) {
         return WB_OK;
     }
@@ -89,12 +88,25 @@ static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_gro
     int status =
         wbi_rma_alloc(engine->allocator, (size_t)reply_bytes + ROOM_SLACK, may_grow, &call->room);
     call->room_bytes = status == WB_OK ? reply_bytes + ROOM_SLACK : 0;
+    call->out.header.reply_room = call->room_bytes;
     if (status == WB_AGAIN) {
         lack(call->peer, reply_bytes + ROOM_SLACK);
     }
     return status == WB_OK ? WB_OK
                            : wbi_error(status, "no %llu bytes of the pool for the reply: %s",
                                        (unsigned long long)reply_bytes, wb_status_text(status));
+}
+
+/* The same, where results are to arrive in the caller's vectors. */
+static int reserve_with_vectors(struct wb_call *call, const struct wb_action *action,
+                                const struct wb_call_options *options, bool may_grow)
+{
+    int status = wbi_into_open(call, action, options);
+    if (status == WB_OK) {
+        status = reserve_room(call, wbi_into_reserve(call, options->reply_bytes), may_grow);
+        call->out.header.reply_room += wbi_into_offered(call);
+    }
+    return status;
 }
 
 /* What the wire cannot express (71 minutes and more) is no deadline for the server; the caller has
@@ -195,8 +207,6 @@ static int place(struct wb_call *call, const struct wb_sizer *sizer, bool inside
         lack(call->peer, call->out.plan.archive_bytes);
         return status;
     }
-    call->out.header.reply_room =
-        call->room_bytes + (call->into != NULL ? wbi_into_offered(call) : 0);
     enum wbi_entry_kind entry = wbi_lane_enter(lane);
     status = wbi_outgoing_place(&call->out, sizer, entry != WBI_LANE_BUSY, writer);
     if (status != WB_OK) {
@@ -245,12 +255,9 @@ int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct w
     }
     bool inside = wbi_lane_is_mine(peer->lane);
     size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
-    if (options->into_count > 0 && !call->one_way) {
-        status = wbi_into_open(call, action, options);
-    }
-    if (status == WB_OK) {
-        status = reserve_room(call, call->one_way ? 0 : options->reply_bytes, !inside);
-    }
+    bool plain = options->into_count == 0 || call->one_way;
+    status = plain ? reserve_room(call, call->one_way ? 0 : options->reply_bytes, !inside)
+                   : reserve_with_vectors(call, action, options, !inside);
     if (status == WB_OK && (sizer->bytes < filter_from || !begin_draft(call, sizer, writer))) {
         status = place(call, sizer, inside, writer);
     }

@@ -199,10 +199,17 @@ int wbi_into_land(struct wbi_inbound *in, struct wbi_part *part)
 
 void wbi_into_quit(struct wb_call *call, struct wbi_inbound *in)
 {
-    if (in->in_flight > 0 && in->stage == WBI_STAGE_CHUNKS) {
+    if (in->stage != WBI_STAGE_CHUNKS) {
+        return; /* what is READ now goes into the room */
+    }
+    if (in->in_flight > 0) {
         call->into->is_read = true;
         in->leaving = call;
         in->deadline = in->lane->now + grace_us;
+        return;
+    }
+    for (uint32_t i = 0; i < in->part_count; i++) { /* it may still queue behind others */
+        wbi_part_drop(&in->parts[i]);
     }
 }
 

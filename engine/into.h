@@ -34,8 +34,8 @@ uint64_t wbi_into_offered(const struct wb_call *call);
  * none, or is too large for it, and lands elsewhere. WB_ERR_NO_MEMORY. */
 int wbi_into_land(struct wbi_inbound *inbound, struct wbi_part *part);
 
-/* Lane thread: the call ends while its reply is being fetched: its program is told when no READ
- * writes into its vectors any more. */
+/* Lane thread: the call ends while its reply is being fetched, and no further READs are issued: its
+ * vectors are let go of, or, while READs are in flight, its program is not yet told. */
 void wbi_into_quit(struct wb_call *call, struct wbi_inbound *inbound);
 
 /* Whether the end of the call still waits for that. */
