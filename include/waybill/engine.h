@@ -349,9 +349,9 @@ struct wb_call_options {
  * WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET (the receiver's pool can never hold the
  * arguments), WB_ERR_BUSY (it has no room now, and does not wait), WB_ERR_REVOKED, WB_ERR_PROTOCOL,
  * WB_ERR_CANCELLED. When finish has returned, whatever it returned, nobody reads the call's pointer
- * chunks any more. Strings, byte ranges and views that are passed to async are borrowed until
- * finish, or on_sent; rma_vectors, objects and buffers are referenced by the call, and may be
- * dropped at once.
+ * chunks any more, nor writes into its `into`. Strings, byte ranges and views that are passed to
+ * async are borrowed until finish, or on_sent; rma_vectors, objects and buffers are referenced by
+ * the call, and may be dropped at once.
  */
 
 /* What can be done with a call in between is in call.h. */
