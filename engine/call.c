@@ -181,11 +181,6 @@ static bool withdraw(struct wb_call *call)
     return false;
 }
 
-static bool is_read(const struct wb_call *call)
-{
-    return call->into != NULL && wbi_into_is_read(call);
-}
-
 void wbi_call_end(struct wb_call *call, int status, const char *text)
 {
     wbi_probe_call_end(call->peer, call->out.header.call_id, status);
@@ -212,7 +207,7 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
     if (status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED) {
         stop_server(call);
     }
-    if (withdraw(call) && !is_read(call)) {
+    if (withdraw(call) && !call->is_read) {
         wbi_call_announce(call);
     }
 }
@@ -221,7 +216,7 @@ void wbi_call_set_gone(struct wb_call *call)
 {
     uint32_t state = atomic_load_explicit(&call->state, memory_order_relaxed);
     call->set = NULL;
-    if (state == WBI_CALL_ENDING && !is_read(call)) {
+    if (state == WBI_CALL_ENDING && !call->is_read) {
         wbi_call_announce(call);
     } else if (state == WBI_CALL_OPEN) {
         wbi_call_sent(call);
@@ -348,6 +343,18 @@ void wbi_call_reply_fetched(struct wb_call *call, struct wbi_inbound *inbound, i
     }
 }
 
+/* Apart, so that calls without are quickly forgotten. */
+static __attribute__((noinline)) void forget_memory(struct wb_call *call)
+{
+    if (call->room != NULL) {
+        wbi_rma_block_unref(call->room);
+        call->room = NULL;
+    }
+    if (call->into != NULL) {
+        wbi_into_close(call);
+    }
+}
+
 void wbi_call_forget(struct wb_call *call)
 {
     if (call->slot != NULL) {
@@ -356,11 +363,7 @@ void wbi_call_forget(struct wb_call *call)
     }
     wbi_inbound_free(call->reply);
     call->reply = NULL;
-    if (call->room != NULL) {
-        wbi_rma_block_unref(call->room);
-        call->room = NULL;
-    }
-    if (call->into != NULL) {
-        wbi_into_close(call);
+    if (call->room != NULL || call->into != NULL) {
+        forget_memory(call);
     }
 }

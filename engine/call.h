@@ -47,6 +47,7 @@ struct wb_call {
     void (*then)(struct wb_call *call, void *user);
     void *user;
     bool due, due_sent, due_end; /* it is in the lane's list, and for what */
+    bool is_read;                /* its end waits for READs into the caller's vectors */
     uint32_t epoch;              /* of the peer's channels, when it began */
     struct wb_call *next_due;
 

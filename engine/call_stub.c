@@ -88,25 +88,13 @@ static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_gro
     int status =
         wbi_rma_alloc(engine->allocator, (size_t)reply_bytes + ROOM_SLACK, may_grow, &call->room);
     call->room_bytes = status == WB_OK ? reply_bytes + ROOM_SLACK : 0;
-    call->out.header.reply_room = call->room_bytes;
+    call->out.header.reply_room += call->room_bytes;
     if (status == WB_AGAIN) {
         lack(call->peer, reply_bytes + ROOM_SLACK);
     }
     return status == WB_OK ? WB_OK
                            : wbi_error(status, "no %llu bytes of the pool for the reply: %s",
                                        (unsigned long long)reply_bytes, wb_status_text(status));
-}
-
-/* The same, where results are to arrive in the caller's vectors. */
-static int reserve_with_vectors(struct wb_call *call, const struct wb_action *action,
-                                const struct wb_call_options *options, bool may_grow)
-{
-    int status = wbi_into_open(call, action, options);
-    if (status == WB_OK) {
-        status = reserve_room(call, wbi_into_reserve(call, options->reply_bytes), may_grow);
-        call->out.header.reply_room += wbi_into_offered(call);
-    }
-    return status;
 }
 
 /* What the wire cannot express (71 minutes and more) is no deadline for the server; the caller has
@@ -160,7 +148,7 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     call->one_way = (options->flags & WB_CALL_ONE_WAY) != 0;
     call->then = call->one_way ? NULL : options->then;
     call->user = options->user;
-    call->due = call->due_sent = call->due_end = false;
+    call->due = call->due_sent = call->due_end = call->is_read = false;
     atomic_store_explicit(&call->unwanted, false, memory_order_relaxed);
     call->text[0] = '\0';
     call->out.peer = peer;
@@ -255,9 +243,11 @@ int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct w
     }
     bool inside = wbi_lane_is_mine(peer->lane);
     size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
-    bool plain = options->into_count == 0 || call->one_way;
-    status = plain ? reserve_room(call, call->one_way ? 0 : options->reply_bytes, !inside)
-                   : reserve_with_vectors(call, action, options, !inside);
+    uint64_t reply_bytes = call->one_way ? 0 : options->reply_bytes;
+    if (options->into_count > 0 && !call->one_way) {
+        status = wbi_into_open(call, action, options, &reply_bytes);
+    }
+    status = status == WB_OK ? reserve_room(call, reply_bytes, !inside) : status;
     if (status == WB_OK && (sizer->bytes < filter_from || !begin_draft(call, sizer, writer))) {
         status = place(call, sizer, inside, writer);
     }

@@ -26,7 +26,6 @@ struct wbi_into {
     uint64_t offered;              /* their bytes, for chunks */
     uint64_t packed; /* what of them may come packed, at most, from servers that are like us */
     bool sought;     /* what is found is known */
-    bool is_read;    /* the end of the call waits for READs */
     uint32_t count, found;    /* vectors passed; of these, in the archive */
     uint32_t next;            /* to be looked at, landing and reading */
     struct wbi_vector_at *at; /* in the archive; as many as places */
@@ -69,8 +68,26 @@ static int add(struct wb_call *call, const wb_rma_vector *vector, uint64_t most_
     return WB_OK;
 }
 
+/* What of a result may have to land beside the vectors. */
+static uint64_t besides(const struct wb_call *call, uint64_t reply_bytes)
+{
+    const struct wbi_into *into = call->into;
+    const struct wb_engine_config *config = &call->lane->engine->config;
+    uint64_t more = 0, eager = atomic_load_explicit(&call->peer->eager_bytes, memory_order_relaxed);
+    if (into->count > FEW) {
+        more += 2 * WBI_CHUNK_RECORD_MAX * (uint64_t)into->count;
+    }
+    if (into->packed > eager / 2) { /* too many small ones for a message in which there is more */
+        more += into->packed + eager;
+    }
+    if (wbi_filter_features(config) != 0) { /* the plain archive, and the filtered one */
+        more += reply_bytes + 2 * (uint64_t)config->eager_bytes;
+    }
+    return more;
+}
+
 int wbi_into_open(struct wb_call *call, const struct wb_action *action,
-                  const struct wb_call_options *options)
+                  const struct wb_call_options *options, uint64_t *reply_bytes)
 {
     uint32_t count = options->into_count;
     if (options->into == NULL) {
@@ -94,11 +111,12 @@ int wbi_into_open(struct wb_call *call, const struct wb_action *action,
     for (uint32_t i = 0; i < count && status == WB_OK; i++) {
         status = add(call, &options->into[i], most_packed);
     }
-    if ((options->flags & WB_CALL_COPY) != 0) {
-        into->offered = 0; /* no chunks: all comes by the archive */
-    }
     if (status != WB_OK) {
         wbi_into_close(call);
+    } else if ((options->flags & WB_CALL_COPY) == 0) { /* else all comes by the archive */
+        uint64_t more = besides(call, *reply_bytes);
+        *reply_bytes = more > UINT64_MAX - *reply_bytes ? UINT64_MAX : *reply_bytes + more;
+        call->out.header.reply_room = into->offered;
     }
     return status;
 }
@@ -113,31 +131,6 @@ void wbi_into_close(struct wb_call *call)
     }
     free(into);
     call->into = NULL;
-}
-
-uint64_t wbi_into_offered(const struct wb_call *call)
-{
-    return call->into->offered;
-}
-
-uint64_t wbi_into_reserve(const struct wb_call *call, uint64_t reply_bytes)
-{
-    const struct wbi_into *into = call->into;
-    const struct wb_engine_config *config = &call->lane->engine->config;
-    if (into->offered == 0) {
-        return reply_bytes;
-    }
-    uint64_t more = 0, eager = atomic_load_explicit(&call->peer->eager_bytes, memory_order_relaxed);
-    if (into->count > FEW) {
-        more += 2 * WBI_CHUNK_RECORD_MAX * (uint64_t)into->count;
-    }
-    if (into->packed > eager / 2) { /* too many small ones for a message in which there is more */
-        more += into->packed + eager;
-    }
-    if (wbi_filter_features(config) != 0) { /* a result's plain archive, and the filtered one */
-        more += reply_bytes + 2 * (uint64_t)config->eager_bytes;
-    }
-    return more > UINT64_MAX - reply_bytes ? UINT64_MAX : reply_bytes + more;
 }
 
 /* ---- on the lane ---- */
@@ -203,7 +196,7 @@ void wbi_into_quit(struct wb_call *call, struct wbi_inbound *in)
         return; /* what is READ now goes into the room */
     }
     if (in->in_flight > 0) {
-        call->into->is_read = true;
+        call->is_read = true;
         in->leaving = call;
         in->deadline = in->lane->now + grace_us;
         return;
@@ -213,14 +206,9 @@ void wbi_into_quit(struct wb_call *call, struct wbi_inbound *in)
     }
 }
 
-bool wbi_into_is_read(const struct wb_call *call)
-{
-    return call->into->is_read;
-}
-
 void wbi_into_quiet(struct wb_call *call)
 {
-    call->into->is_read = false;
+    call->is_read = false;
     if (call->set == NULL) { /* else its end waits for that */
         wbi_call_announce(call);
     }
