@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "engine/inbound.h"
+#include "engine/into.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
 #include "engine/probe.h"
@@ -191,6 +192,9 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
             call->reply; /* still being fetched: nobody waits for it any more */
         reply->call = NULL;
         call->reply = NULL;
+        if (call->into != NULL) {
+            wbi_into_quit(call, reply);
+        }
         wbi_inbound_fail(reply, WB_ERR_CANCELLED);
     }
     disown_parcel(call);
@@ -203,7 +207,7 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
     if (status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED) {
         stop_server(call);
     }
-    if (withdraw(call)) {
+    if (withdraw(call) && !call->is_read) {
         wbi_call_announce(call);
     }
 }
@@ -212,7 +216,7 @@ void wbi_call_set_gone(struct wb_call *call)
 {
     uint32_t state = atomic_load_explicit(&call->state, memory_order_relaxed);
     call->set = NULL;
-    if (state == WBI_CALL_ENDING) {
+    if (state == WBI_CALL_ENDING && !call->is_read) {
         wbi_call_announce(call);
     } else if (state == WBI_CALL_OPEN) {
         wbi_call_sent(call);
@@ -339,6 +343,18 @@ void wbi_call_reply_fetched(struct wb_call *call, struct wbi_inbound *inbound, i
     }
 }
 
+/* Apart, so that calls without are quickly forgotten. */
+static __attribute__((noinline)) void forget_memory(struct wb_call *call)
+{
+    if (call->room != NULL) {
+        wbi_rma_block_unref(call->room);
+        call->room = NULL;
+    }
+    if (call->into != NULL) {
+        wbi_into_close(call);
+    }
+}
+
 void wbi_call_forget(struct wb_call *call)
 {
     if (call->slot != NULL) {
@@ -347,8 +363,7 @@ void wbi_call_forget(struct wb_call *call)
     }
     wbi_inbound_free(call->reply);
     call->reply = NULL;
-    if (call->room != NULL) {
-        wbi_rma_block_unref(call->room);
-        call->room = NULL;
+    if (call->room != NULL || call->into != NULL) {
+        forget_memory(call);
     }
 }

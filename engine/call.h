@@ -15,6 +15,7 @@
 
 struct wbi_draft;
 struct wbi_inbound;
+struct wbi_into;
 struct wbi_lane;
 
 enum wbi_call_state {
@@ -46,6 +47,7 @@ struct wb_call {
     void (*then)(struct wb_call *call, void *user);
     void *user;
     bool due, due_sent, due_end; /* it is in the lane's list, and for what */
+    bool is_read;                /* its end waits for READs into the caller's vectors */
     uint32_t epoch;              /* of the peer's channels, when it began */
     struct wb_call *next_due;
 
@@ -62,11 +64,11 @@ struct wb_call {
     uint64_t archive_len;
     struct wbi_inbound *reply; /* with the landings of a reply that had chunks, or NULL */
     struct wb_rma_block *room; /* reserved for the fetched parts of the reply, or NULL */
-    uint64_t room_bytes;
-    uint64_t room_packed; /* of it, behind the landings: packed vectors that found no other place */
-    struct wb_error *error; /* the caller's */
-    char where[112];        /* the peer, of a call that failed */
-    char text[120];         /* why it failed, "" if the status says it all */
+    uint64_t room_bytes;       /* less what packed vectors have at its end */
+    struct wbi_into *into;     /* the caller's vectors, or NULL */
+    struct wb_error *error;    /* the caller's */
+    char where[112];           /* the peer, of a call that failed */
+    char text[120];            /* why it failed, "" if the status says it all */
 };
 
 struct wbi_calls {

@@ -8,6 +8,7 @@
 #include "engine/draft.h"
 #include "engine/engine.h"
 #include "engine/inbound.h"
+#include "engine/into.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
 #include "engine/serve.h"
@@ -73,7 +74,7 @@ void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
  * land. */
 static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_grow)
 {
-    call->room_bytes = call->room_packed = 0; /* not the last tenant's */
+    call->room_bytes = 0; /* not the last tenant's */
     if (reply_bytes == 0) {
         return WB_OK;
     }
@@ -87,6 +88,7 @@ static int reserve_room(struct wb_call *call, uint64_t reply_bytes, bool may_gro
     int status =
         wbi_rma_alloc(engine->allocator, (size_t)reply_bytes + ROOM_SLACK, may_grow, &call->room);
     call->room_bytes = status == WB_OK ? reply_bytes + ROOM_SLACK : 0;
+    call->out.header.reply_room += call->room_bytes;
     if (status == WB_AGAIN) {
         lack(call->peer, reply_bytes + ROOM_SLACK);
     }
@@ -146,7 +148,7 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     call->one_way = (options->flags & WB_CALL_ONE_WAY) != 0;
     call->then = call->one_way ? NULL : options->then;
     call->user = options->user;
-    call->due = call->due_sent = call->due_end = false;
+    call->due = call->due_sent = call->due_end = call->is_read = false;
     atomic_store_explicit(&call->unwanted, false, memory_order_relaxed);
     call->text[0] = '\0';
     call->out.peer = peer;
@@ -193,7 +195,6 @@ static int place(struct wb_call *call, const struct wb_sizer *sizer, bool inside
         lack(call->peer, call->out.plan.archive_bytes);
         return status;
     }
-    call->out.header.reply_room = call->room_bytes;
     enum wbi_entry_kind entry = wbi_lane_enter(lane);
     status = wbi_outgoing_place(&call->out, sizer, entry != WBI_LANE_BUSY, writer);
     if (status != WB_OK) {
@@ -242,7 +243,11 @@ int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct w
     }
     bool inside = wbi_lane_is_mine(peer->lane);
     size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
-    status = reserve_room(call, call->one_way ? 0 : options->reply_bytes, !inside);
+    uint64_t reply_bytes = call->one_way ? 0 : options->reply_bytes;
+    if (options->into_count > 0 && !call->one_way) {
+        status = wbi_into_open(call, action, options, &reply_bytes);
+    }
+    status = status == WB_OK ? reserve_room(call, reply_bytes, !inside) : status;
     if (status == WB_OK && (sizer->bytes < filter_from || !begin_draft(call, sizer, writer))) {
         status = place(call, sizer, inside, writer);
     }
@@ -299,18 +304,21 @@ int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
 
 /* ---- waiting and the result ---- */
 
-/* A packed vector in what the landings have left of the call's room. False: it has no place. */
+/* A packed vector in what the landings have left of the call's room, at its end, which moves.
+ * False: it has no place. */
 static bool make_vector_in_room(struct wb_call *call, const void *data, uint64_t bytes,
                                 uint32_t elem_size, wb_rma_vector *out)
 {
-    uint64_t used = (call->reply != NULL ? call->reply->room_used : 0) + call->room_packed;
+    uint64_t used = call->reply != NULL ? call->reply->room_used : 0;
     uint64_t needed = wbi_landing_bytes(bytes);
     if (call->room == NULL || used > call->room_bytes || needed > call->room_bytes - used) {
         return false;
     }
-    memcpy((uint8_t *)wbi_rma_block_data(call->room) + used, data, bytes);
-    *out = wbi_rma_vector_slice(call->room, used, elem_size, (size_t)(bytes / elem_size));
-    call->room_packed += needed;
+    call->room_bytes = (call->room_bytes - needed) / WBI_RMA_ALIGN * WBI_RMA_ALIGN;
+    uint8_t *place = (uint8_t *)wbi_rma_block_data(call->room) + call->room_bytes;
+    memcpy(place, data, bytes);
+    *out =
+        wbi_rma_vector_slice(call->room, call->room_bytes, elem_size, (size_t)(bytes / elem_size));
     return true;
 }
 
@@ -321,6 +329,9 @@ static int make_result_vector(void *context, struct wb_rma_block *block, const v
                               uint64_t bytes, uint32_t elem_size, wb_rma_vector *out)
 {
     struct wb_call *call = context;
+    if (call->into != NULL && wbi_into_take(call, data, bytes, elem_size, out)) {
+        return WB_OK;
+    }
     int status = wbi_make_vector(call->lane, block, data, bytes, elem_size, out);
     if (status != WB_AGAIN && status != WB_ERR_BUDGET) {
         return status;
@@ -351,7 +362,7 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
         reader->landing_count = reply->chunk_count;
         reader->backing = reply->archive_part.block;
     }
-    return WB_OK;
+    return call->into != NULL ? wbi_into_begin_reading(call) : WB_OK;
 }
 
 void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader,
@@ -368,6 +379,9 @@ void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)
         return; /* finish was refused: the handle stays the caller's, or the parent's */
     }
     if (keep) {
+        if (call->into != NULL) {
+            wbi_into_close(call); /* its results have references of their own */
+        }
         hold->call = call;
     } else {
         give_call(call);

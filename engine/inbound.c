@@ -7,6 +7,7 @@
 #include "engine/defer.h"
 #include "engine/engine.h"
 #include "engine/filter.h"
+#include "engine/into.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
 #include "engine/serve.h"
@@ -25,6 +26,12 @@ static int land(struct wbi_inbound *in, struct wbi_part *part)
         return status;
     }
     const struct wb_call *call = in->call;
+    if (call != NULL && call->into != NULL) {
+        int status = wbi_into_land(in, part);
+        if (status != WB_ERR_REPLY_TOO_LARGE) {
+            return status;
+        }
+    }
     uint64_t needed = wbi_landing_bytes(bytes);
     if (call == NULL || call->room == NULL || needed > call->room_bytes - in->room_used) {
         return WB_ERR_REPLY_TOO_LARGE;
@@ -238,6 +245,9 @@ void wbi_inbound_free(struct wbi_inbound *in)
     }
     free(in->chunks);
     free(in->landings);
+    if (in->leaving != NULL) {
+        wbi_into_quiet(in->leaving);
+    }
     if (in->slot != NULL) {
         wbi_slots_return(&in->lane->slots, in->slot);
     }

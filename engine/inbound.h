@@ -59,7 +59,8 @@ struct wbi_inbound {
     struct wbi_header header;
     uint64_t lease_id;               /* to be released; 0 once it was queued, or if there is none */
     struct wb_call *call;            /* REPLY: for which; NULL when that has ended meanwhile */
-    uint64_t deadline;               /* 0 none or not yet known */
+    struct wb_call *leaving;         /* REPLY: whose end waits for the READs in flight; or NULL */
+    uint64_t deadline;               /* 0 none or not yet known; leaving: of those READs */
     int status;                      /* the first failure; READs are no more issued */
     bool parked, fetching, credited; /* in which queue it is; whether its credit went back */
     bool waiting;                    /* it counts in the lane's */

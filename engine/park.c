@@ -229,7 +229,10 @@ void wbi_inbound_expire(struct wb_peer *peer, uint64_t now)
 {
     struct wbi_inbound *in = peer->inbounds;
     while (in != NULL && !peer->dying) {
-        if (expired(in, now)) {
+        if (in->leaving != NULL && now >= in->deadline) {
+            wbi_peer_fail(peer, WB_ERR_PEER_LOST,
+                          "a result's READs have not ended within the grace period");
+        } else if (expired(in, now)) {
             give_up(in, WB_ERR_TIMED_OUT);
             in = peer->inbounds; /* giving one up may have ended others */
         } else {

@@ -97,6 +97,11 @@ static struct wb_in walk_custom(struct wb_printer *p, struct wb_in in, const str
     size_t at = wbi_print_at(p, in);
     struct wb_arena *outer = r->arena;
     struct wb_arena own = {0}; /* what is read lasts no longer than this value */
+    if (p->vectors != NULL) {  /* its functions are not run for that */
+        wb_reader_fail(r, WB_ERR_INVALID, "a custom type");
+        in.spare = 0;
+        return in;
+    }
     struct wbi_text text = wbi_print_text(p);
     wbi_text_add(&text, ": version %u", *in.at);
     wbi_print_line(p, at, place, text.text);
@@ -350,4 +355,19 @@ int wb_reader_find_fault(const struct wb_reader *failed, const struct wb_field *
                     same && p.failed       ? fault.text
                     : failed->what != NULL ? failed->what
                                            : "");
+}
+
+int wbi_find_vectors(const struct wb_reader *archive, const struct wb_field *fields, uint32_t most,
+                     struct wbi_vector_at *found, uint32_t *count)
+{
+    struct wb_printer p = {.reader = *archive, .vectors = found, .vectors_most = most};
+    bool described = true;
+    for (const struct wb_field *f = fields; f->kind != NULL; f++) {
+        described &= f->of != NULL;
+    }
+    if (described && most > 0) {
+        walk_archive(&p, fields);
+    }
+    *count = p.vectors_found;
+    return p.reader.status == WB_ERR_NO_MEMORY ? WB_ERR_NO_MEMORY : WB_OK;
 }

@@ -91,6 +91,7 @@ bool wbi_print_failed(struct wb_printer *p, size_t at, const struct wbi_place *p
         say_fault(p, at, place);
         p->failed = true;
     }
+    p->failed |= p->vectors != NULL;
     if (!p->failed) {
         struct wbi_text text = {0};
         wbi_text_add(&text, " ! %s: %s", wb_status_text(p->reader.status), p->reader.what);
@@ -166,6 +167,19 @@ static struct wb_in walk_bytes(struct wb_printer *p, struct wb_in in, const stru
     return in;
 }
 
+/* Notes where the vector was that has just been read; the last one wanted ends the walk. */
+static void note_vector(struct wb_printer *p, uint32_t before)
+{
+    bool chunk = taken(p, before) != NULL;
+    bool empty = p->found.elem_size == 0;
+    p->vectors[p->vectors_found++] =
+        (struct wbi_vector_at){.packed = chunk || empty ? NULL : p->found.data,
+                               .landing = chunk ? before : WBI_NO_LANDING};
+    if (p->vectors_found == p->vectors_most) {
+        wb_reader_fail(&p->reader, WB_ERR_INVALID, "no more are wanted");
+    }
+}
+
 /* A vector, an object or a buffer. */
 static struct wb_in walk_handle(struct wb_printer *p, struct wb_in in, const struct wb_type *type,
                                 const struct wbi_place *place)
@@ -184,6 +198,9 @@ static struct wb_in walk_handle(struct wb_printer *p, struct wb_in in, const str
         in = wb_wire_get_object(&p->reader, in, &vector, place->object_bytes);
     } else {
         in = wb_wire_get_rma(&p->reader, in, &vector);
+    }
+    if (p->vectors != NULL && p->reader.status == WB_OK && type->kind != WB_TYPE_BUFFER) {
+        note_vector(p, before);
     }
     if (wbi_print_failed(p, at, place)) {
         return in;

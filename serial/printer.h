@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <waybill/print.h>
 
+#include "serial/find.h"
 #include "serial/print_text.h"
 
 enum { WBI_NO_INDEX = -1, WBI_PATH_SHOWN = 8 };
@@ -33,7 +34,9 @@ struct wb_printer {
     bool failed;                                  /* and said so */
     const struct wbi_place *path[WBI_PATH_SHOWN]; /* of the value under way, the outermost first */
     uint32_t path_len;                            /* may be beyond what is shown */
-    struct wbi_text *fault; /* where only a fault is looked for: its words; else NULL */
+    struct wbi_text *fault;        /* where only a fault is looked for: its words; else NULL */
+    struct wbi_vector_at *vectors; /* where only vectors are: those found, of at most so many */
+    uint32_t vectors_found, vectors_most;
 };
 
 /* The position in the archive. */
@@ -44,7 +47,7 @@ static inline size_t wbi_print_at(const struct wb_printer *p, struct wb_in in)
 
 static inline bool wbi_print_is_hidden(const struct wb_printer *p)
 {
-    return p->quiet > 0 || p->fault != NULL;
+    return p->quiet > 0 || p->fault != NULL || p->vectors != NULL;
 }
 
 /* Words for a line; none where it is not to be shown: an archive may have millions of values. */

@@ -20,7 +20,8 @@
  * a handler only where wb_call_done; else WB_ERR_DEADLOCK, handle kept) scale_in_drop(in),
  * scale_out_drop(out)   drop received vectors, objects, buffers and views; accept zeroed structs
  *
- * A result that was not received, for whatever reason, is all zero.
+ * A result that was not received, for whatever reason, is all zero. Vectors and objects of one that
+ * was lie in memory of the engine's (reply_bytes in the call's options), or in the caller's (into).
  */
 #ifndef WAYBILL_ACTION_H
 #define WAYBILL_ACTION_H

@@ -30,9 +30,10 @@ WB_API int wb_call_wait_all(struct wb_call *const *calls, size_t count, uint64_t
 /*
  * Gives the call up: it ends with WB_ERR_CANCELLED, unless it has ended otherwise already; at once,
  * or, where it offers pointer chunks on a fabric that cannot revoke them, when the server has let
- * go of those (the grace period at most). The server is told to stop: what it has not begun it does
- * not begin. Returns at once; a waiting or `then` sees the end as any other. Any thread, inside
- * handlers too. Errors: WB_ERR_CLOSED (an engine of the parent process).
+ * go of those, and where its result is being READ into vectors of the caller's (into), when these
+ * READs have ended (the grace period at most). The server is told to stop: what it has not begun it
+ * does not begin. Returns at once; a waiting or `then` sees the end as any other. Any thread,
+ * inside handlers too. Errors: WB_ERR_CLOSED (an engine of the parent process).
  */
 WB_API int wb_call_cancel(struct wb_call *call);
 

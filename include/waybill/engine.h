@@ -315,6 +315,27 @@ struct wb_call_options {
     void (*on_sent)(void *user);
     void (*then)(struct wb_call *call, void *user);
     void *user; /* of both */
+    /*
+     * Memory of the program's own in which results are to arrive: the i-th vector or object of the
+     * result in [data, data + capacity) of into[i], which is any block or slice of this engine's
+     * allocators. They are counted in the order of the fields, empty handles too, buffers not, and
+     * none behind a custom type. An empty handle in into[] is none: that result lands as ever.
+     * The result's handle is then one more reference to that block, with the elements that came.
+     * A chunk is READ straight into it and takes nothing of reply_bytes; those are for all else of
+     * a result beyond one eager message, vectors that the server packs (rma_threshold) among it.
+     * What came packed is copied by NAME_finish. What is larger than its vector lands as without
+     * one: in reply_bytes, or the call ends with WB_ERR_REPLY_TOO_LARGE. (A device that READs
+     * aligned needs some bytes more, or reply_bytes to READ it into first.)
+     * The array is borrowed until NAME_async has returned, and the call has its own references:
+     * drop the vectors at once, or keep them (they may be arguments of this call, too), but leave
+     * their bytes alone until the call has ended. Then, however it ended, nobody writes there any
+     * more: the end of one that timed out or was cancelled waits for READs under way, for a second,
+     * after which its channel is closed. What is there is unspecified where the call failed, and
+     * behind the elements that came. NAME_async answers WB_ERR_INVALID where a vector is of no
+     * allocator of this engine; NAME_apply has no result, and passes over them.
+     */
+    const wb_rma_vector *into;
+    uint32_t into_count; /* 0: none */
 };
 
 /*
@@ -328,9 +349,9 @@ struct wb_call_options {
  * WB_ERR_REPLY_TOO_LARGE, WB_ERR_MALFORMED, WB_ERR_BUDGET (the receiver's pool can never hold the
  * arguments), WB_ERR_BUSY (it has no room now, and does not wait), WB_ERR_REVOKED, WB_ERR_PROTOCOL,
  * WB_ERR_CANCELLED. When finish has returned, whatever it returned, nobody reads the call's pointer
- * chunks any more. Strings, byte ranges and views that are passed to async are borrowed until
- * finish, or on_sent; rma_vectors, objects and buffers are referenced by the call, and may be
- * dropped at once.
+ * chunks any more, nor writes into its `into`. Strings, byte ranges and views that are passed to
+ * async are borrowed until finish, or on_sent; rma_vectors, objects and buffers are referenced by
+ * the call, and may be dropped at once.
  */
 
 /* What can be done with a call in between is in call.h. */

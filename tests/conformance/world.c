@@ -174,6 +174,7 @@ int test_conformance_run(const struct fabric_under_test *fabric, int argc, char 
     suite_add_tcase(suite, test_lines_case());
     if (fabric->find_nursery == NULL || argc > 1) { /* the same wherever the servers are */
         suite_add_tcase(suite, test_types_case());
+        suite_add_tcase(suite, test_into_case());
         suite_add_tcase(suite, test_pins_case());
         suite_add_tcase(suite, test_ranges_case());
         suite_add_tcase(suite, test_filter_case());

@@ -95,6 +95,7 @@ TCase *test_payload_case(void);
 TCase *test_types_case(void);
 TCase *test_chunks_case(void);
 TCase *test_handles_case(void);
+TCase *test_into_case(void);
 TCase *test_pins_case(void);
 TCase *test_ranges_case(void);
 TCase *test_filter_case(void);

@@ -8,6 +8,7 @@
 #include "tests/wb_sim/actions.h"
 #include "tests/wb_sim/bytes.h"
 #include "tests/wb_sim/later.h"
+#include "tests/wb_sim/own.h"
 #include "tests/wb_sim/play.h"
 #include "tests/wb_sim/wishes.h"
 
@@ -20,9 +21,11 @@ static const uint64_t overdue_us = 9000000; /* beyond its deadline: grace, liven
 
 static uint64_t room_for_reply(struct play *play, const struct entry *entry)
 {
-    uint64_t bytes = entry->kind == CALL_WORK
-                         ? (uint64_t)entry->text_bytes + entry->raw_bytes + entry_vector_back(entry)
-                         : 0;
+    uint64_t vector = entry_vector_back(entry);
+    bool chunk = (entry->flags & WB_CALL_COPY) == 0 && vector >= WB_GATHER_RMA;
+    uint64_t bytes = (uint64_t)entry->text_bytes + entry->raw_bytes;
+    bytes += entry->own && chunk ? 0 : vector;
+    bytes = entry->kind == CALL_WORK ? bytes : 0;
     uint64_t needed = bytes < 300 ? 0 : bytes + REPLY_SLACK;
     return entry->tight ? play_below(play, needed) : needed;
 }
@@ -37,6 +40,7 @@ static void count_kind(struct node *node, const struct entry *entry)
     summary->pointer_chunks += !copied && entry->raw_bytes >= node->config.pointer_threshold;
     summary->rma_chunks +=
         !copied && entry->elem_size * entry->elem_count >= node->config.rma_threshold;
+    summary->own_vectors += entry->own && !copied && entry_vector_back(entry) > 0;
 }
 
 /* ---- beginning ---- */
@@ -149,6 +153,7 @@ static void free_call(struct open_call *open)
         memset(open->memory, 0xee, open->memory_bytes); /* whoever still reads it reads that */
     }
     free(open->memory);
+    wb_rma_vector_drop(&open->own);
     free(open);
 }
 
@@ -185,6 +190,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
     entry->callee = target;
     entry->begun_ns = sim_now_ns();
     wb_rma_vector data = make_vector(node, entry);
+    own_open(node, open, entry);
     /* the threshold as it is, so that nothing is gathered: long lists are what these are for */
     size_t exact = entry->kind == CALL_MANY ? node->config.pointer_threshold : 0;
     struct wb_call_options options = {.timeout_us = entry->timeout_us,
@@ -194,7 +200,9 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
                                       .error = &open->error,
                                       .on_sent = play->options->gives_up ? on_sent : NULL,
                                       .then = play->options->gives_up ? on_end : NULL,
-                                      .user = open};
+                                      .user = open,
+                                      .into = &open->own,
+                                      .into_count = entry->own};
     open->spoils = entry->spoils;
     open->number = entry->number;
     open->peer = inside || peer == node->back.peer ? NULL : peer;
@@ -208,6 +216,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
         return;
     }
     count_kind(node, entry);
+    own_begun(open);
     open->next = node->calls;
     node->calls = open;
     node->call_count++;
@@ -281,11 +290,13 @@ static int finish_work(const struct play *play, struct open_call *open, const st
     int status = work_finish(open->call, &out);
     if (status == WB_OK) {
         check_result(play, entry, &out);
+        own_check(play, open, &out.data);
     } else if (out.number != 0 || out.text.len != 0 || out.data.block != NULL) {
         play_fail(play, "call %llu ended with %s and with a result",
                   (unsigned long long)entry->number, wb_status_name(status));
     }
     work_out_drop(&out);
+    own_close(play, open);
     return status;
 }
 

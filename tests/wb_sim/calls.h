@@ -17,7 +17,9 @@ struct open_call {
     struct wb_peer *peer; /* the link it is on; NULL: an accepted one, or closed since */
     uint8_t *memory;      /* its strings and ranges */
     size_t memory_bytes;
-    bool spoils;          /* it, when the call is sent */
+    bool spoils;       /* it, when the call is sent */
+    wb_rma_vector own; /* for its result, or the empty handle; own_data is where it was made */
+    const void *own_data;
     unsigned sents, ends; /* times that it was said to be sent, and to have ended */
     struct wb_error error;
     unsigned overdue_turns;

@@ -47,6 +47,7 @@ struct entry {
     uint32_t flags;
     bool tight;           /* the room for the reply may not suffice */
     bool spoils;          /* its arguments, as soon as they are said to be sent */
+    bool own;             /* its result is to come back in a vector of its caller's */
     uint32_t patience_us; /* after which it is given up; 0: never */
     bool given_up;
     enum call_later later;

@@ -95,8 +95,9 @@ void summary_print(const struct summary *s, FILE *out)
             s->never_run);
     fprintf(out,
             "chunks      %" PRIu64 " pointer, %" PRIu64 " rma, %" PRIu64
-            " archives copied, %" PRIu64 " calls with 24 ranges\n",
-            s->pointer_chunks, s->rma_chunks, s->copied_archives, s->long_lists);
+            " archives copied, %" PRIu64 " calls with 24 ranges, %" PRIu64
+            " results in vectors of the caller's\n",
+            s->pointer_chunks, s->rma_chunks, s->copied_archives, s->long_lists, s->own_vectors);
     fprintf(out,
             "READs       %" PRIu64 " (%" PRIu64 " as posted), %" PRIu64 " bytes; %" PRIu64
             " parcels, %" PRIu64 " of them filtered; %" PRIu64 " late replies\n",

@@ -16,7 +16,7 @@ struct summary {
     uint64_t calls, refused, abandoned, executed, said_again, called_back;
     uint64_t deferring_seeds, deferred, unwanted, never_answered, executor_runs, never_run;
     uint64_t ends[SUMMARY_STATUSES]; /* by -status */
-    uint64_t pointer_chunks, rma_chunks, copied_archives, long_lists;
+    uint64_t pointer_chunks, rma_chunks, copied_archives, long_lists, own_vectors;
     uint64_t reads, read_requests, read_bytes, messages, late_replies, filtered;
     uint64_t connects, closes, restarts, kills, losses, links_down, stalls, sleeps, silences,
         upsets, burials;

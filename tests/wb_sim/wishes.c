@@ -69,6 +69,7 @@ static void draw_ends(const struct play *play, struct entry *entry)
         entry->spoils = kind < 4;
         entry->patience_us =
             kind % 8 == 1 ? 1 + (uint32_t)(test_pattern_random(&random) % 20000) : 0;
+        entry->own = entry->kind == CALL_WORK && test_pattern_random(&random) % 2 == 0;
     }
 }
 
