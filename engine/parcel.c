@@ -7,7 +7,6 @@
 #include "engine/peer.h"
 #include "engine/probe.h"
 #include "engine/serve.h"
-#include "serial/chunk_list.h"
 
 enum { WBI_RELEASES_ON_BOARD = 4 }; /* that ride along with a parcel */
 
@@ -176,114 +175,6 @@ int wbi_outgoing_written(struct wbi_outgoing *out, struct wb_writer *writer)
     return WB_OK;
 }
 
-/* ---- seal: offers, records, header ---- */
-
-static size_t encode_record(const struct wbi_outgoing *out, uint32_t i, uint8_t *at)
-{
-    const struct wbi_lease_set *set = out->set;
-    uint32_t align = out->peer->lane->caps->read_align;
-    const struct wb_chunk *chunk = &set->chunks[i];
-    struct wbi_chunk_record record = {
-        .kind = (uint8_t)chunk->kind, .len = chunk->len, .address = chunk->offset};
-    if (chunk->kind != WB_CHUNK_INDEX) {
-        const struct wbi_offer *offer = &set->offers[i];
-        record.address = offer->address;
-        record.head = wbi_chunk_head(chunk, align);
-        record.tail = wbi_chunk_tail(chunk, align);
-        record.key_len = (uint8_t)offer->key_len;
-        memcpy(record.key, offer->key, offer->key_len);
-    }
-    return wbi_chunk_record_encode(&record, at);
-}
-
-static void encode_list(struct wbi_outgoing *out, uint8_t *at)
-{
-    for (uint32_t i = 0; i < out->plan.chunk_count; i++) {
-        at += encode_record(out, i, at);
-    }
-}
-
-/* Room for the list, as the set's last chunk. A reply gets plain memory where the pool has none:
- * all of it may be in results whose replies wait for that. */
-static int add_long_list(struct wbi_outgoing *out)
-{
-    size_t bytes = out->plan.list_bytes;
-    struct wb_rma_block *block;
-    int status = wbi_rma_alloc(out->peer->lane->engine->allocator, bytes, false, &block);
-    if (status == WB_OK) {
-        wbi_lease_set_add_own(out->set, block, bytes);
-        return WB_OK;
-    }
-    if (status == WB_AGAIN && out->header.kind == WBI_REPLY) {
-        struct wbi_plain plain = {0};
-        if (!wbi_lease_set_may_add_plain(out->set)) {
-            return WB_AGAIN; /* what others have registered will come back */
-        }
-        status = wbi_plain_get(bytes, &plain);
-        if (status == WB_OK) {
-            wbi_lease_set_add_plain(out->set, &plain, bytes);
-        }
-        return status;
-    }
-    return wbi_error(status, "%s: no %zu bytes of the pool for a list of %u chunks: %s",
-                     out->peer->url, bytes, out->plan.chunk_count, wb_status_text(status));
-}
-
-/* A long list is offered like its chunks, and written when all of them have keys. */
-static int seal_long_list(struct wbi_outgoing *out)
-{
-    struct wbi_lease_set *set = out->set;
-    uint32_t list_chunk = out->plan.chunk_count + out->plan.long_archive;
-    int status = set->chunk_count == list_chunk ? add_long_list(out) : WB_OK;
-    status = status == WB_OK ? wbi_lease_set_offer(set, out->peer) : status;
-    if (status == WB_OK) {
-        encode_list(out, (uint8_t *)(uintptr_t)set->chunks[list_chunk].data);
-        encode_record(out, list_chunk, out->message + out->plan.list_record_at);
-    }
-    return status;
-}
-
-static int seal_chunks(struct wbi_outgoing *out)
-{
-    int status = wbi_lease_set_offer(out->set, out->peer);
-    if (status == WB_OK && out->plan.long_list) {
-        status = seal_long_list(out);
-    } else if (status == WB_OK) {
-        encode_list(out, out->message + out->plan.list_at);
-    }
-    if (status == WB_OK && out->plan.long_archive) {
-        encode_record(out, out->plan.chunk_count, out->message + out->plan.archive_record_at);
-    }
-    if (status == WB_OK) {
-        wbi_id_encode(out->set->id, out->message + out->plan.lease_at);
-    }
-    return status;
-}
-
-/* WB_AGAIN: a lease or memory is missing for now; seal again later. */
-static int seal(struct wbi_outgoing *out)
-{
-    int status = out->set != NULL ? seal_chunks(out) : WB_OK;
-    if (status != WB_OK) {
-        return status;
-    }
-    const struct wbi_plan *plan = &out->plan;
-    struct wbi_header *header = &out->header;
-    header->flags =
-        (uint8_t)((header->flags & (WBI_FLAG_COPY | WBI_FLAG_ONE_WAY | WBI_FLAG_FILTERED)) |
-                  (plan->leased ? WBI_FLAG_LEASED : 0) |
-                  (plan->long_archive ? WBI_FLAG_LONG_ARCHIVE : 0) |
-                  (plan->long_list ? WBI_FLAG_LONG_LIST : 0));
-    header->chunk_count = plan->chunk_count;
-    header->release_count = plan->releases;
-    if (plan->releases > 0) {
-        wbi_control_board(out->peer, out->message + plan->releases_at, plan->releases);
-    }
-    header->credits = 0;
-    wbi_header_encode(header, out->message);
-    return WB_OK;
-}
-
 /* ---- send ---- */
 
 /* Inline, with its one branch for chunks: calls without pay for no call here. */
@@ -328,7 +219,7 @@ static int send_parcel(struct wbi_outgoing *out)
         !releases_first(out)) {
         return WB_AGAIN;
     }
-    int status = seal(out);
+    int status = wbi_outgoing_seal(out);
     uint8_t *slot;
     if (status == WB_OK) {
         status = fabric->reserve(peer->channel, out->plan.bytes, false, &slot);
@@ -406,7 +297,7 @@ static void lose(struct wbi_outgoing *out, int status)
 static bool send_in_place(struct wbi_outgoing *out)
 {
     struct wb_peer *peer = out->peer;
-    int status = seal(out);
+    int status = wbi_outgoing_seal(out);
     if (status == WB_OK) {
         wbi_header_set_credits(out->message, wbi_control_credits(peer));
         peer->lane->fabric->send(peer->channel, out->plan.bytes);

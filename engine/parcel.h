@@ -77,6 +77,11 @@ int wbi_outgoing_place(struct wbi_outgoing *out, const struct wb_sizer *sizer, b
  * abandon. */
 int wbi_outgoing_written(struct wbi_outgoing *out, struct wb_writer *writer);
 
+/* seal.c, lane thread: offers the chunks of a message that is written, and writes their records and
+ * the header, but for the credits. WB_AGAIN: a lease or memory is missing for now; seal again
+ * later. Another status: it will never go. */
+int wbi_outgoing_seal(struct wbi_outgoing *out);
+
 /* Lane thread: sends, or queues at the peer what cannot go now. Takes all of *out. Returns whether
  * it was sent. */
 bool wbi_outgoing_send(struct wbi_outgoing *out);
