@@ -41,20 +41,25 @@ enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane)
                : WBI_LANE_BUSY;
 }
 
+enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane)
+{
+    enum wbi_entry_kind entry = wbi_lane_enter(lane);
+    for (unsigned tries = 1; entry == WBI_LANE_BUSY && tries < 1000; tries++) {
+        wbi_relax();
+        entry = wbi_lane_enter(lane);
+    }
+    return entry;
+}
+
 enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane)
 {
     static _Atomic uint32_t never;
-    for (unsigned tries = 0;; tries++) {
-        enum wbi_entry_kind entry = wbi_lane_enter(lane);
-        if (entry != WBI_LANE_BUSY) {
-            return entry;
-        }
-        if (tries < 1000) {
-            wbi_relax();
-        } else {
-            wbi_park(&never, 0, 100); /* the holder may be in a long handler */
-        }
+    enum wbi_entry_kind entry = wbi_lane_enter_soon(lane);
+    while (entry == WBI_LANE_BUSY) {
+        wbi_park(&never, 0, 100); /* the holder may be in a long handler */
+        entry = wbi_lane_enter(lane);
     }
+    return entry;
 }
 
 /* The inbox, oldest first. */
@@ -159,6 +164,9 @@ static void do_as_asked(struct wbi_lane *lane)
     }
     if ((asked & WBI_ASKED_TO_CANCEL) != 0) {
         wbi_calls_cancel(lane);
+    }
+    if ((asked & WBI_ASKED_TO_LOOK) != 0) {
+        wbi_peers_look(lane);
     }
     wbi_rooms_stir(lane); /* parcels may have gone */
     if ((asked & WBI_ASKED_TO_COLLECT) != 0 && (lane->busy != NULL || lane->parked != NULL)) {

@@ -28,8 +28,9 @@ struct wb_deferred;
 
 /* What other threads ask of a lane, beside what is in its inbox. */
 enum wbi_asked {
-    WBI_ASKED_TO_CANCEL = 1, /* calls were given up */
-    WBI_ASKED_TO_COLLECT = 2 /* deferred calls were answered */
+    WBI_ASKED_TO_CANCEL = 1,  /* calls were given up */
+    WBI_ASKED_TO_COLLECT = 2, /* deferred calls were answered */
+    WBI_ASKED_TO_LOOK = 4     /* peers are waited for, or drained */
 };
 
 struct wbi_lane {
@@ -95,6 +96,8 @@ void wbi_lane_close(struct wbi_lane *lane);
 
 /* Any thread: never waits. */
 enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane);
+/* Any thread, cold paths only: tries for some microseconds. */
+enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane);
 /* Any thread, cold paths only: waits until the lane is this thread's (or was already). */
 enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane);
 /* Sends what came into the inbox, does what it was asked to, calls the program back, and lets the

@@ -167,6 +167,7 @@ void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
     peer->dying_next = lane->dying;
     lane->dying = peer;
     peer->status = status;
+    peer->line.broke |= peer->line.stood && status != WB_OK && wbi_peer_is_draining(peer);
     bool named = peer->culprit[0] != 0;
     snprintf(peer->reason, sizeof peer->reason, "%s: %s%s%s%s", peer->url, reason,
              named ? " (" : "", peer->culprit, named ? ")" : "");

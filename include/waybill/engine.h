@@ -228,8 +228,8 @@ enum wb_peer_state {
 WB_API enum wb_peer_state wb_peer_state(const struct wb_peer *peer);
 
 /* Makes progress until the peer is connected or lost, timeout_us at most. Returns WB_OK,
- * WB_ERR_TIMED_OUT, WB_ERR_DEADLOCK, or why the connection failed (WB_ERR_REFUSED, WB_ERR_VERSION,
- * WB_ERR_PEER_LOST …). */
+ * WB_ERR_TIMED_OUT, WB_ERR_DEADLOCK, WB_ERR_CLOSED (it is not connected, and is being drained), or
+ * why the connection failed (WB_ERR_REFUSED, WB_ERR_VERSION, WB_ERR_PEER_LOST …). */
 WB_API int wb_peer_wait(struct wb_peer *peer, uint64_t timeout_us);
 
 /* What is known of a peer, and what both sides have agreed on: 0 until the peer was connected, and

@@ -50,7 +50,9 @@ WB_API int wb_connect_with(struct wb_engine *engine, const char *url,
  *     another thread was just beginning ends with WB_ERR_NOT_SENT;
  *   - requests that arrive are not executed: their callers get WB_ERR_NOT_SENT, so that a program
  *     treats them as those that found this server gone, and may make them again elsewhere. One-way
- *     requests are dropped.
+ *     requests are dropped;
+ *   - no connection is made any more: calls that wait for one that is neither there nor just being
+ *     made end with WB_ERR_NOT_SENT, and wb_peer_wait with WB_ERR_CLOSED.
  * What it waits for: own calls, requests that are being served, and that their replies have arrived
  * and been fetched. What the program itself keeps (calls that have ended and are not finished,
  * vectors) is its own to end. Then wb_engine_destroy takes nothing from anybody; peers stay
@@ -64,7 +66,8 @@ WB_API int wb_engine_drain(struct wb_engine *engine, uint64_t timeout_us);
 
 /*
  * The same for one peer: its requests and calls on it are refused, all others go on. Returns
- * likewise, or, where the peer was lost before all had ended, why (as wb_peer_wait). The handle
+ * likewise, or, where the peer was lost before all had ended, why (as wb_peer_wait), also where it
+ * would come back: what was under way then has not ended well. The handle
  * stays the caller's: wb_peer_close then takes nothing from anybody. A peer that had connected to
  * this engine stays connected, refused, until it closes or the engine ends.
  */
