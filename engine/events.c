@@ -98,7 +98,8 @@ void wbi_note_lost(const struct wb_peer *peer)
     write_name(&events->peers, peer->number, peer->url); /* others may have come since */
     wbi_note(peer, (struct wbi_event){.kind = WB_EVENT_LOST, .status = (int16_t)peer->status});
     wbi_probe_peer_lost(peer, peer->reason, peer->status);
-    if (events->reports && peer->status != WB_ERR_CLOSED && peer->status != WB_OK) {
+    bool lost = peer->status != WB_ERR_CLOSED && peer->status != WB_OK && wbi_line_is_lost(peer);
+    if (events->reports && lost) {
         wbi_report(peer);
     }
 }

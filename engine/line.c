@@ -34,9 +34,11 @@ int wbi_line_open(struct wb_peer *peer, const char *address, const struct wb_pee
     if (options != NULL) {
         line->again = options->again;
         line->idle_us = options->idle_us;
-        line->least_pause_us = options->backoff_us != 0 ? options->backoff_us : pause_us;
         line->most_pause_us =
             options->backoff_most_us != 0 ? options->backoff_most_us : longest_pause_us;
+        line->least_pause_us = options->backoff_us != 0         ? options->backoff_us
+                               : pause_us < line->most_pause_us ? pause_us
+                                                                : line->most_pause_us;
         if (line->least_pause_us < clock_grain_us) {
             line->least_pause_us = clock_grain_us;
         }
@@ -67,10 +69,14 @@ int wbi_line_dial(struct wb_peer *peer)
     return status;
 }
 
+static bool is_awaited(const struct wb_peer *peer)
+{
+    return atomic_load_explicit(&peer->line.waiters, memory_order_relaxed) > 0;
+}
+
 static bool is_wanted(const struct wb_peer *peer)
 {
-    return peer->calls != NULL ||
-           atomic_load_explicit(&peer->line.waiters, memory_order_relaxed) > 0;
+    return peer->calls != NULL || is_awaited(peer);
 }
 
 /* The words of an error, without the URL that a peer's reason has in any case. */
@@ -133,13 +139,10 @@ bool wbi_line_is_lost(const struct wb_peer *peer)
     return peer->dying && (failed || !wbi_line_comes_back(peer));
 }
 
-/* When the next attempt may be. What stood for long enough was no failure of the one before. */
+/* When the next attempt may be. */
 static void take_pause(struct wbi_line *line, uint64_t now)
 {
     uint64_t jitter = 0;
-    if (line->stood && now - line->stood_since >= line->most_pause_us) {
-        line->pause_us = line->least_pause_us;
-    }
     (void)wbi_random(&jitter, sizeof jitter); /* without: no jitter */
     line->not_before = now + line->pause_us + jitter % (line->pause_us / 4 + 1);
     line->pause_us =
@@ -150,14 +153,19 @@ void wbi_line_rest(struct wb_peer *peer)
 {
     struct wbi_line *line = &peer->line;
     bool unused = peer->status == WB_OK;
+    uint64_t now = wbi_now();
+    if (line->stood && now - line->stood_since >= line->most_pause_us) {
+        line->pause_us = line->least_pause_us; /* that was no failure of the one before */
+    }
     if (unused) {
         line->not_before = 0;
         peer->reason[0] = '\0';
     } else {
-        take_pause(line, wbi_now());
+        take_pause(line, now);
     }
     line->stood = false;
     peer->dying = false;
+    peer->wire_version = 0; /* nothing is agreed on */
     peer->credits = peer->unreturned = peer->owed = 0;
     peer->releases.count = peer->cancels.count = 0;
     peer->fetching = NULL;
@@ -221,7 +229,8 @@ static bool is_unused(struct wb_peer *peer)
     struct wbi_line *line = &peer->line;
     bool used = line->uses != line->seen || peer->calls != NULL || peer->inbounds != NULL ||
                 peer->sets != NULL || peer->waiting != NULL || peer->unanswered > 0 ||
-                peer->releases.count + peer->cancels.count > 0 || peer->streams > 0;
+                is_awaited(peer) || peer->releases.count + peer->cancels.count > 0 ||
+                peer->streams > 0;
     line->seen = line->uses;
     return !used;
 }

@@ -173,7 +173,7 @@ void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
              named ? " (" : "", peer->culprit, named ? ")" : "");
     set_fallen(peer);
     wbi_count(&lane->counters.protocol_errors, status == WB_ERR_PROTOCOL);
-    wbi_count(&lane->counters.peers_lost, status != WB_OK);
+    wbi_count(&lane->counters.peers_lost, status != WB_OK && wbi_line_is_lost(peer));
     wbi_note_lost(peer);
     wbi_engine_notify(lane->engine);
 }
@@ -181,8 +181,11 @@ void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
 int wbi_peer_end_of(const struct wb_call *call)
 {
     const struct wb_peer *peer = call->peer;
-    /* for a channel that its owner gave up */
-    bool waited = peer->line.closed && (!peer->line.stood || peer->status == WB_OK);
+    /* for a channel that its owner gave up, or the engine's end */
+    bool ends = peer->line.closed ||
+                (peer->line.again &&
+                 atomic_load_explicit(&peer->lane->engine->closing, memory_order_relaxed));
+    bool waited = ends && (!peer->line.stood || peer->status == WB_OK);
     if (peer->status == WB_ERR_CLOSED || waited) {
         return WB_ERR_CLOSED;
     }

@@ -233,7 +233,7 @@ WB_API enum wb_peer_state wb_peer_state(const struct wb_peer *peer);
 WB_API int wb_peer_wait(struct wb_peer *peer, uint64_t timeout_us);
 
 /* What is known of a peer, and what both sides have agreed on: 0 until the peer was connected, and
- * what it was then once it is lost. */
+ * what it was then once it is lost; 0 again while one that comes back (peer.h) is not connected. */
 struct wb_peer_info {
     char url[112];      /* that wb_connect was given; of one that connected to us, a name for it */
     const char *scheme; /* of the fabric; static storage */
@@ -370,7 +370,7 @@ struct wb_engine_stats {
     uint64_t late_replies; /* for calls that had ended */
     /* received with a filtered archive; bytes of those archives, as they came and as they are */
     uint64_t parcels_filtered, filtered_bytes, unfiltered_bytes;
-    uint64_t protocol_errors, peers_lost;
+    uint64_t protocol_errors, peers_lost; /* no attempts that others follow, see peer.h */
     uint64_t sleeps;
     /* of a fabric that READs in hardware: READs as posted, after merging; the most in flight on one
      * channel; questions whether a silent peer lives */

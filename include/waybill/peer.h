@@ -11,7 +11,8 @@ struct wb_peer_options {
     bool lazy;                /* not before the first call, or wb_peer_wait */
     bool again;               /* and after a loss anew, at the next call or wb_peer_wait */
     uint64_t backoff_us;      /* an attempt is not made sooner after a loss or a failure; doubled by
-                                 each that follows, and up to a quarter longer; 0: 100 ms */
+                                 each that follows, and up to a quarter longer; 0: 100 ms, or
+                                 backoff_most_us where that is less */
     uint64_t backoff_most_us; /* no longer than that; a connection that stood so long makes it
                                  backoff_us again; 0: 10 s. Neither is below 1 ms */
     uint64_t idle_us; /* a channel that no call used for so long, in either direction, is closed by
