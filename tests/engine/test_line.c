@@ -9,7 +9,7 @@
 #include "engine/peer.h"
 #include "tests/engine/scene.h"
 
-enum { SOON = 1000, MOST = 60000000, IDLE = 1000 };
+enum { SOON = 1000, MOST = 60000000, IDLE = 60000000 };
 
 static struct test_scene scene;
 static char nowhere[120];
