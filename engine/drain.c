@@ -28,6 +28,7 @@ bool wbi_peer_is_draining(const struct wb_peer *peer)
 void wbi_peers_look(struct wbi_lane *lane)
 {
     bool all = atomic_load(&lane->engine->draining);
+    wbi_peers_close(lane);
     for (struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
         if (!wbi_peer_is_draining(peer) && (all || atomic_load(&peer->to_drain))) {
             atomic_store_explicit(&peer->draining, true, memory_order_relaxed);

@@ -72,6 +72,9 @@ int wb_listen(struct wb_engine *engine, const char *url)
         return status;
     }
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    if (entry == WBI_LANE_BUSY) {
+        return wbi_lane_say_busy(url);
+    }
     status = atomic_load(&engine->draining)
                  ? wbi_error(WB_ERR_CLOSED, "%s: the engine is being drained", url)
                  : lane->fabric->listen(lane->port, address);

@@ -51,15 +51,38 @@ enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane)
     return entry;
 }
 
+/* The innermost lane that this thread is in the middle of a turn of, or calls back from. */
+static _Thread_local struct wbi_lane *innermost __attribute__((tls_model("initial-exec")));
+
+static void set_waits(bool waits)
+{
+    for (struct wbi_lane *lane = innermost; lane != NULL; lane = lane->outer) {
+        atomic_store(&lane->holder_waits, waits);
+    }
+}
+
+/* In a circle of threads that wait for each other's lanes each would see that of the next. */
 enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane)
 {
     static _Atomic uint32_t never;
     enum wbi_entry_kind entry = wbi_lane_enter_soon(lane);
-    while (entry == WBI_LANE_BUSY) {
+    if (entry != WBI_LANE_BUSY) {
+        return entry;
+    }
+    set_waits(true);
+    while (entry == WBI_LANE_BUSY && (innermost == NULL || !atomic_load(&lane->holder_waits))) {
         wbi_park(&never, 0, 100); /* the holder may be in a long handler */
         entry = wbi_lane_enter(lane);
     }
+    set_waits(false);
     return entry;
+}
+
+int wbi_lane_say_busy(const char *what)
+{
+    return wbi_error(WB_ERR_DEADLOCK,
+                     "%s: another thread's handler keeps its fabric, and waits for one as well",
+                     what);
 }
 
 /* The inbox, oldest first. */
@@ -105,24 +128,22 @@ static bool is_due(const struct wbi_lane *lane)
            lane->streams.due != NULL;
 }
 
-/* that this thread is in the middle of, on any lane */
-static _Thread_local unsigned turns_here __attribute__((tls_model("initial-exec")));
-
 static void go_inside(struct wbi_lane *lane)
 {
     lane->inside = true;
-    turns_here++;
+    lane->outer = innermost;
+    innermost = lane;
 }
 
 static void come_out(struct wbi_lane *lane)
 {
     lane->inside = false;
-    turns_here--;
+    innermost = lane->outer;
 }
 
 bool wbi_thread_is_inside(void)
 {
-    return turns_here != 0;
+    return innermost != NULL;
 }
 
 /* Callbacks are inside the lane as handlers are, and may end more calls and buffers. */

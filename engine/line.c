@@ -301,6 +301,9 @@ int wb_connect_with(struct wb_engine *engine, const char *url,
         return status;
     }
     enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    if (entry == WBI_LANE_BUSY) {
+        return wbi_lane_say_busy(url);
+    }
     struct wb_peer *peer = NULL;
     status = wbi_peer_new(lane, url, false, &peer);
     status = status == WB_OK ? wbi_line_open(peer, address, options) : status;

@@ -41,7 +41,8 @@ struct wb_peer {
     _Atomic bool draining;        /* nothing new begins on it */
     bool accepted, dying, busy;
     bool placed;               /* it has a place, credits and receives of the lane's */
-    uint32_t handles;          /* that the program holds */
+    _Atomic uint32_t handles;  /* that the program holds */
+    _Atomic uint32_t closes;   /* of those that it has closed, and the lane has yet to */
     uint32_t streams;          /* with this peer; each has a handle, too */
     uint32_t number;           /* in the lane's log */
     int status;                /* why it was lost */
@@ -126,6 +127,9 @@ void wbi_peer_answered(struct wb_peer *peer);
 
 /* Any thread: nothing new begins on it any more. */
 bool wbi_peer_is_draining(const struct wb_peer *peer);
+
+/* Lane thread, not nested: ends handles that were closed while nobody could wait for the lane. */
+void wbi_peers_close(struct wbi_lane *lane);
 
 /* Lane thread, with an empty inbox: begins what other threads ask of the lane's peers: drains, and
  * channels that they wait for. */

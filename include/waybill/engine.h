@@ -214,7 +214,9 @@ WB_API int wb_listen(struct wb_engine *engine, const char *url);
  * Begins to connect and returns at once with a peer in state WB_PEER_CONNECTING; calls may be made,
  * they wait for the connection. The caller ends *peer with wb_peer_close. Sets *peer on success
  * only. Errors: WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_REFUSED (already known that nobody
- * listens), WB_AGAIN (max_peers), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM.
+ * listens), WB_AGAIN (max_peers), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM, WB_ERR_DEADLOCK (inside a
+ * handler or callback of another fabric or engine: whoever keeps this fabric waits for one as well,
+ * maybe for that; to be tried again when the handler has returned).
  */
 WB_API int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **peer);
 
@@ -251,15 +253,15 @@ struct wb_peer_info {
     uint64_t engine_id;       /* its engine's, random: another one after a restart */
 };
 
-/* Describes a peer. Any thread, handlers too. Errors: WB_ERR_CLOSED (in a child of fork); *info is
- * then untouched. */
+/* Describes a peer. Any thread, handlers too. Errors: WB_ERR_CLOSED (in a child of fork),
+ * WB_ERR_DEADLOCK (as wb_connect); *info is then untouched. */
 WB_API int wb_peer_describe(struct wb_peer *peer, struct wb_peer_info *info);
 
 /* Why a peer was lost, in one line; "" while it is not. Valid until the peer is closed. */
 WB_API const char *wb_peer_reason(const struct wb_peer *peer);
 
 /* Ends the handle, and closes the channel if it is one of wb_connect (open calls end with
- * WB_ERR_CLOSED). Accepts NULL. */
+ * WB_ERR_CLOSED); inside handlers maybe a little later. Accepts NULL. */
 WB_API void wb_peer_close(struct wb_peer *peer);
 
 /* Inside a handler: makes the caller's peer (wb_context_peer) a handle that stays valid after the

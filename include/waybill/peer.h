@@ -35,8 +35,8 @@ struct wb_peer_options {
  *
  * What is not connected takes no place of max_peers; an attempt that finds none fails. The caller
  * ends *peer with wb_peer_close. Sets *peer on success only. Errors: as wb_connect; with `again`,
- * or lazy, only WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_NO_MEMORY, WB_ERR_CLOSED; WB_ERR_INVALID
- * (backoff_most_us below backoff_us). Any thread, inside handlers too.
+ * or lazy, only WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_NO_MEMORY, WB_ERR_CLOSED, WB_ERR_DEADLOCK;
+ * WB_ERR_INVALID (backoff_most_us below backoff_us). Any thread, inside handlers too.
  */
 WB_API int wb_connect_with(struct wb_engine *engine, const char *url,
                            const struct wb_peer_options *options, struct wb_peer **peer);
