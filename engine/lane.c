@@ -62,7 +62,7 @@ static void set_waits(bool waits)
 }
 
 /* In a circle of threads that wait for each other's lanes each would see that of the next. */
-enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane)
+static enum wbi_entry_kind enter_waiting(struct wbi_lane *lane, bool gives_up)
 {
     static _Atomic uint32_t never;
     enum wbi_entry_kind entry = wbi_lane_enter_soon(lane);
@@ -70,12 +70,22 @@ enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane)
         return entry;
     }
     set_waits(true);
-    while (entry == WBI_LANE_BUSY && (innermost == NULL || !atomic_load(&lane->holder_waits))) {
+    while (entry == WBI_LANE_BUSY && !(gives_up && atomic_load(&lane->holder_waits))) {
         wbi_park(&never, 0, 100); /* the holder may be in a long handler */
         entry = wbi_lane_enter(lane);
     }
     set_waits(false);
     return entry;
+}
+
+enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane)
+{
+    return enter_waiting(lane, false);
+}
+
+enum wbi_entry_kind wbi_lane_enter_in_turn(struct wbi_lane *lane)
+{
+    return enter_waiting(lane, innermost != NULL);
 }
 
 int wbi_lane_say_busy(const char *what)

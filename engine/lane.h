@@ -100,10 +100,11 @@ void wbi_lane_close(struct wbi_lane *lane);
 enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane);
 /* Any thread, cold paths only: tries for some microseconds. */
 enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane);
-/* Any thread, cold paths only: waits until the lane is this thread's (or was already).
- * WBI_LANE_BUSY, to a thread that is inside of another lane only: whoever holds this one waits for
- * a lane likewise, maybe for that. */
+/* Any thread, cold paths only: waits until the lane is this thread's (or was already). */
 enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane);
+/* The same for threads that may be inside of another lane: WBI_LANE_BUSY where whoever holds this
+ * one waits for a lane likewise, maybe for that. */
+enum wbi_entry_kind wbi_lane_enter_in_turn(struct wbi_lane *lane);
 
 /* Says so: WB_ERR_DEADLOCK. `what` is a URL. */
 int wbi_lane_say_busy(const char *what);

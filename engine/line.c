@@ -300,7 +300,7 @@ int wb_connect_with(struct wb_engine *engine, const char *url,
     if (lane == NULL) {
         return status;
     }
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
     if (entry == WBI_LANE_BUSY) {
         return wbi_lane_say_busy(url);
     }

@@ -405,7 +405,7 @@ int wb_peer_describe(struct wb_peer *peer, struct wb_peer_info *info)
     if (status != WB_OK) {
         return status;
     }
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
     if (entry == WBI_LANE_BUSY) {
         return wbi_lane_say_busy(peer->url);
     }
@@ -459,7 +459,7 @@ void wb_peer_close(struct wb_peer *peer)
         return;
     }
     struct wbi_lane *lane = peer->lane;
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
     if (entry == WBI_LANE_BUSY) {
         atomic_fetch_add(&peer->closes, 1);
         wbi_lane_ask(lane, WBI_ASKED_TO_LOOK);
