@@ -117,7 +117,8 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
         *status = wbi_error(WB_ERR_NOT_SENT, "%s: the peer is lost; connect anew", peer->url);
         return NULL;
     }
-    if (wbi_peer_is_draining(peer)) {
+    if (wbi_peer_is_draining(peer) || atomic_load_explicit(&peer->to_drain, memory_order_relaxed) ||
+        atomic_load_explicit(&lane->engine->draining, memory_order_relaxed)) {
         *status =
             wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained", peer->url);
         return NULL;

@@ -16,6 +16,7 @@ struct left {
 struct drain {
     struct wb_engine *engine;
     struct wb_peer *peer; /* NULL: all */
+    bool broke;           /* that one was lost meanwhile */
     struct left left;
 };
 
@@ -24,10 +25,19 @@ bool wbi_peer_is_draining(const struct wb_peer *peer)
     return atomic_load_explicit(&peer->draining, memory_order_relaxed);
 }
 
-static void begin(struct wb_peer *peer)
+void wbi_peers_look(struct wbi_lane *lane)
 {
-    atomic_store_explicit(&peer->draining, true, memory_order_relaxed);
-    wbi_streams_end(peer, WB_ERR_CLOSED, "the engine, or this peer, is being drained");
+    bool all = atomic_load(&lane->engine->draining);
+    wbi_peers_close(lane);
+    for (struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
+        if (!wbi_peer_is_draining(peer) && (all || atomic_load(&peer->to_drain))) {
+            atomic_store_explicit(&peer->draining, true, memory_order_relaxed);
+            wbi_streams_end(peer, WB_ERR_CLOSED, "the engine, or this peer, is being drained");
+            wbi_line_give_up(peer);
+        } else if (atomic_load_explicit(&peer->line.waiters, memory_order_relaxed) > 0) {
+            wbi_line_want(peer);
+        }
+    }
 }
 
 /* ---- what is left ---- */
@@ -73,19 +83,22 @@ static bool is_one(const struct drain *drain, const struct wb_peer *peer)
     return drain->peer == NULL || drain->peer == peer;
 }
 
-/* Adds what is left on the lane; false: another thread is at it. */
+/* Adds what is left on the lane; false: another thread is at it, or it has not begun. */
 static bool look(struct drain *drain, struct wbi_lane *lane)
 {
+    bool begun = true;
     if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
         return false;
     }
     for (const struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
         if (is_one(drain, peer)) {
+            begun &= wbi_peer_is_draining(peer);
+            drain->broke |= peer->line.broke;
             add_peer(&drain->left, peer);
         }
     }
     wbi_lane_leave(lane);
-    return true;
+    return begun;
 }
 
 static bool is_done(void *context)
@@ -101,19 +114,6 @@ static bool is_done(void *context)
 }
 
 /* ---- the drain ---- */
-
-static void begin_on(struct drain *drain, struct wbi_lane *lane)
-{
-    wbi_lane_enter_waiting(lane);
-    wbi_lane_leave(lane); /* what other threads have handed over by now has begun before */
-    wbi_lane_enter_waiting(lane);
-    for (struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
-        if (is_one(drain, peer)) {
-            begin(peer);
-        }
-    }
-    wbi_lane_leave(lane);
-}
 
 static int say_left(const struct left *left)
 {
@@ -145,8 +145,9 @@ int wb_engine_drain(struct wb_engine *engine, uint64_t timeout_us)
     }
     atomic_store(&engine->draining, true); /* no peer is made behind the walks below */
     for (unsigned i = 0; i < engine->lane_count; i++) {
-        begin_on(&drain, engine->lanes[i]);
+        wbi_lane_ask(engine->lanes[i], WBI_ASKED_TO_LOOK);
     }
+    wbi_engine_notify(engine); /* who waits for a channel waits in vain */
     return run(&drain, timeout_us);
 }
 
@@ -157,9 +158,11 @@ int wb_peer_drain(struct wb_peer *peer, uint64_t timeout_us)
     if (status != WB_OK) {
         return status;
     }
-    begin_on(&drain, peer->lane);
+    atomic_store(&peer->to_drain, true);
+    wbi_lane_ask(peer->lane, WBI_ASKED_TO_LOOK);
+    wbi_engine_notify(drain.engine);
     status = run(&drain, timeout_us);
-    if (status == WB_OK && wb_peer_state(peer) == WB_PEER_LOST) {
+    if (status == WB_OK && (drain.broke || wb_peer_state(peer) == WB_PEER_LOST)) {
         status = wbi_error(peer->status, "%s", peer->reason);
     }
     return status;

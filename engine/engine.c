@@ -71,7 +71,10 @@ int wb_listen(struct wb_engine *engine, const char *url)
     if (lane == NULL) {
         return status;
     }
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
+    if (entry == WBI_LANE_BUSY) {
+        return wbi_lane_say_busy(url);
+    }
     status = atomic_load(&engine->draining)
                  ? wbi_error(WB_ERR_CLOSED, "%s: the engine is being drained", url)
                  : lane->fabric->listen(lane->port, address);

@@ -18,6 +18,8 @@ enum {
     ACTION_BYTES = sizeof((struct wb_event *)0)->action,
     NAME_WORDS = 1 + URL_BYTES / WORD
 };
+static const uint64_t MOST_WHEN = ((uint64_t)1 << 56) - 1;
+_Static_assert((int)WB_EVENT_KINDS <= UINT8_MAX, "an event has eight bits for its kind");
 _Static_assert(sizeof(struct wbi_event) % WORD == 0, "an event is a record of whole words");
 _Static_assert(URL_BYTES % WORD == 0 && ACTION_BYTES % WORD == 0, "so is a name");
 _Static_assert((int)ACTION_BYTES <= (int)URL_BYTES, "a record has room for either");
@@ -51,7 +53,7 @@ void wbi_note(const struct wb_peer *peer, struct wbi_event event)
     uint64_t record[EVENT_WORDS];
     event.peer = peer->number;
     event.turn = lane->turns;
-    event.when = lane->now;
+    event.when = lane->now & MOST_WHEN;
     memcpy(record, &event, sizeof record);
     wbi_ring_write(&lane->events.log, record);
 }
@@ -96,9 +98,10 @@ void wbi_note_lost(const struct wb_peer *peer)
 {
     struct wbi_events *events = &peer->lane->events;
     write_name(&events->peers, peer->number, peer->url); /* others may have come since */
-    wbi_note(peer, (struct wbi_event){.kind = WB_EVENT_LOST, .status = (int16_t)peer->status});
+    wbi_note(peer, (struct wbi_event){.kind = WB_EVENT_LOST, .status = peer->status});
     wbi_probe_peer_lost(peer, peer->reason, peer->status);
-    if (events->reports && peer->status != WB_ERR_CLOSED && peer->status != WB_OK) {
+    bool lost = peer->status != WB_ERR_CLOSED && peer->status != WB_OK && wbi_line_is_lost(peer);
+    if (events->reports && lost) {
         wbi_report(peer);
     }
 }
@@ -106,12 +109,12 @@ void wbi_note_lost(const struct wb_peer *peer)
 static void note_parcel(const struct wb_peer *peer, const struct wbi_header *header, size_t bytes,
                         enum wb_event_kind kind)
 {
-    wbi_note(peer, (struct wbi_event){.kind = (uint16_t)kind,
+    wbi_note(peer, (struct wbi_event){.kind = (uint8_t)kind,
                                       .call = header->call_id,
                                       .action = header->action,
                                       .bytes = bytes,
                                       .chunk = header->chunk_count,
-                                      .status = (int16_t)header->status});
+                                      .status = header->status});
 }
 
 void wbi_note_sent(const struct wb_peer *peer, const struct wbi_header *header, size_t bytes)
@@ -133,7 +136,7 @@ void wbi_note_error(const struct wb_peer *peer, const struct wbi_header *request
                                       .call = request->call_id,
                                       .action = request->action,
                                       .chunk = (uint32_t)code,
-                                      .status = (int16_t)status});
+                                      .status = status});
 }
 
 void wbi_note_end(const struct wb_call *call, int status)
@@ -146,7 +149,7 @@ void wbi_note_end(const struct wb_call *call, int status)
     wbi_note(call->peer, (struct wbi_event){.kind = WB_EVENT_CALL_ENDED,
                                             .call = wbi_call_id(call),
                                             .action = action,
-                                            .status = (int16_t)status});
+                                            .status = status});
 }
 
 /* ---- reading ---- */

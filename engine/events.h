@@ -25,10 +25,9 @@ struct wbi_events {
 struct wbi_event {
     uint64_t call, action, bytes; /* action: its id, or 0 */
     uint32_t chunk;
-    int16_t status;
-    uint16_t kind; /* enum wb_event_kind */
+    int32_t status; /* what a handler, or a peer, has said: any */
     uint32_t peer, turn;
-    uint64_t when;
+    uint64_t when : 56, kind : 8; /* enum wb_event_kind */
 };
 
 /* Makes the lane's log. Returns WB_OK, or WB_ERR_NO_MEMORY with words; closing accepts what is

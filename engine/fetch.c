@@ -48,12 +48,12 @@ static void name_culprit(struct wb_peer *peer, const struct wbi_read_op *op)
 static void note(const struct wbi_read_op *op, enum wb_event_kind kind, int status)
 {
     const struct wbi_header *header = &op->inbound->header;
-    wbi_note(op->peer, (struct wbi_event){.kind = (uint16_t)kind,
+    wbi_note(op->peer, (struct wbi_event){.kind = (uint8_t)kind,
                                           .call = header->call_id,
                                           .action = header->action,
                                           .bytes = op->read.len,
                                           .chunk = op->part + 1,
-                                          .status = (int16_t)status});
+                                          .status = status});
 }
 
 static void on_read_done(struct wbi_read *read, int status)

@@ -41,20 +41,58 @@ enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane)
                : WBI_LANE_BUSY;
 }
 
-enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane)
+enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane)
+{
+    enum wbi_entry_kind entry = wbi_lane_enter(lane);
+    for (unsigned tries = 1; entry == WBI_LANE_BUSY && tries < 1000; tries++) {
+        wbi_relax();
+        entry = wbi_lane_enter(lane);
+    }
+    return entry;
+}
+
+/* The innermost lane that this thread is in the middle of a turn of, or calls back from. */
+static _Thread_local struct wbi_lane *innermost __attribute__((tls_model("initial-exec")));
+
+static void set_waits(bool waits)
+{
+    for (struct wbi_lane *lane = innermost; lane != NULL; lane = lane->outer) {
+        atomic_store(&lane->holder_waits, waits);
+    }
+}
+
+/* In a circle of threads that wait for each other's lanes each would see that of the next. */
+static enum wbi_entry_kind enter_waiting(struct wbi_lane *lane, bool gives_up)
 {
     static _Atomic uint32_t never;
-    for (unsigned tries = 0;; tries++) {
-        enum wbi_entry_kind entry = wbi_lane_enter(lane);
-        if (entry != WBI_LANE_BUSY) {
-            return entry;
-        }
-        if (tries < 1000) {
-            wbi_relax();
-        } else {
-            wbi_park(&never, 0, 100); /* the holder may be in a long handler */
-        }
+    enum wbi_entry_kind entry = wbi_lane_enter_soon(lane);
+    if (entry != WBI_LANE_BUSY) {
+        return entry;
     }
+    set_waits(true);
+    while (entry == WBI_LANE_BUSY && !(gives_up && atomic_load(&lane->holder_waits))) {
+        wbi_park(&never, 0, 100); /* the holder may be in a long handler */
+        entry = wbi_lane_enter(lane);
+    }
+    set_waits(false);
+    return entry;
+}
+
+enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane)
+{
+    return enter_waiting(lane, false);
+}
+
+enum wbi_entry_kind wbi_lane_enter_in_turn(struct wbi_lane *lane)
+{
+    return enter_waiting(lane, innermost != NULL);
+}
+
+int wbi_lane_say_busy(const char *what)
+{
+    return wbi_error(WB_ERR_DEADLOCK,
+                     "%s: another thread's handler keeps its fabric, and waits for one as well",
+                     what);
 }
 
 /* The inbox, oldest first. */
@@ -115,24 +153,22 @@ static bool is_due(const struct wbi_lane *lane)
            lane->streams.due != NULL;
 }
 
-/* that this thread is in the middle of, on any lane */
-static _Thread_local unsigned turns_here __attribute__((tls_model("initial-exec")));
-
 static void go_inside(struct wbi_lane *lane)
 {
     lane->inside = true;
-    turns_here++;
+    lane->outer = innermost;
+    innermost = lane;
 }
 
 static void come_out(struct wbi_lane *lane)
 {
     lane->inside = false;
-    turns_here--;
+    innermost = lane->outer;
 }
 
 bool wbi_thread_is_inside(void)
 {
-    return turns_here != 0;
+    return innermost != NULL;
 }
 
 /* Whether callbacks may well send more than one message together: there are several, or one that
@@ -189,6 +225,9 @@ static void do_as_asked(struct wbi_lane *lane)
     }
     if ((asked & WBI_ASKED_TO_CANCEL) != 0) {
         wbi_calls_cancel(lane);
+    }
+    if ((asked & WBI_ASKED_TO_LOOK) != 0) {
+        wbi_peers_look(lane);
     }
     wbi_rooms_stir(lane); /* parcels may have gone */
     if ((asked & WBI_ASKED_TO_COLLECT) != 0 && (lane->busy != NULL || lane->parked != NULL)) {

@@ -28,8 +28,9 @@ struct wb_deferred;
 
 /* What other threads ask of a lane, beside what is in its inbox. */
 enum wbi_asked {
-    WBI_ASKED_TO_CANCEL = 1, /* calls were given up */
-    WBI_ASKED_TO_COLLECT = 2 /* deferred calls were answered */
+    WBI_ASKED_TO_CANCEL = 1,  /* calls were given up */
+    WBI_ASKED_TO_COLLECT = 2, /* deferred calls were answered */
+    WBI_ASKED_TO_LOOK = 4     /* peers are waited for, or drained */
 };
 
 struct wbi_lane {
@@ -71,9 +72,11 @@ struct wbi_lane {
     _Atomic uint64_t first_waiting; /* the ticket of the first of those, for other lanes; 0 none */
     uint64_t now;                   /* when the lane last looked at the clock */
     uint64_t dial_at;               /* the next attempt to connect that waits for its time, or 0 */
+    struct wbi_lane *outer;         /* that the thread inside is inside of, too */
     uint32_t turns;
-    bool armed;  /* the fabric's alarm is set */
-    bool inside; /* a turn is under way: handlers may run */
+    bool armed;                /* the fabric's alarm is set */
+    bool inside;               /* a turn is under way: handlers may run */
+    _Atomic bool holder_waits; /* the thread inside waits for yet another lane */
     struct wbi_counters counters;
     struct wbi_events events;
 };
@@ -95,8 +98,16 @@ void wbi_lane_close(struct wbi_lane *lane);
 
 /* Any thread: never waits. */
 enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane);
+/* Any thread, cold paths only: tries for some microseconds. */
+enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane);
 /* Any thread, cold paths only: waits until the lane is this thread's (or was already). */
 enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane);
+/* The same for threads that may be inside of another lane: WBI_LANE_BUSY where whoever holds this
+ * one waits for a lane likewise, maybe for that. */
+enum wbi_entry_kind wbi_lane_enter_in_turn(struct wbi_lane *lane);
+
+/* Says so: WB_ERR_DEADLOCK. `what` is a URL. */
+int wbi_lane_say_busy(const char *what);
 /* Sends what came into the inbox, does what it was asked to, calls the program back, and lets the
  * lane go. */
 void wbi_lane_leave(struct wbi_lane *lane);

@@ -34,9 +34,11 @@ int wbi_line_open(struct wb_peer *peer, const char *address, const struct wb_pee
     if (options != NULL) {
         line->again = options->again;
         line->idle_us = options->idle_us;
-        line->least_pause_us = options->backoff_us != 0 ? options->backoff_us : pause_us;
         line->most_pause_us =
             options->backoff_most_us != 0 ? options->backoff_most_us : longest_pause_us;
+        line->least_pause_us = options->backoff_us != 0         ? options->backoff_us
+                               : pause_us < line->most_pause_us ? pause_us
+                                                                : line->most_pause_us;
         if (line->least_pause_us < clock_grain_us) {
             line->least_pause_us = clock_grain_us;
         }
@@ -67,9 +69,14 @@ int wbi_line_dial(struct wb_peer *peer)
     return status;
 }
 
+static bool is_awaited(const struct wb_peer *peer)
+{
+    return atomic_load_explicit(&peer->line.waiters, memory_order_relaxed) > 0;
+}
+
 static bool is_wanted(const struct wb_peer *peer)
 {
-    return peer->calls != NULL || peer->line.waiters > 0;
+    return peer->calls != NULL || is_awaited(peer);
 }
 
 /* The words of an error, without the URL that a peer's reason has in any case. */
@@ -98,7 +105,9 @@ static void dial_in_time(struct wb_peer *peer, uint64_t now)
 
 void wbi_line_want(struct wb_peer *peer)
 {
-    if (!peer->dying && state_of(peer) == WB_PEER_IDLE) {
+    if (wbi_peer_is_draining(peer)) {
+        wbi_line_give_up(peer);
+    } else if (!peer->dying && state_of(peer) == WB_PEER_IDLE) {
         set_state(peer, WB_PEER_CONNECTING);
         dial_in_time(peer, wbi_now());
     }
@@ -130,13 +139,10 @@ bool wbi_line_is_lost(const struct wb_peer *peer)
     return peer->dying && (failed || !wbi_line_comes_back(peer));
 }
 
-/* When the next attempt may be. What stood for long enough was no failure of the one before. */
+/* When the next attempt may be. */
 static void take_pause(struct wbi_line *line, uint64_t now)
 {
     uint64_t jitter = 0;
-    if (line->stood && now - line->stood_since >= line->most_pause_us) {
-        line->pause_us = line->least_pause_us;
-    }
     (void)wbi_random(&jitter, sizeof jitter); /* without: no jitter */
     line->not_before = now + line->pause_us + jitter % (line->pause_us / 4 + 1);
     line->pause_us =
@@ -147,14 +153,19 @@ void wbi_line_rest(struct wb_peer *peer)
 {
     struct wbi_line *line = &peer->line;
     bool unused = peer->status == WB_OK;
+    uint64_t now = wbi_now();
+    if (line->stood && now - line->stood_since >= line->most_pause_us) {
+        line->pause_us = line->least_pause_us; /* that was no failure of the one before */
+    }
     if (unused) {
         line->not_before = 0;
         peer->reason[0] = '\0';
     } else {
-        take_pause(line, wbi_now());
+        take_pause(line, now);
     }
     line->stood = false;
     peer->dying = false;
+    peer->wire_version = 0; /* nothing is agreed on */
     peer->credits = peer->unreturned = peer->owed = 0;
     peer->releases.count = peer->cancels.count = 0;
     peer->fetching = NULL;
@@ -200,13 +211,26 @@ static void sweep(struct wb_peer *peer)
     peer->waiting_tail = at;
 }
 
+void wbi_line_give_up(struct wb_peer *peer)
+{
+    if (peer->channel != NULL || peer->dying) {
+        return; /* the one that is there, or its end, decides */
+    }
+    while (peer->calls != NULL) {
+        wbi_call_end(peer->calls, WB_ERR_NOT_SENT, "not connected, and being drained");
+    }
+    sweep(peer);
+    set_state(peer, WB_PEER_IDLE);
+}
+
 /* Nothing hangs on the channel, and nothing is to be said on it. */
 static bool is_unused(struct wb_peer *peer)
 {
     struct wbi_line *line = &peer->line;
     bool used = line->uses != line->seen || peer->calls != NULL || peer->inbounds != NULL ||
                 peer->sets != NULL || peer->waiting != NULL || peer->unanswered > 0 ||
-                peer->releases.count + peer->cancels.count > 0 || peer->streams > 0;
+                is_awaited(peer) || peer->releases.count + peer->cancels.count > 0 ||
+                peer->streams > 0;
     line->seen = line->uses;
     return !used;
 }
@@ -276,7 +300,10 @@ int wb_connect_with(struct wb_engine *engine, const char *url,
     if (lane == NULL) {
         return status;
     }
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
+    if (entry == WBI_LANE_BUSY) {
+        return wbi_lane_say_busy(url);
+    }
     struct wb_peer *peer = NULL;
     status = wbi_peer_new(lane, url, false, &peer);
     status = status == WB_OK ? wbi_line_open(peer, address, options) : status;
@@ -297,56 +324,62 @@ int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **out)
     return wb_connect_with(engine, url, NULL, out);
 }
 
-/* Lane thread from outside: one waiter more, or less. */
-static void wait_or_not(struct wb_peer *peer, bool waits)
+static bool is_draining(struct wb_peer *peer)
 {
-    struct wbi_lane *lane = peer->lane;
-    wbi_lane_enter_waiting(lane);
-    if (waits) {
-        peer->line.waiters++;
-        wbi_line_want(peer);
-    } else {
-        peer->line.waiters--;
-    }
-    wbi_lane_leave(lane);
+    return wbi_peer_is_draining(peer) || atomic_load(&peer->to_drain) ||
+           atomic_load(&peer->lane->engine->draining);
 }
 
-static bool is_settled(void *peer)
+static bool is_settled(void *context)
 {
+    struct wb_peer *peer = context;
     enum wb_peer_state state = wb_peer_state(peer);
-    return state == WB_PEER_CONNECTED || state == WB_PEER_LOST;
+    return state == WB_PEER_CONNECTED || state == WB_PEER_LOST || is_draining(peer);
 }
 
-/* With the reason of the last attempt, which the lane thread writes. */
+/* With the reason of the last attempt, which the lane thread writes: where nobody keeps it for long
+ * now. */
 static int say_not_connected(struct wb_peer *peer, uint64_t timeout_us)
 {
-    wbi_lane_enter_waiting(peer->lane);
-    const char *reason = peer->reason[0] != '\0' ? peer->reason : peer->url;
+    bool entered = wbi_lane_enter_soon(peer->lane) == WBI_LANE_ENTERED;
+    const char *reason = entered && peer->reason[0] != '\0' ? peer->reason : peer->url;
     int status = wbi_error(WB_ERR_TIMED_OUT, "not connected within %llu us: %s",
                            (unsigned long long)timeout_us, reason);
-    wbi_lane_leave(peer->lane);
+    if (entered) {
+        wbi_lane_leave(peer->lane);
+    }
     return status;
+}
+
+/* How a wait has ended that has not failed. */
+static int say_settled(struct wb_peer *peer)
+{
+    enum wb_peer_state state = wb_peer_state(peer);
+    if (state == WB_PEER_LOST) {
+        return wbi_error(peer->status, "%s", peer->reason);
+    }
+    return state == WB_PEER_CONNECTED
+               ? WB_OK
+               : wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained",
+                           peer->url);
 }
 
 int wb_peer_wait(struct wb_peer *peer, uint64_t timeout_us)
 {
-    struct wb_engine *engine = peer->lane->engine;
+    struct wbi_lane *lane = peer->lane;
+    struct wb_engine *engine = lane->engine;
     bool waits = wbi_engine_check_process(engine) == WB_OK && !wbi_engine_inside(engine) &&
                  !is_settled(peer);
-    if (waits && atomic_load(&engine->draining)) {
-        return wbi_error(WB_ERR_CLOSED, "%s: the engine is being drained", peer->url);
-    }
     if (waits) {
-        wait_or_not(peer, true);
+        atomic_fetch_add(&peer->line.waiters, 1);
+        wbi_lane_ask(lane, WBI_ASKED_TO_LOOK);
     }
     int status = wbi_await(engine, is_settled, peer, timeout_us); /* refuses where it may not */
     if (waits) {
-        wait_or_not(peer, false);
+        atomic_fetch_sub(&peer->line.waiters, 1);
     }
     if (status == WB_ERR_TIMED_OUT) {
         return say_not_connected(peer, timeout_us);
     }
-    return status == WB_OK && wb_peer_state(peer) == WB_PEER_LOST
-               ? wbi_error(peer->status, "%s", peer->reason)
-               : status;
+    return status == WB_OK ? say_settled(peer) : status;
 }

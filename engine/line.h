@@ -18,16 +18,18 @@ struct wb_peer;
 struct wb_peer_options;
 struct wbi_outgoing;
 
-/* All zero: of one that connected to us, which never comes back. Lane thread, but for epoch. */
+/* All zero: of one that connected to us, which never comes back. Lane thread, but for epoch and
+ * waiters. */
 struct wbi_line {
     _Atomic uint32_t epoch; /* which of its channels it is; what began under another may not fit */
-    uint32_t waiters;       /* threads that wait for a channel */
-    uint32_t uses, seen;    /* requests so far, both ways; and when it was last looked */
-    bool again;             /* a lost channel is followed by another */
-    bool closed;            /* by its owner, for good */
-    bool stood;             /* the channel was connected */
-    char *address;          /* behind the scheme; NULL where it connected to us */
-    uint64_t idle_us;       /* 0: never closed for that */
+    _Atomic uint32_t waiters; /* threads that wait for a channel */
+    uint32_t uses, seen;      /* requests so far, both ways; and when it was last looked */
+    bool again;               /* a lost channel is followed by another */
+    bool closed;              /* by its owner, for good */
+    bool stood;               /* the channel was connected */
+    bool broke;               /* and was lost when the peer was being drained */
+    char *address;            /* behind the scheme; NULL where it connected to us */
+    uint64_t idle_us;         /* 0: never closed for that */
     uint64_t pause_us, least_pause_us, most_pause_us;
     uint64_t not_before; /* no attempt before; 0: at once */
     uint64_t stood_since, idle_since;
@@ -44,6 +46,10 @@ int wbi_line_dial(struct wb_peer *peer);
 /* Lane thread: somebody wants a channel. Where there is none under way, one is begun when its time
  * has come; where that fails the peer does (wbi_peer_fail). */
 void wbi_line_want(struct wb_peer *peer);
+
+/* Lane thread: it is being drained. Where it has no channel, none is made any more: calls that wait
+ * for one end with WB_ERR_NOT_SENT. */
+void wbi_line_give_up(struct wb_peer *peer);
 
 /* Lane thread: both sides have agreed. */
 void wbi_line_stands(struct wb_peer *peer);

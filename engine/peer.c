@@ -167,12 +167,13 @@ void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
     peer->dying_next = lane->dying;
     lane->dying = peer;
     peer->status = status;
+    peer->line.broke |= peer->line.stood && status != WB_OK && wbi_peer_is_draining(peer);
     bool named = peer->culprit[0] != 0;
     snprintf(peer->reason, sizeof peer->reason, "%s: %s%s%s%s", peer->url, reason,
              named ? " (" : "", peer->culprit, named ? ")" : "");
     set_fallen(peer);
     wbi_count(&lane->counters.protocol_errors, status == WB_ERR_PROTOCOL);
-    wbi_count(&lane->counters.peers_lost, status != WB_OK);
+    wbi_count(&lane->counters.peers_lost, status != WB_OK && wbi_line_is_lost(peer));
     wbi_note_lost(peer);
     wbi_engine_notify(lane->engine);
 }
@@ -180,8 +181,11 @@ void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)
 int wbi_peer_end_of(const struct wb_call *call)
 {
     const struct wb_peer *peer = call->peer;
-    /* for a channel that its owner gave up */
-    bool waited = peer->line.closed && (!peer->line.stood || peer->status == WB_OK);
+    /* for a channel that its owner gave up, or the engine's end */
+    bool ends = peer->line.closed ||
+                (peer->line.again &&
+                 atomic_load_explicit(&peer->lane->engine->closing, memory_order_relaxed));
+    bool waited = ends && (!peer->line.stood || peer->status == WB_OK);
     if (peer->status == WB_ERR_CLOSED || waited) {
         return WB_ERR_CLOSED;
     }
@@ -401,7 +405,10 @@ int wb_peer_describe(struct wb_peer *peer, struct wb_peer_info *info)
     if (status != WB_OK) {
         return status;
     }
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
+    if (entry == WBI_LANE_BUSY) {
+        return wbi_lane_say_busy(peer->url);
+    }
     *info = (struct wb_peer_info){
         .scheme = lane->fabric->scheme, .state = wb_peer_state(peer), .accepted = peer->accepted};
     snprintf(info->url, sizeof info->url, "%s", peer->url);
@@ -416,12 +423,34 @@ int wb_peer_describe(struct wb_peer *peer, struct wb_peer_info *info)
 
 struct wb_peer *wb_peer_keep(struct wb_peer *peer)
 {
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(peer->lane); /* on an executor: not mine */
-    peer->handles++;
-    if (entry == WBI_LANE_ENTERED) {
-        wbi_lane_leave(peer->lane);
-    }
+    atomic_fetch_add(&peer->handles, 1); /* something else keeps it until then */
     return peer;
+}
+
+static void close_handle(struct wb_peer *peer)
+{
+    wbi_lane_drain(peer->lane); /* a parcel there may name this peer */
+    atomic_fetch_sub(&peer->handles, 1);
+    if (!peer->accepted) {
+        peer->line.closed = true;
+        wbi_peer_fail(peer, WB_ERR_CLOSED, "closed by its owner");
+    }
+    wbi_peer_forget_buried(peer);
+}
+
+void wbi_peers_close(struct wbi_lane *lane)
+{
+    struct wb_peer *peer = lane->peers;
+    while (peer != NULL) {
+        if (atomic_load(&peer->closes) > 0) {
+            atomic_fetch_sub(&peer->closes, 1);
+            close_handle(peer);
+            wbi_rooms_want_turn(lane); /* which buries it */
+            peer = lane->peers;        /* it may be gone */
+        } else {
+            peer = peer->next;
+        }
+    }
 }
 
 void wb_peer_close(struct wb_peer *peer)
@@ -430,14 +459,13 @@ void wb_peer_close(struct wb_peer *peer)
         return;
     }
     struct wbi_lane *lane = peer->lane;
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
-    wbi_lane_drain(lane); /* a parcel there may name this peer */
-    peer->handles--;
-    if (!peer->accepted) {
-        peer->line.closed = true;
-        wbi_peer_fail(peer, WB_ERR_CLOSED, "closed by its owner");
+    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
+    if (entry == WBI_LANE_BUSY) {
+        atomic_fetch_add(&peer->closes, 1);
+        wbi_lane_ask(lane, WBI_ASKED_TO_LOOK);
+        return;
     }
-    wbi_peer_forget_buried(peer);
+    close_handle(peer);
     if (entry == WBI_LANE_ENTERED) {
         wbi_lane_bury(lane);
         wbi_rooms_stir(lane); /* its parcels have gone */

@@ -1,8 +1,9 @@
 /*
  * Peers: the remote end as the engine knows it, one channel each. Written by the lane thread; other
- * threads read `state`, `draining`, `eager_bytes` and `filter_from` only. Lifetime: until the
- * channel is buried and the program has closed its handles (an accepted peer has none unless
- * wb_peer_keep made one). Calls and inbound parcels need none, since burial ends them all.
+ * threads read `state`, `draining`, `eager_bytes` and `filter_from` only, and set `to_drain`.
+ * Lifetime: until the channel is buried and the program has closed its handles (an accepted peer
+ * has none unless wb_peer_keep made one). Calls and inbound parcels need none, since burial ends
+ * them all.
  */
 #ifndef WBI_ENGINE_PEER_H
 #define WBI_ENGINE_PEER_H
@@ -36,10 +37,12 @@ struct wb_peer {
     _Atomic int state;            /* enum wb_peer_state */
     _Atomic uint32_t eager_bytes; /* largest message that both sides take */
     _Atomic size_t filter_from;   /* archives from here on are filtered; SIZE_MAX: none */
+    _Atomic bool to_drain;        /* it will be draining as soon as somebody has the lane */
     _Atomic bool draining;        /* nothing new begins on it */
     bool accepted, dying, busy;
     bool placed;               /* it has a place, credits and receives of the lane's */
-    uint32_t handles;          /* that the program holds */
+    _Atomic uint32_t handles;  /* that the program holds */
+    _Atomic uint32_t closes;   /* of those that it has closed, and the lane has yet to */
     uint32_t streams;          /* with this peer; each has a handle, too */
     uint32_t number;           /* in the lane's log */
     int status;                /* why it was lost */
@@ -124,6 +127,13 @@ void wbi_peer_answered(struct wb_peer *peer);
 
 /* Any thread: nothing new begins on it any more. */
 bool wbi_peer_is_draining(const struct wb_peer *peer);
+
+/* Lane thread, not nested: ends handles that were closed while nobody could wait for the lane. */
+void wbi_peers_close(struct wbi_lane *lane);
+
+/* Lane thread, with an empty inbox: begins what other threads ask of the lane's peers: drains, and
+ * channels that they wait for. */
+void wbi_peers_look(struct wbi_lane *lane);
 
 /* Lane thread: deadlines of everything that hangs on this peer. */
 void wbi_peer_expire(struct wb_peer *peer, uint64_t now);

@@ -214,7 +214,9 @@ WB_API int wb_listen(struct wb_engine *engine, const char *url);
  * Begins to connect and returns at once with a peer in state WB_PEER_CONNECTING; calls may be made,
  * they wait for the connection. The caller ends *peer with wb_peer_close. Sets *peer on success
  * only. Errors: WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_REFUSED (already known that nobody
- * listens), WB_AGAIN (max_peers), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM.
+ * listens), WB_AGAIN (max_peers), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM, WB_ERR_DEADLOCK (inside a
+ * handler or callback of another fabric or engine: whoever keeps this fabric waits for one as well,
+ * maybe for that; to be tried again when the handler has returned).
  */
 WB_API int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **peer);
 
@@ -228,12 +230,12 @@ enum wb_peer_state {
 WB_API enum wb_peer_state wb_peer_state(const struct wb_peer *peer);
 
 /* Makes progress until the peer is connected or lost, timeout_us at most. Returns WB_OK,
- * WB_ERR_TIMED_OUT, WB_ERR_DEADLOCK, or why the connection failed (WB_ERR_REFUSED, WB_ERR_VERSION,
- * WB_ERR_PEER_LOST …). */
+ * WB_ERR_TIMED_OUT, WB_ERR_DEADLOCK, WB_ERR_CLOSED (it is not connected, and is being drained), or
+ * why the connection failed (WB_ERR_REFUSED, WB_ERR_VERSION, WB_ERR_PEER_LOST …). */
 WB_API int wb_peer_wait(struct wb_peer *peer, uint64_t timeout_us);
 
 /* What is known of a peer, and what both sides have agreed on: 0 until the peer was connected, and
- * what it was then once it is lost. */
+ * what it was then once it is lost; 0 again while one that comes back (peer.h) is not connected. */
 struct wb_peer_info {
     char url[112];      /* that wb_connect was given; of one that connected to us, a name for it */
     const char *scheme; /* of the fabric; static storage */
@@ -251,15 +253,15 @@ struct wb_peer_info {
     uint64_t engine_id;       /* its engine's, random: another one after a restart */
 };
 
-/* Describes a peer. Any thread, handlers too. Errors: WB_ERR_CLOSED (in a child of fork); *info is
- * then untouched. */
+/* Describes a peer. Any thread, handlers too. Errors: WB_ERR_CLOSED (in a child of fork),
+ * WB_ERR_DEADLOCK (as wb_connect); *info is then untouched. */
 WB_API int wb_peer_describe(struct wb_peer *peer, struct wb_peer_info *info);
 
 /* Why a peer was lost, in one line; "" while it is not. Valid until the peer is closed. */
 WB_API const char *wb_peer_reason(const struct wb_peer *peer);
 
 /* Ends the handle, and closes the channel if it is one of wb_connect (open calls end with
- * WB_ERR_CLOSED). Accepts NULL. */
+ * WB_ERR_CLOSED); inside handlers maybe a little later. Accepts NULL. */
 WB_API void wb_peer_close(struct wb_peer *peer);
 
 /* Inside a handler: makes the caller's peer (wb_context_peer) a handle that stays valid after the
@@ -391,7 +393,7 @@ struct wb_engine_stats {
     uint64_t late_replies; /* for calls that had ended */
     /* received with a filtered archive; bytes of those archives, as they came and as they are */
     uint64_t parcels_filtered, filtered_bytes, unfiltered_bytes;
-    uint64_t protocol_errors, peers_lost;
+    uint64_t protocol_errors, peers_lost; /* no attempts that others follow, see peer.h */
     uint64_t sleeps;
     /* of a fabric that READs in hardware: READs as posted, after merging; the most in flight on one
      * channel; questions whether a silent peer lives */

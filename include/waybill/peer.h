@@ -11,7 +11,8 @@ struct wb_peer_options {
     bool lazy;                /* not before the first call, or wb_peer_wait */
     bool again;               /* and after a loss anew, at the next call or wb_peer_wait */
     uint64_t backoff_us;      /* an attempt is not made sooner after a loss or a failure; doubled by
-                                 each that follows, and up to a quarter longer; 0: 100 ms */
+                                 each that follows, and up to a quarter longer; 0: 100 ms, or
+                                 backoff_most_us where that is less */
     uint64_t backoff_most_us; /* no longer than that; a connection that stood so long makes it
                                  backoff_us again; 0: 10 s. Neither is below 1 ms */
     uint64_t idle_us; /* a channel that no call used for so long, in either direction, is closed by
@@ -34,8 +35,8 @@ struct wb_peer_options {
  *
  * What is not connected takes no place of max_peers; an attempt that finds none fails. The caller
  * ends *peer with wb_peer_close. Sets *peer on success only. Errors: as wb_connect; with `again`,
- * or lazy, only WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_NO_MEMORY, WB_ERR_CLOSED; WB_ERR_INVALID
- * (backoff_most_us below backoff_us). Any thread, inside handlers too.
+ * or lazy, only WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_NO_MEMORY, WB_ERR_CLOSED, WB_ERR_DEADLOCK;
+ * WB_ERR_INVALID (backoff_most_us below backoff_us). Any thread, inside handlers too.
  */
 WB_API int wb_connect_with(struct wb_engine *engine, const char *url,
                            const struct wb_peer_options *options, struct wb_peer **peer);
@@ -50,7 +51,9 @@ WB_API int wb_connect_with(struct wb_engine *engine, const char *url,
  *     another thread was just beginning ends with WB_ERR_NOT_SENT;
  *   - requests that arrive are not executed: their callers get WB_ERR_NOT_SENT, so that a program
  *     treats them as those that found this server gone, and may make them again elsewhere. One-way
- *     requests are dropped.
+ *     requests are dropped;
+ *   - no connection is made any more: calls that wait for one that is neither there nor just being
+ *     made end with WB_ERR_NOT_SENT, and wb_peer_wait with WB_ERR_CLOSED.
  * What it waits for: own calls, requests that are being served, and that their replies have arrived
  * and been fetched. What the program itself keeps (calls that have ended and are not finished,
  * vectors) is its own to end. Then wb_engine_destroy takes nothing from anybody; peers stay
@@ -64,7 +67,8 @@ WB_API int wb_engine_drain(struct wb_engine *engine, uint64_t timeout_us);
 
 /*
  * The same for one peer: its requests and calls on it are refused, all others go on. Returns
- * likewise, or, where the peer was lost before all had ended, why (as wb_peer_wait). The handle
+ * likewise, or, where the peer was lost before all had ended, why (as wb_peer_wait), also where it
+ * would come back: what was under way then has not ended well. The handle
  * stays the caller's: wb_peer_close then takes nothing from anybody. A peer that had connected to
  * this engine stays connected, refused, until it closes or the engine ends.
  */

@@ -20,7 +20,7 @@
  */
 enum wb_event_kind {
     WB_EVENT_CONNECTED = 1, /* bytes: the largest eager message */
-    WB_EVENT_LOST,          /* status: why */
+    WB_EVENT_LOST,          /* status: why; also of an attempt to connect that failed */
     WB_EVENT_REQUEST_SENT,  /* with chunks; bytes: of the message, chunk: records of its list */
     WB_EVENT_REQUEST_CAME,  /* likewise */
     WB_EVENT_REPLY_SENT,    /* likewise */

@@ -205,9 +205,57 @@ START_TEST(test_ends_that_come_by_themselves)
 }
 END_TEST
 
+static void then_end_too(struct wb_call *call, void *user)
+{
+    struct seen *seen = user;
+    struct add_out out;
+    seen->wrong += add_finish(call, &out) != WB_OK;
+    sem_post(&seen->ended);
+}
+
+/* While the engine's threads are at work, and in callbacks: all that has begun has ended when the
+ * drain says so. It may be halted and run in between. */
+START_TEST(test_drained_with_threads)
+{
+    struct seen seen;
+    struct wb_call_options options = {.then = then_end_too, .user = &seen};
+    struct add_in in = {.a = 1, .b = 2};
+    struct open_gate_in open = {.open = 1};
+    struct open_gate_out opened;
+    struct wb_call *call;
+    struct wb_peer *other;
+    test_world_open(1);
+    seen_open(&seen);
+    test_assert_status(wb_connect(test_world.engine, test_world.servers[0].url, &other), WB_OK);
+    test_assert_status(wb_peer_wait(other, test_patience_us), WB_OK);
+    test_assert_status(wb_engine_run(test_world.engine, CREW), WB_OK);
+    begin_gates(test_world.peer, &seen);
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(add_async(other, &in, &options, &call), WB_OK);
+    }
+    test_assert_status(wb_peer_drain(test_world.peer, 1000), WB_ERR_TIMED_OUT);
+    test_assert_status(open_gate_call(other, &open, &opened, NULL), WB_OK);
+    test_assert_status(wb_engine_drain(test_world.engine, test_patience_us), WB_OK);
+    test_assert_status(wb_engine_halt(test_world.engine), WB_OK);
+    for (unsigned i = 0; i < OPEN + CALLS; i++) { /* their callbacks are over, too */
+        ck_assert_int_eq(sem_trywait(&seen.ended), 0);
+    }
+    test_assert_status(seen.status, WB_OK);
+    ck_assert_uint_eq(seen.wrong, 0);
+    test_assert_status(wb_engine_run(test_world.engine, 1), WB_OK);
+    test_assert_status(wb_engine_drain(test_world.engine, test_patience_us), WB_OK);
+    test_assert_status(add_async(other, &in, &options, &call), WB_ERR_CLOSED);
+    test_assert_status(wb_engine_halt(test_world.engine), WB_OK);
+    wb_peer_close(other);
+    sem_destroy(&seen.ended);
+    test_world_close();
+}
+END_TEST
+
 TCase *test_crew_case(void)
 {
     const TTest *const tests[] = {test_nobody_else_makes_progress, test_halted_and_run_again,
-                                  test_destroyed_without_halt, test_ends_that_come_by_themselves};
+                                  test_destroyed_without_halt, test_ends_that_come_by_themselves,
+                                  test_drained_with_threads};
     return test_world_case("crew", tests, sizeof tests / sizeof tests[0]);
 }

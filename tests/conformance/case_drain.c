@@ -1,5 +1,6 @@
 /* The end in order: what has begun ends, nothing new begins, and nobody loses anything. The client
  * is drained, and a guest, an engine of its own in this process, is its caller. */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "tests/conformance/actions_later.h"
@@ -296,6 +297,115 @@ START_TEST(test_a_lost_peer_is_drained)
 }
 END_TEST
 
+/* A line to the server, which is connected. */
+static struct wb_peer *line_to_server(void)
+{
+    struct wb_peer_options again = {.again = true};
+    struct wb_peer *peer;
+    test_assert_status(wb_connect_with(test_world.engine, test_world.servers[0].url, &again, &peer),
+                       WB_OK);
+    test_assert_status(wb_peer_wait(peer, test_patience_us), WB_OK);
+    return peer;
+}
+
+/* It would come back, and is lost all the same for what was under way. */
+START_TEST(test_a_line_is_lost_meanwhile)
+{
+    struct wb_call *call;
+    struct wait_at_gate_in in = {.data = {.count = 0}};
+    struct wait_at_gate_out out;
+    test_world_open(1);
+    struct wb_peer *peer = line_to_server();
+    test_assert_status(wait_at_gate_async(peer, &in, NULL, &call), WB_OK);
+    test_assert_status(wb_peer_drain(peer, 1000), WB_ERR_TIMED_OUT);
+    test_server_stop(&test_world.host, &test_world.servers[0]);
+    test_assert_status(wb_peer_drain(peer, test_patience_us), WB_ERR_PEER_LOST);
+    ck_assert(wb_call_done(call));
+    test_assert_status(wait_at_gate_finish(call, &out), WB_ERR_PEER_LOST);
+    wb_peer_close(peer);
+    test_world_close();
+}
+END_TEST
+
+/* Calls wait for a line that is away, longer than anybody wants to drain; so do those who wait for
+ * the line itself. */
+START_TEST(test_absent_lines_are_drained)
+{
+    enum { CALLS = 5 };
+    struct wb_peer_options again = {.lazy = true, .again = true, .backoff_us = 1000};
+    struct wb_call_options patient = {.timeout_us = 10 * test_patience_us};
+    struct add_in in = {.a = 1, .b = 2};
+    struct add_out out;
+    struct wb_call *calls[CALLS];
+    struct wb_peer *peer;
+    char nowhere[TEST_URL_BYTES];
+    test_world_open(1);
+    test_world_url(9, nowhere);
+    test_assert_status(wb_connect_with(test_world.engine, nowhere, &again, &peer), WB_OK);
+    for (unsigned i = 0; i < CALLS; i++) {
+        test_assert_status(add_async(peer, &in, &patient, &calls[i]), WB_OK);
+        test_assert_status(wb_peer_wait(peer, 1000), WB_ERR_TIMED_OUT);
+    }
+    int status = _i == 0 ? wb_peer_drain(peer, test_patience_us)
+                         : wb_engine_drain(test_world.engine, test_patience_us);
+    test_assert_status(status, WB_OK);
+    for (unsigned i = 0; i < CALLS; i++) {
+        ck_assert(wb_call_done(calls[i]));
+        test_assert_status(add_finish(calls[i], &out), WB_ERR_NOT_SENT);
+    }
+    test_assert_status(wb_peer_wait(peer, test_patience_us), WB_ERR_CLOSED);
+    test_assert_status(add_async(peer, &in, NULL, &calls[0]), WB_ERR_CLOSED);
+    wb_peer_close(peer);
+    test_world_close();
+}
+END_TEST
+
+struct stuck {
+    atomic_bool inside, let_go;
+};
+
+static void stick_then(struct wb_call *call, void *user)
+{
+    struct stuck *stuck = user;
+    (void)call;
+    atomic_store(&stuck->inside, true);
+    while (!atomic_load(&stuck->let_go)) {
+        test_sleep_us(100);
+    }
+}
+
+/* Another thread keeps the lane in a callback, for as long as nobody waits any more. */
+START_TEST(test_waits_end_though_the_lane_is_taken)
+{
+    struct stuck stuck = {.inside = false};
+    struct add_in in = {.a = 1, .b = 2};
+    struct add_out out;
+    struct wb_call *call, *other;
+    struct wb_call_options options = {.then = stick_then, .user = &stuck};
+    struct wb_peer_options lazy = {.lazy = true};
+    struct wb_peer *peer;
+    test_world_open(1);
+    const char *url = test_world.servers[0].url;
+    test_assert_status(wb_connect_with(test_world.engine, url, &lazy, &peer), WB_OK);
+    struct test_driver driver = {.engine = test_world.engine};
+    ck_assert(test_driver_start(&driver));
+    test_assert_status(add_async(test_world.peer, &in, &options, &call), WB_OK);
+    while (!atomic_load(&stuck.inside)) {
+        test_sleep_us(100);
+    }
+    test_assert_status(wb_peer_wait(peer, 1000), WB_ERR_TIMED_OUT);
+    test_assert_status(wb_peer_drain(peer, 1000), WB_ERR_TIMED_OUT);
+    test_assert_status(wb_engine_drain(test_world.engine, 1000), WB_ERR_TIMED_OUT);
+    test_assert_status(add_async(test_world.peer, &in, NULL, &other), WB_ERR_CLOSED);
+    atomic_store(&stuck.let_go, true);
+    test_assert_status(wb_engine_drain(test_world.engine, test_patience_us), WB_OK);
+    test_assert_status(add_finish(call, &out), WB_OK);
+    test_driver_stop(&driver);
+    wb_peer_close(peer);
+    test_world_close();
+}
+END_TEST
+
 static void drain_then(struct wb_call *call, void *user)
 {
     int *said = user;
@@ -325,8 +435,15 @@ END_TEST
 
 TCase *test_drain_case(void)
 {
-    const TTest *const tests[] = {test_what_has_begun_ends,    test_what_is_answered_later_ends,
-                                  test_nothing_new_begins,     test_one_peer_is_drained,
-                                  test_a_lost_peer_is_drained, test_a_drain_in_a_callback};
-    return test_world_case("drain", tests, sizeof tests / sizeof tests[0]);
+    const TTest *const tests[] = {test_what_has_begun_ends,
+                                  test_what_is_answered_later_ends,
+                                  test_nothing_new_begins,
+                                  test_one_peer_is_drained,
+                                  test_a_lost_peer_is_drained,
+                                  test_a_line_is_lost_meanwhile,
+                                  test_waits_end_though_the_lane_is_taken,
+                                  test_a_drain_in_a_callback};
+    TCase *tcase = test_world_case("drain", tests, sizeof tests / sizeof tests[0]);
+    tcase_add_loop_test(tcase, test_absent_lines_are_drained, 0, 2);
+    return tcase;
 }

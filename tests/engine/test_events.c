@@ -75,6 +75,39 @@ START_TEST(test_a_connection_and_chunks)
 }
 END_TEST
 
+#define TEST_SAY(F) F(VALUE, i32, status)
+#define TEST_NOTHING(F)
+WB_ACTION(say, TEST_SAY, TEST_NOTHING) /* fails as it is told to */
+
+static int on_say(struct wb_context *context, struct say_in *in, struct say_out *out, void *user)
+{
+    (void)context;
+    (void)out;
+    (void)user;
+    return in->status;
+}
+
+/* Whatever a handler says is logged as it is. */
+START_TEST(test_any_status)
+{
+    static const int statuses[] = {WB_ERR_BUSY, -32769, -65536, INT32_MIN};
+    struct say_out none;
+    test_scene_open(&scene, NULL);
+    ck_assert_int_eq(say_register(scene.host, on_say, NULL), WB_OK);
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        struct say_in in = {.status = statuses[i]};
+        struct wb_call *call;
+        ck_assert_int_eq(say_async(scene.peer, &in, NULL, &call), WB_OK);
+        test_scene_until(&scene, wb_call_done(call));
+        ck_assert_int_ne(say_finish(call, &none), WB_OK);
+        const struct wb_event *event = last(scene.host, WB_EVENT_ERROR_SENT);
+        ck_assert_int_eq(event->status, statuses[i]);
+        ck_assert_str_eq(event->action, "say");
+    }
+    test_scene_close(&scene);
+}
+END_TEST
+
 START_TEST(test_ordinary_calls_leave_none)
 {
     test_scene_open(&scene, NULL);
@@ -268,6 +301,7 @@ END_TEST
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {test_a_connection_and_chunks,
+                                  test_any_status,
                                   test_ordinary_calls_leave_none,
                                   test_a_call_that_fails,
                                   test_an_action_that_nobody_serves,

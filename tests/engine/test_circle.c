@@ -1,0 +1,107 @@
+/* Two threads, each in a callback of one engine, that want something of the other: none waits for
+ * ever. */
+#include <pthread.h>
+
+#include "tests/engine/scene.h"
+
+static struct test_scene scene;
+static atomic_uint inside; /* callbacks that have begun, */
+static atomic_uint over;   /* and that have done all */
+
+/* What one thread does in a callback of `engine`'s. */
+struct side {
+    struct wb_engine *engine, *other;
+    const char *url;      /* that `other` can connect to */
+    struct wb_peer *peer; /* `engine`'s, that is called */
+    struct wb_peer *kept; /* of `other` */
+    struct wb_peer *made;
+    int finished, connected, described;
+};
+
+static void wait_for_both(void)
+{
+    uint64_t start = test_clock_us();
+    atomic_fetch_add(&inside, 1);
+    while (atomic_load(&inside) < 2 && test_clock_us() - start < test_patience_us) {
+        test_sleep_us(100);
+    }
+}
+
+static void meet_then(struct wb_call *call, void *user)
+{
+    struct side *side = user;
+    struct wb_peer_info info;
+    struct sum_out out;
+    side->finished = sum_finish(call, &out);
+    wait_for_both();
+    side->connected = wb_connect(side->other, side->url, &side->made);
+    side->described = wb_peer_describe(side->kept, &info);
+    wb_peer_close(wb_peer_keep(side->kept));
+    atomic_fetch_add(&over, 1);
+}
+
+static void *work(void *user)
+{
+    struct side *side = user;
+    uint64_t start = test_clock_us();
+    while (atomic_load(&over) < 2 && test_clock_us() - start < test_patience_us) {
+        wb_progress(side->engine);
+    }
+    return NULL;
+}
+
+static bool is_right(int status)
+{
+    return status == WB_OK || status == WB_ERR_DEADLOCK;
+}
+
+START_TEST(test_none_waits_for_ever)
+{
+    pthread_t threads[2];
+    struct wb_call *call;
+    struct sum_in in = {.a = 1, .b = 2};
+    test_scene_open(&scene, NULL);
+    struct side sides[2] = {{.engine = scene.host, .other = scene.friend, .url = scene.host_url},
+                            {.engine = scene.friend, .other = scene.host, .url = scene.friend_url}};
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(
+            wb_connect(sides[i].engine,
+                       sides[1 - i].engine == scene.host ? scene.host_url : scene.friend_url,
+                       &sides[i].peer),
+            WB_OK);
+        sides[1 - i].kept = sides[i].peer;
+        test_scene_until(&scene, wb_peer_state(sides[i].peer) == WB_PEER_CONNECTED);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct wb_call_options options = {
+            .timeout_us = test_patience_us, .then = meet_then, .user = &sides[i]};
+        ck_assert_int_eq(sum_async(sides[i].peer, &in, &options, &call), WB_OK);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, work, &sides[i]), 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    ck_assert_uint_eq(inside + over, 2 + 2);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(sides[i].finished, WB_OK);
+        ck_assert(is_right(sides[i].connected) && is_right(sides[i].described));
+        ck_assert((sides[i].made != NULL) == (sides[i].connected == WB_OK));
+        wb_peer_close(sides[i].made);
+        /* what was closed in there is lost, maybe a little later */
+        test_scene_until(&scene, wb_peer_state(sides[i].peer) == WB_PEER_LOST);
+        ck_assert_str_ne(wb_peer_reason(sides[i].peer), "");
+        wb_peer_close(sides[i].peer);
+    }
+    test_scene_close(&scene);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    const TTest *const tests[] = {test_none_waits_for_ever};
+    Suite *suite = suite_create("circles of lanes");
+    suite_add_tcase(suite, test_program_case("circles", tests, 1));
+    return test_program_run(suite, argc, argv);
+}
