@@ -81,13 +81,23 @@ static void on_read_done(struct wbi_read *read, int status)
     wbi_inbound_fetch(peer);
 }
 
+/* The longest READ of a parcel. Into memory of the program's they are short, whatever the fabric
+ * can do: the end of a call waits for those in flight. */
+static uint64_t longest_read(const struct wbi_inbound *inbound)
+{
+    static const uint64_t into_read = 1 << 20;
+    uint64_t most = inbound->lane->caps->max_read_bytes;
+    bool into = inbound->call != NULL && inbound->call->into != NULL;
+    return into && most > into_read ? into_read : most;
+}
+
 /* Issues the READ of the next range of the head parcel. */
 static int issue(struct wb_peer *peer, struct wbi_inbound *inbound)
 {
     struct wbi_lane *lane = peer->lane;
     const struct wbi_part *part = &inbound->parts[inbound->part_next];
     uint64_t left = part->bytes - inbound->part_offset;
-    uint64_t len = left < lane->caps->max_read_bytes ? left : lane->caps->max_read_bytes;
+    uint64_t most = longest_read(inbound), len = left < most ? left : most;
     struct wbi_read_op *op = peer->free_ops;
     op->inbound = inbound;
     op->part = inbound->part_next;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/clock.h"
 #include "engine/engine.h"
 #include "engine/filter.h"
 #include "engine/inbound.h"
@@ -198,7 +199,7 @@ void wbi_into_quit(struct wb_call *call, struct wbi_inbound *in)
     if (in->in_flight > 0) {
         call->is_read = true;
         in->leaving = call;
-        in->deadline = in->lane->now + grace_us;
+        in->deadline = wbi_now() + grace_us; /* the lane may have looked long ago */
         return;
     }
     for (uint32_t i = 0; i < in->part_count; i++) { /* it may still queue behind others */

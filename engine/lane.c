@@ -349,14 +349,14 @@ void wbi_lane_bury(struct wbi_lane *lane)
 static int go_on(struct wbi_lane *lane, bool retry)
 {
     int done = 0;
-    gather(lane);
     if (lane->busy != NULL) {
+        gather(lane);
         done += flush_busy(lane);
+        flush(lane);
     }
     if (lane->parked != NULL && retry) {
-        done += wbi_inbound_retry(lane);
+        done += wbi_inbound_retry(lane); /* replies do not wait for the next ones' handlers */
     }
-    flush(lane);
     return done;
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "engine/clock.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
@@ -446,7 +447,7 @@ bool wbi_lease_set_withdraw(struct wbi_lease_set *set)
     if (standing > 0) {
         count_quarantine(set, true);
         wbi_count(&peer->lane->counters.leases_quarantined, standing);
-        set->quarantined_until = peer->lane->now + grace_us;
+        set->quarantined_until = wbi_now() + grace_us; /* the lane may have looked long ago */
         return false;
     }
     wbi_lease_set_drop(set);

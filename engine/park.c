@@ -96,8 +96,10 @@ void wbi_inbound_park(struct wbi_inbound *inbound)
     lane->parkings++;
     inbound->round = inbound->peer->parked++;
     queue(lane, inbound);
-    lane->queueing += inbound->stage != WBI_STAGE_READY;
-    show_first(lane, find_first(lane));
+    if (inbound->stage != WBI_STAGE_READY) {
+        lane->queueing++;
+        show_first(lane, find_first(lane));
+    }
 }
 
 void wbi_inbound_unpark(struct wbi_inbound *inbound)

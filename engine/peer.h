@@ -66,7 +66,7 @@ struct wb_peer {
 
     /* in order, replies first: a request may wait for a reply that comes only when ours has gone */
     struct wbi_parcel *waiting, **waiting_tail, **replies_tail;
-    uint32_t replies_waiting; /* as many credits wait with them */
+    uint32_t replies_waiting; /* as many credits wait with them, or more than need to */
     struct wbi_ids releases, cancels;
     struct wb_call *calls;                         /* open ones */
     struct wbi_lease_set *sets;                    /* offered ones */

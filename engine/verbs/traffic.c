@@ -48,7 +48,8 @@ static uint8_t *take_slot(struct wbi_channel *channel)
 static __attribute__((noinline)) uint8_t *take_slot_of_posted(struct wbi_channel *channel)
 {
     wbi_verbs_post_ready(channel->lane);
-    return can_send(channel) ? take_slot(channel) : NULL;
+    /* receipts may have gone along and taken places */
+    return can_send(channel) && has_room(channel, false) ? take_slot(channel) : NULL;
 }
 
 int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
