@@ -240,7 +240,11 @@ void wbi_streams_end(struct wb_peer *peer, int status, const char *reason)
             continue;
         }
         pthread_mutex_lock(&stream->lock);
-        bool opened = stream->opened; /* otherwise its opening says how it ends */
+        bool opened = stream->opened;
+        if (!opened) { /* it ends with its opening, which may have been answered already */
+            stream->lost = status;
+            stream->lost_reason = reason;
+        }
         stream->owes_finish = stream->owes_abort = stream->owes_withdraw = false;
         pthread_mutex_unlock(&stream->lock);
         if (opened) {

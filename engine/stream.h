@@ -75,9 +75,11 @@ struct wb_stream {
     pthread_mutex_t lock; /* guards the rest */
     int status, code;     /* its end; WB_OK: none, or in order */
     char text[120];
-    bool opened;   /* the other side's id and window are known */
-    bool dropped;  /* by its program */
-    bool given_up; /* by its program: nothing is taken any more */
+    int lost;                /* not WB_OK: the peer went, so, while this was opening */
+    const char *lost_reason; /* the peer's, which outlives this in the table */
+    bool opened;             /* the other side's id and window are known */
+    bool dropped;            /* by its program */
+    bool given_up;           /* by its program: nothing is taken any more */
     bool finished;
 
     /* messages that are yet to be sent */

@@ -160,10 +160,32 @@ static void grant_has_ended(struct wb_call *call, void *user)
     wbi_stream_leave(stream);
 }
 
+/* Whether last words may not have arrived: they are said again, which does no harm. What goes with
+ * the peer ends with it. */
+static bool is_unheard(int status)
+{
+    return status == WB_ERR_TIMED_OUT || status == WB_ERR_NO_MEMORY;
+}
+
 static void abort_has_ended(struct wb_call *call, void *user)
 {
     struct wb_stream *stream = user;
-    wbi_stream_said(call, NULL);
+    bool unheard = is_unheard(wbi_stream_said(call, NULL));
+    pthread_mutex_lock(&stream->lock);
+    stream->owes_abort = stream->owes_abort || unheard;
+    pthread_mutex_unlock(&stream->lock);
+    wbi_stream_flush(stream);
+    wbi_stream_leave(stream);
+}
+
+static void withdraw_has_ended(struct wb_call *call, void *user)
+{
+    struct wb_stream *stream = user;
+    bool unheard = is_unheard(wbi_stream_said(call, NULL));
+    pthread_mutex_lock(&stream->lock);
+    stream->owes_withdraw = stream->owes_withdraw || unheard;
+    pthread_mutex_unlock(&stream->lock);
+    wbi_stream_flush(stream);
     wbi_stream_leave(stream);
 }
 
@@ -212,7 +234,7 @@ static bool pick(struct wb_stream *stream, struct owed *owed)
     if (stream->owes_withdraw) {
         stream->owes_withdraw = false;
         owed->head = (struct wbi_stream_head){.stream = stream->id, .what = WBI_STREAM_WITHDRAW};
-        owed->then = abort_has_ended;
+        owed->then = withdraw_has_ended;
     } else if (stream->owes_finish) {
         stream->owes_finish = false;
         stream->in_flight++;

@@ -37,10 +37,15 @@ static void open_has_ended(struct wb_call *call, void *user)
     if (status == WB_OK && (head.what != WBI_STREAM_OPEN || head.number == 0 || head.bytes == 0)) {
         status = WB_ERR_PROTOCOL;
     }
-    bool drained = status == WB_OK && wbi_peer_is_draining(stream->peer);
     /* where the answer did not come, there may be a stream on the other side */
     bool unknown = status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED;
+    bool says = status == WB_ERR_REMOTE;
+    const char *text = says ? stream->refusal.text : NULL;
     pthread_mutex_lock(&stream->lock);
+    if (status == WB_OK && stream->lost != WB_OK) {
+        status = stream->lost;
+        text = stream->lost_reason;
+    }
     if (status == WB_OK) {
         stream->opened = true;
         stream->their_id = head.stream;
@@ -52,10 +57,8 @@ static void open_has_ended(struct wb_call *call, void *user)
     }
     stream->wants_room = false;
     pthread_mutex_unlock(&stream->lock);
-    if (status != WB_OK || drained) {
-        bool says = status == WB_ERR_REMOTE;
-        wbi_stream_fail(stream, drained ? WB_ERR_CLOSED : status, says ? stream->refusal.code : 0,
-                        says ? stream->refusal.text : NULL, false);
+    if (status != WB_OK) {
+        wbi_stream_fail(stream, status, says ? stream->refusal.code : 0, text, false);
     } else {
         wbi_stream_make_due(stream);
         wbi_engine_notify(stream->lane->engine);
@@ -100,7 +103,8 @@ int wb_stream_open(struct wb_peer *peer, struct wb_stream_type *type, const void
 
 /* ---- items ---- */
 
-/* What an item counts as: at least what it takes at the other side. */
+/* What an item counts as: at least what it takes at the other side. Where a chunk is taken out of
+ * the archive, the gaps before it and behind it may grow, by less than a chunk's 64 bytes each. */
 static uint64_t weigh(struct wb_stream *stream, const struct wb_stream_items *items,
                       const void *item)
 {
@@ -112,7 +116,7 @@ static uint64_t weigh(struct wb_stream *stream, const struct wb_stream_items *it
     wbi_stream_size_message(&sent, stream, items, item);
     return packed.bytes > PTRDIFF_MAX
                ? UINT64_MAX
-               : packed.bytes + (uint64_t)sent.offered * WBI_STREAM_CHUNK_BYTES;
+               : packed.bytes + (uint64_t)sent.offered * 3 * WBI_STREAM_CHUNK_BYTES;
 }
 
 static bool has_room(const struct wb_stream *stream, uint64_t weight)

@@ -4,6 +4,8 @@
 
 #include <waybill/waybill.h>
 
+#include "tests/conformance/actions_types.h"
+
 /* What the side that serves does. */
 enum test_talk_how {
     TEST_TALK_ECHO,   /* sends back each item, and finishes behind the last */
@@ -18,6 +20,13 @@ enum test_talk_how {
 #define TEST_TALK_IN(F) F(VALUE, u32, how) F(VALUE, u32, count) F(STRING, wb_str, text)
 #define TEST_TALK_ITEM(F) F(VALUE, u64, number) F(BYTES, wb_bytes, raw) F(RMA, wb_rma_vector, data)
 WB_STREAM(talk, TEST_TALK_IN, TEST_TALK_ITEM, TEST_TALK_ITEM)
+
+/* Each chunk that is taken out of such an item moves what follows. The server takes all, and
+ * finishes. */
+#define TEST_GAPS_IN(F)
+#define TEST_GAPS_UP(F) F(VALUE, u16, number) F(RMA, wb_rma_vector, data) F(TYPE, test_doubles, few)
+#define TEST_GAPS_DOWN(F)
+WB_STREAM(gaps, TEST_GAPS_IN, TEST_GAPS_UP, TEST_GAPS_DOWN)
 
 /* Serves no handler: an opening is refused. */
 #define TEST_NOTHING(F)

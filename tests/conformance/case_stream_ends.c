@@ -1,4 +1,7 @@
 /* How streams end, on both sides and at each moment. */
+#include "engine/call.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
 #include "engine/stream.h"
 #include "tests/conformance/talks.h"
 #include "tests/conformance/world.h"
@@ -177,6 +180,61 @@ START_TEST(test_the_engine_goes)
 }
 END_TEST
 
+/* The peer goes when an opening has been answered, and its program has not been told yet. */
+START_TEST(test_lost_while_it_opens)
+{
+    test_world_open(1);
+    struct wbi_lane *lane = test_world.peer->lane;
+    wbi_lane_enter_waiting(lane);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
+    wbi_streams_end(test_world.peer, WB_ERR_PEER_LOST, "gone");
+    wbi_lane_leave(lane);
+    test_talk_await_opened(stream);
+    struct wb_error error;
+    test_assert_status(wb_stream_status(stream, &error), WB_ERR_PEER_LOST);
+    ck_assert_str_eq(error.text, "gone");
+    wb_stream_drop(stream);
+    test_world_close();
+}
+END_TEST
+
+/* All calls that are open time out. */
+static void expire_all(void)
+{
+    struct wb_peer *peer = test_world.peer;
+    wbi_lane_enter_waiting(peer->lane);
+    ck_assert_ptr_nonnull(peer->calls);
+    while (peer->calls != NULL) {
+        wbi_call_end(peer->calls, WB_ERR_TIMED_OUT, NULL);
+    }
+    wbi_lane_leave(peer->lane);
+}
+
+/* Last words whose call times out are said again. */
+START_TEST(test_last_words_are_said_again)
+{
+    test_world_open(1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
+    test_talk_await_opened(stream);
+    wb_stream_abort(stream, 9, "away");
+    expire_all();
+    ck_assert_ptr_nonnull(test_world.peer->calls);
+    wb_stream_drop(stream);
+    ck_assert_int_eq(test_talk_await(0, 1).code, 9);
+    stream = test_talk_open(TEST_TALK_HOLD, 0);
+    expire_all(); /* the opening */
+    test_assert_status(wb_stream_status(stream, NULL), WB_ERR_TIMED_OUT);
+    expire_all(); /* the withdrawal */
+    ck_assert_ptr_nonnull(test_world.peer->calls);
+    wb_stream_drop(stream);
+    uint64_t start = test_clock_us();
+    while (test_talk_ask(false).open > 0 || test_world.peer->calls != NULL) {
+        ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not end there");
+    }
+    test_world_close();
+}
+END_TEST
+
 /* A drained side ends its streams. */
 START_TEST(test_drained)
 {
@@ -200,6 +258,8 @@ TCase *test_stream_ends_case(void)
                                   test_the_peer_goes,
                                   test_the_peer_dies,
                                   test_the_engine_goes,
+                                  test_lost_while_it_opens,
+                                  test_last_words_are_said_again,
                                   test_drained};
     return test_world_case("stream_ends", tests, sizeof tests / sizeof tests[0]);
 }

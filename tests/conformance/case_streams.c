@@ -234,6 +234,29 @@ START_TEST(test_few_large_ones)
 }
 END_TEST
 
+/* What a chunk leaves behind when it is taken out of an item counts, too. */
+START_TEST(test_gaps)
+{
+    enum { FROM = 1017, SIZES = 16 };
+    static const double few[4] = {1, 2, 3, 4};
+    struct gaps_in in = {.hold = {0}};
+    struct gaps_down none;
+    struct wb_stream *stream = NULL;
+    test_world_open(1);
+    test_assert_status(gaps_open(test_world.peer, &in, NULL, &stream), WB_OK);
+    for (size_t i = 0; i < SIZES; i++) {
+        struct gaps_up item = {.data = test_world_vector(1, FROM + i, i),
+                               .few = {.data = few, .len = sizeof few / sizeof few[0]}};
+        test_assert_status(gaps_up_send(stream, &item, test_patience_us), WB_OK);
+        gaps_up_drop(&item);
+    }
+    test_assert_status(wb_stream_finish(stream), WB_OK);
+    test_assert_status(gaps_down_next(stream, &none, test_patience_us), WB_END);
+    wb_stream_drop(stream);
+    test_world_close();
+}
+END_TEST
+
 /* The other side sends all it has, finishes, and is gone: all of it is read. */
 START_TEST(test_a_source)
 {
@@ -313,8 +336,8 @@ END_TEST
 TCase *test_streams_case(void)
 {
     const TTest *const tests[] = {
-        test_both_ways_in_order, test_two_threads,           test_slow_takers,
-        test_no_calls_left,      test_no_memory_to_take,     test_few_large_ones,
-        test_a_source,           test_a_source_that_is_gone, test_many_come_and_go};
+        test_both_ways_in_order,    test_two_threads,     test_slow_takers, test_no_calls_left,
+        test_no_memory_to_take,     test_few_large_ones,  test_gaps,        test_a_source,
+        test_a_source_that_is_gone, test_many_come_and_go};
     return test_world_case("streams", tests, sizeof tests / sizeof tests[0]);
 }

@@ -157,6 +157,32 @@ static int on_talk(struct wb_context *context, struct wb_stream *stream, struct 
     return WB_OK;
 }
 
+static void take_gaps(struct wb_stream *stream, void *user)
+{
+    int status = WB_OK;
+    (void)user;
+    while (status == WB_OK) {
+        struct gaps_up item;
+        status = gaps_up_next(stream, &item, 0);
+        gaps_up_drop(&item);
+    }
+    if (status == WB_END) {
+        wb_stream_finish(stream);
+    }
+    if (status != WB_AGAIN) {
+        wb_stream_drop(stream);
+    }
+}
+
+static int on_gaps(struct wb_context *context, struct wb_stream *stream, struct gaps_in *in,
+                   void *user)
+{
+    (void)context;
+    (void)in;
+    wb_stream_on_ready(stream, take_gaps, user);
+    return WB_OK;
+}
+
 static int on_talks(struct wb_context *context, struct talks_in *in, struct talks_out *out,
                     void *user)
 {
@@ -179,5 +205,6 @@ static int on_talks(struct wb_context *context, struct talks_in *in, struct talk
 int test_service_register_streams(struct test_service *service)
 {
     int status = talk_register(service->engine, on_talk, service);
+    status = status == WB_OK ? gaps_register(service->engine, on_gaps, service) : status;
     return status == WB_OK ? talks_register(service->engine, on_talks, service) : status;
 }
