@@ -189,10 +189,19 @@ static struct wb_stream_item *empty_ring(struct wb_stream *stream)
     return list;
 }
 
+/* Under the lock: it has ended; or, in order, all has been sent and has arrived, and what is left
+ * is to be taken, if its program wants it. */
+static bool is_over(const struct wb_stream *stream)
+{
+    bool in_order = stream->finished && !stream->owes_finish && stream->in_flight == 0 &&
+                    stream->arrived == stream->total;
+    return stream->status != WB_OK || (in_order && !stream->given_up);
+}
+
 struct wb_stream_item *wbi_stream_set_end(struct wb_stream *stream, int status, int code,
                                           const char *text, bool owes)
 {
-    if (stream->status != WB_OK) {
+    if (is_over(stream)) {
         return NULL;
     }
     stream->status = status;
@@ -207,7 +216,7 @@ void wbi_stream_fail(struct wb_stream *stream, int status, int code, const char 
 {
     struct wbi_lane *lane = stream->lane;
     pthread_mutex_lock(&stream->lock);
-    bool ends = stream->status == WB_OK;
+    bool ends = !is_over(stream);
     struct wb_stream_item *items = wbi_stream_set_end(stream, status, code, text, owes);
     pthread_mutex_unlock(&stream->lock);
     wbi_stream_free_items(items);
@@ -245,11 +254,13 @@ void wbi_streams_end(struct wb_peer *peer, int status, const char *reason)
             stream->lost = status;
             stream->lost_reason = reason;
         }
-        stream->owes_finish = stream->owes_abort = stream->owes_withdraw = false;
         pthread_mutex_unlock(&stream->lock);
         if (opened) {
             wbi_stream_fail(stream, status, 0, reason, false);
         }
+        pthread_mutex_lock(&stream->lock); /* behind it: a finish that is owed is not in order */
+        stream->owes_finish = stream->owes_abort = stream->owes_withdraw = false;
+        pthread_mutex_unlock(&stream->lock);
     }
 }
 
@@ -403,6 +414,8 @@ void wb_stream_abort(struct wb_stream *stream, int code, const char *format, ...
     if (is_inherited(stream)) {
         return;
     }
+    struct wbi_lane *lane = stream->lane;
+    wbi_stream_use(stream); /* a `ready` may drop it as soon as it has ended */
     pthread_mutex_lock(&stream->lock);
     bool ends = stream->status == WB_OK;
     stream->given_up = stream->given_up || ends;
@@ -412,8 +425,9 @@ void wb_stream_abort(struct wb_stream *stream, int code, const char *format, ...
     wbi_stream_free_items(items);
     if (ends) {
         wbi_stream_flush(stream);
-        wbi_engine_notify(stream->lane->engine);
+        wbi_engine_notify(lane->engine);
     }
+    wbi_stream_leave(stream);
 }
 
 /* Under its lock: its program wants nothing of it any more. */

@@ -79,7 +79,7 @@ struct wb_stream {
     const char *lost_reason; /* the peer's, which outlives this in the table */
     bool opened;             /* the other side's id and window are known */
     bool dropped;            /* by its program */
-    bool given_up;           /* by its program: nothing is taken any more */
+    bool given_up; /* nothing is taken any more: its program says so, or an item did not decode */
     bool finished;
 
     /* messages that are yet to be sent */
@@ -143,11 +143,17 @@ void wbi_streams_tell(struct wbi_lane *lane);
 /* An item that was taken is needed no more. Any thread. */
 void wbi_stream_item_end(struct wb_stream_item *item);
 
-/* ---- between stream.c, stream_say.c, stream_send.c and stream_take.c ---- */
+/* ---- between stream.c and the files stream_*.c ---- */
 
 /* Lane thread: a stream in the table, with one user; or a status with words. */
 int wbi_stream_make(struct wb_peer *peer, struct wb_stream_type *type, bool opener,
                     struct wb_stream **stream);
+
+/* Any thread, which has a user or the handle: one user more, until wbi_stream_leave. */
+static inline void wbi_stream_use(struct wb_stream *stream)
+{
+    atomic_fetch_add_explicit(&stream->users, 1, memory_order_relaxed);
+}
 
 /* Any thread: one user less. The last one takes the stream along. */
 void wbi_stream_leave(struct wb_stream *stream);

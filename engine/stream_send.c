@@ -232,21 +232,12 @@ static bool may_send(void *context)
     return may;
 }
 
-int wb_stream_send(struct wb_stream *stream, struct wb_stream_type *type, bool up, const void *item,
-                   uint64_t timeout_us)
+static int send_within(struct wb_stream *stream, const struct wb_stream_items *items,
+                       const void *item, uint64_t timeout_us)
 {
-    int status = wbi_stream_check(stream, type, up == stream->opener);
-    if (status != WB_OK) {
-        return status;
-    }
-    status = wb_stream_status(stream, NULL);
-    if (status != WB_OK) {
-        return wbi_stream_say_end(stream, status);
-    }
-    const struct wb_stream_items *items = up ? &type->up : &type->down;
     struct wish wish = {.stream = stream, .weight = weigh(stream, items, item)};
     uint64_t start = timeout_us != 0 ? wbi_now() : 0, waited = 0;
-    status = send_item(stream, items, item, wish.weight);
+    int status = send_item(stream, items, item, wish.weight);
     while (status == WB_AGAIN && timeout_us != 0) {
         status = wbi_await(stream->lane->engine, may_send, &wish, timeout_us - waited);
         waited = wbi_now() - start;
@@ -260,21 +251,41 @@ int wb_stream_send(struct wb_stream *stream, struct wb_stream_type *type, bool u
     return status;
 }
 
+int wb_stream_send(struct wb_stream *stream, struct wb_stream_type *type, bool up, const void *item,
+                   uint64_t timeout_us)
+{
+    int status = wbi_stream_check(stream, type, up == stream->opener);
+    if (status != WB_OK) {
+        return status;
+    }
+    status = wb_stream_status(stream, NULL);
+    if (status != WB_OK) {
+        return wbi_stream_say_end(stream, status);
+    }
+    wbi_stream_use(stream); /* a `ready` that runs meanwhile may drop it */
+    status = send_within(stream, up ? &type->up : &type->down, item, timeout_us);
+    wbi_stream_leave(stream);
+    return status;
+}
+
 int wb_stream_finish(struct wb_stream *stream)
 {
     int status = wbi_stream_check(stream, stream->type, true);
     if (status != WB_OK) {
         return status;
     }
+    wbi_stream_use(stream);
     pthread_mutex_lock(&stream->lock);
     status = stream->status;
     if (status == WB_OK && !stream->finished) {
         stream->finished = stream->owes_finish = true;
     }
     pthread_mutex_unlock(&stream->lock);
-    if (status != WB_OK) {
-        return wbi_stream_say_end(stream, status);
+    if (status == WB_OK) {
+        wbi_stream_flush(stream);
+    } else {
+        wbi_stream_say_end(stream, status);
     }
-    wbi_stream_flush(stream);
-    return WB_OK;
+    wbi_stream_leave(stream);
+    return status;
 }

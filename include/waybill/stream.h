@@ -102,9 +102,10 @@ WB_API int wb_stream_status(struct wb_stream *stream, struct wb_error *error);
  * soon, maybe before this returns. For the side that serves, mostly. Any thread. */
 WB_API void wb_stream_on_ready(struct wb_stream *stream, wb_stream_ready_fn ready, void *user);
 
-/* Ends the handle. Where the stream goes on, that ends it: the other side gets what was sent, and
- * WB_END if this one had finished; what it still sends, and else takes, ends with WB_ERR_CANCELLED.
- * So who wants to be heard finishes, and takes until WB_END. Waits for a `ready` that another
+/* Ends the handle. Where the stream goes on, that ends it, once what was sent has arrived: if this
+ * side had finished, the other one gets all of it, and WB_END; otherwise what it has not taken then
+ * may be dropped. What it still sends, and else takes, ends with WB_ERR_CANCELLED. So who wants to
+ * be heard finishes. Waits for a `ready` that another
  * thread is just in, but for nothing else. Accepts NULL. After wb_engine_destroy handles are still
  * to be dropped. Any thread. */
 WB_API void wb_stream_drop(struct wb_stream *stream);

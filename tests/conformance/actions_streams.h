@@ -8,12 +8,14 @@
 
 /* What the side that serves does. */
 enum test_talk_how {
-    TEST_TALK_ECHO,   /* sends back each item, and finishes behind the last */
-    TEST_TALK_HOLD,   /* takes nothing until streams are let go, then all; then finishes */
-    TEST_TALK_SOURCE, /* sends `count` items, finishes, and drops the stream */
-    TEST_TALK_ABORT,  /* takes `count` items, and aborts: 7, "enough" */
-    TEST_TALK_LEAVE,  /* takes `count` items, and drops the stream */
-    TEST_TALK_REFUSE  /* is not opened: 5, "not today" */
+    TEST_TALK_ECHO,    /* sends back each item, and finishes behind the last */
+    TEST_TALK_HOLD,    /* takes nothing until streams are let go, then all; then finishes */
+    TEST_TALK_CHATTER, /* takes all, and sends an empty item for each, where there is room */
+    TEST_TALK_SOURCE,  /* sends `count` items, finishes, and drops the stream */
+    TEST_TALK_ABORT,   /* takes `count` items, and aborts: 7, "enough" */
+    TEST_TALK_LEAVE,   /* takes `count` items, and drops the stream */
+    TEST_TALK_REFUSE,  /* is not opened: 5, "not today" */
+    TEST_TALK_QUIT     /* likewise; but its handler has dropped it before */
 };
 
 /* An item's bytes: raw has the pattern of its number, data of its number + 1. */

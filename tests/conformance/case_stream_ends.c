@@ -36,6 +36,10 @@ START_TEST(test_ends_by_the_other_side)
     ck_assert_int_eq(error.code, 5);
     ck_assert_str_eq(error.text, "not today");
     wb_stream_drop(refused);
+    refused = test_talk_open(TEST_TALK_QUIT, 0);
+    int quit = test_talk_next(refused, 0, test_patience_us); /* by the drop, or by the answer */
+    ck_assert(quit == WB_ERR_CANCELLED || quit == WB_ERR_REMOTE);
+    wb_stream_drop(refused);
     struct nobodys_in nothing = {0};
     struct nobodys_down item;
     test_assert_status(nobodys_open(test_world.peer, &nothing, NULL, &refused), WB_OK);
@@ -180,6 +184,57 @@ START_TEST(test_the_engine_goes)
 }
 END_TEST
 
+/* All has been said and has arrived when the peer goes: that is no end but in order. */
+START_TEST(test_in_order_before_the_peer_goes)
+{
+    test_world_open(1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_ECHO, 0);
+    test_assert_status(test_talk_send_mixed(stream, 0, test_patience_us), WB_OK);
+    test_assert_status(wb_stream_finish(stream), WB_OK);
+    uint64_t start = test_clock_us();
+    while (stream->total != 1 || stream->arrived != 1 || stream->in_flight > 0) {
+        wb_wait(test_world.engine, 1000);
+        ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not arrive");
+    }
+    wb_peer_close(test_world.peers[0]);
+    test_world.peers[0] = test_world.peer = NULL;
+    test_assert_status(wb_stream_status(stream, NULL), WB_OK);
+    test_assert_status(test_talk_next(stream, 0, 0), WB_OK);
+    test_assert_status(test_talk_next(stream, 1, 0), WB_END);
+    test_assert_status(wb_stream_status(stream, NULL), WB_OK);
+    wb_stream_drop(stream);
+    test_world_close();
+}
+END_TEST
+
+static void drop_at_once(struct wb_stream *stream, void *dropped)
+{
+    *(bool *)dropped = true;
+    wb_stream_drop(stream);
+}
+
+/* `ready` runs inside a wait of the same thread, and drops the stream that is waited for. */
+START_TEST(test_dropped_within_a_wait)
+{
+    test_world_open(1);
+    for (unsigned sends = 0; sends < 2; sends++) {
+        bool dropped = false;
+        struct talk_in in = {.how = TEST_TALK_HOLD};
+        struct talk_up up = {0};
+        struct talk_down down;
+        struct wb_stream_options options = {.ready = drop_at_once, .user = &dropped};
+        struct wb_stream *stream = NULL;
+        test_assert_status(talk_open(test_world.peer, &in, &options, &stream), WB_OK);
+        int status = sends ? talk_up_send(stream, &up, test_patience_us)
+                           : talk_down_next(stream, &down, test_patience_us);
+        test_assert_status(status, WB_ERR_CANCELLED);
+        ck_assert(dropped);
+        test_talk_await(0, sends + 1);
+    }
+    test_world_close();
+}
+END_TEST
+
 /* The peer goes when an opening has been answered, and its program has not been told yet. */
 START_TEST(test_lost_while_it_opens)
 {
@@ -258,6 +313,8 @@ TCase *test_stream_ends_case(void)
                                   test_the_peer_goes,
                                   test_the_peer_dies,
                                   test_the_engine_goes,
+                                  test_in_order_before_the_peer_goes,
+                                  test_dropped_within_a_wait,
                                   test_lost_while_it_opens,
                                   test_last_words_are_said_again,
                                   test_drained};

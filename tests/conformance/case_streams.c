@@ -234,6 +234,16 @@ START_TEST(test_few_large_ones)
 }
 END_TEST
 
+/* Until all have arrived, and the finish. */
+static void await_arrived(struct wb_stream *stream, uint64_t items)
+{
+    uint64_t start = test_clock_us();
+    while (stream->arrived != items || stream->total != items) {
+        wb_wait(test_world.engine, 1000);
+        ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not arrive");
+    }
+}
+
 /* What a chunk leaves behind when it is taken out of an item counts, too. */
 START_TEST(test_gaps)
 {
@@ -272,17 +282,35 @@ START_TEST(test_a_source)
 }
 END_TEST
 
+/* All that was sent arrives, though this side is gone, and is sent what it does not want any more
+ * while its own items still wait for credits. */
+START_TEST(test_sends_all_and_does_not_listen)
+{
+    enum { ITEMS = 12 };
+    test_world.server_config.credits = 2;
+    test_world.server_config.stream_items = ITEMS;
+    test_world_open(1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_CHATTER, 0);
+    test_talk_await_opened(stream);
+    for (unsigned i = 0; i < ITEMS; i++) {
+        test_assert_status(test_talk_send(stream, i, 10, 0, 0), WB_OK);
+    }
+    test_assert_status(wb_stream_finish(stream), WB_OK);
+    wb_stream_drop(stream);
+    struct talks_out out = test_talk_await(0, 1);
+    test_assert_status(out.status, WB_END);
+    ck_assert_uint_eq(out.taken, ITEMS);
+    test_world_close();
+}
+END_TEST
+
 /* What has arrived whole is read even when the peer has gone. */
 START_TEST(test_a_source_that_is_gone)
 {
     test_world_open(1);
     struct wb_stream *stream = test_talk_open(TEST_TALK_SOURCE, 10);
     test_talk_await(0, 1);
-    uint64_t start = test_clock_us();
-    while (stream->total != 10 || stream->arrived != 10) {
-        wb_wait(test_world.engine, 1000);
-        ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not arrive");
-    }
+    await_arrived(stream, 10);
     wb_peer_close(test_world.peers[0]);
     test_world.peers[0] = test_world.peer = NULL;
     ck_assert_int_ne(wb_stream_status(stream, NULL), WB_OK);
@@ -335,9 +363,16 @@ END_TEST
 
 TCase *test_streams_case(void)
 {
-    const TTest *const tests[] = {
-        test_both_ways_in_order,    test_two_threads,     test_slow_takers, test_no_calls_left,
-        test_no_memory_to_take,     test_few_large_ones,  test_gaps,        test_a_source,
-        test_a_source_that_is_gone, test_many_come_and_go};
+    const TTest *const tests[] = {test_both_ways_in_order,
+                                  test_two_threads,
+                                  test_slow_takers,
+                                  test_no_calls_left,
+                                  test_no_memory_to_take,
+                                  test_few_large_ones,
+                                  test_gaps,
+                                  test_a_source,
+                                  test_a_source_that_is_gone,
+                                  test_sends_all_and_does_not_listen,
+                                  test_many_come_and_go};
     return test_world_case("streams", tests, sizeof tests / sizeof tests[0]);
 }

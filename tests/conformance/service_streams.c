@@ -106,6 +106,14 @@ static int move(struct test_talk *talk)
         int status = wb_stream_status(talk->stream, NULL);
         return status == WB_OK && !talk->owner->let_go ? WB_AGAIN : take_and_drop(talk);
     }
+    case TEST_TALK_CHATTER: {
+        struct talk_down empty = {0};
+        int status = take_and_drop(talk);
+        if (status == WB_OK) {
+            talk_down_send(talk->stream, &empty, 0);
+        }
+        return status;
+    }
     case TEST_TALK_SOURCE:
         return produce(talk);
     case TEST_TALK_ABORT:
@@ -139,7 +147,10 @@ static int on_talk(struct wb_context *context, struct wb_stream *stream, struct 
 {
     struct test_service *service = user;
     struct test_talks *talks = &service->talks;
-    if (in->how == TEST_TALK_REFUSE) {
+    if (in->how == TEST_TALK_QUIT) {
+        wb_stream_drop(stream);
+    }
+    if (in->how == TEST_TALK_REFUSE || in->how == TEST_TALK_QUIT) {
         return wb_context_fail(context, 5, "%.*s", WB_STR_ARG(in->text));
     }
     struct test_talk *talk = calloc(1, sizeof *talk);
