@@ -289,8 +289,13 @@ void wbi_streams_close(struct wbi_lane *lane)
         stream->status = stream->status == WB_OK ? WB_ERR_CLOSED : stream->status;
         stream->lane = NULL;
         stream->peer = NULL;
+        bool starves = stream->starves;
+        stream->starves = false;
         pthread_mutex_unlock(&stream->lock);
         wbi_stream_free_items(items);
+        if (starves) {
+            wbi_stream_leave(stream);
+        }
     }
     free(streams->table);
     *streams = (struct wbi_streams){0};
@@ -328,23 +333,42 @@ void wbi_streams_tell(struct wbi_lane *lane)
     }
 }
 
-int wbi_streams_retry(struct wbi_lane *lane)
+void wbi_stream_make_hungry(struct wb_stream *stream)
+{
+    if (!atomic_exchange(&stream->hungry, true)) {
+        atomic_fetch_add(&stream->lane->streams.hungry, 1);
+        wbi_rooms_want_turn(stream->lane);
+    }
+}
+
+/* What is owed, and found no memory to wait for room. */
+static void say_again(struct wb_stream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    bool starves = stream->starves;
+    stream->starves = false;
+    pthread_mutex_unlock(&stream->lock);
+    if (starves) {
+        wbi_stream_flush(stream);
+        wbi_stream_leave(stream);
+    }
+}
+
+void wbi_streams_retry(struct wbi_lane *lane)
 {
     struct wbi_streams *streams = &lane->streams;
-    int told = 0;
     if (!wbi_streams_hunger(streams)) {
-        return 0;
+        return;
     }
     for (uint32_t i = 0; i < streams->size; i++) {
         struct wb_stream *stream = streams->table[i].stream;
         if (stream != NULL && atomic_exchange(&stream->hungry, false)) {
             atomic_fetch_sub(&streams->hungry, 1);
             wbi_stream_make_due(stream);
-            told++;
+            say_again(stream); /* which may be the end of it */
         }
     }
     wbi_engine_notify(lane->engine); /* who waits tries again, too */
-    return told;
 }
 
 /* ---- public ---- */

@@ -70,7 +70,7 @@ struct wb_stream {
     bool due;
     struct wb_stream *next_due;
     struct wb_error refusal; /* of a message of this stream's, the last */
-    _Atomic bool hungry;     /* an item is to be taken again when there is memory */
+    _Atomic bool hungry;     /* something is to be tried again when there is memory */
 
     pthread_mutex_t lock; /* guards the rest */
     int status, code;     /* its end; WB_OK: none, or in order */
@@ -86,6 +86,7 @@ struct wb_stream {
     bool owes_finish, owes_abort, owes_withdraw;
     bool patient;                      /* the abort goes when all that was sent has arrived */
     bool waits_control, waits_message; /* a `room` is asked for */
+    bool starves;                      /* it could not be; it is hungry, and a user for that */
     uint32_t in_flight;                /* items, and the finish */
 
     /* what is sent */
@@ -134,8 +135,8 @@ void wbi_streams_close(struct wbi_lane *lane);
 /* Lane thread: the peer is lost, closed or drained: its streams end with `status`. */
 void wbi_streams_end(struct wb_peer *peer, int status, const char *reason);
 
-/* Lane thread: those that lacked memory are told to try again. Returns how many. */
-int wbi_streams_retry(struct wbi_lane *lane);
+/* Lane thread: those that lacked memory try again, or are told to. */
+void wbi_streams_retry(struct wbi_lane *lane);
 
 /* Lane thread, nothing half done: tells programs what is due. */
 void wbi_streams_tell(struct wbi_lane *lane);
@@ -165,6 +166,9 @@ void wbi_stream_unref(struct wb_stream *stream);
 
 /* Lane thread: the program is to be told. */
 void wbi_stream_make_due(struct wb_stream *stream);
+
+/* Any thread, which has a user: something is tried again when a lane looks. */
+void wbi_stream_make_hungry(struct wb_stream *stream);
 
 /* Any thread, which has a user: ends the stream, if it has not ended, and tells; `owes`: the other
  * side does not know yet. */

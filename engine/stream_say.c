@@ -285,10 +285,20 @@ static int ask_for_room(struct wb_stream *stream, const struct owed *owed)
     pthread_mutex_unlock(&stream->lock);
     atomic_fetch_add_explicit(&stream->users, 1, memory_order_relaxed);
     int status = wb_peer_on_room(stream->peer, on_room, stream);
-    if (status != WB_OK) {
+    if (status == WB_OK) {
+        return WB_OK;
+    }
+    pthread_mutex_lock(&stream->lock);
+    stream->waits_control = false;
+    bool starves = status == WB_ERR_NO_MEMORY && !stream->starves && stream->lane != NULL;
+    stream->starves = stream->starves || starves;
+    pthread_mutex_unlock(&stream->lock);
+    if (starves) { /* whoever makes progress looks again; the user stays until then */
+        wbi_stream_make_hungry(stream);
+    } else {
         wbi_stream_leave(stream);
     }
-    return status;
+    return status == WB_ERR_NO_MEMORY ? WB_OK : status;
 }
 
 void wbi_stream_flush(struct wb_stream *stream)

@@ -37,8 +37,9 @@ static void open_has_ended(struct wb_call *call, void *user)
     if (status == WB_OK && (head.what != WBI_STREAM_OPEN || head.number == 0 || head.bytes == 0)) {
         status = WB_ERR_PROTOCOL;
     }
-    /* where the answer did not come, there may be a stream on the other side */
-    bool unknown = status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED;
+    /* where the answer did not come, or is none, there may be a stream on the other side */
+    bool unknown = status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED ||
+                   status == WB_ERR_PROTOCOL || status == WB_ERR_MALFORMED;
     bool says = status == WB_ERR_REMOTE;
     const char *text = says ? stream->refusal.text : NULL;
     pthread_mutex_lock(&stream->lock);

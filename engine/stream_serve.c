@@ -176,6 +176,9 @@ int wb_stream_accept(struct wb_context *context, struct wb_reader *reader,
     if (head.what != WBI_STREAM_OPEN || head.number == 0 || head.bytes == 0) {
         return WB_ERR_INVALID;
     }
+    if (wbi_peer_is_draining(context->peer)) { /* it has waited for its landings since before */
+        return WB_ERR_NOT_SENT;
+    }
     struct wb_stream *stream;
     int status = wbi_stream_make(context->peer, type, false, &stream);
     if (status != WB_OK) {

@@ -200,10 +200,7 @@ static void put_back(struct wb_stream *stream, struct wb_stream_item *item)
     if (!stays) {
         free_item(item);
     }
-    if (!atomic_exchange(&stream->hungry, true)) {
-        atomic_fetch_add(&stream->lane->streams.hungry, 1);
-        wbi_rooms_want_turn(stream->lane);
-    }
+    wbi_stream_make_hungry(stream);
 }
 
 static int decode(struct wb_stream *stream, const struct wb_stream_items *items,
