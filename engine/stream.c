@@ -22,17 +22,20 @@ void wbi_streams_open(struct wbi_lane *lane)
     lane->streams.due_tail = &lane->streams.due;
 }
 
-/* More places, all of them free. */
-static int grow(struct wbi_streams *streams)
+/* More places, all of them free. Where generations begin differs between processes: who has an id
+ * of one that was here before names nothing. */
+static int grow(struct wbi_lane *lane)
 {
+    struct wbi_streams *streams = &lane->streams;
+    uint32_t generation = (uint32_t)lane->engine->id | 1;
     uint32_t size = streams->size == 0 ? 16 : streams->size * 2;
     struct wbi_stream_place *table = realloc(streams->table, size * sizeof *table);
     if (table == NULL) {
         return WB_ERR_NO_MEMORY;
     }
     for (uint32_t i = streams->size; i < size; i++) {
-        table[i] =
-            (struct wbi_stream_place){.generation = 1, .next_free = i + 1 < size ? i + 2 : 0};
+        table[i] = (struct wbi_stream_place){.generation = generation,
+                                             .next_free = i + 1 < size ? i + 2 : 0};
     }
     streams->table = table;
     streams->free = streams->size + 1;
@@ -43,7 +46,7 @@ static int grow(struct wbi_streams *streams)
 static int enlist(struct wb_stream *stream)
 {
     struct wbi_streams *streams = &stream->lane->streams;
-    if (streams->free == 0 && grow(streams) != WB_OK) {
+    if (streams->free == 0 && grow(stream->lane) != WB_OK) {
         return WB_ERR_NO_MEMORY;
     }
     uint32_t index = streams->free - 1;
@@ -90,8 +93,16 @@ struct wb_stream *wbi_stream_find(struct wbi_lane *lane, uint64_t id, const stru
 
 /* ---- begins ---- */
 
+/* Whether peers may take so much more of what all streams may hold: beyond its first one a peer has
+ * at most half of what the others leave. */
+static bool is_fair(const struct wb_peer *peer, uint64_t bytes, uint64_t all)
+{
+    uint64_t own = peer->streams * bytes, others = peer->lane->streams.bytes - own;
+    return peer->streams == 0 || own + bytes <= (all - others) / 2;
+}
+
 /* Whether the peer may have another one here, and what that may hold. */
-static int admit(struct wb_peer *peer, uint64_t *bytes)
+static int admit(struct wb_peer *peer, bool opener, uint64_t *bytes)
 {
     const struct wbi_lane *lane = peer->lane;
     const struct wb_engine_config *config = &lane->engine->config;
@@ -102,11 +113,13 @@ static int admit(struct wb_peer *peer, uint64_t *bytes)
         return wbi_error(WB_ERR_BUSY, "%s: %u streams are open with this peer (config.streams)",
                          peer->url, peer->streams);
     }
-    if (lane->streams.bytes + *bytes > all) {
+    bool fair = opener || is_fair(peer, *bytes, all);
+    if (lane->streams.bytes + *bytes > all || !fair) {
         return wbi_error(WB_ERR_BUSY,
-                         "%s: open streams may hold a quarter of the budget already; lower "
-                         "config.stream_bytes or raise config.budget_bytes",
-                         peer->url);
+                         "%s: open streams may hold %s already; lower config.stream_bytes or "
+                         "raise config.budget_bytes",
+                         peer->url,
+                         fair ? "a quarter of the budget" : "this peer's part of the budget");
     }
     return WB_OK;
 }
@@ -117,7 +130,7 @@ int wbi_stream_make(struct wb_peer *peer, struct wb_stream_type *type, bool open
     struct wbi_lane *lane = peer->lane;
     const struct wb_engine_config *config = &lane->engine->config;
     uint64_t bytes = 0;
-    int status = admit(peer, &bytes);
+    int status = admit(peer, opener, &bytes);
     if (status != WB_OK) {
         return status;
     }

@@ -15,7 +15,8 @@ enum test_talk_how {
     TEST_TALK_ABORT,   /* takes `count` items, and aborts: 7, "enough" */
     TEST_TALK_LEAVE,   /* takes `count` items, and drops the stream */
     TEST_TALK_REFUSE,  /* is not opened: 5, "not today" */
-    TEST_TALK_QUIT     /* likewise; but its handler has dropped it before */
+    TEST_TALK_QUIT,    /* likewise; but its handler has dropped it before */
+    TEST_TALK_LIE      /* is opened by an answer that breaks the rules, and stays as it is */
 };
 
 /* An item's bytes: raw has the pattern of its number, data of its number + 1. */

@@ -90,6 +90,18 @@ START_TEST(test_ends_by_this_side)
 }
 END_TEST
 
+/* An answer that breaks the rules opens nothing here; so the other side hears that. */
+START_TEST(test_opened_by_a_lie)
+{
+    test_world_open(1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_LIE, 0);
+    test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_PROTOCOL);
+    wb_stream_drop(stream);
+    test_assert_status(test_talk_await(0, 1).status, WB_ERR_CANCELLED);
+    test_world_close();
+}
+END_TEST
+
 /* A stream that is used as another, or by its other end. */
 START_TEST(test_used_as_it_is_not)
 {
@@ -309,6 +321,7 @@ TCase *test_stream_ends_case(void)
 {
     const TTest *const tests[] = {test_ends_by_the_other_side,
                                   test_ends_by_this_side,
+                                  test_opened_by_a_lie,
                                   test_used_as_it_is_not,
                                   test_the_peer_goes,
                                   test_the_peer_dies,

@@ -361,6 +361,38 @@ START_TEST(test_many_come_and_go)
 }
 END_TEST
 
+/* A peer that opens as many as it can leaves some of the budget to others. */
+START_TEST(test_leaves_some_to_others)
+{
+    enum { MOST = 20 };
+    struct wb_stream *streams[MOST], *others = NULL;
+    struct wb_peer *other = NULL;
+    struct talk_in in = {.how = TEST_TALK_HOLD};
+    unsigned count = 0;
+    int status = WB_OK;
+    test_world.server_config.budget_bytes = 16 << 20; /* 16 streams may hold a quarter of it */
+    test_world_open(1);
+    while (count < MOST && status == WB_OK) {
+        streams[count] = test_talk_open(TEST_TALK_HOLD, 0);
+        test_talk_await_opened(streams[count]);
+        status = wb_stream_status(streams[count], NULL);
+        count++;
+    }
+    test_assert_status(status, WB_ERR_BUSY);
+    test_assert_status(wb_connect(test_world.engine, test_world.servers[0].url, &other), WB_OK);
+    test_assert_status(wb_peer_wait(other, test_patience_us), WB_OK);
+    test_assert_status(talk_open(other, &in, NULL, &others), WB_OK);
+    test_talk_await_opened(others);
+    test_assert_status(wb_stream_status(others, NULL), WB_OK);
+    wb_stream_drop(others);
+    while (count > 0) {
+        wb_stream_drop(streams[--count]);
+    }
+    wb_peer_close(other);
+    test_world_close();
+}
+END_TEST
+
 TCase *test_streams_case(void)
 {
     const TTest *const tests[] = {test_both_ways_in_order,
@@ -373,6 +405,7 @@ TCase *test_streams_case(void)
                                   test_a_source,
                                   test_a_source_that_is_gone,
                                   test_sends_all_and_does_not_listen,
-                                  test_many_come_and_go};
+                                  test_many_come_and_go,
+                                  test_leaves_some_to_others};
     return test_world_case("streams", tests, sizeof tests / sizeof tests[0]);
 }

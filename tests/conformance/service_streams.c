@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/stream.h"
 #include "tests/conformance/service.h"
 #include "tests/support/pattern.h"
 
@@ -102,6 +103,7 @@ static int move(struct test_talk *talk)
     switch (talk->how) {
     case TEST_TALK_ECHO:
         return echo(talk);
+    case TEST_TALK_LIE:
     case TEST_TALK_HOLD: {
         int status = wb_stream_status(talk->stream, NULL);
         return status == WB_OK && !talk->owner->let_go ? WB_AGAIN : take_and_drop(talk);
@@ -149,6 +151,9 @@ static int on_talk(struct wb_context *context, struct wb_stream *stream, struct 
     struct test_talks *talks = &service->talks;
     if (in->how == TEST_TALK_QUIT) {
         wb_stream_drop(stream);
+    }
+    if (in->how == TEST_TALK_LIE) {
+        stream->bytes = 0; /* which the answer says */
     }
     if (in->how == TEST_TALK_REFUSE || in->how == TEST_TALK_QUIT) {
         return wb_context_fail(context, 5, "%.*s", WB_STR_ARG(in->text));
