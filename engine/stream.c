@@ -354,19 +354,6 @@ void wbi_stream_make_hungry(struct wb_stream *stream)
     }
 }
 
-/* What is owed, and found no memory to wait for room. */
-static void say_again(struct wb_stream *stream)
-{
-    pthread_mutex_lock(&stream->lock);
-    bool starves = stream->starves;
-    stream->starves = false;
-    pthread_mutex_unlock(&stream->lock);
-    if (starves) {
-        wbi_stream_flush(stream);
-        wbi_stream_leave(stream);
-    }
-}
-
 void wbi_streams_retry(struct wbi_lane *lane)
 {
     struct wbi_streams *streams = &lane->streams;
@@ -378,7 +365,7 @@ void wbi_streams_retry(struct wbi_lane *lane)
         if (stream != NULL && atomic_exchange(&stream->hungry, false)) {
             atomic_fetch_sub(&streams->hungry, 1);
             wbi_stream_make_due(stream);
-            say_again(stream); /* which may be the end of it */
+            wbi_stream_say_again(stream); /* which may be the end of it */
         }
     }
     wbi_engine_notify(lane->engine); /* who waits tries again, too */

@@ -200,6 +200,9 @@ void wbi_stream_sent_has_ended(struct wb_call *call, void *stream);
 /* Any thread, which has a user or the handle: sends what is owed, as far as there is room. */
 void wbi_stream_flush(struct wb_stream *stream);
 
+/* Lane thread: what is owed, and found no memory to wait for room. May be the stream's end. */
+void wbi_stream_say_again(struct wb_stream *stream);
+
 /* Fills the action's id and signature if they are not yet. Any thread. */
 void wbi_stream_prepare(struct wb_stream_type *type);
 

@@ -328,3 +328,15 @@ void wbi_stream_flush(struct wb_stream *stream)
         }
     }
 }
+
+void wbi_stream_say_again(struct wb_stream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    bool starves = stream->starves;
+    stream->starves = false;
+    pthread_mutex_unlock(&stream->lock);
+    if (starves) {
+        wbi_stream_flush(stream);
+        wbi_stream_leave(stream);
+    }
+}
