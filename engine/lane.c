@@ -374,7 +374,7 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look)
     }
     if (look || lane->turns % TURNS_A_LOOK == 0) {
         keep_house(lane);
-        done += wbi_streams_retry(lane);
+        wbi_streams_retry(lane); /* nothing is done by that: who waits is not to spin */
     }
     if (lane->dying != NULL) {
         wbi_lane_bury(lane);

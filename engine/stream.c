@@ -22,17 +22,20 @@ void wbi_streams_open(struct wbi_lane *lane)
     lane->streams.due_tail = &lane->streams.due;
 }
 
-/* More places, all of them free. */
-static int grow(struct wbi_streams *streams)
+/* More places, all of them free. Where generations begin differs between processes: who has an id
+ * of one that was here before names nothing. */
+static int grow(struct wbi_lane *lane)
 {
+    struct wbi_streams *streams = &lane->streams;
+    uint32_t generation = (uint32_t)lane->engine->id | 1;
     uint32_t size = streams->size == 0 ? 16 : streams->size * 2;
     struct wbi_stream_place *table = realloc(streams->table, size * sizeof *table);
     if (table == NULL) {
         return WB_ERR_NO_MEMORY;
     }
     for (uint32_t i = streams->size; i < size; i++) {
-        table[i] =
-            (struct wbi_stream_place){.generation = 1, .next_free = i + 1 < size ? i + 2 : 0};
+        table[i] = (struct wbi_stream_place){.generation = generation,
+                                             .next_free = i + 1 < size ? i + 2 : 0};
     }
     streams->table = table;
     streams->free = streams->size + 1;
@@ -43,7 +46,7 @@ static int grow(struct wbi_streams *streams)
 static int enlist(struct wb_stream *stream)
 {
     struct wbi_streams *streams = &stream->lane->streams;
-    if (streams->free == 0 && grow(streams) != WB_OK) {
+    if (streams->free == 0 && grow(stream->lane) != WB_OK) {
         return WB_ERR_NO_MEMORY;
     }
     uint32_t index = streams->free - 1;
@@ -90,8 +93,16 @@ struct wb_stream *wbi_stream_find(struct wbi_lane *lane, uint64_t id, const stru
 
 /* ---- begins ---- */
 
+/* Whether peers may take so much more of what all streams may hold: beyond its first one a peer has
+ * at most half of what the others leave. */
+static bool is_fair(const struct wb_peer *peer, uint64_t bytes, uint64_t all)
+{
+    uint64_t own = peer->streams * bytes, others = peer->lane->streams.bytes - own;
+    return peer->streams == 0 || own + bytes <= (all - others) / 2;
+}
+
 /* Whether the peer may have another one here, and what that may hold. */
-static int admit(struct wb_peer *peer, uint64_t *bytes)
+static int admit(struct wb_peer *peer, bool opener, uint64_t *bytes)
 {
     const struct wbi_lane *lane = peer->lane;
     const struct wb_engine_config *config = &lane->engine->config;
@@ -102,11 +113,13 @@ static int admit(struct wb_peer *peer, uint64_t *bytes)
         return wbi_error(WB_ERR_BUSY, "%s: %u streams are open with this peer (config.streams)",
                          peer->url, peer->streams);
     }
-    if (lane->streams.bytes + *bytes > all) {
+    bool fair = opener || is_fair(peer, *bytes, all);
+    if (lane->streams.bytes + *bytes > all || !fair) {
         return wbi_error(WB_ERR_BUSY,
-                         "%s: open streams may hold a quarter of the budget already; lower "
-                         "config.stream_bytes or raise config.budget_bytes",
-                         peer->url);
+                         "%s: open streams may hold %s already; lower config.stream_bytes or "
+                         "raise config.budget_bytes",
+                         peer->url,
+                         fair ? "a quarter of the budget" : "this peer's part of the budget");
     }
     return WB_OK;
 }
@@ -117,7 +130,7 @@ int wbi_stream_make(struct wb_peer *peer, struct wb_stream_type *type, bool open
     struct wbi_lane *lane = peer->lane;
     const struct wb_engine_config *config = &lane->engine->config;
     uint64_t bytes = 0;
-    int status = admit(peer, &bytes);
+    int status = admit(peer, opener, &bytes);
     if (status != WB_OK) {
         return status;
     }
@@ -189,10 +202,19 @@ static struct wb_stream_item *empty_ring(struct wb_stream *stream)
     return list;
 }
 
+/* Under the lock: it has ended; or, in order, all has been sent and has arrived, and what is left
+ * is to be taken, if its program wants it. */
+static bool is_over(const struct wb_stream *stream)
+{
+    bool in_order = stream->finished && !stream->owes_finish && stream->in_flight == 0 &&
+                    stream->arrived == stream->total;
+    return stream->status != WB_OK || (in_order && !stream->given_up);
+}
+
 struct wb_stream_item *wbi_stream_set_end(struct wb_stream *stream, int status, int code,
                                           const char *text, bool owes)
 {
-    if (stream->status != WB_OK) {
+    if (is_over(stream)) {
         return NULL;
     }
     stream->status = status;
@@ -207,7 +229,7 @@ void wbi_stream_fail(struct wb_stream *stream, int status, int code, const char 
 {
     struct wbi_lane *lane = stream->lane;
     pthread_mutex_lock(&stream->lock);
-    bool ends = stream->status == WB_OK;
+    bool ends = !is_over(stream);
     struct wb_stream_item *items = wbi_stream_set_end(stream, status, code, text, owes);
     pthread_mutex_unlock(&stream->lock);
     wbi_stream_free_items(items);
@@ -240,12 +262,18 @@ void wbi_streams_end(struct wb_peer *peer, int status, const char *reason)
             continue;
         }
         pthread_mutex_lock(&stream->lock);
-        bool opened = stream->opened; /* otherwise its opening says how it ends */
-        stream->owes_finish = stream->owes_abort = stream->owes_withdraw = false;
+        bool opened = stream->opened;
+        if (!opened) { /* it ends with its opening, which may have been answered already */
+            stream->lost = status;
+            stream->lost_reason = reason;
+        }
         pthread_mutex_unlock(&stream->lock);
         if (opened) {
             wbi_stream_fail(stream, status, 0, reason, false);
         }
+        pthread_mutex_lock(&stream->lock); /* behind it: a finish that is owed is not in order */
+        stream->owes_finish = stream->owes_abort = stream->owes_withdraw = false;
+        pthread_mutex_unlock(&stream->lock);
     }
 }
 
@@ -274,8 +302,13 @@ void wbi_streams_close(struct wbi_lane *lane)
         stream->status = stream->status == WB_OK ? WB_ERR_CLOSED : stream->status;
         stream->lane = NULL;
         stream->peer = NULL;
+        bool starves = stream->starves;
+        stream->starves = false;
         pthread_mutex_unlock(&stream->lock);
         wbi_stream_free_items(items);
+        if (starves) {
+            wbi_stream_leave(stream);
+        }
     }
     free(streams->table);
     *streams = (struct wbi_streams){0};
@@ -313,23 +346,29 @@ void wbi_streams_tell(struct wbi_lane *lane)
     }
 }
 
-int wbi_streams_retry(struct wbi_lane *lane)
+void wbi_stream_make_hungry(struct wb_stream *stream)
+{
+    if (!atomic_exchange(&stream->hungry, true)) {
+        atomic_fetch_add(&stream->lane->streams.hungry, 1);
+        wbi_rooms_want_turn(stream->lane);
+    }
+}
+
+void wbi_streams_retry(struct wbi_lane *lane)
 {
     struct wbi_streams *streams = &lane->streams;
-    int told = 0;
     if (!wbi_streams_hunger(streams)) {
-        return 0;
+        return;
     }
     for (uint32_t i = 0; i < streams->size; i++) {
         struct wb_stream *stream = streams->table[i].stream;
         if (stream != NULL && atomic_exchange(&stream->hungry, false)) {
             atomic_fetch_sub(&streams->hungry, 1);
             wbi_stream_make_due(stream);
-            told++;
+            wbi_stream_say_again(stream); /* which may be the end of it */
         }
     }
     wbi_engine_notify(lane->engine); /* who waits tries again, too */
-    return told;
 }
 
 /* ---- public ---- */
@@ -399,6 +438,8 @@ void wb_stream_abort(struct wb_stream *stream, int code, const char *format, ...
     if (is_inherited(stream)) {
         return;
     }
+    struct wbi_lane *lane = stream->lane;
+    wbi_stream_use(stream); /* a `ready` may drop it as soon as it has ended */
     pthread_mutex_lock(&stream->lock);
     bool ends = stream->status == WB_OK;
     stream->given_up = stream->given_up || ends;
@@ -408,8 +449,9 @@ void wb_stream_abort(struct wb_stream *stream, int code, const char *format, ...
     wbi_stream_free_items(items);
     if (ends) {
         wbi_stream_flush(stream);
-        wbi_engine_notify(stream->lane->engine);
+        wbi_engine_notify(lane->engine);
     }
+    wbi_stream_leave(stream);
 }
 
 /* Under its lock: its program wants nothing of it any more. */

@@ -70,20 +70,23 @@ struct wb_stream {
     bool due;
     struct wb_stream *next_due;
     struct wb_error refusal; /* of a message of this stream's, the last */
-    _Atomic bool hungry;     /* an item is to be taken again when there is memory */
+    _Atomic bool hungry;     /* something is to be tried again when there is memory */
 
     pthread_mutex_t lock; /* guards the rest */
     int status, code;     /* its end; WB_OK: none, or in order */
     char text[120];
-    bool opened;   /* the other side's id and window are known */
-    bool dropped;  /* by its program */
-    bool given_up; /* by its program: nothing is taken any more */
+    int lost;                /* not WB_OK: the peer went, so, while this was opening */
+    const char *lost_reason; /* the peer's, which outlives this in the table */
+    bool opened;             /* the other side's id and window are known */
+    bool dropped;            /* by its program */
+    bool given_up; /* nothing is taken any more: its program says so, or an item did not decode */
     bool finished;
 
     /* messages that are yet to be sent */
     bool owes_finish, owes_abort, owes_withdraw;
     bool patient;                      /* the abort goes when all that was sent has arrived */
     bool waits_control, waits_message; /* a `room` is asked for */
+    bool starves;                      /* it could not be; it is hungry, and a user for that */
     uint32_t in_flight;                /* items, and the finish */
 
     /* what is sent */
@@ -132,8 +135,8 @@ void wbi_streams_close(struct wbi_lane *lane);
 /* Lane thread: the peer is lost, closed or drained: its streams end with `status`. */
 void wbi_streams_end(struct wb_peer *peer, int status, const char *reason);
 
-/* Lane thread: those that lacked memory are told to try again. Returns how many. */
-int wbi_streams_retry(struct wbi_lane *lane);
+/* Lane thread: those that lacked memory try again, or are told to. */
+void wbi_streams_retry(struct wbi_lane *lane);
 
 /* Lane thread, nothing half done: tells programs what is due. */
 void wbi_streams_tell(struct wbi_lane *lane);
@@ -141,11 +144,17 @@ void wbi_streams_tell(struct wbi_lane *lane);
 /* An item that was taken is needed no more. Any thread. */
 void wbi_stream_item_end(struct wb_stream_item *item);
 
-/* ---- between stream.c, stream_say.c, stream_send.c and stream_take.c ---- */
+/* ---- between stream.c and the files stream_*.c ---- */
 
 /* Lane thread: a stream in the table, with one user; or a status with words. */
 int wbi_stream_make(struct wb_peer *peer, struct wb_stream_type *type, bool opener,
                     struct wb_stream **stream);
+
+/* Any thread, which has a user or the handle: one user more, until wbi_stream_leave. */
+static inline void wbi_stream_use(struct wb_stream *stream)
+{
+    atomic_fetch_add_explicit(&stream->users, 1, memory_order_relaxed);
+}
 
 /* Any thread: one user less. The last one takes the stream along. */
 void wbi_stream_leave(struct wb_stream *stream);
@@ -157,6 +166,9 @@ void wbi_stream_unref(struct wb_stream *stream);
 
 /* Lane thread: the program is to be told. */
 void wbi_stream_make_due(struct wb_stream *stream);
+
+/* Any thread, which has a user: something is tried again when a lane looks. */
+void wbi_stream_make_hungry(struct wb_stream *stream);
 
 /* Any thread, which has a user: ends the stream, if it has not ended, and tells; `owes`: the other
  * side does not know yet. */
@@ -187,6 +199,9 @@ void wbi_stream_sent_has_ended(struct wb_call *call, void *stream);
 
 /* Any thread, which has a user or the handle: sends what is owed, as far as there is room. */
 void wbi_stream_flush(struct wb_stream *stream);
+
+/* Lane thread: what is owed, and found no memory to wait for room. May be the stream's end. */
+void wbi_stream_say_again(struct wb_stream *stream);
 
 /* Fills the action's id and signature if they are not yet. Any thread. */
 void wbi_stream_prepare(struct wb_stream_type *type);

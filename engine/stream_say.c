@@ -160,10 +160,32 @@ static void grant_has_ended(struct wb_call *call, void *user)
     wbi_stream_leave(stream);
 }
 
+/* Whether last words may not have arrived: they are said again, which does no harm. What goes with
+ * the peer ends with it. */
+static bool is_unheard(int status)
+{
+    return status == WB_ERR_TIMED_OUT || status == WB_ERR_NO_MEMORY;
+}
+
 static void abort_has_ended(struct wb_call *call, void *user)
 {
     struct wb_stream *stream = user;
-    wbi_stream_said(call, NULL);
+    bool unheard = is_unheard(wbi_stream_said(call, NULL));
+    pthread_mutex_lock(&stream->lock);
+    stream->owes_abort = stream->owes_abort || unheard;
+    pthread_mutex_unlock(&stream->lock);
+    wbi_stream_flush(stream);
+    wbi_stream_leave(stream);
+}
+
+static void withdraw_has_ended(struct wb_call *call, void *user)
+{
+    struct wb_stream *stream = user;
+    bool unheard = is_unheard(wbi_stream_said(call, NULL));
+    pthread_mutex_lock(&stream->lock);
+    stream->owes_withdraw = stream->owes_withdraw || unheard;
+    pthread_mutex_unlock(&stream->lock);
+    wbi_stream_flush(stream);
     wbi_stream_leave(stream);
 }
 
@@ -212,7 +234,7 @@ static bool pick(struct wb_stream *stream, struct owed *owed)
     if (stream->owes_withdraw) {
         stream->owes_withdraw = false;
         owed->head = (struct wbi_stream_head){.stream = stream->id, .what = WBI_STREAM_WITHDRAW};
-        owed->then = abort_has_ended;
+        owed->then = withdraw_has_ended;
     } else if (stream->owes_finish) {
         stream->owes_finish = false;
         stream->in_flight++;
@@ -263,10 +285,20 @@ static int ask_for_room(struct wb_stream *stream, const struct owed *owed)
     pthread_mutex_unlock(&stream->lock);
     atomic_fetch_add_explicit(&stream->users, 1, memory_order_relaxed);
     int status = wb_peer_on_room(stream->peer, on_room, stream);
-    if (status != WB_OK) {
+    if (status == WB_OK) {
+        return WB_OK;
+    }
+    pthread_mutex_lock(&stream->lock);
+    stream->waits_control = false;
+    bool starves = status == WB_ERR_NO_MEMORY && !stream->starves && stream->lane != NULL;
+    stream->starves = stream->starves || starves;
+    pthread_mutex_unlock(&stream->lock);
+    if (starves) { /* whoever makes progress looks again; the user stays until then */
+        wbi_stream_make_hungry(stream);
+    } else {
         wbi_stream_leave(stream);
     }
-    return status;
+    return status == WB_ERR_NO_MEMORY ? WB_OK : status;
 }
 
 void wbi_stream_flush(struct wb_stream *stream)
@@ -294,5 +326,17 @@ void wbi_stream_flush(struct wb_stream *stream)
         if (full) {
             return;
         }
+    }
+}
+
+void wbi_stream_say_again(struct wb_stream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    bool starves = stream->starves;
+    stream->starves = false;
+    pthread_mutex_unlock(&stream->lock);
+    if (starves) {
+        wbi_stream_flush(stream);
+        wbi_stream_leave(stream);
     }
 }

@@ -37,10 +37,16 @@ static void open_has_ended(struct wb_call *call, void *user)
     if (status == WB_OK && (head.what != WBI_STREAM_OPEN || head.number == 0 || head.bytes == 0)) {
         status = WB_ERR_PROTOCOL;
     }
-    bool drained = status == WB_OK && wbi_peer_is_draining(stream->peer);
-    /* where the answer did not come, there may be a stream on the other side */
-    bool unknown = status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED;
+    /* where the answer did not come, or is none, there may be a stream on the other side */
+    bool unknown = status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED ||
+                   status == WB_ERR_PROTOCOL || status == WB_ERR_MALFORMED;
+    bool says = status == WB_ERR_REMOTE;
+    const char *text = says ? stream->refusal.text : NULL;
     pthread_mutex_lock(&stream->lock);
+    if (status == WB_OK && stream->lost != WB_OK) {
+        status = stream->lost;
+        text = stream->lost_reason;
+    }
     if (status == WB_OK) {
         stream->opened = true;
         stream->their_id = head.stream;
@@ -52,10 +58,8 @@ static void open_has_ended(struct wb_call *call, void *user)
     }
     stream->wants_room = false;
     pthread_mutex_unlock(&stream->lock);
-    if (status != WB_OK || drained) {
-        bool says = status == WB_ERR_REMOTE;
-        wbi_stream_fail(stream, drained ? WB_ERR_CLOSED : status, says ? stream->refusal.code : 0,
-                        says ? stream->refusal.text : NULL, false);
+    if (status != WB_OK) {
+        wbi_stream_fail(stream, status, says ? stream->refusal.code : 0, text, false);
     } else {
         wbi_stream_make_due(stream);
         wbi_engine_notify(stream->lane->engine);
@@ -74,7 +78,10 @@ int wb_stream_open(struct wb_peer *peer, struct wb_stream_type *type, const void
         return status;
     }
     wbi_stream_prepare(type);
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
+    if (entry == WBI_LANE_BUSY) {
+        return wbi_error(WB_AGAIN, "%s: another thread's handler keeps its fabric", peer->url);
+    }
     status = wbi_stream_make(peer, type, true, &stream);
     if (status == WB_OK && options != NULL) {
         stream->timeout_us = options->timeout_us != 0 ? options->timeout_us : stream->timeout_us;
@@ -100,7 +107,8 @@ int wb_stream_open(struct wb_peer *peer, struct wb_stream_type *type, const void
 
 /* ---- items ---- */
 
-/* What an item counts as: at least what it takes at the other side. */
+/* What an item counts as: at least what it takes at the other side. Where a chunk is taken out of
+ * the archive, the gaps before it and behind it may grow, by less than a chunk's 64 bytes each. */
 static uint64_t weigh(struct wb_stream *stream, const struct wb_stream_items *items,
                       const void *item)
 {
@@ -112,7 +120,7 @@ static uint64_t weigh(struct wb_stream *stream, const struct wb_stream_items *it
     wbi_stream_size_message(&sent, stream, items, item);
     return packed.bytes > PTRDIFF_MAX
                ? UINT64_MAX
-               : packed.bytes + (uint64_t)sent.offered * WBI_STREAM_CHUNK_BYTES;
+               : packed.bytes + (uint64_t)sent.offered * 3 * WBI_STREAM_CHUNK_BYTES;
 }
 
 static bool has_room(const struct wb_stream *stream, uint64_t weight)
@@ -228,21 +236,12 @@ static bool may_send(void *context)
     return may;
 }
 
-int wb_stream_send(struct wb_stream *stream, struct wb_stream_type *type, bool up, const void *item,
-                   uint64_t timeout_us)
+static int send_within(struct wb_stream *stream, const struct wb_stream_items *items,
+                       const void *item, uint64_t timeout_us)
 {
-    int status = wbi_stream_check(stream, type, up == stream->opener);
-    if (status != WB_OK) {
-        return status;
-    }
-    status = wb_stream_status(stream, NULL);
-    if (status != WB_OK) {
-        return wbi_stream_say_end(stream, status);
-    }
-    const struct wb_stream_items *items = up ? &type->up : &type->down;
     struct wish wish = {.stream = stream, .weight = weigh(stream, items, item)};
     uint64_t start = timeout_us != 0 ? wbi_now() : 0, waited = 0;
-    status = send_item(stream, items, item, wish.weight);
+    int status = send_item(stream, items, item, wish.weight);
     while (status == WB_AGAIN && timeout_us != 0) {
         status = wbi_await(stream->lane->engine, may_send, &wish, timeout_us - waited);
         waited = wbi_now() - start;
@@ -256,21 +255,41 @@ int wb_stream_send(struct wb_stream *stream, struct wb_stream_type *type, bool u
     return status;
 }
 
+int wb_stream_send(struct wb_stream *stream, struct wb_stream_type *type, bool up, const void *item,
+                   uint64_t timeout_us)
+{
+    int status = wbi_stream_check(stream, type, up == stream->opener);
+    if (status != WB_OK) {
+        return status;
+    }
+    status = wb_stream_status(stream, NULL);
+    if (status != WB_OK) {
+        return wbi_stream_say_end(stream, status);
+    }
+    wbi_stream_use(stream); /* a `ready` that runs meanwhile may drop it */
+    status = send_within(stream, up ? &type->up : &type->down, item, timeout_us);
+    wbi_stream_leave(stream);
+    return status;
+}
+
 int wb_stream_finish(struct wb_stream *stream)
 {
     int status = wbi_stream_check(stream, stream->type, true);
     if (status != WB_OK) {
         return status;
     }
+    wbi_stream_use(stream);
     pthread_mutex_lock(&stream->lock);
     status = stream->status;
     if (status == WB_OK && !stream->finished) {
         stream->finished = stream->owes_finish = true;
     }
     pthread_mutex_unlock(&stream->lock);
-    if (status != WB_OK) {
-        return wbi_stream_say_end(stream, status);
+    if (status == WB_OK) {
+        wbi_stream_flush(stream);
+    } else {
+        wbi_stream_say_end(stream, status);
     }
-    wbi_stream_flush(stream);
-    return WB_OK;
+    wbi_stream_leave(stream);
+    return status;
 }

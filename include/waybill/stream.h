@@ -18,8 +18,8 @@
  *   tail_down_send, tail_down_next           the other way
  *   tail_in_drop, tail_up_drop, tail_down_drop    what was received; accept zeroed structs
  *
- * A stream ends for each side once: in order, where both directions were finished and all has been
- * taken; or, for both sides, by a status: aborted, the peer lost, the engine closed, an item that
+ * A stream ends for each side once: in order, where both directions were finished and all has
+ * arrived; or, for both sides, by a status: aborted, the peer lost, the engine closed, an item that
  * could not arrive within the time. A direction whose items have all arrived is read to its end
  * whatever comes; other items that have not been taken are dropped at that moment.
  *
@@ -59,8 +59,10 @@ struct wb_stream_options {
  * options NULL: all zero. Sends answer WB_AGAIN until the other side's handler has said yes; where
  * it does not, the stream ends with the status that a call would end with. *in is borrowed until
  * this returns; its vectors and objects are referenced, all else is copied. The caller ends *stream
- * with wb_stream_drop. Sets *stream on success only. Errors: WB_AGAIN (no room for a call: see
- * wb_peer_on_room), WB_ERR_BUSY (config.streams, or the streams' part of the budget),
+ * with wb_stream_drop. Sets *stream on success only. Waits for a handler that another thread runs
+ * on the peer's fabric. Errors: WB_AGAIN (no room for a call: see wb_peer_on_room; or, inside, that
+ * handler waits for a fabric as well), WB_ERR_BUSY (config.streams, or the streams' part of the
+ * budget),
  * WB_ERR_BUDGET, WB_ERR_INVALID, WB_ERR_NO_MEMORY, WB_ERR_NOT_SENT, WB_ERR_CLOSED. Any thread,
  * inside handlers too.
  *
@@ -99,14 +101,17 @@ WB_API void wb_stream_abort(struct wb_stream *stream, int code, const char *form
 WB_API int wb_stream_status(struct wb_stream *stream, struct wb_error *error);
 
 /* Sets or changes who is told (NULL: nobody); if there may be something to do already, it is told
- * soon, maybe before this returns. For the side that serves, mostly. Any thread. */
+ * soon, maybe before this returns. For the side that serves, mostly. Waits as wb_stream_drop
+ * does. Any thread. */
 WB_API void wb_stream_on_ready(struct wb_stream *stream, wb_stream_ready_fn ready, void *user);
 
-/* Ends the handle. Where the stream goes on, that ends it: the other side gets what was sent, and
- * WB_END if this one had finished; what it still sends, and else takes, ends with WB_ERR_CANCELLED.
- * So who wants to be heard finishes, and takes until WB_END. Waits for a `ready` that another
- * thread is just in, but for nothing else. Accepts NULL. After wb_engine_destroy handles are still
- * to be dropped. Any thread. */
+/* Ends the handle. Where the stream goes on, that ends it, once what was sent has arrived: if this
+ * side had finished, the other one gets all of it, and WB_END; otherwise what it has not taken then
+ * may be dropped. What it still sends, and else takes, ends with WB_ERR_CANCELLED. So who wants to
+ * be heard finishes. Waits for the handler or `ready` that another thread runs on the fabric,
+ * whichever it is, and for nothing else; so do not call it inside where such a one may wait for the
+ * fabric that you are inside of. Accepts NULL. After wb_engine_destroy handles are still to be
+ * dropped. Any thread. */
 WB_API void wb_stream_drop(struct wb_stream *stream);
 
 /* ---- for the generated stubs ---- */

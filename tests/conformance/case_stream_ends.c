@@ -1,4 +1,7 @@
 /* How streams end, on both sides and at each moment. */
+#include "engine/call.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
 #include "engine/stream.h"
 #include "tests/conformance/talks.h"
 #include "tests/conformance/world.h"
@@ -32,6 +35,10 @@ START_TEST(test_ends_by_the_other_side)
     test_assert_status(wb_stream_status(refused, &error), WB_ERR_REMOTE);
     ck_assert_int_eq(error.code, 5);
     ck_assert_str_eq(error.text, "not today");
+    wb_stream_drop(refused);
+    refused = test_talk_open(TEST_TALK_QUIT, 0);
+    int quit = test_talk_next(refused, 0, test_patience_us); /* by the drop, or by the answer */
+    ck_assert(quit == WB_ERR_CANCELLED || quit == WB_ERR_REMOTE);
     wb_stream_drop(refused);
     struct nobodys_in nothing = {0};
     struct nobodys_down item;
@@ -79,6 +86,18 @@ START_TEST(test_ends_by_this_side)
         }
         ck_assert_int_eq(out.code, aborts ? 9 : 0);
     }
+    test_world_close();
+}
+END_TEST
+
+/* An answer that breaks the rules opens nothing here; so the other side hears that. */
+START_TEST(test_opened_by_a_lie)
+{
+    test_world_open(1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_LIE, 0);
+    test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_PROTOCOL);
+    wb_stream_drop(stream);
+    test_assert_status(test_talk_await(0, 1).status, WB_ERR_CANCELLED);
     test_world_close();
 }
 END_TEST
@@ -177,6 +196,112 @@ START_TEST(test_the_engine_goes)
 }
 END_TEST
 
+/* All has been said and has arrived when the peer goes: that is no end but in order. */
+START_TEST(test_in_order_before_the_peer_goes)
+{
+    test_world_open(1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_ECHO, 0);
+    test_assert_status(test_talk_send_mixed(stream, 0, test_patience_us), WB_OK);
+    test_assert_status(wb_stream_finish(stream), WB_OK);
+    uint64_t start = test_clock_us();
+    while (stream->total != 1 || stream->arrived != 1 || stream->in_flight > 0) {
+        wb_wait(test_world.engine, 1000);
+        ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not arrive");
+    }
+    wb_peer_close(test_world.peers[0]);
+    test_world.peers[0] = test_world.peer = NULL;
+    test_assert_status(wb_stream_status(stream, NULL), WB_OK);
+    test_assert_status(test_talk_next(stream, 0, 0), WB_OK);
+    test_assert_status(test_talk_next(stream, 1, 0), WB_END);
+    test_assert_status(wb_stream_status(stream, NULL), WB_OK);
+    wb_stream_drop(stream);
+    test_world_close();
+}
+END_TEST
+
+static void drop_at_once(struct wb_stream *stream, void *dropped)
+{
+    *(bool *)dropped = true;
+    wb_stream_drop(stream);
+}
+
+/* `ready` runs inside a wait of the same thread, and drops the stream that is waited for. */
+START_TEST(test_dropped_within_a_wait)
+{
+    test_world_open(1);
+    for (unsigned sends = 0; sends < 2; sends++) {
+        bool dropped = false;
+        struct talk_in in = {.how = TEST_TALK_HOLD};
+        struct talk_up up = {0};
+        struct talk_down down;
+        struct wb_stream_options options = {.ready = drop_at_once, .user = &dropped};
+        struct wb_stream *stream = NULL;
+        test_assert_status(talk_open(test_world.peer, &in, &options, &stream), WB_OK);
+        int status = sends ? talk_up_send(stream, &up, test_patience_us)
+                           : talk_down_next(stream, &down, test_patience_us);
+        test_assert_status(status, WB_ERR_CANCELLED);
+        ck_assert(dropped);
+        test_talk_await(0, sends + 1);
+    }
+    test_world_close();
+}
+END_TEST
+
+/* The peer goes when an opening has been answered, and its program has not been told yet. */
+START_TEST(test_lost_while_it_opens)
+{
+    test_world_open(1);
+    struct wbi_lane *lane = test_world.peer->lane;
+    wbi_lane_enter_waiting(lane);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
+    wbi_streams_end(test_world.peer, WB_ERR_PEER_LOST, "gone");
+    wbi_lane_leave(lane);
+    test_talk_await_opened(stream);
+    struct wb_error error;
+    test_assert_status(wb_stream_status(stream, &error), WB_ERR_PEER_LOST);
+    ck_assert_str_eq(error.text, "gone");
+    wb_stream_drop(stream);
+    test_world_close();
+}
+END_TEST
+
+/* All calls that are open time out. */
+static void expire_all(void)
+{
+    struct wb_peer *peer = test_world.peer;
+    wbi_lane_enter_waiting(peer->lane);
+    ck_assert_ptr_nonnull(peer->calls);
+    while (peer->calls != NULL) {
+        wbi_call_end(peer->calls, WB_ERR_TIMED_OUT, NULL);
+    }
+    wbi_lane_leave(peer->lane);
+}
+
+/* Last words whose call times out are said again. */
+START_TEST(test_last_words_are_said_again)
+{
+    test_world_open(1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_HOLD, 0);
+    test_talk_await_opened(stream);
+    wb_stream_abort(stream, 9, "away");
+    expire_all();
+    ck_assert_ptr_nonnull(test_world.peer->calls);
+    wb_stream_drop(stream);
+    ck_assert_int_eq(test_talk_await(0, 1).code, 9);
+    stream = test_talk_open(TEST_TALK_HOLD, 0);
+    expire_all(); /* the opening */
+    test_assert_status(wb_stream_status(stream, NULL), WB_ERR_TIMED_OUT);
+    expire_all(); /* the withdrawal */
+    ck_assert_ptr_nonnull(test_world.peer->calls);
+    wb_stream_drop(stream);
+    uint64_t start = test_clock_us();
+    while (test_talk_ask(false).open > 0 || test_world.peer->calls != NULL) {
+        ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not end there");
+    }
+    test_world_close();
+}
+END_TEST
+
 /* A drained side ends its streams. */
 START_TEST(test_drained)
 {
@@ -196,10 +321,15 @@ TCase *test_stream_ends_case(void)
 {
     const TTest *const tests[] = {test_ends_by_the_other_side,
                                   test_ends_by_this_side,
+                                  test_opened_by_a_lie,
                                   test_used_as_it_is_not,
                                   test_the_peer_goes,
                                   test_the_peer_dies,
                                   test_the_engine_goes,
+                                  test_in_order_before_the_peer_goes,
+                                  test_dropped_within_a_wait,
+                                  test_lost_while_it_opens,
+                                  test_last_words_are_said_again,
                                   test_drained};
     return test_world_case("stream_ends", tests, sizeof tests / sizeof tests[0]);
 }

@@ -234,6 +234,39 @@ START_TEST(test_few_large_ones)
 }
 END_TEST
 
+/* Until all have arrived, and the finish. */
+static void await_arrived(struct wb_stream *stream, uint64_t items)
+{
+    uint64_t start = test_clock_us();
+    while (stream->arrived != items || stream->total != items) {
+        wb_wait(test_world.engine, 1000);
+        ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not arrive");
+    }
+}
+
+/* What a chunk leaves behind when it is taken out of an item counts, too. */
+START_TEST(test_gaps)
+{
+    enum { FROM = 1017, SIZES = 16 };
+    static const double few[4] = {1, 2, 3, 4};
+    struct gaps_in in = {.hold = {0}};
+    struct gaps_down none;
+    struct wb_stream *stream = NULL;
+    test_world_open(1);
+    test_assert_status(gaps_open(test_world.peer, &in, NULL, &stream), WB_OK);
+    for (size_t i = 0; i < SIZES; i++) {
+        struct gaps_up item = {.data = test_world_vector(1, FROM + i, i),
+                               .few = {.data = few, .len = sizeof few / sizeof few[0]}};
+        test_assert_status(gaps_up_send(stream, &item, test_patience_us), WB_OK);
+        gaps_up_drop(&item);
+    }
+    test_assert_status(wb_stream_finish(stream), WB_OK);
+    test_assert_status(gaps_down_next(stream, &none, test_patience_us), WB_END);
+    wb_stream_drop(stream);
+    test_world_close();
+}
+END_TEST
+
 /* The other side sends all it has, finishes, and is gone: all of it is read. */
 START_TEST(test_a_source)
 {
@@ -249,17 +282,35 @@ START_TEST(test_a_source)
 }
 END_TEST
 
+/* All that was sent arrives, though this side is gone, and is sent what it does not want any more
+ * while its own items still wait for credits. */
+START_TEST(test_sends_all_and_does_not_listen)
+{
+    enum { ITEMS = 12 };
+    test_world.server_config.credits = 2;
+    test_world.server_config.stream_items = ITEMS;
+    test_world_open(1);
+    struct wb_stream *stream = test_talk_open(TEST_TALK_CHATTER, 0);
+    test_talk_await_opened(stream);
+    for (unsigned i = 0; i < ITEMS; i++) {
+        test_assert_status(test_talk_send(stream, i, 10, 0, 0), WB_OK);
+    }
+    test_assert_status(wb_stream_finish(stream), WB_OK);
+    wb_stream_drop(stream);
+    struct talks_out out = test_talk_await(0, 1);
+    test_assert_status(out.status, WB_END);
+    ck_assert_uint_eq(out.taken, ITEMS);
+    test_world_close();
+}
+END_TEST
+
 /* What has arrived whole is read even when the peer has gone. */
 START_TEST(test_a_source_that_is_gone)
 {
     test_world_open(1);
     struct wb_stream *stream = test_talk_open(TEST_TALK_SOURCE, 10);
     test_talk_await(0, 1);
-    uint64_t start = test_clock_us();
-    while (stream->total != 10 || stream->arrived != 10) {
-        wb_wait(test_world.engine, 1000);
-        ck_assert_msg(test_clock_us() - start < test_patience_us, "it does not arrive");
-    }
+    await_arrived(stream, 10);
     wb_peer_close(test_world.peers[0]);
     test_world.peers[0] = test_world.peer = NULL;
     ck_assert_int_ne(wb_stream_status(stream, NULL), WB_OK);
@@ -310,11 +361,51 @@ START_TEST(test_many_come_and_go)
 }
 END_TEST
 
+/* A peer that opens as many as it can leaves some of the budget to others. */
+START_TEST(test_leaves_some_to_others)
+{
+    enum { MOST = 20 };
+    struct wb_stream *streams[MOST], *others = NULL;
+    struct wb_peer *other = NULL;
+    struct talk_in in = {.how = TEST_TALK_HOLD};
+    unsigned count = 0;
+    int status = WB_OK;
+    test_world.server_config.budget_bytes = 16 << 20; /* 16 streams may hold a quarter of it */
+    test_world_open(1);
+    while (count < MOST && status == WB_OK) {
+        streams[count] = test_talk_open(TEST_TALK_HOLD, 0);
+        test_talk_await_opened(streams[count]);
+        status = wb_stream_status(streams[count], NULL);
+        count++;
+    }
+    test_assert_status(status, WB_ERR_BUSY);
+    test_assert_status(wb_connect(test_world.engine, test_world.servers[0].url, &other), WB_OK);
+    test_assert_status(wb_peer_wait(other, test_patience_us), WB_OK);
+    test_assert_status(talk_open(other, &in, NULL, &others), WB_OK);
+    test_talk_await_opened(others);
+    test_assert_status(wb_stream_status(others, NULL), WB_OK);
+    wb_stream_drop(others);
+    while (count > 0) {
+        wb_stream_drop(streams[--count]);
+    }
+    wb_peer_close(other);
+    test_world_close();
+}
+END_TEST
+
 TCase *test_streams_case(void)
 {
-    const TTest *const tests[] = {
-        test_both_ways_in_order, test_two_threads,           test_slow_takers,
-        test_no_calls_left,      test_no_memory_to_take,     test_few_large_ones,
-        test_a_source,           test_a_source_that_is_gone, test_many_come_and_go};
+    const TTest *const tests[] = {test_both_ways_in_order,
+                                  test_two_threads,
+                                  test_slow_takers,
+                                  test_no_calls_left,
+                                  test_no_memory_to_take,
+                                  test_few_large_ones,
+                                  test_gaps,
+                                  test_a_source,
+                                  test_a_source_that_is_gone,
+                                  test_sends_all_and_does_not_listen,
+                                  test_many_come_and_go,
+                                  test_leaves_some_to_others};
     return test_world_case("streams", tests, sizeof tests / sizeof tests[0]);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/stream.h"
 #include "tests/conformance/service.h"
 #include "tests/support/pattern.h"
 
@@ -102,9 +103,18 @@ static int move(struct test_talk *talk)
     switch (talk->how) {
     case TEST_TALK_ECHO:
         return echo(talk);
+    case TEST_TALK_LIE:
     case TEST_TALK_HOLD: {
         int status = wb_stream_status(talk->stream, NULL);
         return status == WB_OK && !talk->owner->let_go ? WB_AGAIN : take_and_drop(talk);
+    }
+    case TEST_TALK_CHATTER: {
+        struct talk_down empty = {0};
+        int status = take_and_drop(talk);
+        if (status == WB_OK) {
+            talk_down_send(talk->stream, &empty, 0);
+        }
+        return status;
     }
     case TEST_TALK_SOURCE:
         return produce(talk);
@@ -139,7 +149,13 @@ static int on_talk(struct wb_context *context, struct wb_stream *stream, struct 
 {
     struct test_service *service = user;
     struct test_talks *talks = &service->talks;
-    if (in->how == TEST_TALK_REFUSE) {
+    if (in->how == TEST_TALK_QUIT) {
+        wb_stream_drop(stream);
+    }
+    if (in->how == TEST_TALK_LIE) {
+        stream->bytes = 0; /* which the answer says */
+    }
+    if (in->how == TEST_TALK_REFUSE || in->how == TEST_TALK_QUIT) {
         return wb_context_fail(context, 5, "%.*s", WB_STR_ARG(in->text));
     }
     struct test_talk *talk = calloc(1, sizeof *talk);
@@ -154,6 +170,32 @@ static int on_talk(struct wb_context *context, struct wb_stream *stream, struct 
     talks->first = talk;
     talks->open++;
     wb_stream_on_ready(stream, on_ready, talk);
+    return WB_OK;
+}
+
+static void take_gaps(struct wb_stream *stream, void *user)
+{
+    int status = WB_OK;
+    (void)user;
+    while (status == WB_OK) {
+        struct gaps_up item;
+        status = gaps_up_next(stream, &item, 0);
+        gaps_up_drop(&item);
+    }
+    if (status == WB_END) {
+        wb_stream_finish(stream);
+    }
+    if (status != WB_AGAIN) {
+        wb_stream_drop(stream);
+    }
+}
+
+static int on_gaps(struct wb_context *context, struct wb_stream *stream, struct gaps_in *in,
+                   void *user)
+{
+    (void)context;
+    (void)in;
+    wb_stream_on_ready(stream, take_gaps, user);
     return WB_OK;
 }
 
@@ -179,5 +221,6 @@ static int on_talks(struct wb_context *context, struct talks_in *in, struct talk
 int test_service_register_streams(struct test_service *service)
 {
     int status = talk_register(service->engine, on_talk, service);
+    status = status == WB_OK ? gaps_register(service->engine, on_gaps, service) : status;
     return status == WB_OK ? talks_register(service->engine, on_talks, service) : status;
 }
