@@ -40,11 +40,11 @@ static void unlist(struct wb_call *call)
 
 static void publish(struct wb_call *call)
 {
-    struct wb_engine *engine = call->lane->engine;
+    struct wbi_lane *lane = call->lane;
     atomic_store_explicit(&call->state, WBI_CALL_ENDED, memory_order_release);
-    /* a waiter that parks right now may miss this; it wakes by itself soon (wait.c) */
-    if (atomic_load_explicit(&engine->parked, memory_order_relaxed) > 0) {
-        wbi_engine_notify(engine);
+    /* one that lies down right now has the lane look (sleepers.h) */
+    if (atomic_load_explicit(&lane->engine->sleepers.count, memory_order_relaxed) > 0) {
+        atomic_fetch_or_explicit(&lane->wants, WBI_ASKED_TO_WAKE, memory_order_relaxed);
     }
 }
 

@@ -212,8 +212,9 @@ static bool is_asked(struct wbi_lane *lane, memory_order order)
 }
 
 /* Parcels first: a call that was given up may be among them. The exchange is before: what is asked
- * from now on is seen again. */
-static void do_as_asked(struct wbi_lane *lane)
+ * from now on is seen again. Returns what was asked, of which waking is left for when the lane is
+ * free. */
+static unsigned do_as_asked(struct wbi_lane *lane)
 {
     unsigned asked = atomic_exchange_explicit(&lane->wants, 0, memory_order_acq_rel);
     bool may_grow = wbi_rma_thread_may_grow(false);
@@ -236,21 +237,36 @@ static void do_as_asked(struct wbi_lane *lane)
     flush(lane);
     come_out(lane);
     wbi_rma_thread_may_grow(may_grow);
+    return asked;
+}
+
+/* Calls the program back and lets go. A full fence: whoever submits after our last look sees the
+ * lane free, or we see his parcel afterwards. True: something was asked, and it is ours again. */
+static bool let_go(struct wbi_lane *lane)
+{
+    if (is_due(lane)) {
+        call_back(lane);
+    }
+    atomic_exchange_explicit(&lane->holder, NULL, memory_order_seq_cst);
+    return is_asked(lane, memory_order_seq_cst) && wbi_lane_enter(lane) == WBI_LANE_ENTERED;
+}
+
+static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
+{
+    unsigned asked = 0;
+    do {
+        asked |= do_as_asked(lane);
+    } while (let_go(lane));
+    if ((asked & WBI_ASKED_TO_WAKE) != 0) {
+        wbi_sleepers_wake_met(lane->engine);
+    }
 }
 
 void wbi_lane_leave(struct wbi_lane *lane)
 {
-    do {
-        if (is_asked(lane, memory_order_relaxed)) {
-            do_as_asked(lane);
-        }
-        if (is_due(lane)) {
-            call_back(lane);
-        }
-        /* a full fence: whoever submits after our last look sees the lane free, or we see his
-         * parcel below */
-        atomic_exchange_explicit(&lane->holder, NULL, memory_order_seq_cst);
-    } while (is_asked(lane, memory_order_seq_cst) && wbi_lane_enter(lane) == WBI_LANE_ENTERED);
+    if (is_asked(lane, memory_order_relaxed) || let_go(lane)) {
+        leave_asked(lane);
+    }
 }
 
 void wbi_lane_ask(struct wbi_lane *lane, enum wbi_asked what)

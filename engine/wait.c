@@ -1,21 +1,23 @@
 /*
- * Waiting while making progress. There is one loop, wbi_await; everything that waits goes through
- * it.
+ * Waiting while making progress. There is one loop, await; everything that waits goes through it.
  *
- * A waiting thread takes turns on the lanes. When nothing has happened for config.spin_us it
- * sleeps: the first such thread on the engine's descriptor, so that the network wakes it (arm, then
- * sleep: a lane that has something refuses to be armed); the others on engine->events, which is
- * stirred whenever a call ends, a peer changes or the first sleeper wakes. The end of a call can be
- * missed by a thread that is just about to park; so nobody who waits for one parks for longer than
- * park_us. A program's own loop that waits for the descriptor is a sleeper too, whom a thread that
- * disarms wakes (hand_over).
+ * A waiting thread takes turns on the lanes. Most calls end within the first few, and such a thread
+ * is nobody's business. One that has to wait for longer joins those that stay awake, if the CPUs
+ * have room for it, and lies down else (sleepers.h): threads that poll in vain take the CPU from
+ * whoever holds the lane, and from the peer. When nothing has happened for config.spin_us, one of
+ * those that are awake sleeps on the engine's descriptor, so that the network wakes it (arm, then
+ * sleep: a lane that has something refuses to be armed); the others lie down. A program's own loop
+ * that waits for the descriptor is a sleeper too, whom a thread that disarms wakes (hand_over).
+ *
+ * A worker of an executor does other work between its turns, which may take long. So it is awake
+ * only while it sleeps, and others hear of it when it stops that.
  */
 #include "engine/clock.h"
 #include "engine/defer.h"
 #include "engine/engine.h"
 #include "mr_cache/allocator.h"
 
-static const uint64_t park_us = 2000;
+static const uint64_t park_us = 2000;    /* for what nobody may have told */
 static const uint64_t sleep_us = 100000; /* a sleeper looks around that often whatever happens */
 static const uint64_t sleep_waiting_us =
     1000; /* and that often while something waits for memory or room */
@@ -37,9 +39,9 @@ bool wbi_engine_inside(struct wb_engine *engine)
 
 void wbi_engine_notify(struct wb_engine *engine)
 {
-    atomic_fetch_add_explicit(&engine->events, 1, memory_order_seq_cst);
-    if (atomic_load_explicit(&engine->parked, memory_order_seq_cst) > 0) {
-        wbi_unpark(&engine->events);
+    /* a full fence: whoever lies down after our change sees it, or we see him */
+    if (atomic_fetch_add_explicit(&engine->sleepers.count, 0, memory_order_seq_cst) > 0) {
+        wbi_sleepers_wake_all(engine);
     }
 }
 
@@ -148,92 +150,189 @@ int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us)
     return arm_all(engine, timeout_us) ? WB_OK : WB_AGAIN;
 }
 
-/* What a thread waits for. */
-struct vigil {
-    bool (*met)(void *context);
-    void *context;
-    bool any;         /* or until something was done */
-    uint64_t park_us; /* how long it parks at most */
+/* ---- the loop ---- */
+
+/* A thread that waits. */
+struct stay {
+    struct wb_engine *engine;
+    const struct wbi_vigil *vigil;
+    uint64_t timeout_us;
+    uint64_t start, useful; /* when it began, and when something was last done; 0: just now */
+    bool awake;             /* it has promised to make progress */
 };
 
-/* `seen` is as the events were when another thread was the sleeper: that one stirs when it stops,
- * and somebody has to take over. */
-static void park(struct wb_engine *engine, const struct vigil *vigil, uint32_t seen, uint64_t limit)
+static void lie_down(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
 {
-    hand_over(engine);
-    atomic_fetch_add_explicit(&engine->parked, 1, memory_order_seq_cst);
-    if (!vigil->met(vigil->context)) {
-        wbi_park(&engine->events, seen, least(limit, vigil->park_us));
+    struct wb_engine *engine = stay->engine;
+    const struct wbi_vigil *vigil = stay->vigil;
+    struct wbi_sleeper sleeper = {.vigil = vigil};
+    bool lies = wbi_sleepers_lie_down(engine, &sleeper, stay->awake);
+    stay->awake = true; /* when it is up again */
+    if (!lies) {
+        return;
     }
-    atomic_fetch_sub_explicit(&engine->parked, 1, memory_order_seq_cst);
+    hand_over(engine);
+    bool met = false;
+    if (vigil->wake == WBI_WAKE_MET) {
+        wbi_sleepers_look(engine);
+    } else {
+        met = vigil->met(vigil->context);
+    }
+    if (!met && wbi_helper_sleeps(helper, &sleeper)) {
+        wbi_park(&sleeper.woken, 0, least(limit, vigil->park_us));
+    }
+    wbi_helper_wakes(helper);
+    wbi_sleepers_get_up(engine, &sleeper);
+    if (atomic_load_explicit(&sleeper.woken, memory_order_relaxed) != 0) {
+        stay->useful = 0; /* who was called has something to look at */
+    }
+}
+
+/* The caller is the engine's sleeper. */
+static void sleep_on_network(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
+{
+    struct wb_engine *engine = stay->engine;
+    struct wbi_sleeper sleeper = {.vigil = stay->vigil};
+    uint64_t bound = least(limit, sleep_us);
+    wbi_sleepers_watch(engine, &sleeper);
+    if (arm_all(engine, &bound) && !wbi_sleepers_called(engine, &sleeper) &&
+        wbi_helper_sleeps(helper, &sleeper)) {
+        wbi_wait(engine->epoll, bound);
+    }
+    wbi_helper_wakes(helper);
+    wbi_sleepers_unwatch(engine, &sleeper);
+    atomic_store(&engine->sleeper, 0);
+    if (engine->lane_count > 1) {
+        wbi_sleepers_wake_one(engine); /* this one may be long in a handler of one lane */
+    }
 }
 
 /* Sleeps until something may have happened, `limit` at most. */
-static void rest(struct wb_engine *engine, const struct vigil *vigil, uint64_t limit)
+static void rest(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
 {
     uint32_t nobody = 0;
-    uint32_t seen = atomic_load_explicit(&engine->events, memory_order_seq_cst);
-    if (!atomic_compare_exchange_strong(&engine->sleeper, &nobody, 1)) {
-        park(engine, vigil, seen, limit);
-        return;
+    struct wb_engine *engine = stay->engine;
+    stay->awake = stay->awake || wbi_sleepers_join(engine);
+    if (stay->awake && atomic_compare_exchange_strong(&engine->sleeper, &nobody, 1)) {
+        sleep_on_network(stay, helper, limit);
+    } else {
+        lie_down(stay, helper, limit);
     }
-    uint64_t bound = least(limit, sleep_us);
-    if (arm_all(engine, &bound) && !vigil->met(vigil->context)) {
-        wbi_wait(engine->epoll, bound);
-    }
-    atomic_store(&engine->sleeper, 0);
-    wbi_engine_notify(engine); /* somebody else may have to take over */
 }
 
-/* The loop. Returns WB_OK (met), the number of things done, or an error. */
-static int await(struct wb_engine *engine, const struct vigil *vigil, uint64_t timeout_us)
+static void resign(struct stay *stay)
 {
-    uint64_t start = 0, useful = 0;
-    for (unsigned polls = 1; !vigil->met(vigil->context); polls++) {
-        int done = turn_all(engine, false);
-        if (done > 0 && vigil->any) {
-            return done;
+    if (stay->awake) {
+        stay->awake = false;
+        wbi_sleepers_resign(stay->engine);
+    }
+}
+
+/* Nobody knows how long its work takes: it is not awake while it may be at that. It is known as one
+ * that helps before it looks for work the last time. */
+static void rest_helping(struct stay *stay, uint64_t limit)
+{
+    struct wbi_helper helper;
+    wbi_helper_open(&helper, stay->engine);
+    bool helped = wbi_executor_help();
+    if (!helped) {
+        rest(stay, &helper, limit);
+        resign(stay);
+    }
+    if (wbi_helper_close(&helper) && !helped) {
+        wbi_executor_help();
+    }
+}
+
+/* Once in so many polls: looks at the clock, and whether to sleep. */
+static int look(struct stay *stay)
+{
+    struct wb_engine *engine = stay->engine;
+    uint64_t now = wbi_now();
+    stay->start = stay->start != 0 ? stay->start : now;
+    stay->useful = stay->useful != 0 ? stay->useful : now;
+    if (now - stay->start >= stay->timeout_us) {
+        return WB_ERR_TIMED_OUT;
+    }
+    if (atomic_load_explicit(&engine->sleepers.called, memory_order_relaxed)) {
+        wbi_engine_rouse(engine); /* a turn may have taken what was to wake it */
+    }
+    uint64_t limit = stay->timeout_us - (now - stay->start);
+    bool long_idle = now - stay->useful >= engine->config.spin_us;
+    if (wbi_executor_helps()) {
+        if (long_idle) {
+            rest_helping(stay, limit);
         }
-        useful = done > 0 ? 0 : useful;
-        if (polls % POLLS_A_LOOK != 0) {
-            if (done == 0 && !wbi_executor_help()) {
-                wbi_relax();
-            }
-            continue;
-        }
-        uint64_t now = wbi_now();
-        start = start != 0 ? start : now;
-        useful = useful != 0 ? useful : now;
-        if (now - start >= timeout_us) {
-            return WB_ERR_TIMED_OUT;
-        }
-        if (now - useful >= engine->config.spin_us && !wbi_executor_help()) {
-            rest(engine, vigil, timeout_us - (now - start));
-        }
+        return WB_OK;
+    }
+    if (!stay->awake) {
+        stay->awake = wbi_sleepers_join(engine);
+    }
+    if (!stay->awake || wbi_sleepers_crowd(engine)) {
+        lie_down(stay, NULL, limit);
+    } else if (long_idle) {
+        rest(stay, NULL, limit);
     }
     return WB_OK;
 }
 
-int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
-              uint64_t timeout_us)
+/* Returns WB_OK (met), the number of things done, or an error. */
+static int await(struct wb_engine *engine, const struct wbi_vigil *vigil, uint64_t timeout_us)
+{
+    struct stay stay = {.engine = engine, .vigil = vigil, .timeout_us = timeout_us};
+    int status = WB_OK;
+    for (unsigned polls = 1; status == WB_OK && !vigil->met(vigil->context); polls++) {
+        int done = turn_all(engine, false);
+        if (done > 0 && vigil->any) {
+            status = done;
+            break;
+        }
+        stay.useful = done > 0 ? 0 : stay.useful;
+        if (polls % POLLS_A_LOOK == 0) {
+            status = look(&stay);
+        } else if (done == 0 && !wbi_executor_help()) {
+            wbi_relax();
+        }
+    }
+    resign(&stay);
+    hand_over(engine);
+    return status;
+}
+
+static int await_outside(struct wb_engine *engine, const struct wbi_vigil *vigil,
+                         uint64_t timeout_us)
 {
     int status = wbi_engine_check_outside(engine);
     if (status != WB_OK) {
         return status;
     }
-    const struct vigil vigil = {.met = met, .context = context, .park_us = park_us};
-    status = await(engine, &vigil, timeout_us);
-    hand_over(engine);
+    status = await(engine, vigil, timeout_us);
     return status == WB_ERR_TIMED_OUT
                ? wbi_error(status, "not within %llu us", (unsigned long long)timeout_us)
                : status;
 }
 
+int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
+              uint64_t timeout_us)
+{
+    const struct wbi_vigil vigil = {
+        .met = met, .context = context, .wake = WBI_WAKE_END, .park_us = park_us};
+    return await_outside(engine, &vigil, timeout_us);
+}
+
+int wbi_await_calls(struct wb_engine *engine, bool (*met)(void *context), void *context,
+                    uint64_t timeout_us)
+{
+    const struct wbi_vigil vigil = {
+        .met = met, .context = context, .wake = WBI_WAKE_MET, .park_us = sleep_us};
+    return await_outside(engine, &vigil, timeout_us);
+}
+
 void wbi_await_notified(struct wb_engine *engine, bool (*met)(void *context), void *context)
 {
-    const struct vigil vigil = {.met = met, .context = context, .park_us = sleep_us};
+    const struct wbi_vigil vigil = {
+        .met = met, .context = context, .wake = WBI_WAKE_NOT, .park_us = sleep_us};
     await(engine, &vigil, UINT64_MAX);
-    hand_over(engine);
 }
 
 int wb_progress(struct wb_engine *engine)
@@ -266,8 +365,8 @@ int wb_wait(struct wb_engine *engine, uint64_t timeout_us)
     if (status != WB_OK) {
         return status;
     }
-    const struct vigil vigil = {.met = never, .any = true, .park_us = park_us};
+    const struct wbi_vigil vigil = {
+        .met = never, .any = true, .wake = WBI_WAKE_NOT, .park_us = sleep_us};
     status = await(engine, &vigil, timeout_us);
-    hand_over(engine);
     return status == WB_ERR_TIMED_OUT ? 0 : status;
 }

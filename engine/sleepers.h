@@ -1,0 +1,90 @@
+/*
+ * Threads that wait in an engine: which of them stay awake, and what wakes the others.
+ *
+ * Awake are those that have promised to make progress until they say otherwise: they poll, or sleep
+ * on the network, or were woken a moment ago. As many as the CPUs have room for; whoever waits
+ * beyond that lies down until what it waits for is there. Invariant, kept under the lock: while one
+ * lies, one is awake; the last to go wakes another.
+ *
+ * No end of a call is missed. Who lies down is in the list first, and then has every lane look at
+ * the list once more: at once where nobody holds it, else when its holder leaves it
+ * (WBI_ASKED_TO_WAKE). Whatever ended before that look is found by it, and what ends later finds
+ * the list not empty.
+ */
+#ifndef WBI_ENGINE_SLEEPERS_H
+#define WBI_ENGINE_SLEEPERS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wb_engine;
+struct wb_executor;
+
+/* What wakes a thread that waits, beside wbi_engine_notify and its time. */
+enum wbi_wake {
+    WBI_WAKE_MET, /* the end of a call, if the condition is met then: others ask while it sleeps */
+    WBI_WAKE_END, /* the end of any call */
+    WBI_WAKE_NOT
+};
+
+/* What a thread waits for. */
+struct wbi_vigil {
+    bool (*met)(void *context);
+    void *context;
+    bool any; /* or until something was done */
+    enum wbi_wake wake;
+    uint64_t park_us; /* how long it sleeps at most, where another one looks after the network */
+};
+
+struct wbi_sleeper {
+    const struct wbi_vigil *vigil;
+    bool network; /* on the network; else on `woken` */
+    _Atomic uint32_t woken;
+    struct wbi_sleeper *next, **at; /* at NULL: in no list */
+};
+
+struct wbi_sleepers {
+    pthread_mutex_t lock; /* guards all that is not atomic, and what is in the list */
+    struct wbi_sleeper *first, **last;
+    unsigned most;          /* that stay awake */
+    _Atomic uint32_t awake; /* written under the lock */
+    _Atomic uint32_t count; /* in the list; likewise */
+    _Atomic bool called;    /* the one on the network is to get up, and has not yet */
+};
+
+/* Nothing that fails. Lanes: how many the engine has; none of them may wait for another's. */
+void wbi_sleepers_open(struct wbi_sleepers *sleepers);
+void wbi_sleepers_limit(struct wbi_sleepers *sleepers, unsigned lanes);
+void wbi_sleepers_close(struct wbi_sleepers *sleepers);
+
+/* Any thread, outside of the engine: stays awake from now on, or (false) there are enough. */
+bool wbi_sleepers_join(struct wb_engine *engine);
+/* An awake thread: does not stay awake, and wakes another if nobody else is. */
+void wbi_sleepers_resign(struct wb_engine *engine);
+/* Whether there are more awake than need be. */
+bool wbi_sleepers_crowd(struct wb_engine *engine);
+
+/* Puts the thread into the list, which is then to sleep; `awake`: as it is. False: it is not,
+ * since nobody else would be awake, and is awake now. */
+bool wbi_sleepers_lie_down(struct wb_engine *engine, struct wbi_sleeper *sleeper, bool awake);
+/* Has what has ended looked at. It may be woken by it. */
+void wbi_sleepers_look(struct wb_engine *engine);
+/* It has slept, or need not: is awake, and out of the list. */
+void wbi_sleepers_get_up(struct wb_engine *engine, struct wbi_sleeper *sleeper);
+
+/* The same for the one that sleeps on the network, and is and stays awake; and whether it need not
+ * sleep, all lanes having been armed in between. */
+void wbi_sleepers_watch(struct wb_engine *engine, struct wbi_sleeper *sleeper);
+bool wbi_sleepers_called(struct wb_engine *engine, struct wbi_sleeper *sleeper);
+void wbi_sleepers_unwatch(struct wb_engine *engine, struct wbi_sleeper *sleeper);
+
+/* Any thread that holds no lane: wakes those for whom a call has ended. */
+void wbi_sleepers_wake_met(struct wb_engine *engine);
+/* Any thread: wakes all but the one on the network; one of them; this one, if it still sleeps. */
+void wbi_sleepers_wake_all(struct wb_engine *engine);
+void wbi_sleepers_wake_one(struct wb_engine *engine);
+void wbi_sleepers_wake_this(struct wb_engine *engine, struct wbi_sleeper *sleeper);
+
+#endif

@@ -1,0 +1,231 @@
+/* Workers of an executor that sleep in an engine hear of the executor's work. They sleep here until
+ * they are woken, or until the test has lost its patience: a wake-up that is lost is seen. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <waybill/waybill.h>
+
+#include "engine/clock.h"
+#include "engine/defer.h"
+#include "engine/engine.h"
+#include "tests/support/program.h"
+#include "tests/support/scale.h"
+
+#define TEST_HOLD_IN(F)
+#define TEST_HOLD_OUT(F) F(VALUE, u32, number)
+WB_ACTION(hold, TEST_HOLD_IN, TEST_HOLD_OUT)
+
+enum { WORKERS_MOST = 3 };
+
+static char url[64];
+static struct wb_engine *host, *friend;
+static struct wb_peer *peer;
+static struct wb_deferred *_Atomic held[WORKERS_MOST];
+static atomic_uint held_count, given, taken, done, overslept;
+
+/* ---- sleeping, which the linker takes here ---- */
+
+static _Thread_local bool sleeps_long;
+
+void __real_wbi_park(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_us);
+void __wrap_wbi_park(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_us);
+int __real_wbi_wait(int fd, uint64_t timeout_us);
+int __wrap_wbi_wait(int fd, uint64_t timeout_us);
+
+/* Whether the sleep that has begun then was ended by its time. */
+static void check_sleep(uint64_t start)
+{
+    atomic_fetch_add(&overslept, test_clock_us() - start >= test_patience_us);
+}
+
+void __wrap_wbi_park(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_us)
+{
+    uint64_t start = test_clock_us();
+    __real_wbi_park(word, expected, sleeps_long ? test_patience_us : timeout_us);
+    check_sleep(start);
+}
+
+int __wrap_wbi_wait(int fd, uint64_t timeout_us)
+{
+    uint64_t start = test_clock_us();
+    int ready = __real_wbi_wait(fd, sleeps_long ? test_patience_us : timeout_us);
+    check_sleep(start);
+    return ready;
+}
+
+/* ---- the executor ---- */
+
+static bool help(void *self)
+{
+    (void)self;
+    unsigned next = atomic_load(&taken);
+    while (next < atomic_load(&given)) {
+        if (atomic_compare_exchange_weak(&taken, &next, next + 1)) {
+            atomic_fetch_add(&done, 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct wb_executor executor = {.help = help};
+
+struct worker {
+    pthread_t thread;
+    int status;
+};
+
+/* Waits for a call that is answered at the end of the test, and helps meanwhile. */
+static void *work(void *context)
+{
+    struct worker *worker = context;
+    struct wb_call_options options = {.timeout_us = 2 * test_patience_us};
+    struct hold_in in;
+    struct hold_out out;
+    memset(&in, 0, sizeof in);
+    sleeps_long = true;
+    wb_executor_adopt(&executor);
+    worker->status = hold_call(peer, &in, &out, &options);
+    wb_executor_adopt(NULL);
+    return NULL;
+}
+
+/* ---- the scene ---- */
+
+static int on_hold(struct wb_context *context, struct hold_in *in, struct hold_out *out, void *user)
+{
+    struct wb_deferred *deferred;
+    (void)in;
+    (void)out;
+    (void)user;
+    int status = wb_context_defer(context, &deferred);
+    if (status == WB_OK) {
+        atomic_store(&held[atomic_load(&held_count)], deferred);
+        atomic_fetch_add(&held_count, 1);
+    }
+    return status;
+}
+
+static void open_scene(uint64_t spin_us)
+{
+    struct wb_engine_config config;
+    wb_engine_config_default(&config);
+    config.spin_us = spin_us;
+    atomic_store(&held_count, 0);
+    atomic_store(&given, 0);
+    atomic_store(&taken, 0);
+    atomic_store(&done, 0);
+    atomic_store(&overslept, 0);
+    snprintf(url, sizeof url, "shm://wake.%ld", (long)getpid());
+    ck_assert_int_eq(wb_engine_create(NULL, &host), WB_OK);
+    ck_assert_int_eq(hold_register(host, on_hold, NULL), WB_OK);
+    ck_assert_int_eq(wb_listen(host, url), WB_OK);
+    ck_assert_int_eq(wb_engine_run(host, 1), WB_OK);
+    ck_assert_int_eq(wb_engine_create(&config, &friend), WB_OK);
+    ck_assert_int_eq(wb_connect(friend, url, &peer), WB_OK);
+    ck_assert_int_eq(wb_peer_wait(peer, test_patience_us), WB_OK);
+}
+
+static void close_scene(void)
+{
+    wb_peer_close(peer);
+    wb_engine_destroy(friend);
+    wb_engine_destroy(host);
+}
+
+static void await_count(const atomic_uint *count, unsigned wanted)
+{
+    uint64_t start = test_clock_us();
+    while (atomic_load(count) < wanted && test_clock_us() - start < test_patience_us) {
+        sched_yield();
+    }
+    ck_assert_uint_eq(atomic_load(count), wanted);
+}
+
+/* One piece of work at a time: in half of the rounds all workers sleep before, in the others they
+ * may be anywhere. */
+static void give_work(unsigned workers)
+{
+    unsigned rounds = test_scaled(400);
+    for (unsigned i = 0; i < rounds; i++) {
+        uint64_t start = test_clock_us();
+        while (i % 2 == 0 && atomic_load(&friend->sleepers.count) < workers &&
+               test_clock_us() - start < test_patience_us) {
+            sched_yield();
+        }
+        atomic_fetch_add(&given, 1);
+        wb_executor_wake(&executor);
+        await_count(&done, i + 1);
+    }
+}
+
+static void wake_workers(unsigned count, uint64_t spin_us)
+{
+    struct worker workers[WORKERS_MOST];
+    open_scene(spin_us);
+    for (unsigned i = 0; i < count; i++) {
+        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    await_count(&held_count, count);
+    give_work(count);
+    for (unsigned i = 0; i < count; i++) {
+        struct hold_out out = {.number = i};
+        ck_assert_int_eq(hold_reply(atomic_load(&held[i]), &out), WB_OK);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        pthread_join(workers[i].thread, NULL);
+        ck_assert_int_eq(workers[i].status, WB_OK);
+    }
+    ck_assert_uint_eq(atomic_load(&overslept), 0);
+    close_scene();
+}
+
+START_TEST(test_one_that_sleeps_on_the_network)
+{
+    wake_workers(1, 0);
+}
+END_TEST
+
+START_TEST(test_one_that_spins_before)
+{
+    wake_workers(1, 20);
+}
+END_TEST
+
+START_TEST(test_several)
+{
+    wake_workers(WORKERS_MOST, 0);
+}
+END_TEST
+
+START_TEST(test_of_another_executor)
+{
+    static const struct wb_executor other = {.help = help};
+    struct wbi_helper helper;
+    struct wbi_sleeper sleeper = {.network = false};
+    open_scene(0);
+    wb_executor_adopt(&executor);
+    wbi_helper_open(&helper, friend);
+    wb_executor_wake(&other);
+    ck_assert(wbi_helper_sleeps(&helper, &sleeper)); /* it was not meant */
+    wbi_helper_wakes(&helper);
+    wb_executor_wake(&executor);
+    ck_assert(!wbi_helper_sleeps(&helper, &sleeper)); /* it was about to sleep, and is not to */
+    wbi_helper_wakes(&helper);
+    ck_assert(wbi_helper_close(&helper));
+    wb_executor_adopt(NULL);
+    close_scene();
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    Suite *suite = suite_create("engine: work for those that sleep");
+    const TTest *const tests[] = {test_one_that_sleeps_on_the_network, test_one_that_spins_before,
+                                  test_several, test_of_another_executor};
+    suite_add_tcase(suite, test_program_case("wake", tests, sizeof tests / sizeof tests[0]));
+    return test_program_run(suite, argc, argv);
+}
