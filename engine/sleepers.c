@@ -63,6 +63,7 @@ static void call(struct wbi_sleepers *sleepers, struct wbi_sleeper *sleeper,
     sleeper->next = *chain;
     *chain = sleeper;
     atomic_fetch_add(&sleepers->awake, 1);
+    sleepers->rising++;
 }
 
 static struct wbi_sleeper *find_one(const struct wbi_sleepers *sleepers)
@@ -100,23 +101,32 @@ static bool is_met(const struct wbi_sleeper *sleeper)
     return vigil->wake == WBI_WAKE_MET ? vigil->met(vigil->context) : vigil->wake == WBI_WAKE_END;
 }
 
+/* Those who are due, up to `most` at a time: each calls the next when it is up, so that they do not
+ * take the CPUs from one another, and from the peer, before they have one themselves. */
+static void call_due(struct wbi_sleepers *sleepers, struct wbi_sleeper **chain)
+{
+    struct wbi_sleeper *next;
+    for (struct wbi_sleeper *sleeper = sleepers->first;
+         sleeper != NULL && sleepers->rising < sleepers->most; sleeper = next) {
+        next = sleeper->next;
+        if (sleeper->due) {
+            call(sleepers, sleeper, chain);
+        }
+    }
+}
+
 void wbi_sleepers_wake_met(struct wb_engine *engine)
 {
     struct wbi_sleepers *sleepers = &engine->sleepers;
-    struct wbi_sleeper *chain = NULL, *next;
+    struct wbi_sleeper *chain = NULL;
     bool network = false;
     pthread_mutex_lock(&sleepers->lock);
-    for (struct wbi_sleeper *sleeper = sleepers->first; sleeper != NULL; sleeper = next) {
-        next = sleeper->next;
-        if (!is_met(sleeper)) {
-            continue;
-        }
-        if (sleeper->network) {
-            network = true;
-        } else {
-            call(sleepers, sleeper, &chain);
-        }
+    for (struct wbi_sleeper *sleeper = sleepers->first; sleeper != NULL; sleeper = sleeper->next) {
+        bool met = is_met(sleeper);
+        network = network || (met && sleeper->network);
+        sleeper->due = met && !sleeper->network;
     }
+    call_due(sleepers, &chain);
     pthread_mutex_unlock(&sleepers->lock);
     rouse(chain);
     if (network) {
@@ -225,12 +235,17 @@ void wbi_sleepers_get_up(struct wb_engine *engine, struct wbi_sleeper *sleeper)
 {
     struct wbi_sleepers *sleepers = &engine->sleepers;
     pthread_mutex_lock(&sleepers->lock);
+    struct wbi_sleeper *chain = NULL;
     bool called = sleeper->at == NULL;
-    if (!called) {
+    if (called) {
+        sleepers->rising--;
+        call_due(sleepers, &chain);
+    } else {
         unlist(sleepers, sleeper);
         atomic_fetch_add(&sleepers->awake, 1);
     }
     pthread_mutex_unlock(&sleepers->lock);
+    rouse(chain);
     while (called && atomic_load(&sleeper->woken) == 0) { /* whoever calls it is about to say so */
         wbi_park(&sleeper->woken, 0, 1000);
     }

@@ -3,8 +3,9 @@
  *
  * Awake are those that have promised to make progress until they say otherwise: they poll, or sleep
  * on the network, or were woken a moment ago. As many as the CPUs have room for; whoever waits
- * beyond that lies down until what it waits for is there. Invariant, kept under the lock: while one
- * lies, one is awake; the last to go wakes another.
+ * beyond that lies down until what it waits for is there. Invariants, kept under the lock: while
+ * one lies, one is awake, since the last to go wakes another; and while one is due, one is rising,
+ * which calls the next when it is up. Who rises has been woken: only the scheduler stands between.
  *
  * No end of a call is missed. Who lies down is in the list first, and then has every lane look at
  * the list once more: at once where nobody holds it, else when its holder leaves it
@@ -41,6 +42,7 @@ struct wbi_vigil {
 struct wbi_sleeper {
     const struct wbi_vigil *vigil;
     bool network; /* on the network; else on `woken` */
+    bool due;     /* its condition has been met, and it is yet to be called */
     _Atomic uint32_t woken;
     struct wbi_sleeper *next, **at; /* at NULL: in no list */
 };
@@ -49,6 +51,7 @@ struct wbi_sleepers {
     pthread_mutex_t lock; /* guards all that is not atomic, and what is in the list */
     struct wbi_sleeper *first, **last;
     unsigned most;          /* that stay awake */
+    unsigned rising;        /* that were called and are not yet up */
     _Atomic uint32_t awake; /* written under the lock */
     _Atomic uint32_t count; /* in the list; likewise */
     _Atomic bool called;    /* the one on the network is to get up, and has not yet */

@@ -12,6 +12,8 @@
  * A worker of an executor does other work between its turns, which may take long. So it is awake
  * only while it sleeps, and others hear of it when it stops that.
  */
+#include <sched.h>
+
 #include "engine/clock.h"
 #include "engine/defer.h"
 #include "engine/engine.h"
@@ -23,8 +25,10 @@ static const uint64_t sleep_waiting_us =
     1000; /* and that often while something waits for memory or room */
 
 enum {
-    POLLS_A_LOOK = 32,       /* the clock is read once in so many polls */
-    IDLE_PROGRESS_A_LOOK = 4 /* and once in so many wb_progress that find nothing to do */
+    POLLS_A_LOOK = 32,        /* the clock is read once in so many polls */
+    IDLE_PROGRESS_A_LOOK = 4, /* and once in so many wb_progress that find nothing to do */
+    YIELDS = 4,               /* where others lie, before a thread decides whether to */
+    CALLS_A_YIELD = 64        /* where others lie, by a thread whose calls end at once */
 };
 
 bool wbi_engine_inside(struct wb_engine *engine)
@@ -159,6 +163,7 @@ struct stay {
     uint64_t timeout_us;
     uint64_t start, useful; /* when it began, and when something was last done; 0: just now */
     bool awake;             /* it has promised to make progress */
+    unsigned yields;        /* that it has made in favour of others */
 };
 
 static void lie_down(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
@@ -244,10 +249,22 @@ static void rest_helping(struct stay *stay, uint64_t limit)
     }
 }
 
-/* Once in so many polls: looks at the clock, and whether to sleep. */
+static bool others_lie(struct wb_engine *engine)
+{
+    return atomic_load_explicit(&engine->sleepers.count, memory_order_relaxed) > 0;
+}
+
+/* Once in so many polls: looks at the clock, and whether to sleep. Where others lie the CPUs are
+ * scarce, and the peer may be waiting for this one: to let it have that is cheaper than to lie down
+ * as well and be woken. */
 static int look(struct stay *stay)
 {
     struct wb_engine *engine = stay->engine;
+    if (stay->yields < YIELDS && others_lie(engine)) {
+        stay->yields++;
+        sched_yield();
+        return WB_OK;
+    }
     uint64_t now = wbi_now();
     stay->start = stay->start != 0 ? stay->start : now;
     stay->useful = stay->useful != 0 ? stay->useful : now;
@@ -276,12 +293,20 @@ static int look(struct stay *stay)
     return WB_OK;
 }
 
+/* A thread whose calls all end at once lets those that are getting up have the CPU now and then. */
+static bool has_had_its_turn(struct wb_engine *engine)
+{
+    static _Thread_local unsigned calls;
+    return others_lie(engine) && ++calls % CALLS_A_YIELD == 0;
+}
+
 /* Returns WB_OK (met), the number of things done, or an error. */
 static int await(struct wb_engine *engine, const struct wbi_vigil *vigil, uint64_t timeout_us)
 {
     struct stay stay = {.engine = engine, .vigil = vigil, .timeout_us = timeout_us};
     int status = WB_OK;
-    for (unsigned polls = 1; status == WB_OK && !vigil->met(vigil->context); polls++) {
+    for (unsigned polls = has_had_its_turn(engine) ? POLLS_A_LOOK : 1;
+         status == WB_OK && !vigil->met(vigil->context); polls++) {
         int done = turn_all(engine, false);
         if (done > 0 && vigil->any) {
             status = done;
