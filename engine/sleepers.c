@@ -89,12 +89,6 @@ static void rouse(struct wbi_sleeper *chain)
     }
 }
 
-static void rouse_network(struct wb_engine *engine)
-{
-    atomic_store(&engine->sleepers.called, true);
-    wbi_engine_rouse(engine);
-}
-
 static bool is_met(const struct wbi_sleeper *sleeper)
 {
     const struct wbi_vigil *vigil = sleeper->vigil;
@@ -130,7 +124,7 @@ void wbi_sleepers_wake_met(struct wb_engine *engine)
     pthread_mutex_unlock(&sleepers->lock);
     rouse(chain);
     if (network) {
-        rouse_network(engine);
+        wbi_engine_rouse(engine);
     }
 }
 
@@ -171,7 +165,7 @@ void wbi_sleepers_wake_this(struct wb_engine *engine, struct wbi_sleeper *sleepe
     pthread_mutex_unlock(&sleepers->lock);
     rouse(chain);
     if (network) {
-        rouse_network(engine);
+        wbi_engine_rouse(engine);
     }
 }
 

@@ -71,19 +71,26 @@ static int turn_all(struct wb_engine *engine, bool look)
 void wbi_engine_rouse(struct wb_engine *engine)
 {
     const void *watcher = atomic_load(&engine->watcher);
-    bool watched = watcher != NULL && watcher != wbi_thread_token();
+    bool wanted = watcher != NULL && watcher != wbi_thread_token();
+    if (atomic_load(&engine->sleeper) != 0) {
+        /* it may be about to sleep, and a turn of another's take from the descriptor what was to
+         * wake it: that one sees this when it stops (hand_over) */
+        atomic_store(&engine->sleepers.called, true);
+        wanted = true;
+    }
     for (unsigned i = 0; i < engine->lane_count; i++) {
-        if (watched || atomic_load(&engine->sleeper) != 0) {
+        if (wanted) {
             engine->lanes[i]->fabric->wake(engine->lanes[i]->port);
         }
     }
 }
 
 /* A thread that stops polling wakes the one that sleeps, if it took the lanes' alarm away: a turn
- * disarms. */
+ * disarms; and if that one has been called, and is not yet up. */
 static void hand_over(struct wb_engine *engine)
 {
-    if (atomic_load_explicit(&engine->disarmed, memory_order_relaxed) == 0) {
+    if (atomic_load_explicit(&engine->disarmed, memory_order_relaxed) == 0 &&
+        !atomic_load_explicit(&engine->sleepers.called, memory_order_relaxed)) {
         return;
     }
     atomic_store_explicit(&engine->disarmed, 0, memory_order_relaxed);

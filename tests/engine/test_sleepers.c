@@ -104,6 +104,7 @@ START_TEST(test_the_one_on_the_network)
     struct wbi_vigil vigil = {.met = is_met, .context = &watched, .wake = WBI_WAKE_MET};
     struct wbi_sleeper watch = {.vigil = &vigil};
     open_scene(1);
+    atomic_store(&engine->sleeper, 1);
     wbi_sleepers_watch(engine, &watch);
     ck_assert(!wbi_sleepers_called(engine, &watch));
     wbi_sleepers_wake_all(engine); /* but not this one */
@@ -113,6 +114,7 @@ START_TEST(test_the_one_on_the_network)
     ck_assert(atomic_load(&engine->sleepers.called));
     ck_assert(wbi_sleepers_called(engine, &watch));
     wbi_sleepers_unwatch(engine, &watch);
+    atomic_store(&engine->sleeper, 0);
     close_scene();
 }
 END_TEST
