@@ -149,7 +149,7 @@ static void await_count(const atomic_uint *count, unsigned wanted)
  * may be anywhere. */
 static void give_work(unsigned workers)
 {
-    unsigned rounds = test_scaled(400);
+    unsigned rounds = test_scaled(60);
     for (unsigned i = 0; i < rounds; i++) {
         uint64_t start = test_clock_us();
         while (i % 2 == 0 && atomic_load(&friend->sleepers.count) < workers &&
