@@ -99,6 +99,7 @@ static void tell(struct wb_call *call)
     bool ended = call->due_end;
     call->due = call->due_sent = call->due_end = false;
     if (on_sent != NULL) {
+        wbi_lane_before_program(call->lane);
         call->on_sent = NULL;
         on_sent(user);
     }
@@ -106,8 +107,10 @@ static void tell(struct wb_call *call)
         wbi_call_forget(call);
         wbi_call_give(&call->lane->calls, call);
     } else if (ended) {
+        struct wbi_lane *lane = call->lane;
         publish(call);
         if (then != NULL) {
+            wbi_lane_before_program(lane);
             then(call, user);
         }
     }

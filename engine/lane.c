@@ -188,6 +188,7 @@ static void call_back(struct wbi_lane *lane)
         gather(lane);
     }
     while (is_due(lane)) {
+        wbi_lane_before_program(lane);
         struct wb_buffer_owner *owner = lane->ended;
         if (owner != NULL) {
             lane->ended = owner->next;
@@ -204,6 +205,27 @@ static void call_back(struct wbi_lane *lane)
     wbi_rma_thread_may_grow(may_grow);
 }
 
+/* ---- leaving ---- */
+
+/* Whether those are to be woken for whom a call has ended: asked once. */
+static bool take_wake(struct wbi_lane *lane)
+{
+    unsigned wants = atomic_load_explicit(&lane->wants, memory_order_relaxed);
+    if ((wants & WBI_ASKED_TO_WAKE) == 0) {
+        return false;
+    }
+    wants =
+        atomic_fetch_and_explicit(&lane->wants, ~(unsigned)WBI_ASKED_TO_WAKE, memory_order_acq_rel);
+    return (wants & WBI_ASKED_TO_WAKE) != 0;
+}
+
+void wbi_lane_wake_met(struct wbi_lane *lane)
+{
+    if (take_wake(lane)) {
+        wbi_sleepers_wake_met(lane->engine);
+    }
+}
+
 /* What other threads have left for the lane thread. */
 static bool is_asked(struct wbi_lane *lane, memory_order order)
 {
@@ -211,12 +233,12 @@ static bool is_asked(struct wbi_lane *lane, memory_order order)
            atomic_load_explicit(&lane->wants, order) != 0;
 }
 
-/* Parcels first: a call that was given up may be among them. The exchange is before: what is asked
- * from now on is seen again. Returns what was asked, of which waking is left for when the lane is
- * free. */
-static unsigned do_as_asked(struct wbi_lane *lane)
+/* Parcels first: a call that was given up may be among them. Asked is read before: what is asked
+ * from now on is seen again. Waking is left for when the lane is free, or the program runs. */
+static void do_as_asked(struct wbi_lane *lane)
 {
-    unsigned asked = atomic_exchange_explicit(&lane->wants, 0, memory_order_acq_rel);
+    unsigned asked =
+        atomic_fetch_and_explicit(&lane->wants, WBI_ASKED_TO_WAKE, memory_order_acq_rel);
     bool may_grow = wbi_rma_thread_may_grow(false);
     go_inside(lane); /* what ends may let a parcel go on that a handler was waiting for */
     gather(lane);
@@ -237,7 +259,6 @@ static unsigned do_as_asked(struct wbi_lane *lane)
     flush(lane);
     come_out(lane);
     wbi_rma_thread_may_grow(may_grow);
-    return asked;
 }
 
 /* Calls the program back and lets go. A full fence: whoever submits after our last look sees the
@@ -253,11 +274,15 @@ static bool let_go(struct wbi_lane *lane)
 
 static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
 {
-    unsigned asked = 0;
+    bool wake = false;
     do {
-        asked |= do_as_asked(lane);
+        do_as_asked(lane);
+        if (is_due(lane)) {
+            call_back(lane);
+        }
+        wake = take_wake(lane) || wake; /* they need the lane: not before it is free */
     } while (let_go(lane));
-    if ((asked & WBI_ASKED_TO_WAKE) != 0) {
+    if (wake) {
         wbi_sleepers_wake_met(lane->engine);
     }
 }

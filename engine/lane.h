@@ -113,6 +113,16 @@ int wbi_lane_say_busy(const char *what);
  * lane go. */
 void wbi_lane_leave(struct wbi_lane *lane);
 
+/* Lane thread, before it runs what may take long: wakes now, and not when the lane is left, those
+ * who sleep until a call ends that has ended. */
+void wbi_lane_wake_met(struct wbi_lane *lane);
+static inline void wbi_lane_before_program(struct wbi_lane *lane)
+{
+    if ((atomic_load_explicit(&lane->wants, memory_order_relaxed) & WBI_ASKED_TO_WAKE) != 0) {
+        wbi_lane_wake_met(lane);
+    }
+}
+
 /* What the calling thread is known by. */
 const void *wbi_thread_token(void);
 

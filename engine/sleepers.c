@@ -225,6 +225,18 @@ void wbi_sleepers_look(struct wb_engine *engine)
     }
 }
 
+bool wbi_sleepers_met(struct wb_engine *engine, const struct wbi_vigil *vigil)
+{
+    struct wbi_sleepers *sleepers = &engine->sleepers;
+    if (vigil->wake != WBI_WAKE_MET) {
+        return vigil->met(vigil->context);
+    }
+    pthread_mutex_lock(&sleepers->lock); /* others ask as well */
+    bool met = vigil->met(vigil->context);
+    pthread_mutex_unlock(&sleepers->lock);
+    return met;
+}
+
 void wbi_sleepers_get_up(struct wb_engine *engine, struct wbi_sleeper *sleeper)
 {
     struct wbi_sleepers *sleepers = &engine->sleepers;
@@ -257,15 +269,7 @@ void wbi_sleepers_watch(struct wb_engine *engine, struct wbi_sleeper *sleeper)
 
 bool wbi_sleepers_called(struct wb_engine *engine, struct wbi_sleeper *sleeper)
 {
-    struct wbi_sleepers *sleepers = &engine->sleepers;
-    const struct wbi_vigil *vigil = sleeper->vigil;
-    if (vigil->wake != WBI_WAKE_MET) {
-        return vigil->met(vigil->context) || atomic_load(&sleepers->called);
-    }
-    pthread_mutex_lock(&sleepers->lock);
-    bool met = vigil->met(vigil->context);
-    pthread_mutex_unlock(&sleepers->lock);
-    return met || atomic_load(&sleepers->called);
+    return wbi_sleepers_met(engine, sleeper->vigil) || atomic_load(&engine->sleepers.called);
 }
 
 void wbi_sleepers_unwatch(struct wb_engine *engine, struct wbi_sleeper *sleeper)

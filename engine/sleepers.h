@@ -9,8 +9,8 @@
  *
  * No end of a call is missed. Who lies down is in the list first, and then has every lane look at
  * the list once more: at once where nobody holds it, else when its holder leaves it
- * (WBI_ASKED_TO_WAKE). Whatever ended before that look is found by it, and what ends later finds
- * the list not empty.
+ * (WBI_ASKED_TO_WAKE) or runs the program's code, and looks itself, since that may be long.
+ * Whatever ended before that look is found by it, and what ends later finds the list not empty.
  */
 #ifndef WBI_ENGINE_SLEEPERS_H
 #define WBI_ENGINE_SLEEPERS_H
@@ -72,8 +72,10 @@ bool wbi_sleepers_crowd(struct wb_engine *engine);
 /* Puts the thread into the list, which is then to sleep; `awake`: as it is. False: it is not,
  * since nobody else would be awake, and is awake now. */
 bool wbi_sleepers_lie_down(struct wb_engine *engine, struct wbi_sleeper *sleeper, bool awake);
-/* Has what has ended looked at. It may be woken by it. */
+/* Has what has ended looked at: the thread in the list may be woken by it. And whether its
+ * condition is met, as far as it can see. */
 void wbi_sleepers_look(struct wb_engine *engine);
+bool wbi_sleepers_met(struct wb_engine *engine, const struct wbi_vigil *vigil);
 /* It has slept, or need not: is awake, and out of the list. */
 void wbi_sleepers_get_up(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 
@@ -83,7 +85,8 @@ void wbi_sleepers_watch(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 bool wbi_sleepers_called(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 void wbi_sleepers_unwatch(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 
-/* Any thread that holds no lane: wakes those for whom a call has ended. */
+/* Any thread: wakes those for whom a call has ended. Who holds a lane does it before it runs what
+ * may take long, and else after it has left that. */
 void wbi_sleepers_wake_met(struct wb_engine *engine);
 /* Any thread: wakes all but the one on the network; one of them; this one, if it still sleeps. */
 void wbi_sleepers_wake_all(struct wb_engine *engine);

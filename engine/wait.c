@@ -184,13 +184,10 @@ static void lie_down(struct stay *stay, struct wbi_helper *helper, uint64_t limi
         return;
     }
     hand_over(engine);
-    bool met = false;
     if (vigil->wake == WBI_WAKE_MET) {
         wbi_sleepers_look(engine);
-    } else {
-        met = vigil->met(vigil->context);
     }
-    if (!met && wbi_helper_sleeps(helper, &sleeper)) {
+    if (!wbi_sleepers_met(engine, vigil) && wbi_helper_sleeps(helper, &sleeper)) {
         wbi_park(&sleeper.woken, 0, least(limit, vigil->park_us));
     }
     wbi_helper_wakes(helper);

@@ -14,17 +14,23 @@
 #include "tests/support/program.h"
 #include "tests/support/scale.h"
 
-#define TEST_HOLD_IN(F)
+#define TEST_HOLD_IN(F) F(VALUE, u32, number)
 #define TEST_HOLD_OUT(F) F(VALUE, u32, number)
 WB_ACTION(hold, TEST_HOLD_IN, TEST_HOLD_OUT)
+
+#define TEST_POKE_IN(F) F(VALUE, u32, number)
+#define TEST_POKE_OUT(F)
+WB_ACTION(poke, TEST_POKE_IN, TEST_POKE_OUT)
 
 enum { WORKERS_MOST = 3 };
 
 static char url[64];
 static struct wb_engine *host, *friend;
-static struct wb_peer *peer;
+static struct wb_peer *peer, *back; /* and how the host sees it */
 static struct wb_deferred *_Atomic held[WORKERS_MOST];
 static atomic_uint held_count, given, taken, done, overslept;
+static atomic_uint ended; /* threads that have waited for their call */
+static bool long_has_run; /* what took as long as the thread slept */
 
 /* ---- sleeping, which the linker takes here ---- */
 
@@ -75,6 +81,7 @@ static const struct wb_executor executor = {.help = help};
 
 struct worker {
     pthread_t thread;
+    const struct wb_executor *executor;
     int status;
 };
 
@@ -87,13 +94,29 @@ static void *work(void *context)
     struct hold_out out;
     memset(&in, 0, sizeof in);
     sleeps_long = true;
-    wb_executor_adopt(&executor);
+    wb_executor_adopt(worker->executor);
     worker->status = hold_call(peer, &in, &out, &options);
     wb_executor_adopt(NULL);
+    atomic_fetch_add(&ended, 1);
     return NULL;
 }
 
+static void start(struct worker *worker, const struct wb_executor *its_executor)
+{
+    *worker = (struct worker){.executor = its_executor};
+    ck_assert_int_eq(pthread_create(&worker->thread, NULL, work, worker), 0);
+}
+
 /* ---- the scene ---- */
+
+static void await_count(const atomic_uint *count, unsigned wanted)
+{
+    uint64_t start = test_clock_us();
+    while (atomic_load(count) < wanted && test_clock_us() - start < test_patience_us) {
+        sched_yield();
+    }
+    ck_assert_uint_ge(atomic_load(count), wanted);
+}
 
 static int on_hold(struct wb_context *context, struct hold_in *in, struct hold_out *out, void *user)
 {
@@ -101,12 +124,34 @@ static int on_hold(struct wb_context *context, struct hold_in *in, struct hold_o
     (void)in;
     (void)out;
     (void)user;
+    back = wb_context_peer(context);
     int status = wb_context_defer(context, &deferred);
     if (status == WB_OK) {
         atomic_store(&held[atomic_load(&held_count)], deferred);
         atomic_fetch_add(&held_count, 1);
     }
     return status;
+}
+
+/* Takes long: until the thread that sleeps has gone. */
+static int on_poke(struct wb_context *context, struct poke_in *in, struct poke_out *out, void *user)
+{
+    (void)context;
+    (void)in;
+    (void)out;
+    (void)user;
+    await_count(&ended, 1);
+    long_has_run = true;
+    return WB_OK;
+}
+
+static void then_take_long(struct wb_call *call, void *user)
+{
+    int *status = user;
+    struct hold_out out;
+    await_count(&ended, 1);
+    *status = hold_finish(call, &out);
+    long_has_run = true;
 }
 
 static void open_scene(uint64_t spin_us)
@@ -119,12 +164,15 @@ static void open_scene(uint64_t spin_us)
     atomic_store(&taken, 0);
     atomic_store(&done, 0);
     atomic_store(&overslept, 0);
+    atomic_store(&ended, 0);
+    long_has_run = false;
     snprintf(url, sizeof url, "shm://wake.%ld", (long)getpid());
     ck_assert_int_eq(wb_engine_create(NULL, &host), WB_OK);
     ck_assert_int_eq(hold_register(host, on_hold, NULL), WB_OK);
     ck_assert_int_eq(wb_listen(host, url), WB_OK);
     ck_assert_int_eq(wb_engine_run(host, 1), WB_OK);
     ck_assert_int_eq(wb_engine_create(&config, &friend), WB_OK);
+    ck_assert_int_eq(poke_register(friend, on_poke, NULL), WB_OK);
     ck_assert_int_eq(wb_connect(friend, url, &peer), WB_OK);
     ck_assert_int_eq(wb_peer_wait(peer, test_patience_us), WB_OK);
 }
@@ -136,20 +184,11 @@ static void close_scene(void)
     wb_engine_destroy(host);
 }
 
-static void await_count(const atomic_uint *count, unsigned wanted)
-{
-    uint64_t start = test_clock_us();
-    while (atomic_load(count) < wanted && test_clock_us() - start < test_patience_us) {
-        sched_yield();
-    }
-    ck_assert_uint_eq(atomic_load(count), wanted);
-}
-
 /* One piece of work at a time: in half of the rounds all workers sleep before, in the others they
  * may be anywhere. */
 static void give_work(unsigned workers)
 {
-    unsigned rounds = test_scaled(60);
+    unsigned rounds = test_scaled(12);
     for (unsigned i = 0; i < rounds; i++) {
         uint64_t start = test_clock_us();
         while (i % 2 == 0 && atomic_load(&friend->sleepers.count) < workers &&
@@ -167,7 +206,7 @@ static void wake_workers(unsigned count, uint64_t spin_us)
     struct worker workers[WORKERS_MOST];
     open_scene(spin_us);
     for (unsigned i = 0; i < count; i++) {
-        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+        start(&workers[i], &executor);
     }
     await_count(&held_count, count);
     give_work(count);
@@ -201,6 +240,81 @@ START_TEST(test_several)
 }
 END_TEST
 
+/* ---- an end that is found just before something long ---- */
+
+/* The thread does not sleep on the network: somebody seems to. */
+static void open_sleep(struct worker *worker)
+{
+    open_scene(0);
+    ck_assert(wbi_sleepers_join(friend));
+    atomic_store(&friend->sleeper, 1);
+    start(worker, NULL);
+    await_count(&held_count, 1);
+    await_count(&friend->sleepers.count, 1);
+}
+
+static void close_sleep(struct worker *worker)
+{
+    ck_assert(long_has_run);
+    pthread_join(worker->thread, NULL);
+    ck_assert_int_eq(worker->status, WB_OK);
+    ck_assert_uint_eq(atomic_load(&overslept), 0);
+    atomic_store(&friend->sleeper, 0);
+    wbi_sleepers_resign(friend);
+    close_scene();
+}
+
+/* From now on this thread is all that makes progress. */
+static void reply_alone(unsigned count)
+{
+    struct hold_out out = {.number = 0};
+    ck_assert_int_eq(wb_engine_halt(host), WB_OK);
+    for (unsigned i = 0; i < count; i++) {
+        ck_assert_int_eq(hold_reply(atomic_load(&held[i]), &out), WB_OK);
+    }
+}
+
+static void progress_until_long_has_run(void)
+{
+    uint64_t begun = test_clock_us();
+    while (!long_has_run && test_clock_us() - begun < test_patience_us) {
+        ck_assert_int_ge(wb_progress(friend), 0);
+    }
+}
+
+START_TEST(test_an_end_before_a_long_handler)
+{
+    struct worker worker;
+    struct wb_call *call;
+    struct poke_in in = {.number = 0};
+    struct poke_out out;
+    open_sleep(&worker);
+    reply_alone(1);
+    ck_assert_int_eq(poke_async(back, &in, NULL, &call), WB_OK);
+    progress_until_long_has_run();
+    ck_assert_int_eq(wb_call_wait(call, test_patience_us), WB_OK);
+    ck_assert_int_eq(poke_finish(call, &out), WB_OK);
+    close_sleep(&worker);
+}
+END_TEST
+
+START_TEST(test_an_end_before_a_long_callback)
+{
+    struct worker worker;
+    struct wb_call *call;
+    int status = WB_AGAIN;
+    struct hold_in in = {.number = 0};
+    struct wb_call_options options = {.then = then_take_long, .user = &status};
+    open_sleep(&worker);
+    ck_assert_int_eq(hold_async(peer, &in, &options, &call), WB_OK);
+    await_count(&held_count, 2);
+    reply_alone(2);
+    progress_until_long_has_run();
+    ck_assert_int_eq(status, WB_OK);
+    close_sleep(&worker);
+}
+END_TEST
+
 START_TEST(test_of_another_executor)
 {
     static const struct wb_executor other = {.help = help};
@@ -224,8 +338,12 @@ END_TEST
 int main(int argc, char **argv)
 {
     Suite *suite = suite_create("engine: work for those that sleep");
-    const TTest *const tests[] = {test_one_that_sleeps_on_the_network, test_one_that_spins_before,
-                                  test_several, test_of_another_executor};
+    const TTest *const tests[] = {test_one_that_sleeps_on_the_network,
+                                  test_one_that_spins_before,
+                                  test_several,
+                                  test_of_another_executor,
+                                  test_an_end_before_a_long_handler,
+                                  test_an_end_before_a_long_callback};
     suite_add_tcase(suite, test_program_case("wake", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
 }
