@@ -17,6 +17,7 @@ void wbi_sleepers_open(struct wbi_sleepers *sleepers)
     pthread_mutex_init(&sleepers->lock, NULL);
     sleepers->last = &sleepers->first;
     sleepers->most = 1;
+    sleepers->lanes = 1;
 }
 
 /* Half of the CPUs: the peer may need the others. And one for each lane, so that a long handler on
@@ -25,6 +26,7 @@ void wbi_sleepers_limit(struct wbi_sleepers *sleepers, unsigned lanes)
 {
     unsigned most = count_cpus() / 2;
     sleepers->most = most > lanes ? most : lanes;
+    sleepers->lanes = lanes;
 }
 
 void wbi_sleepers_close(struct wbi_sleepers *sleepers)
@@ -183,12 +185,20 @@ bool wbi_sleepers_join(struct wb_engine *engine)
     return joined;
 }
 
+/* Whether `awake` will do; under the lock: the one on the network wakes another, under the lock
+ * too, when it no longer sleeps there (wait.c). */
+static bool is_enough(struct wb_engine *engine, unsigned awake)
+{
+    return awake >= (atomic_load(&engine->sleeper) != 0 ? 1 : engine->sleepers.lanes);
+}
+
 void wbi_sleepers_resign(struct wb_engine *engine)
 {
     struct wbi_sleepers *sleepers = &engine->sleepers;
     struct wbi_sleeper *chain = NULL, *sleeper;
     pthread_mutex_lock(&sleepers->lock);
-    if (atomic_fetch_sub(&sleepers->awake, 1) == 1 && (sleeper = find_one(sleepers)) != NULL) {
+    unsigned others = atomic_fetch_sub(&sleepers->awake, 1) - 1;
+    if (!is_enough(engine, others) && (sleeper = find_one(sleepers)) != NULL) {
         call(sleepers, sleeper, &chain);
     }
     pthread_mutex_unlock(&sleepers->lock);
@@ -207,15 +217,15 @@ bool wbi_sleepers_lie_down(struct wb_engine *engine, struct wbi_sleeper *sleeper
 {
     struct wbi_sleepers *sleepers = &engine->sleepers;
     pthread_mutex_lock(&sleepers->lock);
-    bool others = atomic_load(&sleepers->awake) > (awake ? 1U : 0U);
-    if (others) {
+    bool lies = is_enough(engine, atomic_load(&sleepers->awake) - (awake ? 1U : 0U));
+    if (lies) {
         enlist(sleepers, sleeper);
         atomic_fetch_sub(&sleepers->awake, awake ? 1 : 0);
     } else {
         atomic_fetch_add(&sleepers->awake, awake ? 0 : 1);
     }
     pthread_mutex_unlock(&sleepers->lock);
-    return others;
+    return lies;
 }
 
 void wbi_sleepers_look(struct wb_engine *engine)

@@ -4,8 +4,10 @@
  * Awake are those that have promised to make progress until they say otherwise: they poll, or sleep
  * on the network, or were woken a moment ago. As many as the CPUs have room for; whoever waits
  * beyond that lies down until what it waits for is there. Invariants, kept under the lock: while
- * one lies, one is awake, since the last to go wakes another; and while one is due, one is rising,
- * which calls the next when it is up. Who rises has been woken: only the scheduler stands between.
+ * one lies, enough are awake, since who goes and leaves too few wakes another: one where that
+ * sleeps on the network, else one for each lane, any of which may keep its thread long in a
+ * handler. And while one is due, one is rising, which calls the next when it is up. Who rises has
+ * been woken: only the scheduler stands between.
  *
  * No end of a call is missed. Who lies down is in the list first, and then has every lane look at
  * the list once more: at once where nobody holds it, else when its holder leaves it
@@ -51,6 +53,7 @@ struct wbi_sleepers {
     pthread_mutex_t lock; /* guards all that is not atomic, and what is in the list */
     struct wbi_sleeper *first, **last;
     unsigned most;          /* that stay awake */
+    unsigned lanes;         /* of the engine */
     unsigned rising;        /* that were called and are not yet up */
     _Atomic uint32_t awake; /* written under the lock */
     _Atomic uint32_t count; /* in the list; likewise */
@@ -64,13 +67,13 @@ void wbi_sleepers_close(struct wbi_sleepers *sleepers);
 
 /* Any thread, outside of the engine: stays awake from now on, or (false) there are enough. */
 bool wbi_sleepers_join(struct wb_engine *engine);
-/* An awake thread: does not stay awake, and wakes another if nobody else is. */
+/* An awake thread: does not stay awake, and wakes another if too few do. */
 void wbi_sleepers_resign(struct wb_engine *engine);
 /* Whether there are more awake than need be. */
 bool wbi_sleepers_crowd(struct wb_engine *engine);
 
 /* Puts the thread into the list, which is then to sleep; `awake`: as it is. False: it is not,
- * since nobody else would be awake, and is awake now. */
+ * since too few others would be awake, and is awake now. */
 bool wbi_sleepers_lie_down(struct wb_engine *engine, struct wbi_sleeper *sleeper, bool awake);
 /* Has what has ended looked at: the thread in the list may be woken by it. And whether its
  * condition is met, as far as it can see. */

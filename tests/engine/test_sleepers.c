@@ -22,6 +22,7 @@ static void open_scene(unsigned most)
 {
     ck_assert_int_eq(wb_engine_create(NULL, &engine), WB_OK);
     engine->sleepers.most = most;
+    engine->sleepers.lanes = 1;
     ck_assert(wbi_sleepers_join(engine));
     for (unsigned i = 0; i < SLEEPERS; i++) {
         met[i] = false;
@@ -98,6 +99,28 @@ START_TEST(test_the_last_does_not_lie_down)
 }
 END_TEST
 
+/* Each lane may keep one for long: two are to be awake, unless one sleeps on the network. */
+START_TEST(test_one_for_each_lane)
+{
+    struct wbi_sleeper second = {.vigil = &vigils[0]};
+    open_scene(2);
+    engine->sleepers.lanes = 2;
+    ck_assert(wbi_sleepers_join(engine));
+    ck_assert(!wbi_sleepers_lie_down(engine, &second, true));
+    atomic_store(&engine->sleeper, 1);
+    ck_assert(wbi_sleepers_lie_down(engine, &second, true));
+    wbi_sleepers_get_up(engine, &second);
+    wbi_sleepers_resign(engine);
+    ck_assert(!is_woken(0) && !is_woken(1) && !is_woken(2));
+    atomic_store(&engine->sleeper, 0);
+    ck_assert(wbi_sleepers_join(engine));
+    wbi_sleepers_resign(engine);
+    ck_assert(is_woken(0) && !is_woken(1) && !is_woken(2));
+    ck_assert_uint_eq(atomic_load(&engine->sleepers.awake), 2);
+    close_scene();
+}
+END_TEST
+
 START_TEST(test_the_one_on_the_network)
 {
     bool watched = false;
@@ -123,8 +146,8 @@ int main(int argc, char **argv)
 {
     Suite *suite = suite_create("engine: threads that sleep");
     const TTest *const tests[] = {test_an_end_wakes_whom_it_is_for, test_one_after_the_other,
-                                  test_the_last_wakes_another, test_the_last_does_not_lie_down,
-                                  test_the_one_on_the_network};
+                                  test_the_last_wakes_another,      test_the_last_does_not_lie_down,
+                                  test_one_for_each_lane,           test_the_one_on_the_network};
     suite_add_tcase(suite, test_program_case("sleepers", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
 }
