@@ -272,7 +272,7 @@ void wbi_sleepers_watch(struct wb_engine *engine, struct wbi_sleeper *sleeper)
     struct wbi_sleepers *sleepers = &engine->sleepers;
     sleeper->network = true;
     pthread_mutex_lock(&sleepers->lock);
-    atomic_store(&sleepers->called, false);
+    sleepers->watched = true;
     enlist(sleepers, sleeper);
     pthread_mutex_unlock(&sleepers->lock);
 }
@@ -287,6 +287,17 @@ void wbi_sleepers_unwatch(struct wb_engine *engine, struct wbi_sleeper *sleeper)
     struct wbi_sleepers *sleepers = &engine->sleepers;
     pthread_mutex_lock(&sleepers->lock);
     unlist(sleepers, sleeper);
+    sleepers->watched = false;
     atomic_store(&sleepers->called, false);
+    pthread_mutex_unlock(&sleepers->lock);
+}
+
+void wbi_sleepers_call_watch(struct wb_engine *engine)
+{
+    struct wbi_sleepers *sleepers = &engine->sleepers;
+    pthread_mutex_lock(&sleepers->lock);
+    if (sleepers->watched) {
+        atomic_store(&sleepers->called, true);
+    }
     pthread_mutex_unlock(&sleepers->lock);
 }

@@ -57,7 +57,8 @@ struct wbi_sleepers {
     unsigned rising;        /* that were called and are not yet up */
     _Atomic uint32_t awake; /* written under the lock */
     _Atomic uint32_t count; /* in the list; likewise */
-    _Atomic bool called;    /* the one on the network is to get up, and has not yet */
+    bool watched;           /* the one on the network is in the list */
+    _Atomic bool called;    /* it is to get up, and has not yet; written under the lock */
 };
 
 /* Nothing that fails. Lanes: how many the engine has; none of them may wait for another's. */
@@ -87,6 +88,8 @@ void wbi_sleepers_get_up(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 void wbi_sleepers_watch(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 bool wbi_sleepers_called(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 void wbi_sleepers_unwatch(struct wb_engine *engine, struct wbi_sleeper *sleeper);
+/* Any thread: it is to get up, if there is one: it need not sleep. */
+void wbi_sleepers_call_watch(struct wb_engine *engine);
 
 /* Any thread: wakes those for whom a call has ended. Who holds a lane does it before it runs what
  * may take long, and else after it has left that. */

@@ -75,7 +75,7 @@ void wbi_engine_rouse(struct wb_engine *engine)
     if (atomic_load(&engine->sleeper) != 0) {
         /* it may be about to sleep, and a turn of another's take from the descriptor what was to
          * wake it: that one sees this when it stops (hand_over) */
-        atomic_store(&engine->sleepers.called, true);
+        wbi_sleepers_call_watch(engine);
         wanted = true;
     }
     for (unsigned i = 0; i < engine->lane_count; i++) {

@@ -128,6 +128,8 @@ START_TEST(test_the_one_on_the_network)
     struct wbi_sleeper watch = {.vigil = &vigil};
     open_scene(1);
     atomic_store(&engine->sleeper, 1);
+    wbi_engine_rouse(engine); /* there is none yet */
+    ck_assert(!atomic_load(&engine->sleepers.called));
     wbi_sleepers_watch(engine, &watch);
     ck_assert(!wbi_sleepers_called(engine, &watch));
     wbi_sleepers_wake_all(engine); /* but not this one */
@@ -137,6 +139,9 @@ START_TEST(test_the_one_on_the_network)
     ck_assert(atomic_load(&engine->sleepers.called));
     ck_assert(wbi_sleepers_called(engine, &watch));
     wbi_sleepers_unwatch(engine, &watch);
+    ck_assert(!atomic_load(&engine->sleepers.called));
+    wbi_engine_rouse(engine); /* none any more */
+    ck_assert(!atomic_load(&engine->sleepers.called));
     atomic_store(&engine->sleeper, 0);
     close_scene();
 }
