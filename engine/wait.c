@@ -264,16 +264,16 @@ static bool others_lie(struct wb_engine *engine)
 static int look(struct stay *stay)
 {
     struct wb_engine *engine = stay->engine;
-    if (stay->yields < YIELDS && others_lie(engine)) {
-        stay->yields++;
-        sched_yield();
-        return WB_OK;
-    }
     uint64_t now = wbi_now();
     stay->start = stay->start != 0 ? stay->start : now;
     stay->useful = stay->useful != 0 ? stay->useful : now;
     if (now - stay->start >= stay->timeout_us) {
         return WB_ERR_TIMED_OUT;
+    }
+    if (stay->yields < YIELDS && others_lie(engine)) {
+        stay->yields++; /* its time runs: others may have the CPU for long */
+        sched_yield();
+        return WB_OK;
     }
     if (atomic_load_explicit(&engine->sleepers.called, memory_order_relaxed)) {
         wbi_engine_rouse(engine); /* a turn may have taken what was to wake it */

@@ -62,6 +62,18 @@ int __wrap_wbi_wait(int fd, uint64_t timeout_us)
     return ready;
 }
 
+/* The calling thread's. */
+static _Thread_local unsigned yields;
+
+int __real_sched_yield(void);
+int __wrap_sched_yield(void);
+
+int __wrap_sched_yield(void)
+{
+    yields++;
+    return __real_sched_yield();
+}
+
 /* ---- the executor ---- */
 
 static bool help(void *self)
@@ -315,6 +327,28 @@ START_TEST(test_an_end_before_a_long_callback)
 }
 END_TEST
 
+/* ---- who has no time ---- */
+
+START_TEST(test_no_time_to_give_away)
+{
+    struct worker worker;
+    struct wb_call *call;
+    struct hold_in in = {.number = 0};
+    struct hold_out out = {.number = 0};
+    open_sleep(&worker);
+    ck_assert_int_eq(hold_async(peer, &in, NULL, &call), WB_OK);
+    await_count(&held_count, 2);
+    yields = 0;
+    ck_assert_int_eq(wb_call_wait(call, 0), WB_ERR_TIMED_OUT);
+    ck_assert_uint_eq(yields, 0);
+    reply_alone(2);
+    ck_assert_int_eq(wb_call_wait(call, test_patience_us), WB_OK);
+    ck_assert_int_eq(hold_finish(call, &out), WB_OK);
+    long_has_run = true;
+    close_sleep(&worker);
+}
+END_TEST
+
 START_TEST(test_of_another_executor)
 {
     static const struct wb_executor other = {.help = help};
@@ -343,7 +377,8 @@ int main(int argc, char **argv)
                                   test_several,
                                   test_of_another_executor,
                                   test_an_end_before_a_long_handler,
-                                  test_an_end_before_a_long_callback};
+                                  test_an_end_before_a_long_callback,
+                                  test_no_time_to_give_away};
     suite_add_tcase(suite, test_program_case("wake", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
 }
