@@ -68,6 +68,7 @@ struct wbi_helper {
     const struct wb_executor *executor;
     struct wb_engine *engine;
     _Atomic bool called;
+    unsigned generation;           /* whose list it is in: of this process, or of its parent */
     struct wbi_sleeper *sleeper;   /* as it sleeps, or NULL */
     struct wbi_helper *next, **at; /* at NULL: in no list */
 };

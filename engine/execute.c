@@ -84,6 +84,7 @@ static struct {
     pthread_mutex_t lock;
     struct wbi_helper *first; /* of all engines */
     _Atomic unsigned count;
+    unsigned generation; /* of the process: how often it was forked */
 } helpers = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void unlist(struct wbi_helper *helper)
@@ -101,6 +102,7 @@ void wbi_helper_open(struct wbi_helper *helper, struct wb_engine *engine)
     *helper =
         (struct wbi_helper){.executor = executor_here, .engine = engine, .at = &helpers.first};
     pthread_mutex_lock(&helpers.lock);
+    helper->generation = helpers.generation;
     helper->next = helpers.first;
     if (helper->next != NULL) {
         helper->next->at = &helper->next;
@@ -113,8 +115,8 @@ void wbi_helper_open(struct wbi_helper *helper, struct wb_engine *engine)
 bool wbi_helper_close(struct wbi_helper *helper)
 {
     pthread_mutex_lock(&helpers.lock);
-    if (helper->at != NULL) {
-        unlist(helper);
+    if (helper->at != NULL && helper->generation == helpers.generation) {
+        unlist(helper); /* else its work has forked: this is the child, whose list is another */
     }
     pthread_mutex_unlock(&helpers.lock);
     return helper->called;
@@ -172,6 +174,7 @@ void wb_executor_wake(const struct wb_executor *executor)
 
 void wbi_helpers_forget(void)
 {
+    helpers.generation++;
     helpers.first = NULL;
     atomic_store(&helpers.count, 0);
     pthread_mutex_init(&helpers.lock, NULL);

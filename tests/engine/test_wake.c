@@ -369,6 +369,26 @@ START_TEST(test_of_another_executor)
 }
 END_TEST
 
+/* Work that a helper looks for may fork: what it returns to in the child is in no list there. */
+START_TEST(test_in_a_child_of_fork)
+{
+    struct wbi_helper before, last, helper;
+    struct wbi_sleeper sleeper = {.network = false};
+    wb_executor_adopt(&executor);
+    wbi_helper_open(&before, NULL);
+    wbi_helper_open(&last, NULL);
+    wbi_helpers_forget();
+    wbi_helper_open(&helper, NULL);
+    wbi_helper_close(&last);
+    wbi_helper_close(&before);
+    wb_executor_wake(&executor);
+    ck_assert(!wbi_helper_sleeps(&helper, &sleeper));
+    wbi_helper_wakes(&helper);
+    ck_assert(wbi_helper_close(&helper));
+    wb_executor_adopt(NULL);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     Suite *suite = suite_create("engine: work for those that sleep");
@@ -378,7 +398,8 @@ int main(int argc, char **argv)
                                   test_of_another_executor,
                                   test_an_end_before_a_long_handler,
                                   test_an_end_before_a_long_callback,
-                                  test_no_time_to_give_away};
+                                  test_no_time_to_give_away,
+                                  test_in_a_child_of_fork};
     suite_add_tcase(suite, test_program_case("wake", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
 }
