@@ -173,7 +173,14 @@ struct stay {
     unsigned yields;        /* that it has made in favour of others */
 };
 
-static void lie_down(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
+/* How a thread's rest was ended. */
+enum rest {
+    REST_OVER,   /* by what it waits for, or by its time */
+    REST_PLACE,  /* it was called since somebody has to make progress, and for nothing else */
+    REST_REFUSED /* it has not rested: it could not arm the lanes, or has to stay awake */
+};
+
+static enum rest lie_down(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
 {
     struct wb_engine *engine = stay->engine;
     const struct wbi_vigil *vigil = stay->vigil;
@@ -181,7 +188,7 @@ static void lie_down(struct stay *stay, struct wbi_helper *helper, uint64_t limi
     bool lies = wbi_sleepers_lie_down(engine, &sleeper, stay->awake);
     stay->awake = true; /* when it is up again */
     if (!lies) {
-        return;
+        return REST_REFUSED;
     }
     hand_over(engine);
     if (vigil->wake == WBI_WAKE_MET) {
@@ -192,20 +199,25 @@ static void lie_down(struct stay *stay, struct wbi_helper *helper, uint64_t limi
     }
     wbi_helper_wakes(helper);
     wbi_sleepers_get_up(engine, &sleeper);
-    if (atomic_load_explicit(&sleeper.woken, memory_order_relaxed) != 0) {
-        stay->useful = 0; /* who was called has something to look at */
+    if (atomic_load_explicit(&sleeper.woken, memory_order_relaxed) == 0) {
+        return REST_OVER;
     }
+    if (helper != NULL && !helper->called && !vigil->any && !vigil->met(vigil->context)) {
+        return REST_PLACE;
+    }
+    stay->useful = 0; /* who was called has something to look at */
+    return REST_OVER;
 }
 
 /* The caller is the engine's sleeper. */
-static void sleep_on_network(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
+static enum rest sleep_on_network(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
 {
     struct wb_engine *engine = stay->engine;
     struct wbi_sleeper sleeper = {.vigil = stay->vigil};
     uint64_t bound = least(limit, sleep_us);
     wbi_sleepers_watch(engine, &sleeper);
-    if (arm_all(engine, &bound) && !wbi_sleepers_called(engine, &sleeper) &&
-        wbi_helper_sleeps(helper, &sleeper)) {
+    bool armed = arm_all(engine, &bound);
+    if (armed && !wbi_sleepers_called(engine, &sleeper) && wbi_helper_sleeps(helper, &sleeper)) {
         wbi_wait(engine->epoll, bound);
     }
     wbi_helper_wakes(helper);
@@ -214,19 +226,19 @@ static void sleep_on_network(struct stay *stay, struct wbi_helper *helper, uint6
     if (engine->lane_count > 1) {
         wbi_sleepers_wake_one(engine); /* this one may be long in a handler of one lane */
     }
+    return armed ? REST_OVER : REST_REFUSED;
 }
 
 /* Sleeps until something may have happened, `limit` at most. */
-static void rest(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
+static enum rest rest(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
 {
     uint32_t nobody = 0;
     struct wb_engine *engine = stay->engine;
     stay->awake = stay->awake || wbi_sleepers_join(engine);
     if (stay->awake && atomic_compare_exchange_strong(&engine->sleeper, &nobody, 1)) {
-        sleep_on_network(stay, helper, limit);
-    } else {
-        lie_down(stay, helper, limit);
+        return sleep_on_network(stay, helper, limit);
     }
+    return lie_down(stay, helper, limit);
 }
 
 static void resign(struct stay *stay)
@@ -234,6 +246,36 @@ static void resign(struct stay *stay)
     if (stay->awake) {
         stay->awake = false;
         wbi_sleepers_resign(stay->engine);
+    }
+}
+
+/* What is left of its time, which has begun. */
+static uint64_t time_left(const struct stay *stay)
+{
+    uint64_t passed = wbi_now() - stay->start;
+    return passed < stay->timeout_us ? stay->timeout_us - passed : 0;
+}
+
+/* Whether it has something to do but to keep a place: turns find that where lanes are not armed. */
+static bool has_business(struct stay *stay, const struct wbi_helper *helper, enum rest ended)
+{
+    if (ended == REST_REFUSED && turn_all(stay->engine, false) > 0) {
+        stay->useful = 0;
+        return true;
+    }
+    return helper->called || stay->vigil->met(stay->vigil->context);
+}
+
+/* One that is called to make progress keeps that place, and rests again: no work has come since it
+ * looked for some. If it gave the place up to look for work, the next one would be called to do the
+ * same, and so all of them. */
+static void rest_in_place(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
+{
+    enum rest ended = rest(stay, helper, limit);
+    bool keeps = ended == REST_PLACE;
+    while (keeps && ended != REST_OVER && !has_business(stay, helper, ended) &&
+           (limit = time_left(stay)) > 0) {
+        ended = rest(stay, helper, limit);
     }
 }
 
@@ -245,7 +287,7 @@ static void rest_helping(struct stay *stay, uint64_t limit)
     wbi_helper_open(&helper, stay->engine);
     bool helped = wbi_executor_help();
     if (!helped) {
-        rest(stay, &helper, limit);
+        rest_in_place(stay, &helper, limit);
         resign(stay);
     }
     if (wbi_helper_close(&helper) && !helped) {

@@ -213,25 +213,40 @@ static void give_work(unsigned workers)
     }
 }
 
-static void wake_workers(unsigned count, uint64_t spin_us)
+static void start_workers(struct worker *workers, unsigned count, const struct wb_executor *its)
 {
-    struct worker workers[WORKERS_MOST];
-    open_scene(spin_us);
     for (unsigned i = 0; i < count; i++) {
-        start(&workers[i], &executor);
+        start(&workers[i], its);
     }
     await_count(&held_count, count);
-    give_work(count);
+}
+
+static void reply(unsigned count)
+{
     for (unsigned i = 0; i < count; i++) {
         struct hold_out out = {.number = i};
         ck_assert_int_eq(hold_reply(atomic_load(&held[i]), &out), WB_OK);
     }
+}
+
+static void end_workers(struct worker *workers, unsigned count)
+{
     for (unsigned i = 0; i < count; i++) {
         pthread_join(workers[i].thread, NULL);
         ck_assert_int_eq(workers[i].status, WB_OK);
     }
     ck_assert_uint_eq(atomic_load(&overslept), 0);
     close_scene();
+}
+
+static void wake_workers(unsigned count, uint64_t spin_us)
+{
+    struct worker workers[WORKERS_MOST];
+    open_scene(spin_us);
+    start_workers(workers, count, &executor);
+    give_work(count);
+    reply(count);
+    end_workers(workers, count);
 }
 
 START_TEST(test_one_that_sleeps_on_the_network)
@@ -254,36 +269,28 @@ END_TEST
 
 /* ---- an end that is found just before something long ---- */
 
-/* The thread does not sleep on the network: somebody seems to. */
-static void open_sleep(struct worker *worker)
+/* None of the threads sleeps on the network: somebody seems to. */
+static void open_sleep(struct worker *workers, unsigned count, const struct wb_executor *its)
 {
     open_scene(0);
     ck_assert(wbi_sleepers_join(friend));
     atomic_store(&friend->sleeper, 1);
-    start(worker, NULL);
-    await_count(&held_count, 1);
-    await_count(&friend->sleepers.count, 1);
+    start_workers(workers, count, its);
+    await_count(&friend->sleepers.count, count);
 }
 
-static void close_sleep(struct worker *worker)
+static void close_sleep(struct worker *workers, unsigned count)
 {
-    ck_assert(long_has_run);
-    pthread_join(worker->thread, NULL);
-    ck_assert_int_eq(worker->status, WB_OK);
-    ck_assert_uint_eq(atomic_load(&overslept), 0);
     atomic_store(&friend->sleeper, 0);
     wbi_sleepers_resign(friend);
-    close_scene();
+    end_workers(workers, count);
 }
 
 /* From now on this thread is all that makes progress. */
 static void reply_alone(unsigned count)
 {
-    struct hold_out out = {.number = 0};
     ck_assert_int_eq(wb_engine_halt(host), WB_OK);
-    for (unsigned i = 0; i < count; i++) {
-        ck_assert_int_eq(hold_reply(atomic_load(&held[i]), &out), WB_OK);
-    }
+    reply(count);
 }
 
 static void progress_until_long_has_run(void)
@@ -300,13 +307,14 @@ START_TEST(test_an_end_before_a_long_handler)
     struct wb_call *call;
     struct poke_in in = {.number = 0};
     struct poke_out out;
-    open_sleep(&worker);
+    open_sleep(&worker, 1, NULL);
     reply_alone(1);
     ck_assert_int_eq(poke_async(back, &in, NULL, &call), WB_OK);
     progress_until_long_has_run();
     ck_assert_int_eq(wb_call_wait(call, test_patience_us), WB_OK);
     ck_assert_int_eq(poke_finish(call, &out), WB_OK);
-    close_sleep(&worker);
+    ck_assert(long_has_run);
+    close_sleep(&worker, 1);
 }
 END_TEST
 
@@ -317,13 +325,32 @@ START_TEST(test_an_end_before_a_long_callback)
     int status = WB_AGAIN;
     struct hold_in in = {.number = 0};
     struct wb_call_options options = {.then = then_take_long, .user = &status};
-    open_sleep(&worker);
+    open_sleep(&worker, 1, NULL);
     ck_assert_int_eq(hold_async(peer, &in, &options, &call), WB_OK);
     await_count(&held_count, 2);
     reply_alone(2);
     progress_until_long_has_run();
     ck_assert_int_eq(status, WB_OK);
-    close_sleep(&worker);
+    ck_assert(long_has_run);
+    close_sleep(&worker, 1);
+}
+END_TEST
+
+/* ---- who is called for nothing but progress ---- */
+
+/* It finds another at that, and lies down again. If it looked for work instead, it would do so for
+ * longer than the test has patience. */
+START_TEST(test_called_for_nothing_but_progress)
+{
+    struct worker workers[WORKERS_MOST];
+    open_sleep(workers, WORKERS_MOST, &executor);
+    friend->config.spin_us = 2 * test_patience_us; /* whoever is called sees it */
+    for (unsigned i = 0; i < WORKERS_MOST; i++) {
+        wbi_sleepers_wake_one(friend);
+        await_count(&friend->sleepers.count, WORKERS_MOST);
+    }
+    reply(WORKERS_MOST);
+    close_sleep(workers, WORKERS_MOST);
 }
 END_TEST
 
@@ -335,7 +362,7 @@ START_TEST(test_no_time_to_give_away)
     struct wb_call *call;
     struct hold_in in = {.number = 0};
     struct hold_out out = {.number = 0};
-    open_sleep(&worker);
+    open_sleep(&worker, 1, NULL);
     ck_assert_int_eq(hold_async(peer, &in, NULL, &call), WB_OK);
     await_count(&held_count, 2);
     yields = 0;
@@ -344,8 +371,7 @@ START_TEST(test_no_time_to_give_away)
     reply_alone(2);
     ck_assert_int_eq(wb_call_wait(call, test_patience_us), WB_OK);
     ck_assert_int_eq(hold_finish(call, &out), WB_OK);
-    long_has_run = true;
-    close_sleep(&worker);
+    close_sleep(&worker, 1);
 }
 END_TEST
 
@@ -399,7 +425,8 @@ int main(int argc, char **argv)
                                   test_an_end_before_a_long_handler,
                                   test_an_end_before_a_long_callback,
                                   test_no_time_to_give_away,
-                                  test_in_a_child_of_fork};
+                                  test_in_a_child_of_fork,
+                                  test_called_for_nothing_but_progress};
     suite_add_tcase(suite, test_program_case("wake", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
 }
