@@ -65,7 +65,8 @@ static void call(struct wbi_sleepers *sleepers, struct wbi_sleeper *sleeper,
     sleeper->next = *chain;
     *chain = sleeper;
     atomic_fetch_add(&sleepers->awake, 1);
-    sleepers->rising++;
+    sleeper->rises = !sleeper->looks;
+    sleepers->rising += sleeper->rises;
 }
 
 static struct wbi_sleeper *find_one(const struct wbi_sleepers *sleepers)
@@ -228,11 +229,14 @@ bool wbi_sleepers_lie_down(struct wb_engine *engine, struct wbi_sleeper *sleeper
     return lies;
 }
 
-void wbi_sleepers_look(struct wb_engine *engine)
+void wbi_sleepers_look(struct wb_engine *engine, struct wbi_sleeper *sleeper)
 {
     for (unsigned i = 0; i < engine->lane_count; i++) {
         wbi_lane_ask(engine->lanes[i], WBI_ASKED_TO_WAKE);
     }
+    pthread_mutex_lock(&engine->sleepers.lock);
+    sleeper->looks = false;
+    pthread_mutex_unlock(&engine->sleepers.lock);
 }
 
 bool wbi_sleepers_met(struct wb_engine *engine, const struct wbi_vigil *vigil)
@@ -254,7 +258,7 @@ void wbi_sleepers_get_up(struct wb_engine *engine, struct wbi_sleeper *sleeper)
     struct wbi_sleeper *chain = NULL;
     bool called = sleeper->at == NULL;
     if (called) {
-        sleepers->rising--;
+        sleepers->rising -= sleeper->rises;
         call_due(sleepers, &chain);
     } else {
         unlist(sleepers, sleeper);

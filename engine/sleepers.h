@@ -6,8 +6,9 @@
  * beyond that lies down until what it waits for is there. Invariants, kept under the lock: while
  * one lies, enough are awake, since who goes and leaves too few wakes another: one where that
  * sleeps on the network, else one for each lane, any of which may keep its thread long in a
- * handler. And while one is due, one is rising, which calls the next when it is up. Who rises has
- * been woken: only the scheduler stands between.
+ * handler. And while one is due, one is rising, which calls the next when it is up. Who rises
+ * sleeps and has been woken: only the scheduler stands between. Who is called before it sleeps does
+ * not count as one that rises: it may run callbacks (wbi_sleepers_look).
  *
  * No end of a call is missed. Who lies down is in the list first, and then has every lane look at
  * the list once more: at once where nobody holds it, else when its holder leaves it
@@ -45,6 +46,8 @@ struct wbi_sleeper {
     const struct wbi_vigil *vigil;
     bool network; /* on the network; else on `woken` */
     bool due;     /* its condition has been met, and it is yet to be called */
+    bool looks;   /* it is in wbi_sleepers_look, or about to be: may be long in callbacks there */
+    bool rises;   /* it counts as rising */
     _Atomic uint32_t woken;
     struct wbi_sleeper *next, **at; /* at NULL: in no list */
 };
@@ -76,9 +79,9 @@ bool wbi_sleepers_crowd(struct wb_engine *engine);
 /* Puts the thread into the list, which is then to sleep; `awake`: as it is. False: it is not,
  * since too few others would be awake, and is awake now. */
 bool wbi_sleepers_lie_down(struct wb_engine *engine, struct wbi_sleeper *sleeper, bool awake);
-/* Has what has ended looked at: the thread in the list may be woken by it. And whether its
- * condition is met, as far as it can see. */
-void wbi_sleepers_look(struct wb_engine *engine);
+/* Has what has ended looked at: the sleeper in the list (made with `looks`) may be woken by it. And
+ * whether its condition is met, as far as it can see. */
+void wbi_sleepers_look(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 bool wbi_sleepers_met(struct wb_engine *engine, const struct wbi_vigil *vigil);
 /* It has slept, or need not: is awake, and out of the list. */
 void wbi_sleepers_get_up(struct wb_engine *engine, struct wbi_sleeper *sleeper);

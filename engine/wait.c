@@ -184,15 +184,15 @@ static enum rest lie_down(struct stay *stay, struct wbi_helper *helper, uint64_t
 {
     struct wb_engine *engine = stay->engine;
     const struct wbi_vigil *vigil = stay->vigil;
-    struct wbi_sleeper sleeper = {.vigil = vigil};
+    struct wbi_sleeper sleeper = {.vigil = vigil, .looks = vigil->wake == WBI_WAKE_MET};
     bool lies = wbi_sleepers_lie_down(engine, &sleeper, stay->awake);
     stay->awake = true; /* when it is up again */
     if (!lies) {
         return REST_REFUSED;
     }
     hand_over(engine);
-    if (vigil->wake == WBI_WAKE_MET) {
-        wbi_sleepers_look(engine);
+    if (sleeper.looks) {
+        wbi_sleepers_look(engine, &sleeper);
     }
     if (!wbi_sleepers_met(engine, vigil) && wbi_helper_sleeps(helper, &sleeper)) {
         wbi_park(&sleeper.woken, 0, least(limit, vigil->park_us));

@@ -75,6 +75,20 @@ START_TEST(test_one_after_the_other)
 }
 END_TEST
 
+/* Callbacks may keep it: the next one is not to wait for that. */
+START_TEST(test_not_after_one_that_looks)
+{
+    open_scene(1);
+    sleepers[0].looks = true;
+    met[0] = met[2] = true;
+    wbi_sleepers_wake_met(engine);
+    ck_assert(is_woken(0) && !is_woken(1) && is_woken(2));
+    ck_assert_uint_eq(engine->sleepers.rising, 1);
+    wbi_sleepers_look(engine, &sleepers[0]);
+    close_scene();
+}
+END_TEST
+
 START_TEST(test_the_last_wakes_another)
 {
     open_scene(1);
@@ -152,7 +166,8 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("engine: threads that sleep");
     const TTest *const tests[] = {test_an_end_wakes_whom_it_is_for, test_one_after_the_other,
                                   test_the_last_wakes_another,      test_the_last_does_not_lie_down,
-                                  test_one_for_each_lane,           test_the_one_on_the_network};
+                                  test_one_for_each_lane,           test_not_after_one_that_looks,
+                                  test_the_one_on_the_network};
     suite_add_tcase(suite, test_program_case("sleepers", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
 }
