@@ -205,27 +205,6 @@ static void call_back(struct wbi_lane *lane)
     wbi_rma_thread_may_grow(may_grow);
 }
 
-/* ---- leaving ---- */
-
-/* Whether those are to be woken for whom a call has ended: asked once. */
-static bool take_wake(struct wbi_lane *lane)
-{
-    unsigned wants = atomic_load_explicit(&lane->wants, memory_order_relaxed);
-    if ((wants & WBI_ASKED_TO_WAKE) == 0) {
-        return false;
-    }
-    wants =
-        atomic_fetch_and_explicit(&lane->wants, ~(unsigned)WBI_ASKED_TO_WAKE, memory_order_acq_rel);
-    return (wants & WBI_ASKED_TO_WAKE) != 0;
-}
-
-void wbi_lane_wake_met(struct wbi_lane *lane)
-{
-    if (take_wake(lane)) {
-        wbi_sleepers_wake_met(lane->engine);
-    }
-}
-
 /* What other threads have left for the lane thread. */
 static bool is_asked(struct wbi_lane *lane, memory_order order)
 {
@@ -280,7 +259,7 @@ static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
         if (is_due(lane)) {
             call_back(lane);
         }
-        wake = take_wake(lane) || wake; /* they need the lane: not before it is free */
+        wake = wbi_lane_take_wake(lane) || wake; /* they need the lane: not before it is free */
     } while (let_go(lane));
     if (wake) {
         wbi_sleepers_wake_met(lane->engine);

@@ -19,6 +19,7 @@
 #include "engine/peer.h"
 #include "engine/room.h"
 #include "engine/share.h"
+#include "engine/sleepers.h"
 #include "engine/slots.h"
 #include "engine/stream.h"
 
@@ -113,13 +114,22 @@ int wbi_lane_say_busy(const char *what);
  * lane go. */
 void wbi_lane_leave(struct wbi_lane *lane);
 
-/* Lane thread, before it runs what may take long: wakes now, and not when the lane is left, those
- * who sleep until a call ends that has ended. */
-void wbi_lane_wake_met(struct wbi_lane *lane);
+/* Lane thread: whether those are to be woken for whom a call has ended; it is asked no more. */
+static inline bool wbi_lane_take_wake(struct wbi_lane *lane)
+{
+    bool asked =
+        (atomic_load_explicit(&lane->wants, memory_order_relaxed) & WBI_ASKED_TO_WAKE) != 0;
+    if (asked) {
+        atomic_fetch_and_explicit(&lane->wants, ~(unsigned)WBI_ASKED_TO_WAKE, memory_order_acq_rel);
+    }
+    return asked;
+}
+
+/* Lane thread, before it runs what may take long: wakes them now, and not when the lane is left. */
 static inline void wbi_lane_before_program(struct wbi_lane *lane)
 {
-    if ((atomic_load_explicit(&lane->wants, memory_order_relaxed) & WBI_ASKED_TO_WAKE) != 0) {
-        wbi_lane_wake_met(lane);
+    if (wbi_lane_take_wake(lane)) {
+        wbi_sleepers_wake_met(lane->engine);
     }
 }
 
