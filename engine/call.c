@@ -40,11 +40,11 @@ static void unlist(struct wb_call *call)
 
 static void publish(struct wb_call *call)
 {
-    struct wb_engine *engine = call->lane->engine;
+    struct wbi_lane *lane = call->lane;
     atomic_store_explicit(&call->state, WBI_CALL_ENDED, memory_order_release);
-    /* a waiter that parks right now may miss this; it wakes by itself soon (wait.c) */
-    if (atomic_load_explicit(&engine->parked, memory_order_relaxed) > 0) {
-        wbi_engine_notify(engine);
+    /* one that lies down right now has the lane look (sleepers.h) */
+    if (atomic_load_explicit(&lane->engine->sleepers.count, memory_order_relaxed) > 0) {
+        atomic_fetch_or_explicit(&lane->wants, WBI_ASKED_TO_WAKE, memory_order_relaxed);
     }
 }
 
@@ -99,6 +99,7 @@ static void tell(struct wb_call *call)
     bool ended = call->due_end;
     call->due = call->due_sent = call->due_end = false;
     if (on_sent != NULL) {
+        wbi_lane_before_program(call->lane);
         call->on_sent = NULL;
         on_sent(user);
     }
@@ -106,8 +107,10 @@ static void tell(struct wb_call *call)
         wbi_call_forget(call);
         wbi_call_give(&call->lane->calls, call);
     } else if (ended) {
+        struct wbi_lane *lane = call->lane;
         publish(call);
         if (then != NULL) {
+            wbi_lane_before_program(lane);
             then(call, user);
         }
     }

@@ -14,6 +14,7 @@
 
 #include "engine/registry.h"
 #include "engine/serve.h"
+#include "engine/sleepers.h"
 
 struct wb_deferred {
     struct wb_context context; /* of the answer; whoever answers, then the lane thread */
@@ -57,7 +58,32 @@ void wbi_deferred_end_all(struct wbi_lane *lane);
 /* Lane thread: gives a complete request to its executor. WB_ERR_NO_MEMORY. */
 int wbi_execute(struct wb_context *context, const struct wbi_entry *entry);
 
-/* A piece of other work for a thread that waits; whether there was some. */
+/* Whether the calling thread does an executor's work while it waits; and a piece of that: whether
+ * there was some. */
+bool wbi_executor_helps(void);
 bool wbi_executor_help(void);
+
+/* A thread that helps and is about to sleep: known to wb_executor_wake from `open` to `close`. */
+struct wbi_helper {
+    const struct wb_executor *executor;
+    struct wb_engine *engine;
+    _Atomic bool called;
+    unsigned generation;           /* whose list it is in: of this process, or of its parent */
+    struct wbi_sleeper *sleeper;   /* as it sleeps, or NULL */
+    struct wbi_helper *next, **at; /* at NULL: in no list */
+};
+
+/* Between these it looks for work once more, and then sleeps. close returns whether it was called,
+ * and has to look again. */
+void wbi_helper_open(struct wbi_helper *helper, struct wb_engine *engine);
+bool wbi_helper_close(struct wbi_helper *helper);
+
+/* It is about to sleep so, unless (false) it has been called; and has slept. Accept NULL: a thread
+ * that does not help. */
+bool wbi_helper_sleeps(struct wbi_helper *helper, struct wbi_sleeper *sleeper);
+void wbi_helper_wakes(struct wbi_helper *helper);
+
+/* In a child of fork: no other thread sleeps here. */
+void wbi_helpers_forget(void);
 
 #endif

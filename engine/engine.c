@@ -169,6 +169,7 @@ static int open_parts(struct wb_engine *engine, const struct opening *opening)
     for (unsigned i = 0; i < opening->count && status == WB_OK; i++) {
         status = open_lane(engine, opening, i);
     }
+    wbi_sleepers_limit(&engine->sleepers, engine->lane_count);
     return status == WB_OK ? wbi_pools_open(engine, on_growth) : status;
 }
 
@@ -197,6 +198,7 @@ static void close_parts(struct wb_engine *engine, struct opening *opening)
         close(engine->epoll);
     }
     wbi_registry_close(&engine->registry);
+    wbi_sleepers_close(&engine->sleepers);
     pthread_mutex_destroy(&engine->waking);
     free(engine);
 }
@@ -220,6 +222,7 @@ int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **o
     wbi_registry_open(&engine->registry);
     pthread_mutex_init(&engine->waking, NULL);
     wbi_crew_open(&engine->crew);
+    wbi_sleepers_open(&engine->sleepers);
     status = wbi_engine_adopt(engine);
     status = status == WB_OK ? open_domains(engine, &opening) : status;
     engine->config.verbs.devices = engine->config.verbs.source = NULL; /* the caller's */

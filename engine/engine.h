@@ -11,6 +11,7 @@
 #include "engine/crew.h"
 #include "engine/lane.h"
 #include "engine/registry.h"
+#include "engine/sleepers.h"
 #include "mr_cache/allocator.h"
 #include "mr_cache/budget.h"
 #include "mr_cache/pin_cache.h"
@@ -40,8 +41,7 @@ struct wb_engine {
     _Atomic uint32_t disarmed; /* a turn took the alarm from the lanes while somebody may sleep */
     _Atomic uint32_t sleeper;  /* 1: a thread sleeps on epoll */
     _Atomic(const void *) watcher; /* whose loop waits for epoll, armed; or NULL */
-    _Atomic uint32_t events;       /* what the other waiting threads sleep on */
-    _Atomic uint32_t parked;       /* how many do */
+    struct wbi_sleepers sleepers;  /* the waiting threads */
     struct wbi_crew crew;          /* threads of its own */
 };
 
@@ -81,6 +81,11 @@ void wbi_engine_notify(struct wb_engine *engine);
  * WB_ERR_DEADLOCK. */
 int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
               uint64_t timeout_us);
+
+/* The same for a condition that only ends of calls bring about. While the thread sleeps others ask
+ * for it, one at a time: `met` just looks. */
+int wbi_await_calls(struct wb_engine *engine, bool (*met)(void *context), void *context,
+                    uint64_t timeout_us);
 
 /* The same without a limit, for a condition of which wbi_engine_notify tells after each change,
  * both of them sequentially consistent; so that a thread which is not needed sleeps long. The

@@ -1,6 +1,7 @@
 /* An engine belongs to the process that made it: its channels, keys and locks are the parent's. A
  * child of fork has copies of what describes them, and whatever it did with those would be done to
  * the parent's peers. */
+#include "engine/defer.h"
 #include "engine/engine.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -10,6 +11,7 @@ static _Atomic uint32_t forks; /* from the first engine on, down to this process
 static void on_child(void)
 {
     atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+    wbi_helpers_forget();
 }
 
 static void watch(void)

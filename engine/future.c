@@ -17,7 +17,8 @@ static bool is_done(void *call)
 
 int wb_call_wait(struct wb_call *call, uint64_t timeout_us)
 {
-    return wb_call_done(call) ? WB_OK : wbi_await(call->lane->engine, is_done, call, timeout_us);
+    return wb_call_done(call) ? WB_OK
+                              : wbi_await_calls(call->lane->engine, is_done, call, timeout_us);
 }
 
 /* ---- several ---- */
@@ -72,7 +73,7 @@ static int await_several(struct several *several, bool (*met)(void *context), ui
     if (status != WB_OK || engine == NULL || met(several)) {
         return status;
     }
-    return wbi_await(engine, met, several, timeout_us);
+    return wbi_await_calls(engine, met, several, timeout_us);
 }
 
 int wb_call_wait_any(struct wb_call *const *calls, size_t count, uint64_t timeout_us, size_t *which)

@@ -188,6 +188,7 @@ static void call_back(struct wbi_lane *lane)
         gather(lane);
     }
     while (is_due(lane)) {
+        wbi_lane_before_program(lane);
         struct wb_buffer_owner *owner = lane->ended;
         if (owner != NULL) {
             lane->ended = owner->next;
@@ -211,11 +212,12 @@ static bool is_asked(struct wbi_lane *lane, memory_order order)
            atomic_load_explicit(&lane->wants, order) != 0;
 }
 
-/* Parcels first: a call that was given up may be among them. The exchange is before: what is asked
- * from now on is seen again. */
+/* Parcels first: a call that was given up may be among them. Asked is read before: what is asked
+ * from now on is seen again. Waking is left for when the lane is free, or the program runs. */
 static void do_as_asked(struct wbi_lane *lane)
 {
-    unsigned asked = atomic_exchange_explicit(&lane->wants, 0, memory_order_acq_rel);
+    unsigned asked =
+        atomic_fetch_and_explicit(&lane->wants, WBI_ASKED_TO_WAKE, memory_order_acq_rel);
     bool may_grow = wbi_rma_thread_may_grow(false);
     go_inside(lane); /* what ends may let a parcel go on that a handler was waiting for */
     gather(lane);
@@ -238,19 +240,37 @@ static void do_as_asked(struct wbi_lane *lane)
     wbi_rma_thread_may_grow(may_grow);
 }
 
-void wbi_lane_leave(struct wbi_lane *lane)
+/* Calls the program back and lets go. A full fence: whoever submits after our last look sees the
+ * lane free, or we see his parcel afterwards. True: something was asked, and it is ours again. */
+static bool let_go(struct wbi_lane *lane)
 {
+    if (is_due(lane)) {
+        call_back(lane);
+    }
+    atomic_exchange_explicit(&lane->holder, NULL, memory_order_seq_cst);
+    return is_asked(lane, memory_order_seq_cst) && wbi_lane_enter(lane) == WBI_LANE_ENTERED;
+}
+
+static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
+{
+    bool wake = false;
     do {
-        if (is_asked(lane, memory_order_relaxed)) {
-            do_as_asked(lane);
-        }
+        do_as_asked(lane);
         if (is_due(lane)) {
             call_back(lane);
         }
-        /* a full fence: whoever submits after our last look sees the lane free, or we see his
-         * parcel below */
-        atomic_exchange_explicit(&lane->holder, NULL, memory_order_seq_cst);
-    } while (is_asked(lane, memory_order_seq_cst) && wbi_lane_enter(lane) == WBI_LANE_ENTERED);
+        wake = wbi_lane_take_wake(lane) || wake; /* they need the lane: not before it is free */
+    } while (let_go(lane));
+    if (wake) {
+        wbi_sleepers_wake_met(lane->engine);
+    }
+}
+
+void wbi_lane_leave(struct wbi_lane *lane)
+{
+    if (is_asked(lane, memory_order_relaxed) || let_go(lane)) {
+        leave_asked(lane);
+    }
 }
 
 void wbi_lane_ask(struct wbi_lane *lane, enum wbi_asked what)

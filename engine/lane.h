@@ -19,6 +19,7 @@
 #include "engine/peer.h"
 #include "engine/room.h"
 #include "engine/share.h"
+#include "engine/sleepers.h"
 #include "engine/slots.h"
 #include "engine/stream.h"
 
@@ -30,7 +31,8 @@ struct wb_deferred;
 enum wbi_asked {
     WBI_ASKED_TO_CANCEL = 1,  /* calls were given up */
     WBI_ASKED_TO_COLLECT = 2, /* deferred calls were answered */
-    WBI_ASKED_TO_LOOK = 4     /* peers are waited for, or drained */
+    WBI_ASKED_TO_LOOK = 4,    /* peers are waited for, or drained */
+    WBI_ASKED_TO_WAKE = 8     /* calls may have ended for which a thread sleeps */
 };
 
 struct wbi_lane {
@@ -111,6 +113,25 @@ int wbi_lane_say_busy(const char *what);
 /* Sends what came into the inbox, does what it was asked to, calls the program back, and lets the
  * lane go. */
 void wbi_lane_leave(struct wbi_lane *lane);
+
+/* Lane thread: whether those are to be woken for whom a call has ended; it is asked no more. */
+static inline bool wbi_lane_take_wake(struct wbi_lane *lane)
+{
+    bool asked =
+        (atomic_load_explicit(&lane->wants, memory_order_relaxed) & WBI_ASKED_TO_WAKE) != 0;
+    if (asked) {
+        atomic_fetch_and_explicit(&lane->wants, ~(unsigned)WBI_ASKED_TO_WAKE, memory_order_acq_rel);
+    }
+    return asked;
+}
+
+/* Lane thread, before it runs what may take long: wakes them now, and not when the lane is left. */
+static inline void wbi_lane_before_program(struct wbi_lane *lane)
+{
+    if (wbi_lane_take_wake(lane)) {
+        wbi_sleepers_wake_met(lane->engine);
+    }
+}
 
 /* What the calling thread is known by. */
 const void *wbi_thread_token(void);

@@ -123,6 +123,7 @@ static int run(struct wb_context *context, struct wb_reader *reader)
     }
     int status = reserve_reply(context);
     if (status == WB_OK) {
+        wbi_lane_before_program(peer->lane);
         status = peer->lane->latency == NULL ? serve(context, reader, entry)
                                              : serve_timed(context, reader, entry);
     }

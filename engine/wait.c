@@ -1,28 +1,34 @@
 /*
- * Waiting while making progress. There is one loop, wbi_await; everything that waits goes through
- * it.
+ * Waiting while making progress. There is one loop, await; everything that waits goes through it.
  *
- * A waiting thread takes turns on the lanes. When nothing has happened for config.spin_us it
- * sleeps: the first such thread on the engine's descriptor, so that the network wakes it (arm, then
- * sleep: a lane that has something refuses to be armed); the others on engine->events, which is
- * stirred whenever a call ends, a peer changes or the first sleeper wakes. The end of a call can be
- * missed by a thread that is just about to park; so nobody who waits for one parks for longer than
- * park_us. A program's own loop that waits for the descriptor is a sleeper too, whom a thread that
- * disarms wakes (hand_over).
+ * A waiting thread takes turns on the lanes. Most calls end within the first few, and such a thread
+ * is nobody's business. One that has to wait for longer joins those that stay awake, if the CPUs
+ * have room for it, and lies down else (sleepers.h): threads that poll in vain take the CPU from
+ * whoever holds the lane, and from the peer. When nothing has happened for config.spin_us, one of
+ * those that are awake sleeps on the engine's descriptor, so that the network wakes it (arm, then
+ * sleep: a lane that has something refuses to be armed); the others lie down. A program's own loop
+ * that waits for the descriptor is a sleeper too, whom a thread that disarms wakes (hand_over).
+ *
+ * A worker of an executor does other work between its turns, which may take long. So it is awake
+ * only while it sleeps, and others hear of it when it stops that.
  */
+#include <sched.h>
+
 #include "engine/clock.h"
 #include "engine/defer.h"
 #include "engine/engine.h"
 #include "mr_cache/allocator.h"
 
-static const uint64_t park_us = 2000;
+static const uint64_t park_us = 2000;    /* for what nobody may have told */
 static const uint64_t sleep_us = 100000; /* a sleeper looks around that often whatever happens */
 static const uint64_t sleep_waiting_us =
     1000; /* and that often while something waits for memory or room */
 
 enum {
-    POLLS_A_LOOK = 32,       /* the clock is read once in so many polls */
-    IDLE_PROGRESS_A_LOOK = 4 /* and once in so many wb_progress that find nothing to do */
+    POLLS_A_LOOK = 32,        /* the clock is read once in so many polls */
+    IDLE_PROGRESS_A_LOOK = 4, /* and once in so many wb_progress that find nothing to do */
+    YIELDS = 4,               /* where others lie, before a thread decides whether to */
+    CALLS_A_YIELD = 64        /* where others lie, by a thread whose calls end at once */
 };
 
 bool wbi_engine_inside(struct wb_engine *engine)
@@ -37,9 +43,9 @@ bool wbi_engine_inside(struct wb_engine *engine)
 
 void wbi_engine_notify(struct wb_engine *engine)
 {
-    atomic_fetch_add_explicit(&engine->events, 1, memory_order_seq_cst);
-    if (atomic_load_explicit(&engine->parked, memory_order_seq_cst) > 0) {
-        wbi_unpark(&engine->events);
+    /* a full fence: whoever lies down after our change sees it, or we see him */
+    if (atomic_fetch_add_explicit(&engine->sleepers.count, 0, memory_order_seq_cst) > 0) {
+        wbi_sleepers_wake_all(engine);
     }
 }
 
@@ -65,19 +71,26 @@ static int turn_all(struct wb_engine *engine, bool look)
 void wbi_engine_rouse(struct wb_engine *engine)
 {
     const void *watcher = atomic_load(&engine->watcher);
-    bool watched = watcher != NULL && watcher != wbi_thread_token();
+    bool wanted = watcher != NULL && watcher != wbi_thread_token();
+    if (atomic_load(&engine->sleeper) != 0) {
+        /* it may be about to sleep, and a turn of another's take from the descriptor what was to
+         * wake it: that one sees this when it stops (hand_over) */
+        wbi_sleepers_call_watch(engine);
+        wanted = true;
+    }
     for (unsigned i = 0; i < engine->lane_count; i++) {
-        if (watched || atomic_load(&engine->sleeper) != 0) {
+        if (wanted) {
             engine->lanes[i]->fabric->wake(engine->lanes[i]->port);
         }
     }
 }
 
 /* A thread that stops polling wakes the one that sleeps, if it took the lanes' alarm away: a turn
- * disarms. */
+ * disarms; and if that one has been called, and is not yet up. */
 static void hand_over(struct wb_engine *engine)
 {
-    if (atomic_load_explicit(&engine->disarmed, memory_order_relaxed) == 0) {
+    if (atomic_load_explicit(&engine->disarmed, memory_order_relaxed) == 0 &&
+        !atomic_load_explicit(&engine->sleepers.called, memory_order_relaxed)) {
         return;
     }
     atomic_store_explicit(&engine->disarmed, 0, memory_order_relaxed);
@@ -148,92 +161,249 @@ int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us)
     return arm_all(engine, timeout_us) ? WB_OK : WB_AGAIN;
 }
 
-/* What a thread waits for. */
-struct vigil {
-    bool (*met)(void *context);
-    void *context;
-    bool any;         /* or until something was done */
-    uint64_t park_us; /* how long it parks at most */
+/* ---- the loop ---- */
+
+/* A thread that waits. */
+struct stay {
+    struct wb_engine *engine;
+    const struct wbi_vigil *vigil;
+    uint64_t timeout_us;
+    uint64_t start, useful; /* when it began, and when something was last done; 0: just now */
+    bool awake;             /* it has promised to make progress */
+    unsigned yields;        /* that it has made in favour of others */
 };
 
-/* `seen` is as the events were when another thread was the sleeper: that one stirs when it stops,
- * and somebody has to take over. */
-static void park(struct wb_engine *engine, const struct vigil *vigil, uint32_t seen, uint64_t limit)
+/* How a thread's rest was ended. */
+enum rest {
+    REST_OVER,   /* by what it waits for, or by its time */
+    REST_PLACE,  /* it was called since somebody has to make progress, and for nothing else */
+    REST_REFUSED /* it has not rested: it could not arm the lanes, or has to stay awake */
+};
+
+static enum rest lie_down(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
 {
-    hand_over(engine);
-    atomic_fetch_add_explicit(&engine->parked, 1, memory_order_seq_cst);
-    if (!vigil->met(vigil->context)) {
-        wbi_park(&engine->events, seen, least(limit, vigil->park_us));
+    struct wb_engine *engine = stay->engine;
+    const struct wbi_vigil *vigil = stay->vigil;
+    struct wbi_sleeper sleeper = {.vigil = vigil, .looks = vigil->wake == WBI_WAKE_MET};
+    bool lies = wbi_sleepers_lie_down(engine, &sleeper, stay->awake);
+    stay->awake = true; /* when it is up again */
+    if (!lies) {
+        return REST_REFUSED;
     }
-    atomic_fetch_sub_explicit(&engine->parked, 1, memory_order_seq_cst);
+    hand_over(engine);
+    if (sleeper.looks) {
+        wbi_sleepers_look(engine, &sleeper);
+    }
+    if (!wbi_sleepers_met(engine, vigil) && wbi_helper_sleeps(helper, &sleeper)) {
+        wbi_park(&sleeper.woken, 0, least(limit, vigil->park_us));
+    }
+    wbi_helper_wakes(helper);
+    wbi_sleepers_get_up(engine, &sleeper);
+    if (atomic_load_explicit(&sleeper.woken, memory_order_relaxed) == 0) {
+        return REST_OVER;
+    }
+    if (helper != NULL && !helper->called && !vigil->any && !vigil->met(vigil->context)) {
+        return REST_PLACE;
+    }
+    stay->useful = 0; /* who was called has something to look at */
+    return REST_OVER;
+}
+
+/* The caller is the engine's sleeper. */
+static enum rest sleep_on_network(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
+{
+    struct wb_engine *engine = stay->engine;
+    struct wbi_sleeper sleeper = {.vigil = stay->vigil};
+    uint64_t bound = least(limit, sleep_us);
+    wbi_sleepers_watch(engine, &sleeper);
+    bool armed = arm_all(engine, &bound);
+    if (armed && !wbi_sleepers_called(engine, &sleeper) && wbi_helper_sleeps(helper, &sleeper)) {
+        wbi_wait(engine->epoll, bound);
+    }
+    wbi_helper_wakes(helper);
+    wbi_sleepers_unwatch(engine, &sleeper);
+    atomic_store(&engine->sleeper, 0);
+    if (engine->lane_count > 1) {
+        wbi_sleepers_wake_one(engine); /* this one may be long in a handler of one lane */
+    }
+    return armed ? REST_OVER : REST_REFUSED;
 }
 
 /* Sleeps until something may have happened, `limit` at most. */
-static void rest(struct wb_engine *engine, const struct vigil *vigil, uint64_t limit)
+static enum rest rest(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
 {
     uint32_t nobody = 0;
-    uint32_t seen = atomic_load_explicit(&engine->events, memory_order_seq_cst);
-    if (!atomic_compare_exchange_strong(&engine->sleeper, &nobody, 1)) {
-        park(engine, vigil, seen, limit);
-        return;
+    struct wb_engine *engine = stay->engine;
+    stay->awake = stay->awake || wbi_sleepers_join(engine);
+    if (stay->awake && atomic_compare_exchange_strong(&engine->sleeper, &nobody, 1)) {
+        return sleep_on_network(stay, helper, limit);
     }
-    uint64_t bound = least(limit, sleep_us);
-    if (arm_all(engine, &bound) && !vigil->met(vigil->context)) {
-        wbi_wait(engine->epoll, bound);
-    }
-    atomic_store(&engine->sleeper, 0);
-    wbi_engine_notify(engine); /* somebody else may have to take over */
+    return lie_down(stay, helper, limit);
 }
 
-/* The loop. Returns WB_OK (met), the number of things done, or an error. */
-static int await(struct wb_engine *engine, const struct vigil *vigil, uint64_t timeout_us)
+static void resign(struct stay *stay)
 {
-    uint64_t start = 0, useful = 0;
-    for (unsigned polls = 1; !vigil->met(vigil->context); polls++) {
-        int done = turn_all(engine, false);
-        if (done > 0 && vigil->any) {
-            return done;
+    if (stay->awake) {
+        stay->awake = false;
+        wbi_sleepers_resign(stay->engine);
+    }
+}
+
+/* What is left of its time, which has begun. */
+static uint64_t time_left(const struct stay *stay)
+{
+    uint64_t passed = wbi_now() - stay->start;
+    return passed < stay->timeout_us ? stay->timeout_us - passed : 0;
+}
+
+/* Whether it has something to do but to keep a place: turns find that where lanes are not armed. */
+static bool has_business(struct stay *stay, const struct wbi_helper *helper, enum rest ended)
+{
+    if (ended == REST_REFUSED && turn_all(stay->engine, false) > 0) {
+        stay->useful = 0;
+        return true;
+    }
+    return helper->called || stay->vigil->met(stay->vigil->context);
+}
+
+/* One that is called to make progress keeps that place, and rests again: no work has come since it
+ * looked for some. If it gave the place up to look for work, the next one would be called to do the
+ * same, and so all of them. */
+static void rest_in_place(struct stay *stay, struct wbi_helper *helper, uint64_t limit)
+{
+    enum rest ended = rest(stay, helper, limit);
+    bool keeps = ended == REST_PLACE;
+    while (keeps && ended != REST_OVER && !has_business(stay, helper, ended) &&
+           (limit = time_left(stay)) > 0) {
+        ended = rest(stay, helper, limit);
+    }
+}
+
+/* Nobody knows how long its work takes: it is not awake while it may be at that. It is known as one
+ * that helps before it looks for work the last time. */
+static void rest_helping(struct stay *stay, uint64_t limit)
+{
+    struct wbi_helper helper;
+    wbi_helper_open(&helper, stay->engine);
+    bool helped = wbi_executor_help();
+    if (!helped) {
+        rest_in_place(stay, &helper, limit);
+        resign(stay);
+    }
+    if (wbi_helper_close(&helper) && !helped) {
+        wbi_executor_help();
+    }
+}
+
+static bool others_lie(struct wb_engine *engine)
+{
+    return atomic_load_explicit(&engine->sleepers.count, memory_order_relaxed) > 0;
+}
+
+/* Once in so many polls: looks at the clock, and whether to sleep. Where others lie the CPUs are
+ * scarce, and the peer may be waiting for this one: to let it have that is cheaper than to lie down
+ * as well and be woken. */
+static int look(struct stay *stay)
+{
+    struct wb_engine *engine = stay->engine;
+    uint64_t now = wbi_now();
+    stay->start = stay->start != 0 ? stay->start : now;
+    stay->useful = stay->useful != 0 ? stay->useful : now;
+    if (now - stay->start >= stay->timeout_us) {
+        return WB_ERR_TIMED_OUT;
+    }
+    if (stay->yields < YIELDS && others_lie(engine)) {
+        stay->yields++; /* its time runs: others may have the CPU for long */
+        sched_yield();
+        return WB_OK;
+    }
+    if (atomic_load_explicit(&engine->sleepers.called, memory_order_relaxed)) {
+        wbi_engine_rouse(engine); /* a turn may have taken what was to wake it */
+    }
+    uint64_t limit = stay->timeout_us - (now - stay->start);
+    bool long_idle = now - stay->useful >= engine->config.spin_us;
+    if (wbi_executor_helps()) {
+        if (long_idle) {
+            rest_helping(stay, limit);
         }
-        useful = done > 0 ? 0 : useful;
-        if (polls % POLLS_A_LOOK != 0) {
-            if (done == 0 && !wbi_executor_help()) {
-                wbi_relax();
-            }
-            continue;
-        }
-        uint64_t now = wbi_now();
-        start = start != 0 ? start : now;
-        useful = useful != 0 ? useful : now;
-        if (now - start >= timeout_us) {
-            return WB_ERR_TIMED_OUT;
-        }
-        if (now - useful >= engine->config.spin_us && !wbi_executor_help()) {
-            rest(engine, vigil, timeout_us - (now - start));
-        }
+        return WB_OK;
+    }
+    if (!stay->awake) {
+        stay->awake = wbi_sleepers_join(engine);
+    }
+    if (!stay->awake || wbi_sleepers_crowd(engine)) {
+        lie_down(stay, NULL, limit);
+    } else if (long_idle) {
+        rest(stay, NULL, limit);
     }
     return WB_OK;
 }
 
-int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
-              uint64_t timeout_us)
+/* A thread whose calls all end at once lets those that are getting up have the CPU now and then. */
+static bool has_had_its_turn(struct wb_engine *engine)
+{
+    static _Thread_local unsigned calls;
+    return others_lie(engine) && ++calls % CALLS_A_YIELD == 0;
+}
+
+/* Returns WB_OK (met), the number of things done, or an error. */
+static int await(struct wb_engine *engine, const struct wbi_vigil *vigil, uint64_t timeout_us)
+{
+    struct stay stay = {.engine = engine, .vigil = vigil, .timeout_us = timeout_us};
+    int status = WB_OK;
+    for (unsigned polls = has_had_its_turn(engine) ? POLLS_A_LOOK : 1;
+         status == WB_OK && !vigil->met(vigil->context); polls++) {
+        int done = turn_all(engine, false);
+        if (done > 0 && vigil->any) {
+            status = done;
+            break;
+        }
+        stay.useful = done > 0 ? 0 : stay.useful;
+        if (polls % POLLS_A_LOOK == 0) {
+            status = look(&stay);
+        } else if (done == 0 && !wbi_executor_help()) {
+            wbi_relax();
+        }
+    }
+    resign(&stay);
+    hand_over(engine);
+    return status;
+}
+
+static int await_outside(struct wb_engine *engine, const struct wbi_vigil *vigil,
+                         uint64_t timeout_us)
 {
     int status = wbi_engine_check_outside(engine);
     if (status != WB_OK) {
         return status;
     }
-    const struct vigil vigil = {.met = met, .context = context, .park_us = park_us};
-    status = await(engine, &vigil, timeout_us);
-    hand_over(engine);
+    status = await(engine, vigil, timeout_us);
     return status == WB_ERR_TIMED_OUT
                ? wbi_error(status, "not within %llu us", (unsigned long long)timeout_us)
                : status;
 }
 
+int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
+              uint64_t timeout_us)
+{
+    const struct wbi_vigil vigil = {
+        .met = met, .context = context, .wake = WBI_WAKE_END, .park_us = park_us};
+    return await_outside(engine, &vigil, timeout_us);
+}
+
+int wbi_await_calls(struct wb_engine *engine, bool (*met)(void *context), void *context,
+                    uint64_t timeout_us)
+{
+    const struct wbi_vigil vigil = {
+        .met = met, .context = context, .wake = WBI_WAKE_MET, .park_us = sleep_us};
+    return await_outside(engine, &vigil, timeout_us);
+}
+
 void wbi_await_notified(struct wb_engine *engine, bool (*met)(void *context), void *context)
 {
-    const struct vigil vigil = {.met = met, .context = context, .park_us = sleep_us};
+    const struct wbi_vigil vigil = {
+        .met = met, .context = context, .wake = WBI_WAKE_NOT, .park_us = sleep_us};
     await(engine, &vigil, UINT64_MAX);
-    hand_over(engine);
 }
 
 int wb_progress(struct wb_engine *engine)
@@ -266,8 +436,8 @@ int wb_wait(struct wb_engine *engine, uint64_t timeout_us)
     if (status != WB_OK) {
         return status;
     }
-    const struct vigil vigil = {.met = never, .any = true, .park_us = park_us};
+    const struct wbi_vigil vigil = {
+        .met = never, .any = true, .wake = WBI_WAKE_NOT, .park_us = sleep_us};
     status = await(engine, &vigil, timeout_us);
-    hand_over(engine);
     return status == WB_ERR_TIMED_OUT ? 0 : status;
 }

@@ -57,6 +57,8 @@ static void pool_give(struct pool *pool, struct task *task)
         pthread_mutex_lock(&pool->lock);
         pthread_cond_signal(&pool->more);
         pthread_mutex_unlock(&pool->lock);
+    } else {
+        wb_executor_wake(&pool->executor); /* workers may sleep in an engine, on top of a task */
     }
 }
 

@@ -33,6 +33,7 @@ struct soak_sample {
     uint64_t rss, rss_anonymous, rss_shared;
     uint64_t pool_bytes, used_bytes, leased_bytes, leases_open;
     uint64_t filtered; /* parcels that came so */
+    uint64_t deferred; /* calls whose handlers answered later */
 };
 
 enum soak_order { ORDER_NOTHING, ORDER_SAMPLE, ORDER_SETTLE /* when all is quiet, and trimmed */ };

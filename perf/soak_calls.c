@@ -120,8 +120,11 @@ static const char *result_fault(const struct soak_call *call, const struct excha
 }
 
 /* How a call may end whose server is well, and whose peer may be closed or lost. */
-static bool may_end_so(int status)
+static bool may_end_so(const struct soak_call *call, int status)
 {
+    if (status == WB_ERR_CANCELLED) {
+        return call->cancelled;
+    }
     return status == WB_OK || status == WB_ERR_TIMED_OUT || status == WB_ERR_CLOSED ||
            status == WB_ERR_PEER_LOST || status == WB_ERR_NOT_SENT || status == WB_ERR_BUSY;
 }
@@ -135,7 +138,7 @@ uint8_t soak_call_finish(struct soak_call *call, uint32_t client)
     if (fault != NULL) {
         say(EXIT_FAILURE, "client %u, call %u: %s", client, call->number, fault);
         mark = MARK_CORRUPT;
-    } else if (!may_end_so(status)) {
+    } else if (!may_end_so(call, status)) {
         say(EXIT_FAILURE, "client %u, call %u: ended with %s: %s %s", client, call->number,
             wb_status_name(status), wb_last_error(), call->error.text);
         mark = MARK_CORRUPT;

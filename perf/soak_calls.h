@@ -11,7 +11,8 @@ struct soak_call {
     uint32_t number;
     uint64_t stamp, sum;
     uint32_t want_bytes, want_vector, want_buffer;
-    void *bytes; /* borrowed by the call */
+    void *bytes;    /* borrowed by the call */
+    bool cancelled; /* it has been given up, and may end so */
     struct wb_error error;
 };
 

@@ -18,6 +18,7 @@ enum {
     AGAIN_US = 2000,
     SHORT_US = 1000,
     SHORT_OF = 100, /* one call of so many has a deadline that is hardly to be met */
+    CANCEL_OF = 50, /* and one of so many is given up at once */
     CLOSE_OF = 400  /* and before one of so many the connection is closed */
 };
 
@@ -97,6 +98,10 @@ static bool begin(struct client *client, struct soak_call *call)
     int status = exchange_async(client->peer, &in, &options, &call->call);
     exchange_in_drop(&in);
     if (status == WB_OK) {
+        call->cancelled = soak_below(&client->random, CANCEL_OF) == 0;
+        if (call->cancelled) {
+            wb_call_cancel(call->call);
+        }
         return true;
     }
     bool allowed = status == WB_AGAIN || status == WB_ERR_NOT_SENT;

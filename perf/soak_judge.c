@@ -9,7 +9,8 @@
 enum { WORDS_MAX = 20 }; /* calls that are named on stderr */
 
 struct verdict {
-    uint64_t calls, ended, executed, lost, doubled, corrupt, killed, timed_out, busy, reconnects;
+    uint64_t calls, ended, executed, lost, doubled, corrupt, killed, timed_out, cancelled, busy,
+        reconnects;
     unsigned words;
 };
 
@@ -49,6 +50,7 @@ static void judge_call(struct verdict *v, const struct soak_shared *shared, uint
     v->corrupt += corrupt;
     v->killed += mark == MARK_KILLED;
     v->timed_out += mark == mark_of(WB_ERR_TIMED_OUT);
+    v->cancelled += mark == mark_of(WB_ERR_CANCELLED);
     v->busy += mark == mark_of(WB_ERR_BUSY);
     if (lost || doubled || corrupt) {
         name_call(v, client, number,
@@ -75,14 +77,18 @@ static void print(const struct soak_options *o, const struct verdict *v,
            ",\"doubled\":%" PRIu64 ",\"corrupt\":%" PRIu64,
            o->fabric, o->clients, o->seed, v->calls, v->ended, v->executed, v->lost, v->doubled,
            v->corrupt);
-    printf(",\"killed\":%" PRIu64 ",\"timed_out\":%" PRIu64 ",\"busy\":%" PRIu64
-           ",\"kills\":%" PRIu64 ",\"reconnects\":%" PRIu64,
-           v->killed, v->timed_out, v->busy, outcome->kills, v->reconnects);
-    printf(",\"server_rss_before\":%" PRIu64 ",\"server_rss_after\":%" PRIu64
-           ",\"server_anonymous_after\":%" PRIu64 ",\"server_pool_after\":%" PRIu64
-           ",\"pool_leaked\":%" PRIu64 ",\"filtered\":%" PRIu64 "}\n",
-           outcome->before.rss, outcome->after.rss, outcome->after.rss_anonymous,
-           outcome->after.pool_bytes, leaked(outcome), outcome->after.filtered);
+    printf(",\"killed\":%" PRIu64 ",\"timed_out\":%" PRIu64 ",\"cancelled\":%" PRIu64
+           ",\"deferred\":%" PRIu64 ",\"busy\":%" PRIu64 ",\"kills\":%" PRIu64
+           ",\"reconnects\":%" PRIu64,
+           v->killed, v->timed_out, v->cancelled, outcome->after.deferred, v->busy, outcome->kills,
+           v->reconnects);
+    printf(",\"server_rss_start\":%" PRIu64 ",\"server_rss_before\":%" PRIu64
+           ",\"server_rss_after\":%" PRIu64 ",\"server_anonymous_after\":%" PRIu64
+           ",\"server_pool_after\":%" PRIu64 ",\"pool_leaked\":%" PRIu64 ",\"filtered\":%" PRIu64
+           "}\n",
+           outcome->start.rss, outcome->before.rss, outcome->after.rss,
+           outcome->after.rss_anonymous, outcome->after.pool_bytes, leaked(outcome),
+           outcome->after.filtered);
 }
 
 int soak_judge(const struct soak_options *options, const struct soak_shared *shared,
@@ -100,6 +106,9 @@ int soak_judge(const struct soak_options *options, const struct soak_shared *sha
     print(options, &v, outcome);
     if (v.executed == 0) {
         return say(EXIT_FAILURE, "no call was executed");
+    }
+    if (outcome->after.deferred == 0) {
+        return say(EXIT_FAILURE, "no call was deferred");
     }
     if (options->filter != WB_FILTER_NONE && outcome->after.filtered == 0) {
         return say(EXIT_FAILURE, "nothing came filtered");

@@ -11,7 +11,7 @@
 #include "perf/soak_actions.h"
 #include "perf/soak_sum.h"
 
-enum { CODE_CORRUPT = 1, CODE_ROOM = 2 };
+enum { CODE_CORRUPT = 1, CODE_ROOM = 2, LATER_OF = 4 /* one call of so many is deferred */ };
 enum { RESULT_MAX = 8 << 20, WAIT_US = 20000, LEAVING_WAITS = 250, BUDGET_MIB = 512, CREDITS = 32 };
 /* Until the dead are known to be dead, and nothing more comes to an end. */
 static const uint64_t quiet_ns = UINT64_C(6000000000), quiet_shm_ns = UINT64_C(1000000000),
@@ -21,7 +21,9 @@ struct server {
     const struct soak_options *options;
     struct wb_engine *engine;
     struct soak_shared shared;
-    uint8_t *bytes; /* what results of borrowed bytes are made in: they are copied at once */
+    uint8_t *bytes;      /* what results of borrowed bytes are made in: they are copied at once */
+    struct later *later; /* calls whose handlers have returned without an answer */
+    uint64_t deferred;   /* those there ever were */
 };
 
 static bool is_right(const void *data, size_t len, uint64_t stamp, enum soak_part part)
@@ -29,13 +31,12 @@ static bool is_right(const void *data, size_t len, uint64_t stamp, enum soak_par
     return pattern_check(data, len, soak_stamp(stamp, part)) == len;
 }
 
-static int make_vector(struct wb_context *context, uint32_t len, uint64_t stamp,
-                       wb_rma_vector *vector)
+static int make_vector(struct server *server, uint32_t len, uint64_t stamp, wb_rma_vector *vector)
 {
     if (len == 0) {
         return WB_OK;
     }
-    struct wb_rma_allocator *pool = wb_engine_allocator(wb_context_engine(context));
+    struct wb_rma_allocator *pool = wb_engine_allocator(server->engine);
     int status = wb_rma_vector_create(pool, 1, len, vector);
     if (status == WB_OK) {
         pattern_fill(vector->data, len, stamp);
@@ -44,14 +45,14 @@ static int make_vector(struct wb_context *context, uint32_t len, uint64_t stamp,
 }
 
 /* Half of the buffers are the pool's, and half plain memory. */
-static int make_buffer(struct wb_context *context, uint32_t len, uint64_t stamp, wb_buffer *buffer)
+static int make_buffer(struct server *server, uint32_t len, uint64_t stamp, wb_buffer *buffer)
 {
     if (len == 0) {
         return WB_OK;
     }
     if (len % 2 == 0) {
         wb_rma_vector vector = {0};
-        int status = make_vector(context, len, stamp, &vector);
+        int status = make_vector(server, len, stamp, &vector);
         *buffer = status == WB_OK ? wb_buffer_of_vector(&vector) : (wb_buffer){0};
         return status;
     }
@@ -67,44 +68,110 @@ static int make_buffer(struct wb_context *context, uint32_t len, uint64_t stamp,
     return status;
 }
 
-static int make_result(struct server *server, struct wb_context *context,
-                       const struct exchange_in *in, struct exchange_out *out)
+static int make_result(struct server *server, const struct exchange_in *in,
+                       struct exchange_out *out)
 {
     pattern_fill(server->bytes, in->want_bytes, soak_stamp(in->stamp, OUT_BYTES));
     out->bytes = (wb_bytes){.data = server->bytes, .len = in->want_bytes};
     int status =
-        make_vector(context, in->want_vector, soak_stamp(in->stamp, OUT_VECTOR), &out->vector);
-    return status == WB_OK ? make_buffer(context, in->want_buffer,
-                                         soak_stamp(in->stamp, OUT_BUFFER), &out->buffer)
-                           : status;
+        make_vector(server, in->want_vector, soak_stamp(in->stamp, OUT_VECTOR), &out->vector);
+    status = status == WB_OK ? make_buffer(server, in->want_buffer,
+                                           soak_stamp(in->stamp, OUT_BUFFER), &out->buffer)
+                             : status;
+    if (status != WB_OK) {
+        exchange_out_drop(out);
+        *out = (struct exchange_out){0};
+        return status;
+    }
+    out->client = in->client;
+    out->number = in->number;
+    out->sum = soak_sum(SOAK_SUM_START, in->bytes.data, in->bytes.len);
+    out->sum = soak_sum(out->sum, in->vector.data, wb_rma_vector_bytes(&in->vector));
+    out->sum = soak_sum(out->sum, in->buffer.data, in->buffer.len);
+    return WB_OK;
+}
+
+static bool are_right(const struct exchange_in *in)
+{
+    return in->want_bytes <= RESULT_MAX && in->want_vector <= RESULT_MAX &&
+           in->want_buffer <= RESULT_MAX &&
+           is_right(in->bytes.data, in->bytes.len, in->stamp, IN_BYTES) &&
+           is_right(in->vector.data, wb_rma_vector_bytes(&in->vector), in->stamp, IN_VECTOR) &&
+           is_right(in->buffer.data, in->buffer.len, in->stamp, IN_BUFFER);
+}
+
+/* ---- calls that are answered later ---- */
+
+struct later {
+    struct later *next;
+    struct wb_deferred *answer;
+    struct exchange_in in;
+};
+
+static int serve_later(struct server *server, struct wb_context *context, struct exchange_in *in)
+{
+    struct later *later = calloc(1, sizeof *later);
+    int status = later != NULL ? wb_context_defer(context, &later->answer) : WB_ERR_NO_MEMORY;
+    if (status != WB_OK) {
+        free(later);
+        return wb_context_fail(context, CODE_ROOM, "cannot defer: %s", wb_status_text(status));
+    }
+    later->in = *in;
+    *in = (struct exchange_in){0};
+    later->next = server->later;
+    server->later = later;
+    server->deferred++;
+    return WB_OK;
+}
+
+/* Nobody may be waiting any more: it is executed all the same. What it was called with is looked at
+ * again, since it had to stay as it was. */
+static void answer(struct server *server, struct later *later)
+{
+    struct exchange_out out = {0};
+    bool right = are_right(&later->in);
+    int status = right ? make_result(server, &later->in, &out) : WB_OK;
+    if (!right || status != WB_OK) {
+        wb_deferred_fail(later->answer, right ? CODE_ROOM : CODE_CORRUPT, "%s",
+                         right ? wb_status_text(status) : "arguments are corrupt later");
+    } else if (!board_executed(&server->shared, later->in.client, later->in.number)) {
+        wb_deferred_fail(later->answer, CODE_CORRUPT, "there is no such call");
+    } else {
+        exchange_reply(later->answer, &out);
+    }
+    exchange_out_drop(&out);
+    exchange_in_drop(&later->in);
+    free(later);
+}
+
+/* Serves for a while, and answers what was deferred. */
+static void wait_and_answer(struct server *server)
+{
+    wb_wait(server->engine, WAIT_US);
+    while (server->later != NULL) {
+        struct later *later = server->later;
+        server->later = later->next;
+        answer(server, later);
+    }
 }
 
 static int serve(struct wb_context *context, struct exchange_in *in, struct exchange_out *out,
                  void *user)
 {
     struct server *server = user;
-    size_t vector_bytes = wb_rma_vector_bytes(&in->vector);
-    if (in->want_bytes > RESULT_MAX || in->want_vector > RESULT_MAX ||
-        in->want_buffer > RESULT_MAX ||
-        !is_right(in->bytes.data, in->bytes.len, in->stamp, IN_BYTES) ||
-        !is_right(in->vector.data, vector_bytes, in->stamp, IN_VECTOR) ||
-        !is_right(in->buffer.data, in->buffer.len, in->stamp, IN_BUFFER)) {
+    if (!are_right(in)) {
         return wb_context_fail(context, CODE_CORRUPT, "arguments are corrupt");
     }
-    int status = make_result(server, context, in, out);
+    if (in->number % LATER_OF == 0) {
+        return serve_later(server, context, in);
+    }
+    int status = make_result(server, in, out);
     if (status != WB_OK) {
-        exchange_out_drop(out);
-        *out = (struct exchange_out){0};
         return status == WB_AGAIN
                    ? status
                    : wb_context_fail(context, CODE_ROOM, "no room for the result: %s",
                                      wb_status_text(status));
     }
-    out->client = in->client;
-    out->number = in->number;
-    out->sum = soak_sum(SOAK_SUM_START, in->bytes.data, in->bytes.len);
-    out->sum = soak_sum(out->sum, in->vector.data, vector_bytes);
-    out->sum = soak_sum(out->sum, in->buffer.data, in->buffer.len);
     return board_executed(&server->shared, in->client, in->number)
                ? WB_OK
                : wb_context_fail(context, CODE_CORRUPT, "there is no such call");
@@ -142,6 +209,7 @@ static void take_sample(struct server *server, struct soak_sample *sample)
     sample->leased_bytes = pool.leased_bytes;
     sample->leases_open = stats.leases_open;
     sample->filtered = stats.parcels_filtered;
+    sample->deferred = server->deferred;
     read_rss(sample);
 }
 
@@ -153,7 +221,7 @@ static void trim(struct server *server)
     wb_rma_allocator_trim(pool);
     wb_rma_allocator_stats(pool, &stats);
     for (unsigned i = 0; stats.leaving_bytes > 0 && i < LEAVING_WAITS; i++) {
-        wb_wait(server->engine, WAIT_US);
+        wait_and_answer(server);
         wb_rma_allocator_stats(pool, &stats);
     }
 }
@@ -166,7 +234,7 @@ static void settle(struct server *server)
     while (clock_ns() - since < quiet && clock_ns() - start < settle_ns) {
         struct wb_engine_stats stats;
         struct wb_rma_stats pool;
-        wb_wait(server->engine, WAIT_US);
+        wait_and_answer(server);
         wb_engine_stats(server->engine, &stats);
         wb_rma_allocator_stats(wb_engine_allocator(server->engine), &pool);
         uint64_t now = stats.peers_lost + stats.calls_served + pool.used_bytes + stats.leases_open;
@@ -223,7 +291,7 @@ int soak_serve(const struct soak_options *options)
         parent_tell_ready(options->parent_fd, url);
         uint64_t looked = 0;
         for (;;) {
-            wb_wait(server.engine, WAIT_US);
+            wait_and_answer(&server);
             obey(&server);
             if (clock_ns() - looked > (uint64_t)WAIT_US * 1000) {
                 looked = clock_ns();

@@ -90,8 +90,8 @@ uint32_t wbi_shm_ring_bytes(uint32_t eager_bytes);
 
 size_t wbi_shm_segment_bytes(uint32_t ring_bytes);
 
-/* Creates our side's segment, its head and ring faulted in. The caller owns the segment and *fd.
- * WB_ERR_NO_MEMORY, WB_ERR_SYSTEM. */
+/* Creates our side's segment, the beginnings of its head and ring faulted in. The caller owns the
+ * segment and *fd. WB_ERR_NO_MEMORY, WB_ERR_SYSTEM. */
 int wbi_shm_segment_create(uint32_t ring_bytes, struct wbi_shm_segment *segment, int *fd);
 
 /* Maps a peer's segment after checking file and size. Borrows fd. *why (static) is set with

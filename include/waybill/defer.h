@@ -81,4 +81,14 @@ WB_API void wb_deferred_run(struct wb_deferred *work);
  * The executor is borrowed until then. */
 WB_API void wb_executor_adopt(const struct wb_executor *executor);
 
+/*
+ * There is a piece of work for the executor: called after it was given to it, wherever it comes
+ * from. Wakes one of its threads that waits for a call and sleeps in an engine, whichever; that one
+ * calls `help`. No piece is missed: a thread that is about to sleep there has `help` called once
+ * more before it does. A load where none sleeps. For what `run` hands on it is called by the
+ * engine. The executor is the one that was adopted: compared by its address, not looked at. Any
+ * thread, handlers and callbacks too; never waits. A signal handler may not.
+ */
+WB_API void wb_executor_wake(const struct wb_executor *executor);
+
 #endif

@@ -67,6 +67,7 @@ void test_workers_give(struct test_workers *workers, void (*run)(void *context),
     workers->last = &piece->next;
     pthread_cond_signal(&workers->more);
     pthread_mutex_unlock(&workers->lock);
+    wb_executor_wake(&workers->executor);
 }
 
 static void run_handler(void *work)
