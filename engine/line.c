@@ -351,14 +351,15 @@ static int say_not_connected(struct wb_peer *peer, uint64_t timeout_us)
     return status;
 }
 
-/* How a wait has ended that has not failed. */
+/* How a wait has ended that has not failed. What was connected may rest again, or have been lost
+ * and come back, by the time this is asked: only a drain is final. */
 static int say_settled(struct wb_peer *peer)
 {
     enum wb_peer_state state = wb_peer_state(peer);
     if (state == WB_PEER_LOST) {
         return wbi_error(peer->status, "%s", peer->reason);
     }
-    return state == WB_PEER_CONNECTED
+    return state == WB_PEER_CONNECTED || !is_draining(peer)
                ? WB_OK
                : wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained",
                            peer->url);
