@@ -323,7 +323,7 @@ void wbi_stream_make_due(struct wb_stream *stream)
         return;
     }
     stream->due = true;
-    atomic_fetch_add_explicit(&stream->users, 1, memory_order_relaxed);
+    wbi_stream_use(stream);
     stream->next_due = NULL;
     *streams->due_tail = stream;
     streams->due_tail = &stream->next_due;

@@ -81,7 +81,7 @@ int wbi_stream_say(struct wb_stream *stream, struct wb_action *action,
     struct wb_writer writer;
     struct wb_call *call;
     wbi_stream_size_message(&sizer, stream, items, value);
-    atomic_fetch_add_explicit(&stream->users, 1, memory_order_relaxed);
+    wbi_stream_use(stream);
     int status = wb_call_begin(stream->peer, action, &sizer, &options, &writer);
     if (status == WB_OK) {
         wbi_stream_put_head(&writer, head);
@@ -167,26 +167,27 @@ static bool is_unheard(int status)
     return status == WB_ERR_TIMED_OUT || status == WB_ERR_NO_MEMORY;
 }
 
-static void abort_has_ended(struct wb_call *call, void *user)
+/* `owes`: the stream's word for whether it has still to be said. */
+static void last_words_have_ended(struct wb_call *call, struct wb_stream *stream, bool *owes)
 {
-    struct wb_stream *stream = user;
     bool unheard = is_unheard(wbi_stream_said(call, NULL));
     pthread_mutex_lock(&stream->lock);
-    stream->owes_abort = stream->owes_abort || unheard;
+    *owes = *owes || unheard;
     pthread_mutex_unlock(&stream->lock);
     wbi_stream_flush(stream);
     wbi_stream_leave(stream);
 }
 
+static void abort_has_ended(struct wb_call *call, void *user)
+{
+    struct wb_stream *stream = user;
+    last_words_have_ended(call, stream, &stream->owes_abort);
+}
+
 static void withdraw_has_ended(struct wb_call *call, void *user)
 {
     struct wb_stream *stream = user;
-    bool unheard = is_unheard(wbi_stream_said(call, NULL));
-    pthread_mutex_lock(&stream->lock);
-    stream->owes_withdraw = stream->owes_withdraw || unheard;
-    pthread_mutex_unlock(&stream->lock);
-    wbi_stream_flush(stream);
-    wbi_stream_leave(stream);
+    last_words_have_ended(call, stream, &stream->owes_withdraw);
 }
 
 /* Whether the other side is to hear what has been taken: half of what it may be ahead. So it never
@@ -251,7 +252,7 @@ static bool pick(struct wb_stream *stream, struct owed *owed)
     } else {
         return false;
     }
-    atomic_fetch_add_explicit(&stream->users, 1, memory_order_relaxed);
+    wbi_stream_use(stream);
     return true;
 }
 
@@ -283,7 +284,7 @@ static int ask_for_room(struct wb_stream *stream, const struct owed *owed)
     pthread_mutex_lock(&stream->lock);
     put_back(stream, owed);
     pthread_mutex_unlock(&stream->lock);
-    atomic_fetch_add_explicit(&stream->users, 1, memory_order_relaxed);
+    wbi_stream_use(stream);
     int status = wb_peer_on_room(stream->peer, on_room, stream);
     if (status == WB_OK) {
         return WB_OK;

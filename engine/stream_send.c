@@ -196,7 +196,7 @@ static int unreserve(struct wb_stream *stream, uint64_t weight, int status)
     if (!waits) {
         return status;
     }
-    atomic_fetch_add_explicit(&stream->users, 1, memory_order_relaxed);
+    wbi_stream_use(stream);
     int asked = wb_peer_on_room(stream->peer, on_message_room, stream);
     if (asked != WB_OK) {
         pthread_mutex_lock(&stream->lock);

@@ -188,7 +188,7 @@ int wb_stream_accept(struct wb_context *context, struct wb_reader *reader,
     stream->their_id = head.stream;
     stream->their_items = head.number;
     stream->their_bytes = head.bytes;
-    atomic_fetch_add(&stream->users, 1); /* until it is answered */
+    wbi_stream_use(stream); /* until it is answered */
     *out = stream;
     return WB_OK;
 }
