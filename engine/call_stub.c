@@ -354,7 +354,7 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
                          call->text);
     }
     const struct wbi_inbound *reply = call->reply;
-    *reader = wb_reader_of(call->archive, call->archive_len);
+    wb_reader_start(reader, call->archive, call->archive_len);
     wbi_config_limit(&call->lane->engine->config, reader);
     reader->make_vector = make_result_vector;
     reader->context = call;

@@ -173,7 +173,8 @@ int wbi_into_land(struct wbi_inbound *in, struct wbi_part *part)
         return WB_ERR_REPLY_TOO_LARGE;
     }
     if (!into->sought) {
-        struct wb_reader archive = wb_reader_of(in->archive, in->archive_len);
+        struct wb_reader archive;
+        wb_reader_start(&archive, in->archive, in->archive_len);
         archive.landings = in->landings;
         archive.landing_count = in->part_count;
         status = seek(in->call, &archive);
@@ -222,7 +223,8 @@ int wbi_into_begin_reading(struct wb_call *call)
     struct wbi_into *into = call->into;
     int status = WB_OK;
     if (!into->sought) {
-        struct wb_reader archive = wb_reader_of(call->archive, call->archive_len);
+        struct wb_reader archive;
+        wb_reader_start(&archive, call->archive, call->archive_len);
         status = seek(call, &archive);
     }
     for (uint32_t i = 0; i < into->found; i++) {

@@ -169,7 +169,8 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
     context.slot = slot;
     context.len = len;
     context.archive_at = archive_at;
-    struct wb_reader reader = wb_reader_of(slot + archive_at, len - archive_at);
+    struct wb_reader reader;
+    wb_reader_start(&reader, slot + archive_at, len - archive_at);
     wbi_config_limit(&peer->lane->engine->config, &reader);
     reader.make_vector = wbi_make_vector;
     reader.context = peer->lane;
@@ -194,7 +195,7 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
 
 void wbi_serve_reader(const struct wbi_inbound *in, struct wb_reader *reader)
 {
-    *reader = wb_reader_of(in->archive, in->archive_len);
+    wb_reader_start(reader, in->archive, in->archive_len);
     wbi_config_limit(&in->lane->engine->config, reader);
     reader->landings = in->landings;
     reader->landing_count = in->chunk_count;

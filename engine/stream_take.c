@@ -207,7 +207,8 @@ static int decode(struct wb_stream *stream, const struct wb_stream_items *items,
                   struct wb_stream_item *item, void *value)
 {
     struct wbi_lane *lane = stream->lane;
-    struct wb_reader reader = wb_reader_of(item->archive, item->archive_len);
+    struct wb_reader reader;
+    wb_reader_start(&reader, item->archive, item->archive_len);
     wbi_config_limit(&lane->engine->config, &reader);
     reader.landings = item->landings;
     reader.landing_count = item->landing_count;

@@ -357,12 +357,10 @@ void wb_reader_pass_added(struct wb_reader *r)
     }
 }
 
-int wb_reader_finish(struct wb_reader *r)
+int wb_reader_fail_rest(struct wb_reader *r)
 {
-    if (r->status == WB_OK && r->at != r->end) {
-        wb_reader_fail(r, WB_ERR_MALFORMED, "the archive has bytes that no field claims");
-    } else if (r->landing_next != r->landing_count) {
-        wb_reader_fail(r, WB_ERR_MALFORMED, "more chunks were offered than the archive marks");
-    }
+    wb_reader_fail(r, WB_ERR_MALFORMED,
+                   r->at != r->end ? "the archive has bytes that no field claims"
+                                   : "more chunks were offered than the archive marks");
     return r->status;
 }

@@ -42,7 +42,7 @@ int wb_keep_read(struct wb_arena *arena, struct wb_writer *writer, struct wb_rea
     if (status != WB_OK) {
         return status;
     }
-    *reader = wb_reader_of(writer->begin, (size_t)(writer->end - writer->begin));
+    wb_reader_start(reader, writer->begin, (size_t)(writer->end - writer->begin));
     reader->make_vector = share_vector;
     reader->arena = arena;
     struct wb_landing *landings =

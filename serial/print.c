@@ -321,7 +321,8 @@ static void walk_archive(struct wb_printer *p, const struct wb_field *fields)
 int wb_archive_print(FILE *out, const struct wb_field *fields, const void *archive, size_t bytes,
                      const struct wb_landing *landings, uint32_t landing_count)
 {
-    struct wb_printer p = {.out = out, .reader = wb_reader_of(archive, bytes)};
+    struct wb_printer p = {.out = out};
+    wb_reader_start(&p.reader, archive, bytes);
     struct wb_reader *r = &p.reader;
     r->landings = landings;
     r->landing_count = landing_count;
@@ -339,9 +340,8 @@ int wb_reader_find_fault(const struct wb_reader *failed, const struct wb_field *
                          size_t size)
 {
     struct wbi_text fault = {0};
-    struct wb_printer p = {.fault = &fault,
-                           .reader =
-                               wb_reader_of(failed->begin, (size_t)(failed->end - failed->begin))};
+    struct wb_printer p = {.fault = &fault};
+    wb_reader_start(&p.reader, failed->begin, (size_t)(failed->end - failed->begin));
     struct wb_reader *r = &p.reader;
     r->landings = failed->landings;
     r->landing_count = failed->landing_count;

@@ -2,6 +2,15 @@
  * gets its highest bit from a length that is not below the limit, and is looked at afterwards. */
 #include "serial/texts.h"
 
+/* The length alone: of a whole text, which is more to load, the compiler makes no wide loads. */
+static size_t len_at(const void *texts, size_t i)
+{
+    size_t len;
+    memcpy(&len, (const uint8_t *)texts + i * sizeof(wb_bytes) + offsetof(wb_bytes, len),
+           sizeof len);
+    return len;
+}
+
 static size_t sign_of(size_t len, size_t below)
 {
     return len | (below - 1 - len);
@@ -11,7 +20,7 @@ bool wbi_lengths_add(const void *texts, size_t count, size_t below, size_t *byte
 {
     size_t sum = 0, signs = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t len = wbi_text_at(texts, i).len;
+        size_t len = len_at(texts, i);
         sum += len;
         signs |= sign_of(len, below);
     }
@@ -23,7 +32,7 @@ bool wbi_lengths_put(uint8_t *at, const void *texts, size_t count, size_t below)
 {
     size_t signs = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t len = wbi_text_at(texts, i).len;
+        size_t len = len_at(texts, i);
         at[i] = (uint8_t)len;
         signs |= sign_of(len, below);
     }

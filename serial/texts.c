@@ -81,14 +81,8 @@ struct wb_out wb_wire_put_texts(struct wb_writer *w, struct wb_out o, const void
         return put_slowly(w, o, items, count);
     }
     struct wb_out to = {.at = o.at + count, .spare = o.spare};
-    for (size_t i = 0; i < count; i++) {
-        wb_bytes text = wbi_text_at(items, i);
-        if (text.len > to.spare || text.data == NULL) {
-            return put_slowly(w, o, items, count);
-        }
-        wbi_copy_short(to.at, text.data, text.len);
-        to.at += text.len;
-        to.spare -= text.len;
+    if (!wbi_texts_copy(&to, items, count)) {
+        return put_slowly(w, o, items, count);
     }
     return to;
 }

@@ -34,4 +34,12 @@ bool wbi_lengths_put(uint8_t *at, const void *texts, size_t count, size_t below)
  * *bytes to the sum. False: a length takes more than its byte, and *bytes means nothing. */
 bool wbi_lengths_get(const uint8_t *at, void *texts, size_t count, size_t *bytes);
 
+/* ---- loops over their bytes; all lengths are below WB_LEN_U16 ---- */
+
+/* Copies all to o->at. False: one is longer than what o->spare leaves it, or is nowhere; *o is as
+ * it was, and what is behind o->at means nothing. */
+bool wbi_texts_copy(struct wb_out *o, const void *texts, size_t count);
+/* The same without what only some processors have. */
+bool wbi_texts_copy_by_16(struct wb_out *o, const void *texts, size_t count);
+
 #endif

@@ -18,9 +18,9 @@ static inline void wb_reader_fail(struct wb_reader *r, int status, const char *w
 /* Starts reading [begin, begin + bytes), which is borrowed as long as what was read is used; its
  * first byte is aligned to WB_ARCHIVE_ALIGN where there are arrays. The caller sets landings,
  * backing, make_vector and context where there are any. */
-static inline struct wb_reader wb_reader_of(const void *begin, size_t bytes)
+static inline void wb_reader_start(struct wb_reader *r, const void *begin, size_t bytes)
 {
-    return (struct wb_reader){
+    *r = (struct wb_reader){
         .begin = begin, .at = begin, .end = (const uint8_t *)begin + bytes, .spare = bytes};
 }
 
@@ -135,8 +135,15 @@ static inline wb_buffer wb_get_buffer(struct wb_reader *r)
     return v;
 }
 
+/* What of the archive or of its chunks is left over fails: WB_ERR_MALFORMED. */
+WB_API int wb_reader_fail_rest(struct wb_reader *r);
+
 /* Ends the decoding: WB_OK if nothing failed and every byte and every chunk was used;
  * WB_ERR_MALFORMED otherwise. */
-WB_API int wb_reader_finish(struct wb_reader *r);
+static inline int wb_reader_finish(struct wb_reader *r)
+{
+    bool whole = r->at == r->end && r->landing_next == r->landing_count;
+    return whole || r->status != WB_OK ? r->status : wb_reader_fail_rest(r);
+}
 
 #endif

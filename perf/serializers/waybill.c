@@ -154,7 +154,7 @@ static size_t finish(struct codec *codec, struct wb_writer *writer)
 /* The chunks have landed where they are. */
 static void open_reader(struct codec *codec, struct wb_reader *reader)
 {
-    *reader = wb_reader_of(codec->archive, codec->bytes);
+    wb_reader_start(reader, codec->archive, codec->bytes);
     uint64_t offset = 0;
     for (uint32_t i = 0; i < codec->chunk_count; i++) {
         const struct wb_chunk *chunk = &codec->chunks[i];

@@ -41,7 +41,8 @@ static int decode(const struct fuzz_input *input, struct wb_landing *landings, u
                                .status =
                                    (input->flags & FUZZ_LATER) != 0 ? WB_AGAIN : WB_ERR_NO_MEMORY};
     struct wb_arena arena = {.limit = ARENA_LIMIT};
-    struct wb_reader reader = wb_reader_of(backed ? backing.data : plain, input->len);
+    struct wb_reader reader;
+    wb_reader_start(&reader, backed ? backing.data : plain, input->len);
     reader.landings = landings;
     reader.landing_count = count;
     reader.backing = backing.block;

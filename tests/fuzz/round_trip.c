@@ -74,7 +74,8 @@ static void there_and_back(const struct fuzz_kind *kind, const void *value, size
     struct wb_landing *landings = take(sent.chunk_count / 2 * sizeof *landings);
     struct fuzz_maker maker = {0};
     struct wb_arena arena = {0};
-    struct wb_reader reader = wb_reader_of(sent.archive, sent.len);
+    struct wb_reader reader;
+    wb_reader_start(&reader, sent.archive, sent.len);
     reader.landings = landings;
     reader.landing_count = land_all(&sent, landings);
     reader.make_vector = fuzz_make_vector;

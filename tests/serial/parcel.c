@@ -239,7 +239,8 @@ static int make_vector(void *context, struct wb_rma_block *block, const void *da
 
 struct wb_reader test_parcel_reader(const struct test_parcel *parcel, struct test_maker *maker)
 {
-    struct wb_reader reader = wb_reader_of(parcel->archive, parcel->archive_bytes);
+    struct wb_reader reader;
+    wb_reader_start(&reader, parcel->archive, parcel->archive_bytes);
     reader.landings = parcel->landings;
     reader.landing_count = parcel->landing_count;
     reader.make_vector = make_vector;

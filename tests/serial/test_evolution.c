@@ -134,7 +134,7 @@ START_TEST(test_hostile_tail)
     }
     for (size_t cut = tail + 1; cut < parcel.archive_bytes; cut++) {
         struct paint_old_in old = {0};
-        reader = wb_reader_of(test_arena_copy(&arena, parcel.archive, cut), cut);
+        wb_reader_start(&reader, test_arena_copy(&arena, parcel.archive, cut), cut);
         int status = paint_old_in_get(&reader, &old);
         ck_assert(status == WB_ERR_MALFORMED || cut == tail + 8 + 2 || cut == tail + 10 + 8 + 26);
         paint_old_in_drop(&old);

@@ -126,7 +126,8 @@ START_TEST(test_hostile)
             static const uint8_t changes[] = {0, 1, 3, 251, 252, 253, 254, 255};
             copy[i % len] = changes[i / len - 1];
         }
-        struct wb_reader archive = wb_reader_of(copy, cut);
+        struct wb_reader archive;
+        wb_reader_start(&archive, copy, cut);
         archive.landings = whole.landings;
         archive.landing_count = i % 3 == 0 ? whole.landing_count / 2 : whole.landing_count;
         uint32_t count = find(&archive, FOUND + 2, at);

@@ -2,6 +2,7 @@
  * the others, chunks among them, by the slow one. */
 #include <string.h>
 
+#include "serial/texts.h"
 #include "tests/serial/parcel.h"
 #include "tests/serial/run.h"
 #include "tests/serial/types.h"
@@ -85,6 +86,40 @@ static void expect_texts(const texts *expected, const texts *found)
         expect_bytes(e.data, e.len, f.data, f.len);
     }
 }
+
+/* Into exactly their room, which is one byte short the second time. */
+static void expect_copied(bool (*copy)(struct wb_out *, const void *, size_t), const wb_bytes *all,
+                          size_t count, const uint8_t *expected, size_t bytes)
+{
+    uint8_t *room = test_arena_alloc(&arena, bytes);
+    struct wb_out o = {.at = room, .spare = bytes};
+    ck_assert(copy(&o, all, count));
+    ck_assert(o.at == room + bytes && o.spare == 0);
+    ck_assert_mem_eq(room, expected, bytes);
+    o = (struct wb_out){.at = room, .spare = bytes - 1};
+    ck_assert(!copy(&o, all, count));
+    ck_assert(o.at == room && o.spare == bytes - 1);
+}
+
+START_TEST(test_copies_of_every_length)
+{
+    uint64_t random = 7;
+    wb_bytes all[WB_LEN_U16];
+    size_t bytes = 0;
+    for (size_t len = 1; len < WB_LEN_U16; len++) {
+        all[len - 1] = random_text(&random, len);
+        bytes += len;
+    }
+    uint8_t *expected = test_arena_alloc(&arena, bytes), *at = expected;
+    for (size_t i = 0; i + 1 < WB_LEN_U16; i++) {
+        memcpy(at, all[i].data, all[i].len);
+        at += all[i].len;
+    }
+    expect_copied(wbi_texts_copy, all, WB_LEN_U16 - 1, expected, bytes);
+    expect_copied(wbi_texts_copy_by_16, all, WB_LEN_U16 - 1, expected, bytes);
+    test_arena_clear(&arena);
+}
+END_TEST
 
 START_TEST(test_bytes_on_the_wire)
 {
@@ -200,6 +235,7 @@ int main(void)
 {
     Suite *suite = suite_create("texts");
     TCase *tcase = tcase_create("texts");
+    tcase_add_test(tcase, test_copies_of_every_length);
     tcase_add_test(tcase, test_bytes_on_the_wire);
     tcase_add_test(tcase, test_what_goes_in_comes_out);
     tcase_add_test(tcase, test_what_came_wrong);
