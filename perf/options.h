@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct wb_engine_config;
+
 enum test { TEST_NONE, TEST_LAT, TEST_BW, TEST_BIBW, TEST_RATE };
 enum path { PATH_DEFAULT, PATH_EAGER, PATH_COPY, PATH_POINTER, PATH_RMA };
 enum role { ROLE_NONE, ROLE_LOCAL, ROLE_LISTEN, ROLE_CONNECT };
@@ -30,7 +32,8 @@ struct options {
     bool verify;
     enum vs vs;
     enum format format;
-    int parent_fd, area_fd; /* of a process that --local has started, or NO_FD */
+    const struct wb_engine_config *config; /* to start from; NULL: the default; borrowed */
+    int parent_fd, area_fd;                /* of a process that --local has started, or NO_FD */
 };
 
 enum parsed { PARSED_RUN, PARSED_HELP, PARSED_WRONG };

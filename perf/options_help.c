@@ -9,6 +9,7 @@ const char options_help[] =
     "  wb_perf [TEST] --listen URL [options]  serves every test, until Ctrl-C\n"
     "  wb_perf alloc [options]                what registered memory costs; see alloc --help\n"
     "  wb_perf reg [options]                  what registering costs; see reg --help\n"
+    "  wb_perf tune [options]                 thresholds for this machine; see tune --help\n"
     "  wb_perf show [options]                 an archive and its plan in words; see show --help\n"
     "\n"
     "Tests:\n"

@@ -11,7 +11,8 @@ enum {
     CALLS_MAX = 65536,
     CREDITS_MAX = 4096,
     SPIN_US = 1000000,
-    LISTENER_SPIN_US = 50000
+    LISTENER_SPIN_US = 50000,
+    CONNECT_US = 5000000
 };
 
 static uint64_t larger(uint64_t a, uint64_t b)
@@ -44,6 +45,7 @@ static int create_engine(const struct options *o, uint64_t spin_us, struct wb_en
 {
     struct wb_engine_config config;
     wb_engine_config_default(&config);
+    config = o->config != NULL ? *o->config : config;
     uint32_t open = window_of(o, o->size_min) * o->threads;
     /* The pool rounds blocks up to classes, and packs slabs less than full. */
     config.budget_bytes = larger(config.budget_bytes, 2 * memory_needed(o) + ((uint64_t)256 << 20));
@@ -72,4 +74,19 @@ int setup_side(const struct options *o, int side, struct wb_engine **engine)
      * keeps the other from what it waits for; and a listener may be idle for days. */
     bool listens = o->role == ROLE_LISTEN && o->parent_fd == NO_FD;
     return create_engine(o, crowded ? 0 : listens ? LISTENER_SPIN_US : SPIN_US, engine);
+}
+
+int setup_peer(struct wb_engine *engine, const char *url, struct wb_peer **peer)
+{
+    int status = wb_connect(engine, url, peer);
+    if (status != WB_OK) {
+        return say(EXIT_FAILURE, "cannot connect: %s", status_words(status));
+    }
+    status = wb_peer_wait(*peer, CONNECT_US);
+    if (status != WB_OK) {
+        const char *reason = wb_peer_reason(*peer);
+        return say(EXIT_FAILURE, "cannot connect: %s",
+                   reason[0] != '\0' ? reason : status_words(status));
+    }
+    return 0;
 }

@@ -17,4 +17,8 @@ uint64_t memory_needed(const struct options *options);
  */
 int setup_side(const struct options *options, int side, struct wb_engine **engine);
 
+/* Connects, and waits until that is done. Returns 0, or EXIT_FAILURE with a line said; *peer is the
+ * caller's to close even then, where it is not NULL. */
+int setup_peer(struct wb_engine *engine, const char *url, struct wb_peer **peer);
+
 #endif

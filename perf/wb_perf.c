@@ -17,9 +17,10 @@
 #include "perf/server.h"
 #include "perf/setup.h"
 #include "perf/show.h"
+#include "perf/tune.h"
 #include "perf/words.h"
 
-enum { READY_MS = 20000, CONNECT_US = 5000000, NUMBER_ROOM = 48 };
+enum { READY_MS = 20000, NUMBER_ROOM = 48 };
 
 /* What the client has besides the session's parts; zeroed parts are fine to close. */
 struct client {
@@ -116,23 +117,6 @@ static int open_raw(const struct options *o, struct client *client)
                     pings ? o->size_max : 0);
 }
 
-/* Connects; says why not. */
-static int connect_client(struct client *client, const char *url)
-{
-    struct session *session = &client->session;
-    int status = wb_connect(session->engine, url, &session->peer);
-    if (status != WB_OK) {
-        return say(EXIT_FAILURE, "cannot connect: %s", status_words(status));
-    }
-    status = wb_peer_wait(session->peer, CONNECT_US);
-    if (status != WB_OK) {
-        const char *reason = wb_peer_reason(session->peer);
-        return say(EXIT_FAILURE, "cannot connect: %s",
-                   reason[0] != '\0' ? reason : status_words(status));
-    }
-    return 0;
-}
-
 static int open_client(const struct options *o, struct client *client)
 {
     const char *url = o->url;
@@ -154,7 +138,7 @@ static int open_client(const struct options *o, struct client *client)
     if (status != WB_OK) {
         return say(EXIT_FAILURE, "cannot register the actions: %s", status_words(status));
     }
-    int wrong = connect_client(client, url);
+    int wrong = setup_peer(client->session.engine, url, &client->session.peer);
     return wrong == 0 && o->vs == VS_RAW ? open_raw(o, client) : wrong;
 }
 
@@ -201,7 +185,8 @@ static int run_client(const struct options *o)
 static const struct {
     const char *name;
     int (*main)(int argc, char **argv);
-} subcommands[] = {{"alloc", alloc_main}, {"reg", reg_main}, {"show", show_main}};
+} subcommands[] = {
+    {"alloc", alloc_main}, {"reg", reg_main}, {"show", show_main}, {"tune", tune_main}};
 
 int main(int argc, char **argv)
 {
