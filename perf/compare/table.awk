@@ -3,19 +3,10 @@
 #
 #   ROUND|MEASURE|SIZE|CONTESTANT|CARRIES|FIGURE|WHY       FIGURE is empty where WHY says why
 #
-#   awk -v format=table|csv|json|plot -f table.awk
+#   awk -v format=table|csv|json|plot -f median.awk -f table.awk
 #
 # `ratio` is how many times better "waybill" is than the row's contestant in the same round, the median
 # of the rounds that have both: its time over ours, or our rate over its.
-
-function median(list, count,    i, j, value) {
-    for (i = 2; i <= count; i++) {
-        value = list[i]
-        for (j = i - 1; j > 0 && list[j] > value; j--) { list[j + 1] = list[j] }
-        list[j + 1] = value
-    }
-    return count % 2 ? list[(count + 1) / 2] : (list[count / 2] + list[count / 2 + 1]) / 2
-}
 
 function number(value) {
     return sprintf(value < 100 ? "%.3f" : "%.0f", value)
