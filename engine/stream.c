@@ -171,20 +171,43 @@ void wbi_stream_unref(struct wb_stream *stream)
     }
 }
 
+/* One user less, if it is not the last. */
+static bool leave_others(struct wb_stream *stream)
+{
+    uint32_t users = atomic_load_explicit(&stream->users, memory_order_relaxed);
+    while (users > 1) {
+        if (atomic_compare_exchange_weak_explicit(&stream->users, &users, users - 1,
+                                                  memory_order_acq_rel, memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void wbi_stream_leave(struct wb_stream *stream)
 {
     struct wbi_lane *lane = stream->lane;
-    if (atomic_fetch_sub_explicit(&stream->users, 1, memory_order_acq_rel) != 1) {
+    if (leave_others(stream)) {
         return;
     }
+    enum wbi_entry_kind entry = WBI_LANE_NESTED;
     if (lane != NULL) {
-        enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
-        unlist(stream);
-        if (entry == WBI_LANE_ENTERED) {
-            wbi_lane_leave(lane);
+        entry = wbi_lane_enter_in_turn(lane);
+        if (entry == WBI_LANE_BUSY) {
+            wbi_stream_post_leave(stream);
+            return;
         }
     }
-    wbi_stream_unref(stream);
+    bool last = atomic_fetch_sub_explicit(&stream->users, 1, memory_order_acq_rel) == 1;
+    if (last && lane != NULL) {
+        unlist(stream);
+    }
+    if (entry == WBI_LANE_ENTERED) {
+        wbi_lane_leave(lane);
+    }
+    if (last) {
+        wbi_stream_unref(stream);
+    }
 }
 
 /* All that has arrived and has not been taken. */
@@ -236,7 +259,11 @@ void wbi_stream_fail(struct wb_stream *stream, int status, int code, const char 
     if (!ends) {
         return;
     }
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
+    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
+    if (entry == WBI_LANE_BUSY) {
+        wbi_stream_make_hungry(stream);
+        return;
+    }
     wbi_stream_make_due(stream);
     if (entry == WBI_LANE_ENTERED) {
         wbi_lane_leave(lane);
@@ -302,73 +329,16 @@ void wbi_streams_close(struct wbi_lane *lane)
         stream->status = stream->status == WB_OK ? WB_ERR_CLOSED : stream->status;
         stream->lane = NULL;
         stream->peer = NULL;
-        bool starves = stream->starves;
-        stream->starves = false;
+        unsigned owed = (stream->starves ? 1U : 0U) + (stream->left ? 1U : 0U);
+        stream->starves = stream->left = false;
         pthread_mutex_unlock(&stream->lock);
         wbi_stream_free_items(items);
-        if (starves) {
+        while (owed-- > 0) {
             wbi_stream_leave(stream);
         }
     }
     free(streams->table);
     *streams = (struct wbi_streams){0};
-}
-
-/* ---- what the program is told ---- */
-
-void wbi_stream_make_due(struct wb_stream *stream)
-{
-    struct wbi_streams *streams = &stream->lane->streams;
-    if (stream->due || stream->ready == NULL) { /* one that is dropped has none */
-        return;
-    }
-    stream->due = true;
-    wbi_stream_use(stream);
-    stream->next_due = NULL;
-    *streams->due_tail = stream;
-    streams->due_tail = &stream->next_due;
-}
-
-void wbi_streams_tell(struct wbi_lane *lane)
-{
-    struct wbi_streams *streams = &lane->streams;
-    while (streams->due != NULL) {
-        struct wb_stream *stream = streams->due;
-        streams->due = stream->next_due;
-        if (streams->due == NULL) {
-            streams->due_tail = &streams->due;
-        }
-        stream->due = false;
-        if (stream->ready != NULL) {
-            stream->ready(stream, stream->user);
-        }
-        wbi_stream_leave(stream);
-    }
-}
-
-void wbi_stream_make_hungry(struct wb_stream *stream)
-{
-    if (!atomic_exchange(&stream->hungry, true)) {
-        atomic_fetch_add(&stream->lane->streams.hungry, 1);
-        wbi_rooms_want_turn(stream->lane);
-    }
-}
-
-void wbi_streams_retry(struct wbi_lane *lane)
-{
-    struct wbi_streams *streams = &lane->streams;
-    if (!wbi_streams_hunger(streams)) {
-        return;
-    }
-    for (uint32_t i = 0; i < streams->size; i++) {
-        struct wb_stream *stream = streams->table[i].stream;
-        if (stream != NULL && atomic_exchange(&stream->hungry, false)) {
-            atomic_fetch_sub(&streams->hungry, 1);
-            wbi_stream_make_due(stream);
-            wbi_stream_say_again(stream); /* which may be the end of it */
-        }
-    }
-    wbi_engine_notify(lane->engine); /* who waits tries again, too */
 }
 
 /* ---- public ---- */
@@ -411,21 +381,6 @@ int wb_stream_status(struct wb_stream *stream, struct wb_error *error)
     }
     pthread_mutex_unlock(&stream->lock);
     return status;
-}
-
-void wb_stream_on_ready(struct wb_stream *stream, wb_stream_ready_fn ready, void *user)
-{
-    struct wbi_lane *lane = stream->lane;
-    if (lane == NULL || is_inherited(stream)) {
-        return;
-    }
-    enum wbi_entry_kind entry = wbi_lane_enter_waiting(lane);
-    stream->ready = ready;
-    stream->user = user;
-    wbi_stream_make_due(stream);
-    if (entry == WBI_LANE_ENTERED) {
-        wbi_lane_leave(lane);
-    }
 }
 
 void wb_stream_abort(struct wb_stream *stream, int code, const char *format, ...)
@@ -475,9 +430,11 @@ void wb_stream_drop(struct wb_stream *stream)
         return;
     }
     struct wbi_lane *lane = stream->lane;
-    enum wbi_entry_kind entry = lane != NULL ? wbi_lane_enter_waiting(lane) : WBI_LANE_NESTED;
+    enum wbi_entry_kind entry = lane != NULL ? wbi_lane_enter_in_turn(lane) : WBI_LANE_NESTED;
     pthread_mutex_lock(&stream->lock);
-    stream->ready = NULL;
+    if (entry != WBI_LANE_BUSY) { /* else it is not called, since this is dropped */
+        stream->ready = NULL;
+    }
     struct wb_stream_item *items = give_up(stream);
     pthread_mutex_unlock(&stream->lock);
     if (entry == WBI_LANE_ENTERED) {

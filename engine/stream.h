@@ -70,7 +70,7 @@ struct wb_stream {
     bool due;
     struct wb_stream *next_due;
     struct wb_error refusal; /* of a message of this stream's, the last */
-    _Atomic bool hungry;     /* something is to be tried again when there is memory */
+    _Atomic bool hungry;     /* something is to be done, or tried again, at the lane's next look */
 
     pthread_mutex_t lock; /* guards the rest */
     int status, code;     /* its end; WB_OK: none, or in order */
@@ -79,6 +79,10 @@ struct wb_stream {
     const char *lost_reason; /* the peer's, which outlives this in the table */
     bool opened;             /* the other side's id and window are known */
     bool dropped;            /* by its program */
+    bool left;               /* its last user has gone where it could not wait for the lane */
+    bool posts_ready;        /* the next `ready` and `user`, likewise */
+    wb_stream_ready_fn posted_ready;
+    void *posted_user;
     bool given_up; /* nothing is taken any more: its program says so, or an item did not decode */
     bool finished;
 
@@ -156,8 +160,12 @@ static inline void wbi_stream_use(struct wb_stream *stream)
     atomic_fetch_add_explicit(&stream->users, 1, memory_order_relaxed);
 }
 
-/* Any thread: one user less. The last one takes the stream along. */
+/* Any thread: one user less. The last one takes the stream along, at once or, inside where the lane
+ * is not to be waited for, at the lane's next look. */
 void wbi_stream_leave(struct wb_stream *stream);
+
+/* Any thread: the last user leaves at the lane's next look. */
+void wbi_stream_post_leave(struct wb_stream *stream);
 
 /* Any thread: one that never came to be, and that nobody is told of. Takes its handle. */
 void wbi_stream_discard(struct wb_stream *stream, int status);
@@ -167,7 +175,7 @@ void wbi_stream_unref(struct wb_stream *stream);
 /* Lane thread: the program is to be told. */
 void wbi_stream_make_due(struct wb_stream *stream);
 
-/* Any thread, which has a user: something is tried again when a lane looks. */
+/* Any thread, which has a user: something is done, or tried again, when the lane next looks. */
 void wbi_stream_make_hungry(struct wb_stream *stream);
 
 /* Any thread, which has a user: ends the stream, if it has not ended, and tells; `owes`: the other

@@ -80,7 +80,7 @@ int wb_stream_open(struct wb_peer *peer, struct wb_stream_type *type, const void
     wbi_stream_prepare(type);
     enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
     if (entry == WBI_LANE_BUSY) {
-        return wbi_error(WB_AGAIN, "%s: another thread's handler keeps its fabric", peer->url);
+        return wbi_lane_say_busy(peer->url);
     }
     status = wbi_stream_make(peer, type, true, &stream);
     if (status == WB_OK && options != NULL) {

@@ -60,9 +60,9 @@ struct wb_stream_options {
  * it does not, the stream ends with the status that a call would end with. *in is borrowed until
  * this returns; its vectors and objects are referenced, all else is copied. The caller ends *stream
  * with wb_stream_drop. Sets *stream on success only. Waits for a handler that another thread runs
- * on the peer's fabric. Errors: WB_AGAIN (no room for a call: see wb_peer_on_room; or, inside, that
- * handler waits for a fabric as well), WB_ERR_BUSY (config.streams, or the streams' part of the
- * budget),
+ * on the peer's fabric. Errors: WB_AGAIN (no room for a call: see wb_peer_on_room), WB_ERR_DEADLOCK
+ * (inside, and that handler waits for a fabric as well), WB_ERR_BUSY (config.streams, or the
+ * streams' part of the budget),
  * WB_ERR_BUDGET, WB_ERR_INVALID, WB_ERR_NO_MEMORY, WB_ERR_NOT_SENT, WB_ERR_CLOSED. Any thread,
  * inside handlers too.
  *
@@ -102,16 +102,16 @@ WB_API int wb_stream_status(struct wb_stream *stream, struct wb_error *error);
 
 /* Sets or changes who is told (NULL: nobody); if there may be something to do already, it is told
  * soon, maybe before this returns. For the side that serves, mostly. Waits as wb_stream_drop
- * does. Any thread. */
+ * does; where that does not wait, the change comes with the fabric's next turn. Any thread. */
 WB_API void wb_stream_on_ready(struct wb_stream *stream, wb_stream_ready_fn ready, void *user);
 
 /* Ends the handle. Where the stream goes on, that ends it, once what was sent has arrived: if this
  * side had finished, the other one gets all of it, and WB_END; otherwise what it has not taken then
  * may be dropped. What it still sends, and else takes, ends with WB_ERR_CANCELLED. So who wants to
  * be heard finishes. Waits for the handler or `ready` that another thread runs on the fabric,
- * whichever it is, and for nothing else; so do not call it inside where such a one may wait for the
- * fabric that you are inside of. Accepts NULL. After wb_engine_destroy handles are still to be
- * dropped. Any thread. */
+ * whichever it is, unless this is called inside and that one waits for a fabric as well: then a
+ * `ready` of this stream may still be running, but is not called again. Accepts NULL. After
+ * wb_engine_destroy handles are still to be dropped. Any thread. */
 WB_API void wb_stream_drop(struct wb_stream *stream);
 
 /* ---- for the generated stubs ---- */

@@ -4,7 +4,14 @@
 
 #include "tests/engine/scene.h"
 
+#define NOTHING(F)
+WB_STREAM(chat, NOTHING, NOTHING, NOTHING)
+
+enum { SERVED_MOST = 8 };
+
 static struct test_scene scene;
+static struct wb_stream *served[SERVED_MOST];
+static atomic_uint served_count;
 static atomic_uint inside; /* callbacks that have begun, */
 static atomic_uint over;   /* and that have done all */
 
@@ -15,8 +22,48 @@ struct side {
     struct wb_peer *peer; /* `engine`'s, that is called */
     struct wb_peer *kept; /* of `other` */
     struct wb_peer *made;
-    int finished, connected, described;
+    struct wb_stream *stream, *quiet; /* of `kept` */
+    struct wb_stream *begun;
+    atomic_uint told, told_late; /* late: of `stream`, which has been dropped */
+    atomic_bool dropped;
+    int finished, connected, described, opened;
 };
+
+static int serve_chat(struct wb_context *context, struct wb_stream *stream, struct chat_in *in,
+                      void *user)
+{
+    (void)context;
+    (void)in;
+    (void)user;
+    ck_assert_uint_lt(served_count, SERVED_MOST);
+    served[atomic_fetch_add(&served_count, 1)] = stream;
+    return WB_OK;
+}
+
+static void is_told(struct wb_stream *stream, void *user)
+{
+    struct side *side = user;
+    bool late = stream == side->stream && atomic_load(&side->dropped);
+    atomic_fetch_add(late ? &side->told_late : &side->told, 1);
+}
+
+static void open_streams(struct side *side)
+{
+    struct chat_in in = {0};
+    unsigned before = served_count;
+    ck_assert_int_eq(chat_open(side->kept, &in, NULL, &side->stream), WB_OK);
+    ck_assert_int_eq(chat_open(side->kept, &in, NULL, &side->quiet), WB_OK);
+    test_scene_until(&scene, served_count == before + 2);
+}
+
+/* Whether the other sides of `ends` streams know that these have ended. */
+static bool have_ended(unsigned ends)
+{
+    for (unsigned i = 0; i < served_count; i++) {
+        ends -= wb_stream_status(served[i], NULL) != WB_OK ? 1 : 0;
+    }
+    return ends == 0;
+}
 
 static void wait_for_both(void)
 {
@@ -34,6 +81,11 @@ static void meet_then(struct wb_call *call, void *user)
     struct sum_out out;
     side->finished = sum_finish(call, &out);
     wait_for_both();
+    wb_stream_on_ready(side->quiet, is_told, side);
+    wb_stream_on_ready(side->stream, is_told, side);
+    wb_stream_drop(side->stream);
+    atomic_store(&side->dropped, true);
+    side->opened = chat_open(side->kept, &(struct chat_in){0}, NULL, &side->begun);
     side->connected = wb_connect(side->other, side->url, &side->made);
     side->described = wb_peer_describe(side->kept, &info);
     wb_peer_close(wb_peer_keep(side->kept));
@@ -55,6 +107,24 @@ static bool is_right(int status)
     return status == WB_OK || status == WB_ERR_DEADLOCK;
 }
 
+static void close_streams(struct side *sides)
+{
+    unsigned begun = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert(is_right(sides[i].opened) || sides[i].opened == WB_ERR_CLOSED);
+        ck_assert((sides[i].begun != NULL) == (sides[i].opened == WB_OK));
+        begun += sides[i].begun != NULL;
+        test_scene_until(&scene, sides[i].told > 0);
+        ck_assert_uint_eq(sides[i].told_late, 0);
+        wb_stream_drop(sides[i].quiet);
+        wb_stream_drop(sides[i].begun);
+    }
+    test_scene_until(&scene, served_count <= 4 + begun && have_ended(served_count));
+    for (unsigned i = 0; i < served_count; i++) {
+        wb_stream_drop(served[i]);
+    }
+}
+
 START_TEST(test_none_waits_for_ever)
 {
     pthread_t threads[2];
@@ -72,6 +142,11 @@ START_TEST(test_none_waits_for_ever)
         sides[1 - i].kept = sides[i].peer;
         test_scene_until(&scene, wb_peer_state(sides[i].peer) == WB_PEER_CONNECTED);
     }
+    ck_assert_int_eq(chat_register(scene.host, serve_chat, NULL), WB_OK);
+    ck_assert_int_eq(chat_register(scene.friend, serve_chat, NULL), WB_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        open_streams(&sides[i]);
+    }
     for (unsigned i = 0; i < 2; i++) {
         struct wb_call_options options = {
             .timeout_us = test_patience_us, .then = meet_then, .user = &sides[i]};
@@ -84,6 +159,7 @@ START_TEST(test_none_waits_for_ever)
         pthread_join(threads[i], NULL);
     }
     ck_assert_uint_eq(inside + over, 2 + 2);
+    close_streams(sides);
     for (unsigned i = 0; i < 2; i++) {
         ck_assert_int_eq(sides[i].finished, WB_OK);
         ck_assert(is_right(sides[i].connected) && is_right(sides[i].described));
