@@ -329,11 +329,14 @@ void wbi_streams_close(struct wbi_lane *lane)
         stream->status = stream->status == WB_OK ? WB_ERR_CLOSED : stream->status;
         stream->lane = NULL;
         stream->peer = NULL;
-        unsigned owed = (stream->starves ? 1U : 0U) + (stream->left ? 1U : 0U);
+        bool starves = stream->starves, left = stream->left;
         stream->starves = stream->left = false;
         pthread_mutex_unlock(&stream->lock);
         wbi_stream_free_items(items);
-        while (owed-- > 0) {
+        if (starves && left) {
+            atomic_fetch_sub(&stream->users, 1); /* of two users */
+        }
+        if (starves || left) {
             wbi_stream_leave(stream);
         }
     }

@@ -67,24 +67,24 @@ struct wb_stream {
     /* lane thread */
     wb_stream_ready_fn ready;
     void *user;
-    bool due;
     struct wb_stream *next_due;
-    struct wb_error refusal; /* of a message of this stream's, the last */
+    bool due;
     _Atomic bool hungry;     /* something is to be done, or tried again, at the lane's next look */
+    struct wb_error refusal; /* of a message of this stream's, the last */
 
     pthread_mutex_t lock; /* guards the rest */
     int status, code;     /* its end; WB_OK: none, or in order */
     char text[120];
-    int lost;                /* not WB_OK: the peer went, so, while this was opening */
-    const char *lost_reason; /* the peer's, which outlives this in the table */
-    bool opened;             /* the other side's id and window are known */
-    bool dropped;            /* by its program */
-    bool left;               /* its last user has gone where it could not wait for the lane */
-    bool posts_ready;        /* the next `ready` and `user`, likewise */
-    wb_stream_ready_fn posted_ready;
+    int lost;                        /* not WB_OK: the peer went, so, while this was opening */
+    const char *lost_reason;         /* the peer's, which outlives this in the table */
+    wb_stream_ready_fn posted_ready; /* the next `ready` and `user`, where posts_ready */
     void *posted_user;
+    bool opened;   /* the other side's id and window are known */
+    bool dropped;  /* by its program */
     bool given_up; /* nothing is taken any more: its program says so, or an item did not decode */
     bool finished;
+    bool left; /* its last user has gone where it could not wait for the lane */
+    bool posts_ready;
 
     /* messages that are yet to be sent */
     bool owes_finish, owes_abort, owes_withdraw;
