@@ -54,10 +54,17 @@ enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane)
 /* The innermost lane that this thread is in the middle of a turn of, or calls back from. */
 static _Thread_local struct wbi_lane *innermost __attribute__((tls_model("initial-exec")));
 
-static void set_waits(bool waits)
+void wbi_lanes_begin_wait(void)
 {
     for (struct wbi_lane *lane = innermost; lane != NULL; lane = lane->outer) {
-        atomic_store(&lane->holder_waits, waits);
+        atomic_fetch_add(&lane->holder_waits, 1);
+    }
+}
+
+void wbi_lanes_end_wait(void)
+{
+    for (struct wbi_lane *lane = innermost; lane != NULL; lane = lane->outer) {
+        atomic_fetch_sub(&lane->holder_waits, 1);
     }
 }
 
@@ -69,12 +76,12 @@ static enum wbi_entry_kind enter_waiting(struct wbi_lane *lane, bool gives_up)
     if (entry != WBI_LANE_BUSY) {
         return entry;
     }
-    set_waits(true);
-    while (entry == WBI_LANE_BUSY && !(gives_up && atomic_load(&lane->holder_waits))) {
+    wbi_lanes_begin_wait();
+    while (entry == WBI_LANE_BUSY && !(gives_up && atomic_load(&lane->holder_waits) != 0)) {
         wbi_park(&never, 0, 100); /* the holder may be in a long handler */
         entry = wbi_lane_enter(lane);
     }
-    set_waits(false);
+    wbi_lanes_end_wait();
     return entry;
 }
 

@@ -76,9 +76,9 @@ struct wbi_lane {
     uint64_t dial_at;               /* the next attempt to connect that waits for its time, or 0 */
     struct wbi_lane *outer;         /* that the thread inside is inside of, too */
     uint32_t turns;
-    bool armed;                /* the fabric's alarm is set */
-    bool inside;               /* a turn is under way: handlers may run */
-    _Atomic bool holder_waits; /* the thread inside waits for yet another lane */
+    bool armed;                    /* the fabric's alarm is set */
+    bool inside;                   /* a turn is under way: handlers may run */
+    _Atomic uint32_t holder_waits; /* not 0: the thread inside waits for what others hold or do */
     struct wbi_counters counters;
     struct wbi_events events;
 };
@@ -107,6 +107,11 @@ enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane);
 /* The same for threads that may be inside of another lane: WBI_LANE_BUSY where whoever holds this
  * one waits for a lane likewise, maybe for that. */
 enum wbi_entry_kind wbi_lane_enter_in_turn(struct wbi_lane *lane);
+
+/* Around what the calling thread waits for, maybe inside of lanes: those of whoever has what it
+ * waits for, and wants one of these, are not to wait in turn. */
+void wbi_lanes_begin_wait(void);
+void wbi_lanes_end_wait(void);
 
 /* Says so: WB_ERR_DEADLOCK. `what` is a URL. */
 int wbi_lane_say_busy(const char *what);

@@ -351,6 +351,7 @@ static int await(struct wb_engine *engine, const struct wbi_vigil *vigil, uint64
 {
     struct stay stay = {.engine = engine, .vigil = vigil, .timeout_us = timeout_us};
     int status = WB_OK;
+    wbi_lanes_begin_wait(); /* a handler may wait for another engine's work */
     for (unsigned polls = has_had_its_turn(engine) ? POLLS_A_LOOK : 1;
          status == WB_OK && !vigil->met(vigil->context); polls++) {
         int done = turn_all(engine, false);
@@ -365,6 +366,7 @@ static int await(struct wb_engine *engine, const struct wbi_vigil *vigil, uint64
             wbi_relax();
         }
     }
+    wbi_lanes_end_wait();
     resign(&stay);
     hand_over(engine);
     return status;

@@ -125,31 +125,27 @@ static void close_streams(struct side *sides)
     }
 }
 
-START_TEST(test_none_waits_for_ever)
+static void open_sides(struct side *sides)
+{
+    test_scene_open(&scene, NULL);
+    sides[0] = (struct side){.engine = scene.host, .other = scene.friend, .url = scene.host_url};
+    sides[1] = (struct side){.engine = scene.friend, .other = scene.host, .url = scene.friend_url};
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(wb_connect(sides[i].engine, sides[1 - i].url, &sides[i].peer), WB_OK);
+        sides[1 - i].kept = sides[i].peer;
+        test_scene_until(&scene, wb_peer_state(sides[i].peer) == WB_PEER_CONNECTED);
+    }
+}
+
+/* A call of each, and a thread for each: `then` is called in it. */
+static void run_sides(struct side *sides, void (*const then[2])(struct wb_call *, void *))
 {
     pthread_t threads[2];
     struct wb_call *call;
     struct sum_in in = {.a = 1, .b = 2};
-    test_scene_open(&scene, NULL);
-    struct side sides[2] = {{.engine = scene.host, .other = scene.friend, .url = scene.host_url},
-                            {.engine = scene.friend, .other = scene.host, .url = scene.friend_url}};
-    for (unsigned i = 0; i < 2; i++) {
-        ck_assert_int_eq(
-            wb_connect(sides[i].engine,
-                       sides[1 - i].engine == scene.host ? scene.host_url : scene.friend_url,
-                       &sides[i].peer),
-            WB_OK);
-        sides[1 - i].kept = sides[i].peer;
-        test_scene_until(&scene, wb_peer_state(sides[i].peer) == WB_PEER_CONNECTED);
-    }
-    ck_assert_int_eq(chat_register(scene.host, serve_chat, NULL), WB_OK);
-    ck_assert_int_eq(chat_register(scene.friend, serve_chat, NULL), WB_OK);
-    for (unsigned i = 0; i < 2; i++) {
-        open_streams(&sides[i]);
-    }
     for (unsigned i = 0; i < 2; i++) {
         struct wb_call_options options = {
-            .timeout_us = test_patience_us, .then = meet_then, .user = &sides[i]};
+            .timeout_us = test_patience_us, .then = then[i], .user = &sides[i]};
         ck_assert_int_eq(sum_async(sides[i].peer, &in, &options, &call), WB_OK);
     }
     for (unsigned i = 0; i < 2; i++) {
@@ -159,25 +155,87 @@ START_TEST(test_none_waits_for_ever)
         pthread_join(threads[i], NULL);
     }
     ck_assert_uint_eq(inside + over, 2 + 2);
+}
+
+static void close_sides(struct side *sides)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        wb_peer_close(sides[i].made);
+        wb_peer_close(sides[i].peer);
+    }
+    test_scene_close(&scene);
+}
+
+START_TEST(test_none_waits_for_ever)
+{
+    static struct side sides[2];
+    void (*const then[2])(struct wb_call *, void *) = {meet_then, meet_then};
+    inside = over = 0;
+    open_sides(sides);
+    ck_assert_int_eq(chat_register(scene.host, serve_chat, NULL), WB_OK);
+    ck_assert_int_eq(chat_register(scene.friend, serve_chat, NULL), WB_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        open_streams(&sides[i]);
+    }
+    run_sides(sides, then);
     close_streams(sides);
     for (unsigned i = 0; i < 2; i++) {
         ck_assert_int_eq(sides[i].finished, WB_OK);
         ck_assert(is_right(sides[i].connected) && is_right(sides[i].described));
         ck_assert((sides[i].made != NULL) == (sides[i].connected == WB_OK));
-        wb_peer_close(sides[i].made);
         /* what was closed in there is lost, maybe a little later */
         test_scene_until(&scene, wb_peer_state(sides[i].peer) == WB_PEER_LOST);
         ck_assert_str_ne(wb_peer_reason(sides[i].peer), "");
-        wb_peer_close(sides[i].peer);
     }
-    test_scene_close(&scene);
+    close_sides(sides);
+}
+END_TEST
+
+/* One waits for a call to the other engine, whose lane the other thread keeps while that connects
+ * back. */
+static void call_then(struct wb_call *call, void *user)
+{
+    struct side *side = user;
+    struct sum_in in = {.a = 3, .b = 4};
+    const struct wb_call_options options = {.timeout_us = 50000}; /* nobody serves it meanwhile */
+    struct sum_out out;
+    side->finished = sum_finish(call, &out);
+    wait_for_both();
+    side->described = sum_call(side->kept, &in, &out, &options);
+    atomic_fetch_add(&over, 1);
+}
+
+static void connect_then(struct wb_call *call, void *user)
+{
+    struct side *side = user;
+    struct sum_out out;
+    side->finished = sum_finish(call, &out);
+    wait_for_both();
+    side->connected = wb_connect(side->other, side->url, &side->made);
+    atomic_fetch_add(&over, 1);
+}
+
+START_TEST(test_who_connects_does_not_wait_for_a_waiting_call)
+{
+    static struct side sides[2];
+    void (*const then[2])(struct wb_call *, void *) = {call_then, connect_then};
+    inside = over = 0;
+    open_sides(sides);
+    run_sides(sides, then);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(sides[i].finished, WB_OK);
+    }
+    ck_assert_int_eq(sides[0].described, WB_ERR_TIMED_OUT);
+    ck_assert_int_eq(sides[1].connected, WB_ERR_DEADLOCK);
+    close_sides(sides);
 }
 END_TEST
 
 int main(int argc, char **argv)
 {
-    const TTest *const tests[] = {test_none_waits_for_ever};
+    const TTest *const tests[] = {test_none_waits_for_ever,
+                                  test_who_connects_does_not_wait_for_a_waiting_call};
     Suite *suite = suite_create("circles of lanes");
-    suite_add_tcase(suite, test_program_case("circles", tests, 1));
+    suite_add_tcase(suite, test_program_case("circles", tests, 2));
     return test_program_run(suite, argc, argv);
 }
