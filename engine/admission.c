@@ -83,14 +83,6 @@ static bool others_wait(const struct wbi_inbound *in)
     return waits;
 }
 
-/* Whether one waits with its landings, which another could make it wait for. */
-static bool another_keeps(const struct wbi_inbound *in)
-{
-    const struct wbi_inbound *keeper =
-        atomic_load_explicit(&in->lane->engine->admission.keeper, memory_order_relaxed);
-    return keeper != NULL && keeper != in;
-}
-
 static bool fits(const struct wb_engine *engine, uint64_t admitted, uint64_t bytes)
 {
     uint64_t half = engine->config.budget_bytes / 2;
@@ -106,8 +98,7 @@ static bool fits(const struct wb_engine *engine, uint64_t admitted, uint64_t byt
 static bool count(struct wbi_inbound *in, uint64_t bytes)
 {
     struct wb_engine *engine = in->lane->engine;
-    bool waits =
-        in->admitted == 0 && (in->lane->queueing > 0 || others_wait(in) || another_keeps(in));
+    bool waits = in->admitted == 0 && (in->lane->queueing > 0 || others_wait(in));
     uint64_t all = atomic_load_explicit(&engine->admission.bytes, memory_order_relaxed), others;
     do {
         others = all - in->admitted;
@@ -146,30 +137,8 @@ void wbi_admit_undone(struct wbi_inbound *in)
     }
 }
 
-bool wbi_admission_keep(struct wbi_inbound *in)
-{
-    const struct wbi_inbound *nobody = NULL;
-    in->keeps =
-        in->keeps ||
-        (in->header.kind == WBI_REQUEST && in->admitted != 0 &&
-         atomic_compare_exchange_strong_explicit(&in->lane->engine->admission.keeper, &nobody, in,
-                                                 memory_order_relaxed, memory_order_relaxed));
-    return in->keeps;
-}
-
-void wbi_admission_keep_not(struct wbi_inbound *in)
-{
-    if (in->keeps) {
-        in->keeps = false;
-        atomic_store_explicit(&in->lane->engine->admission.keeper, NULL, memory_order_relaxed);
-    }
-}
-
 void wbi_admit_less(struct wbi_inbound *in, uint64_t bytes)
 {
-    if (bytes == 0) {
-        wbi_admission_keep_not(in);
-    }
     if (in->admitted != bytes) {
         atomic_fetch_sub_explicit(&in->lane->engine->admission.bytes, in->admitted - bytes,
                                   memory_order_relaxed);

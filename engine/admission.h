@@ -15,8 +15,7 @@ struct wbi_inbound;
 struct wbi_lane;
 
 struct wbi_admission {
-    _Atomic uint64_t bytes;                     /* the sum of `admitted` of all inbound requests */
-    _Atomic(const struct wbi_inbound *) keeper; /* who waits with landings, or NULL: one at most */
+    _Atomic uint64_t bytes;   /* the sum of `admitted` of all inbound requests */
     _Atomic uint64_t tickets; /* given to requests that wait for landings, as they came */
 };
 
@@ -44,14 +43,6 @@ void wbi_admit_undone(struct wbi_inbound *inbound);
 /* Lane thread: counts a request with `bytes` again, less than it was: its landings were not to be
  * had, or (0) it has ended. */
 void wbi_admit_less(struct wbi_inbound *inbound, uint64_t bytes);
-
-/*
- * Lane thread: whether a request that is let in may wait with what it has landed. One of all may,
- * until it is counted with nothing, or gives that up by wbi_admission_keep_not; no other request is
- * let in meanwhile.
- */
-bool wbi_admission_keep(struct wbi_inbound *inbound);
-void wbi_admission_keep_not(struct wbi_inbound *inbound);
 
 /* Lane thread: whether it is others that keep this one out, and not only the pool. */
 bool wbi_admission_is_full(const struct wbi_inbound *inbound);

@@ -84,8 +84,6 @@ struct wbi_inbound {
     uint64_t room_used;               /* REPLY: of the call's room */
     struct wbi_load listed;           /* the chunks' landings: a long list says when it is here */
     bool anew;                        /* its list was here, and it has let go to wait for all */
-    bool keeps;                       /* REQUEST: it waits with what it has landed of a stage, */
-    uint64_t kept_from;               /* and this is what it was counted with before that */
     uint64_t admitted;                /* REQUEST: counted in the engine's; 0 before it is let in */
     struct wb_deferred *deferred;     /* REQUEST: whose it is, while its answer is to come */
     struct wb_rma_block *reply_block; /* REQUEST with COPY: room for a long reply, reserved before
@@ -184,14 +182,8 @@ bool wbi_inbound_lacks_list(const struct wbi_inbound *inbound);
 /* How many chunks land before their stage, with the long archive. */
 uint32_t wbi_inbound_chunks_ahead(const struct wbi_inbound *inbound);
 
-/* Lane thread: all landings of the stage, or none and a status, but for the one that keeps
- * (`keeps`, WB_AGAIN). The plain archive's is among them as soon as it is known; chunks' that are
- * known before their stage likewise, but they wait for the filter to be undone. */
-int wbi_inbound_land(struct wbi_inbound *inbound);
-
-/* Gives the part's room back, if it has any; or that of `count` parts. */
+/* Gives the part's room back, if it has any. */
 void wbi_part_drop(struct wbi_part *part);
-void wbi_parts_drop(struct wbi_part *parts, uint32_t count);
 
 /* What is fetched of a part, by its record. WB_ERR_PROTOCOL: it is not aligned as this side must
  * read it. */

@@ -122,22 +122,16 @@ void wbi_inbound_unpark(struct wbi_inbound *inbound)
     inbound->parked = false;
 }
 
-/* What a part still lacks: one that keeps has some. At most the budget, or it would not wait. */
-static uint64_t lacks(const struct wbi_part *part)
-{
-    return part->block == NULL ? part->bytes : 0;
-}
-
 /* Whether it is others that hold what it lacks: if not, the pool has only to grow. */
 static bool is_full(const struct wbi_inbound *inbound)
 {
     struct wb_rma_stats stats;
-    uint64_t bytes = lacks(&inbound->plain_part);
+    uint64_t bytes = inbound->plain_part.bytes;
     for (uint32_t i = 0; i < inbound->part_count; i++) {
-        bytes += lacks(&inbound->parts[i]);
+        bytes += inbound->parts[i].bytes; /* at most the budget, or it would not wait */
     }
     for (uint32_t i = 0; i < wbi_inbound_chunks_ahead(inbound); i++) {
-        bytes += lacks(&inbound->chunks[i]);
+        bytes += inbound->chunks[i].bytes;
     }
     wb_rma_allocator_stats(inbound->lane->engine->allocator, &stats);
     return wbi_admission_is_full(inbound) || stats.used_bytes > stats.budget_bytes ||

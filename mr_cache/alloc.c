@@ -210,19 +210,6 @@ int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth 
     return alloc(pool, bytes, growth, reserve_before(pool, growth), out);
 }
 
-bool wbi_rma_is_growing(struct wb_rma_allocator *pool, size_t bytes)
-{
-    struct wbi_need need;
-    size_t behind = pool->checks ? WBI_CANARY_BYTES : 0;
-
-    if (bytes > SIZE_MAX - behind || !find_need(pool, bytes + behind, &need))
-        return false;
-    pthread_mutex_lock(&pool->mutex);
-    bool stands = wbi_demand_stands(pool, need.run_bytes);
-    pthread_mutex_unlock(&pool->mutex);
-    return stands;
-}
-
 int wbi_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, bool may_grow,
                   struct wb_rma_block **out)
 {

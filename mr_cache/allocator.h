@@ -93,10 +93,6 @@ void *wbi_rma_allocator_context(const struct wb_rma_allocator *allocator);
 int wbi_rma_alloc(struct wb_rma_allocator *allocator, size_t bytes, bool may_grow,
                   struct wb_rma_block **out);
 
-/* After WB_AGAIN: whether the pool's own thread is to find room for a block of `bytes`, or has: an
- * ask for such a block has its turn, without any block being dropped. Any thread. */
-bool wbi_rma_is_growing(struct wb_rma_allocator *allocator, size_t bytes);
-
 /* Whether the calling thread may register slabs in public calls (wb_rma_vector_*). The engine
  * switches it off around handlers. Returns the former value. Default true. */
 bool wbi_rma_thread_may_grow(bool allowed);

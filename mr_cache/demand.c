@@ -80,13 +80,6 @@ struct wbi_run *wbi_demand_collect(struct wb_rma_allocator *pool, uint64_t run_b
     return demand->run;
 }
 
-bool wbi_demand_stands(struct wb_rma_allocator *pool, uint64_t run_bytes)
-{
-    struct wbi_demand *demand = find(&pool->demands, run_bytes);
-
-    return demand && demand->state != WBI_DEMAND_FAILED;
-}
-
 void wbi_demand_withdraw(struct wb_rma_allocator *pool, uint64_t run_bytes)
 {
     struct wbi_demand *demand = find(&pool->demands, run_bytes);

@@ -57,9 +57,6 @@ int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes);
  * NULL. */
 struct wbi_run *wbi_demand_collect(struct wb_rma_allocator *pool, uint64_t run_bytes);
 
-/* Whether there is a demand for a run of that size which has not failed. */
-bool wbi_demand_stands(struct wb_rma_allocator *pool, uint64_t run_bytes);
-
 /* Ends the demand of that size, if there is one with nothing parked: its asker found room
  * elsewhere. */
 void wbi_demand_withdraw(struct wb_rma_allocator *pool, uint64_t run_bytes);

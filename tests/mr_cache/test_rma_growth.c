@@ -351,58 +351,6 @@ START_TEST(test_room_that_others_hold_does_not_wake_the_worker)
 }
 END_TEST
 
-/* Asks for blocks from number `from` on: how many there are then. The worker waits meanwhile. */
-static unsigned ask_for_all(struct full_pool *full, const size_t *sizes, unsigned from,
-                            unsigned count, struct wb_rma_block **blocks)
-{
-    wbi_budget_lock_growth(full->pool->budget);
-    while (from < count && ask(full, sizes[from], &blocks[from]) == WB_OK)
-        from++;
-    wbi_budget_unlock_growth(full->pool->budget);
-    return from;
-}
-
-/* All of the budget is in slabs of other sizes than are asked for. Who drops what he has of several
- * blocks when one is not there finds room made for that one in what he dropped, each time; who
- * keeps it as long as the pool is growing gets them all, since the other slabs make way. */
-START_TEST(test_several_sizes_in_a_full_pool)
-{
-    enum { COUNT = 26, FORMER = 6, TRIES = 20 };
-    const size_t former[FORMER] = {4 * MIB, 4 * MIB, 2 * MIB, 2 * MIB, 2 * MIB, 2 * MIB};
-    struct full_pool full;
-    struct wb_rma_block *blocks[COUNT];
-    size_t sizes[COUNT] = {1100 << 10, 4 * MIB};
-    unsigned have = 0;
-
-    setup(&full, 16 * MIB);
-    wbi_rma_block_unref(full.held);
-    full.held = NULL;
-    for (unsigned i = 0; i < FORMER; i++)
-        blocks[i] = test_alloc(full.pool, former[i]);
-    for (unsigned i = 0; i < FORMER; i++)
-        wbi_rma_block_unref(blocks[i]);
-    for (unsigned i = 2; i < COUNT; i++)
-        sizes[i] = 370 << 10;
-    for (unsigned i = 0; i < TRIES; i++) {
-        have = ask_for_all(&full, sizes, 0, COUNT, blocks);
-        ck_assert_uint_lt(have, COUNT);
-        ck_assert(wbi_rma_is_growing(full.pool, sizes[have]));
-        while (have > 0)
-            wbi_rma_block_unref(blocks[--have]);
-        sem_wait(&full.grown);
-    }
-    while ((have = ask_for_all(&full, sizes, have, COUNT, blocks)) < COUNT) {
-        ck_assert(wbi_rma_is_growing(full.pool, sizes[have]));
-        sem_wait(&full.grown);
-    }
-    ck_assert_uint_le(full.registrar.peak_bytes, 16 * MIB);
-    for (unsigned i = 0; i < COUNT; i++)
-        wbi_rma_block_unref(blocks[i]);
-    ck_assert(!wbi_rma_is_growing(full.pool, 16 * MIB));
-    teardown(&full);
-}
-END_TEST
-
 START_TEST(test_destroy_while_growing)
 {
     struct full_pool full;
@@ -457,7 +405,6 @@ int main(void)
                                   test_freed_budget_goes_to_who_asked_first,
                                   test_a_peer_that_never_lets_go_does_not_block_others,
                                   test_room_that_others_hold_does_not_wake_the_worker,
-                                  test_several_sizes_in_a_full_pool,
                                   test_destroy_while_growing,
                                   test_public_calls_grow_only_where_they_may};
 
