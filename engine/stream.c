@@ -259,7 +259,7 @@ void wbi_stream_fail(struct wb_stream *stream, int status, int code, const char 
     if (!ends) {
         return;
     }
-    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
+    enum wbi_entry_kind entry = wbi_lane_enter(lane); /* a finish never waits */
     if (entry == WBI_LANE_BUSY) {
         wbi_stream_make_hungry(stream);
         return;

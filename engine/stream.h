@@ -172,6 +172,9 @@ void wbi_stream_discard(struct wb_stream *stream, int status);
 
 void wbi_stream_unref(struct wb_stream *stream);
 
+/* Any thread, which has a user: whether its program has dropped it. */
+bool wbi_stream_is_dropped(struct wb_stream *stream);
+
 /* Lane thread: the program is to be told. */
 void wbi_stream_make_due(struct wb_stream *stream);
 

@@ -193,14 +193,6 @@ int wb_stream_accept(struct wb_context *context, struct wb_reader *reader,
     return WB_OK;
 }
 
-static bool is_dropped(struct wb_stream *stream)
-{
-    pthread_mutex_lock(&stream->lock);
-    bool dropped = stream->dropped;
-    pthread_mutex_unlock(&stream->lock);
-    return dropped;
-}
-
 int wb_stream_answer(struct wb_context *context, struct wb_stream *stream, int status)
 {
     if (status == WB_OK) {
@@ -210,7 +202,7 @@ int wb_stream_answer(struct wb_context *context, struct wb_stream *stream, int s
         if (status != WB_OK) { /* it is the program's already */
             wbi_stream_fail(stream, status, 0, NULL, false);
         }
-    } else if (!is_dropped(stream)) { /* the handler may have, and fail then */
+    } else if (!wbi_stream_is_dropped(stream)) { /* the handler may have, and fail then */
         wbi_stream_discard(stream, status < 0 ? status : WB_ERR_REMOTE);
     }
     wbi_stream_leave(stream);

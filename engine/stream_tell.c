@@ -16,7 +16,7 @@ void wbi_stream_make_due(struct wb_stream *stream)
     streams->due_tail = &stream->next_due;
 }
 
-static bool is_dropped(struct wb_stream *stream)
+bool wbi_stream_is_dropped(struct wb_stream *stream)
 {
     pthread_mutex_lock(&stream->lock);
     bool dropped = stream->dropped;
@@ -34,7 +34,7 @@ void wbi_streams_tell(struct wbi_lane *lane)
             streams->due_tail = &streams->due;
         }
         stream->due = false;
-        if (stream->ready != NULL && !is_dropped(stream)) {
+        if (stream->ready != NULL && !wbi_stream_is_dropped(stream)) {
             stream->ready(stream, stream->user);
         }
         wbi_stream_leave(stream);
@@ -105,6 +105,7 @@ void wb_stream_on_ready(struct wb_stream *stream, wb_stream_ready_fn ready, void
     if (lane == NULL || wbi_engine_is_inherited(lane->engine)) {
         return;
     }
+    wbi_stream_use(stream); /* the next `ready` may drop it as soon as it is posted */
     pthread_mutex_lock(&stream->lock);
     stream->posts_ready = true;
     stream->posted_ready = ready;
@@ -113,11 +114,12 @@ void wb_stream_on_ready(struct wb_stream *stream, wb_stream_ready_fn ready, void
     enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
     if (entry == WBI_LANE_BUSY) {
         wbi_stream_make_hungry(stream);
-        return;
+    } else {
+        take_ready(stream);
+        wbi_stream_make_due(stream);
     }
-    take_ready(stream);
-    wbi_stream_make_due(stream);
     if (entry == WBI_LANE_ENTERED) {
         wbi_lane_leave(lane);
     }
+    wbi_stream_leave(stream);
 }

@@ -44,7 +44,8 @@ struct wb_stream;
  * One call may stand for several reasons, and none of them may be left: try until WB_AGAIN. Called
  * as `then` of a call is (threading.md): on a thread that makes progress, it may use this stream
  * and others (with timeout 0), begin calls, and drop the stream. Not called for what the program
- * itself has done to this side, nor after wb_stream_drop has returned. */
+ * itself has done to this side, nor after wb_stream_drop has returned, but for what is said there.
+ */
 typedef void (*wb_stream_ready_fn)(struct wb_stream *stream, void *user);
 
 struct wb_stream_options {
@@ -61,10 +62,9 @@ struct wb_stream_options {
  * this returns; its vectors and objects are referenced, all else is copied. The caller ends *stream
  * with wb_stream_drop. Sets *stream on success only. Waits for a handler that another thread runs
  * on the peer's fabric. Errors: WB_AGAIN (no room for a call: see wb_peer_on_room), WB_ERR_DEADLOCK
- * (inside, and that handler waits for a fabric as well), WB_ERR_BUSY (config.streams, or the
- * streams' part of the budget),
- * WB_ERR_BUDGET, WB_ERR_INVALID, WB_ERR_NO_MEMORY, WB_ERR_NOT_SENT, WB_ERR_CLOSED. Any thread,
- * inside handlers too.
+ * (inside, and that handler waits for a fabric or a call as well), WB_ERR_BUSY (config.streams, or
+ * the streams' part of the budget), WB_ERR_BUDGET, WB_ERR_INVALID, WB_ERR_NO_MEMORY,
+ * WB_ERR_NOT_SENT, WB_ERR_CLOSED. Any thread, inside handlers too.
  *
  * NAME_register(engine, handler, user): as of an action. The handler answers WB_OK, and the stream
  * is its program's, to be ended by wb_stream_drop; it may send and take at once. Or it fails, as an
@@ -109,9 +109,10 @@ WB_API void wb_stream_on_ready(struct wb_stream *stream, wb_stream_ready_fn read
  * side had finished, the other one gets all of it, and WB_END; otherwise what it has not taken then
  * may be dropped. What it still sends, and else takes, ends with WB_ERR_CANCELLED. So who wants to
  * be heard finishes. Waits for the handler or `ready` that another thread runs on the fabric,
- * whichever it is, unless this is called inside and that one waits for a fabric as well: then a
- * `ready` of this stream may still be running, but is not called again. Accepts NULL. After
- * wb_engine_destroy handles are still to be dropped. Any thread. */
+ * whichever it is, unless this is called inside and that one waits for a fabric or a call as well:
+ * then a `ready` of this stream may still be running, or just begin, and `user` is to live until
+ * that has returned. Accepts NULL. After wb_engine_destroy handles are still to be dropped. Any
+ * thread. */
 WB_API void wb_stream_drop(struct wb_stream *stream);
 
 /* ---- for the generated stubs ---- */

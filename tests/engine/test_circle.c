@@ -115,7 +115,7 @@ static void close_streams(struct side *sides)
         ck_assert((sides[i].begun != NULL) == (sides[i].opened == WB_OK));
         begun += sides[i].begun != NULL;
         test_scene_until(&scene, sides[i].told > 0);
-        ck_assert_uint_eq(sides[i].told_late, 0);
+        ck_assert_uint_le(sides[i].told_late, 1);
         wb_stream_drop(sides[i].quiet);
         wb_stream_drop(sides[i].begun);
     }
