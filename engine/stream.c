@@ -399,7 +399,7 @@ void wb_stream_abort(struct wb_stream *stream, int code, const char *format, ...
     struct wbi_lane *lane = stream->lane;
     wbi_stream_use(stream); /* a `ready` may drop it as soon as it has ended */
     pthread_mutex_lock(&stream->lock);
-    bool ends = stream->status == WB_OK;
+    bool ends = !is_over(stream); /* in order, too: what has arrived is still taken */
     stream->given_up = stream->given_up || ends;
     struct wb_stream_item *items =
         wbi_stream_set_end(stream, WB_ERR_CANCELLED, code > 0 ? code : 1, text, true);

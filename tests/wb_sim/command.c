@@ -38,6 +38,9 @@ static const char help[] =
     "drained "
     "before\n"
     "                they end; no: as it was when the older seeds were found (yes)\n"
+    "  --streams S   yes: in half of the runs hosts open streams to each other; no: as it was "
+    "when\n"
+    "                the older seeds were found (yes)\n"
     "  --jobs J      processes that share the seeds; 0: this one runs them, for debuggers (1)\n"
     "  --trace N     events that a failure prints (100)\n"
     "  --summary S   yes: says at the end what has happened (no)\n"
@@ -113,6 +116,9 @@ static bool set(struct command *c, const char *name, const char *value)
     if (strcmp(name, "--lines") == 0) {
         return read_bool(value, &c->play.lines);
     }
+    if (strcmp(name, "--streams") == 0) {
+        return read_bool(value, &c->play.streams);
+    }
     if (strcmp(name, "--jobs") == 0) {
         return read_unsigned(value, 0, 64, &c->jobs);
     }
@@ -156,7 +162,8 @@ int command_read(int argc, char **argv, struct command *command, bool *done)
                                          .breaks = true,
                                          .gives_up = true,
                                          .defers = true,
-                                         .lines = true},
+                                         .lines = true,
+                                         .streams = true},
                                 .seed = not_told,
                                 .seeds = 1,
                                 .jobs = 1,
@@ -185,9 +192,9 @@ int command_read(int argc, char **argv, struct command *command, bool *done)
 void command_print(const struct command *c, uint64_t seed, FILE *out)
 {
     const char *profile = c->play.profile != NULL ? c->play.profile->name : "any";
-    fprintf(out, "%s --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s%s%s%s%s",
+    fprintf(out, "%s --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s%s%s%s%s%s",
             c->program, seed, c->play.steps, c->play.hosts, profile,
             c->play.disturb ? "" : " --disturb no", c->play.breaks ? "" : " --breaks no",
             c->play.gives_up ? "" : " --gives-up no", c->play.defers ? "" : " --defers no",
-            c->play.lines ? "" : " --lines no");
+            c->play.lines ? "" : " --lines no", c->play.streams ? "" : " --streams no");
 }

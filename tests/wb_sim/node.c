@@ -12,6 +12,7 @@
 #include "tests/wb_sim/chaos.h"
 #include "tests/wb_sim/later.h"
 #include "tests/wb_sim/play.h"
+#include "tests/wb_sim/streams.h"
 
 enum { PORT = 7000, URL_BYTES = 64, ADDRESS_BYTES = 40 };
 
@@ -64,6 +65,7 @@ void node_open(struct node *node, struct play *play, unsigned number)
         node->up[i] = true;
     }
     configure(node);
+    streams_configure(node);
     later_open_node(node);
 }
 
@@ -85,6 +87,7 @@ bool node_up(struct node *node)
     node->draining = false;
     if (status == WB_OK) {
         status = node_serve(node);
+        status = status == WB_OK ? streams_register(node) : status;
         status = status == WB_OK ? wb_listen(node->engine, url) : status;
         if (status != WB_OK) {
             node_down(node);
@@ -128,6 +131,7 @@ void node_down(struct node *node)
     node->back.peer = NULL;
     calls_abandon(node);
     later_forget(node);
+    streams_forget(node);
 }
 
 void node_drop_kept(struct node *node, unsigned index)

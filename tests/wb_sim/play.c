@@ -14,6 +14,7 @@
 #include "tests/wb_sim/later.h"
 #include "tests/wb_sim/region.h"
 #include "tests/wb_sim/rules.h"
+#include "tests/wb_sim/streams.h"
 
 enum {
     STEPS_A_POOL = 64, /* the pools' books are checked once in so many steps */
@@ -269,6 +270,7 @@ static void step(struct play *play)
         act(play, node);
     }
     later_turn_some(play);
+    streams_step(play);
     revive(play);
     sim_background();
     rules_check_reads(play);
@@ -281,9 +283,10 @@ static void step(struct play *play)
 
 /* ---- the end ---- */
 
-static unsigned open_calls(const struct play *play)
+/* Calls, and sides of streams. */
+static unsigned count_open(const struct play *play)
 {
-    unsigned count = 0;
+    unsigned count = streams_count(play);
     for (unsigned i = 0; i < play->host_count; i++) {
         count += play->nodes[i].call_count;
     }
@@ -293,12 +296,13 @@ static unsigned open_calls(const struct play *play)
 void play_settle(struct play *play, uint64_t us, uint64_t idle_us, bool calls)
 {
     uint64_t end = sim_now_ns() + us * 1000;
-    while (sim_now_ns() < end && (!calls || open_calls(play) > 0)) {
+    while (sim_now_ns() < end && (!calls || count_open(play) > 0)) {
         bool busy = false;
         for (unsigned i = 0; i < play->host_count; i++) {
             if (node_runs(&play->nodes[i])) {
                 busy |= node_turn(&play->nodes[i]);
                 busy |= later_turn(&play->nodes[i]);
+                busy |= streams_turn(&play->nodes[i]);
                 node_mend(&play->nodes[i]);
             }
         }
@@ -312,6 +316,7 @@ void play_settle(struct play *play, uint64_t us, uint64_t idle_us, bool calls)
 
 static void check_ledger(const struct play *play)
 {
+    streams_check_ended(play);
     for (uint64_t number = 1; number <= play->ledger.count; number++) {
         const struct entry *entry = &play->ledger.entries[number - 1];
         if (entry->state == CALL_OPEN) {
@@ -342,6 +347,7 @@ static void reach_each_other(struct play *play)
         }
         sim_host_enter(node->host);
         call_begin(node, node->links[0].target, node->links[0].peer, false);
+        streams_begin_in_order(node, &node->links[0]);
     }
     play_settle(play, patience_us, 1000, true);
     check_ledger(play);
@@ -402,6 +408,7 @@ struct play *play_open(const struct play_options *options, uint64_t seed)
     later_open(play);
     play->lines = seed ^ (uint64_t)0x11e5 << 48;
     play->comes_and_goes = options->lines && play_below_in_lines(play, 3) == 0;
+    streams_open(play);
     play->host_count = options->hosts;
     play->nodes = sim_new(play->host_count * sizeof *play->nodes);
     play->broken_ns =
@@ -432,6 +439,7 @@ void play_close(struct play *play)
     if (region_count() != 0) {
         play_fail(play, "%u regions of pools are left", region_count());
     }
+    streams_close(play);
     ledger_close(&play->ledger);
     free(play->nodes);
     free(play->broken_ns);

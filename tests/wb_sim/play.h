@@ -22,6 +22,7 @@ struct play_options {
     bool gives_up; /* calls are given up; arguments are spoilt once they are sent */
     bool defers;   /* handlers answer later, or run on an executor; in half of the runs */
     bool lines;    /* in some runs connections come and go by themselves, and hosts are drained */
+    bool streams;  /* in half of the runs hosts open streams to each other */
     bool disturb;  /* false: every run is calm */
 };
 
@@ -30,6 +31,8 @@ enum {
     PLAY_MOST_CROWD = 1001,
     PLAY_FAILED = 3 /* what play_fail exits with: all is said */
 };
+
+struct streams;
 
 struct play {
     const struct play_options *options;
@@ -40,8 +43,9 @@ struct play {
     bool let_go;         /* and it has come to its end: all is answered */
     uint64_t lines;      /* the same of options->lines */
     bool comes_and_goes; /* this run is one of those */
-    bool calm;           /* nothing is disturbed: calls end well, or by their own deadline */
-    bool tight;          /* pools are small: there may be no room */
+    struct streams *streams; /* what options->streams adds, with a stream of its own */
+    bool calm;               /* nothing is disturbed: calls end well, or by their own deadline */
+    bool tight;              /* pools are small: there may be no room */
     bool filters; /* most hosts filter archives, and bytes are such that it helps; by the seed
                      alone: other seeds mean what they meant before there were filters */
     const struct sim_profile *profile;

@@ -11,6 +11,7 @@
 #include "tests/simverbs/model.h"
 #include "tests/support/driver.h"
 #include "tests/wb_sim/play.h"
+#include "tests/wb_sim/streams.h"
 
 /* ---- READs ---- */
 
@@ -259,5 +260,6 @@ void rules_check_quiet(const struct play *play)
         check_lane(play, node, true);
         check_pool(play, node);
         check_slots(play, node);
+        streams_check_quiet(node);
     }
 }

@@ -64,15 +64,28 @@ const char *summary_is_idle(const struct summary *s)
     return NULL;
 }
 
-static void print_ends(const struct summary *s, FILE *out)
+/* By -status. */
+static void print_ends(const char *what, const uint64_t *ends, int count, FILE *out)
 {
-    fprintf(out, "ends       ");
-    for (int i = 0; i < SUMMARY_STATUSES; i++) {
-        if (s->ends[i] > 0) {
-            fprintf(out, " %s %" PRIu64, wb_status_name(-i), s->ends[i]);
+    fprintf(out, "%-11s", what);
+    for (int i = 0; i < count; i++) {
+        if (ends[i] > 0) {
+            fprintf(out, " %s %" PRIu64, wb_status_name(-i), ends[i]);
         }
     }
     fprintf(out, "\n");
+}
+
+static void print_streams(const struct summary *s, FILE *out)
+{
+    fprintf(out,
+            "streams     in %" PRIu64 " seeds: %" PRIu64 " opened, %" PRIu64 " refused, %" PRIu64
+            " served, %" PRIu64 " sides whose engine ended; %" PRIu64 " items sent, %" PRIu64
+            " taken; %" PRIu64 " times told, %" PRIu64 " dropped early, %" PRIu64 " aborted\n",
+            s->streaming_seeds, s->streams, s->streams_refused, s->streams_served,
+            s->streams_orphaned, s->items_sent, s->items_taken, s->stream_readies, s->stream_drops,
+            s->stream_aborts);
+    print_ends("their ends", s->stream_ends, SUMMARY_STREAM_STATUSES, out);
 }
 
 void summary_print(const struct summary *s, FILE *out)
@@ -86,7 +99,7 @@ void summary_print(const struct summary *s, FILE *out)
             " abandoned by a death, %" PRIu64 " executed, %" PRIu64
             " handlers said WB_AGAIN, %" PRIu64 " calls back\n",
             s->calls, s->refused, s->abandoned, s->executed, s->said_again, s->called_back);
-    print_ends(s, out);
+    print_ends("ends", s->ends, SUMMARY_STATUSES, out);
     fprintf(out,
             "later       in %" PRIu64 " seeds: %" PRIu64 " deferred, %" PRIu64
             " answered when nobody waited, %" PRIu64 " never; %" PRIu64
@@ -113,6 +126,7 @@ void summary_print(const struct summary *s, FILE *out)
             "lines       %" PRIu64 " connects that come and go, %" PRIu64 " drains, %" PRIu64
             " of them whole\n",
             s->lines, s->drains, s->drained);
+    print_streams(s, out);
     fprintf(out, "faults      %" PRIu64 ":", s->faults);
     for (unsigned i = 0; i < SIM_FAULT_KINDS && s->kinds[i].what != NULL; i++) {
         fprintf(out, "%s %s %" PRIu64, i > 0 ? "," : "", s->kinds[i].what, s->kinds[i].count);

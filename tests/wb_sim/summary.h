@@ -8,7 +8,10 @@
 
 #include "tests/simverbs/fault.h"
 
-enum { SUMMARY_STATUSES = 1 - WB_ERR_BUSY }; /* WB_OK and the errors: a call ends with no other */
+enum {
+    SUMMARY_STATUSES = 1 - WB_ERR_BUSY, /* WB_OK and the errors: a call ends with no other */
+    SUMMARY_STREAM_STATUSES = 1 - WB_END
+};
 
 /* Counts; sums of runs are sums of their members. */
 struct summary {
@@ -22,6 +25,11 @@ struct summary {
     uint64_t connects, closes, restarts, kills, losses, links_down, stalls, sleeps, silences,
         upsets, burials;
     uint64_t lines, drains, drained; /* connections that come and go; drains, and whole ones */
+    /* streams: openings, those refused at once or by a handler, those served; sides whose engine
+       has ended; and how sides have ended: WB_END in order, WB_OK where the program has left */
+    uint64_t streaming_seeds, streams, streams_refused, streams_served, streams_orphaned;
+    uint64_t items_sent, items_taken, stream_readies, stream_drops, stream_aborts;
+    uint64_t stream_ends[SUMMARY_STREAM_STATUSES];
     uint64_t faults, rules_checked;
     struct sim_fault_kind kinds[SIM_FAULT_KINDS]; /* the last member */
 };
