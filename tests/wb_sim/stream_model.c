@@ -158,6 +158,14 @@ static bool has_ended_in_order(struct side *side)
            !side->stream->owes_finish && side->stream->in_flight == 0;
 }
 
+/* What is true of it now, and stays so. */
+static void note(struct side *side, int status)
+{
+    const struct wb_stream *stream = side->stream;
+    side->in_order |= status == WB_OK && has_ended_in_order(side);
+    side->has_all |= stream->arrived == stream->total && !side->aborted && stream->lane != NULL;
+}
+
 void side_look(struct side *side)
 {
     struct wb_error error = {.code = 0};
@@ -173,7 +181,7 @@ void side_look(struct side *side)
                       number, side->node->number, wb_status_name(side->end), side->error.code,
                       side->error.text, wb_status_name(status), error.code, error.text);
         }
-        side->in_order |= status == WB_OK && has_ended_in_order(side);
+        note(side, status);
         return;
     }
     side->error = error;

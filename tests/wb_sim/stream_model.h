@@ -14,6 +14,7 @@
 
 #include "tests/wb_sim/stream_items.h"
 
+struct hoard;
 struct node;
 struct play;
 struct talk;
@@ -27,7 +28,7 @@ struct way {
 };
 
 /* What a side's program does in the end. */
-enum side_plan { SIDE_IN_ORDER, SIDE_DROPS, SIDE_ABORTS };
+enum side_plan { SIDE_IN_ORDER, SIDE_DROPS, SIDE_DROPS_FINISHED, SIDE_ABORTS };
 
 struct side {
     struct talk *talk;
@@ -35,10 +36,13 @@ struct side {
     bool opener;
     struct wb_stream *stream; /* NULL: it is not there yet, or dropped */
     bool began, dropped, dropping;
+    bool listens;         /* sends nothing before it has taken all */
     bool tells;           /* it has a `ready` */
     bool told;            /* there may be something to do */
     bool sending, taking; /* inside these: a `ready` may come meanwhile */
     bool took_end, aborted;
+    bool gave_up;  /* an item could not be decoded */
+    bool has_all;  /* what comes to it has arrived: it is taken, whatever happens */
     bool early;    /* dropped while it went on: not both finished and taken */
     bool in_order; /* it has ended so: nothing ends it otherwise */
     int end;       /* what wb_stream_status says, once not WB_OK; then with this */
@@ -66,7 +70,8 @@ struct streams {
     uint64_t random;
     struct talk **talks; /* of number i + 1 */
     uint64_t count, room;
-    uint64_t first; /* those before are over, and are kept: nobody may be told of them */
+    struct hoard *hoards; /* of each host */
+    uint64_t first;       /* those before are over, and are kept: nobody may be told of them */
 };
 
 /* The way on which the side sends; the one on which it takes, and what comes there. */

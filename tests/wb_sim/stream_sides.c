@@ -133,11 +133,26 @@ static void take_end(struct side *side)
     side->took_end = true;
 }
 
-/* Whoever has finished and has not failed is heard to the end, in a calm run. */
-static void check_cut(struct side *side)
+/* Whether it may be that an item could not be decoded, for a fault: none follows it. */
+static bool may_be_fault(const struct side *side, int status)
+{
+    return !side->node->play->calm &&
+           (status == WB_ERR_NO_MEMORY || status == WB_ERR_SYSTEM || status == WB_ERR_INVALID);
+}
+
+/* What has arrived up to the finish is taken, whatever happens; and whoever has finished and has
+ * not failed is heard to the end, in a calm run. */
+static void check_cut(struct side *side, int status)
 {
     const struct play *play = side->node->play;
     const struct side *other = side_other(side);
+    if (may_be_fault(side, status)) {
+        side->gave_up = true;
+    }
+    if (side->has_all && !side->gave_up && !side->aborted) {
+        play_fail(play, "stream %llu of host %u: what had all arrived is not to be had any more",
+                  (unsigned long long)side->talk->number, side->node->number);
+    }
     if (play->calm && !play->tight && !side->talk->hasty && side->end == WB_ERR_CANCELLED &&
         !side->aborted && !other->aborted && other->end == WB_OK && side_in(side)->finished) {
         play_fail(play, "stream %llu is cut off, though the other side had finished",
@@ -173,7 +188,7 @@ static bool take_one(struct side *side)
         return false;
     }
     side_check_refusal(side, "next", status);
-    check_cut(side);
+    check_cut(side, status);
     return false;
 }
 
@@ -235,7 +250,8 @@ static int send_item(struct side *side)
 
 static bool send_one(struct side *side)
 {
-    if (side->stream == NULL || side->sending || side_out(side)->finished || side->end != WB_OK) {
+    bool may = !side->sending && (side->took_end || !side->listens);
+    if (side->stream == NULL || !may || side_out(side)->finished || side->end != WB_OK) {
         return false;
     }
     if (side_out(side)->sent == side_out(side)->quota) {
@@ -257,7 +273,9 @@ static bool send_one(struct side *side)
 
 static void obey_plan(struct side *side)
 {
-    if (side->stream == NULL || side->plan == SIDE_IN_ORDER || side->done < side->plan_at) {
+    bool due =
+        side->plan == SIDE_DROPS_FINISHED ? side_out(side)->finished : side->done >= side->plan_at;
+    if (side->stream == NULL || side->plan == SIDE_IN_ORDER || !due) {
         return;
     }
     if (side->plan == SIDE_ABORTS) {

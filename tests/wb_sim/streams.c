@@ -6,6 +6,7 @@
 #include "tests/support/pattern.h"
 #include "tests/wb_sim/bytes.h"
 #include "tests/wb_sim/play.h"
+#include "tests/wb_sim/stream_hoard.h"
 #include "tests/wb_sim/stream_sides.h"
 
 enum {
@@ -25,6 +26,7 @@ void streams_open(struct play *play)
     struct streams *streams = sim_new(sizeof *streams);
     streams->random = play->seed ^ (uint64_t)0x57e4 << 40;
     streams->on = play->options->streams && test_pattern_random(&streams->random) % 2 == 0;
+    streams->hoards = hoards_new(play);
     play->streams = streams;
     play->summary.streaming_seeds = streams->on;
 }
@@ -36,6 +38,7 @@ void streams_close(struct play *play)
         free(streams->talks[i]);
     }
     free(streams->talks);
+    free(streams->hoards);
     free(streams);
     play->streams = NULL;
 }
@@ -70,7 +73,9 @@ static void draw_side(struct side *side)
     const struct play *play = side->node->play;
     uint64_t kind = streams_below(play, 16);
     side->tells = streams_below(play, 4) != 0;
-    side->plan = kind < 11 ? SIDE_IN_ORDER : kind < 14 ? SIDE_DROPS : SIDE_ABORTS;
+    static const enum side_plan plans[] = {SIDE_DROPS, SIDE_DROPS, SIDE_DROPS_FINISHED, SIDE_ABORTS,
+                                           SIDE_ABORTS};
+    side->plan = kind < 5 ? plans[kind] : SIDE_IN_ORDER;
     side->plan_at = streams_below(play, 1 + streams_below(play, 2 * MOST_QUOTA));
     side->told = true;
 }
@@ -85,6 +90,7 @@ static struct talk *draw_talk(struct node *node, unsigned target)
     talk->timeout_us = talk->hasty ? hasty_us[streams_below(play, 3)] : patience_of(play);
     talk->sides[0].node = node;
     talk->sides[1].node = &play->nodes[target];
+    talk->sides[1].listens = streams_below(play, 4) == 0;
     for (unsigned i = 0; i < 2; i++) {
         draw_side(&talk->sides[i]);
         talk->ways[i].quota = streams_below(play, 1 + streams_below(play, MOST_QUOTA));
@@ -256,6 +262,7 @@ void streams_step(struct play *play)
         return;
     }
     advance(streams);
+    hoards_step(play);
     if (streams_below(play, STEPS_AN_OPEN) == 0) {
         begin_some(play);
     }
@@ -277,6 +284,7 @@ bool streams_turn(struct node *node)
 {
     struct streams *streams = node->play->streams;
     bool done = false;
+    hoard_drop(node);
     advance(streams);
     for (uint64_t i = streams->first; i < streams->count; i++) {
         for (unsigned k = 0; k < 2; k++) {
@@ -298,7 +306,7 @@ static void forget(struct side *side)
         play_fail(side->node->play, "stream %llu of host %u goes on, and its engine has ended",
                   (unsigned long long)side->talk->number, side->node->number);
     }
-    side->in_order = false; /* the engine says so of all that is left */
+    side->in_order = false; /* of all that is left the engine says that it was closed */
     side_look(side);
     if (items_next(side->stream, side_in_type(side), &item) != side->end) {
         play_fail(side->node->play, "stream %llu of host %u has an item, and its engine has ended",

@@ -81,10 +81,11 @@ static void print_streams(const struct summary *s, FILE *out)
     fprintf(out,
             "streams     in %" PRIu64 " seeds: %" PRIu64 " opened, %" PRIu64 " refused, %" PRIu64
             " served, %" PRIu64 " sides whose engine ended; %" PRIu64 " items sent, %" PRIu64
-            " taken; %" PRIu64 " times told, %" PRIu64 " dropped early, %" PRIu64 " aborted\n",
+            " taken; %" PRIu64 " times told, %" PRIu64 " dropped early, %" PRIu64
+            " aborted; %" PRIu64 " times all of a pool kept\n",
             s->streaming_seeds, s->streams, s->streams_refused, s->streams_served,
             s->streams_orphaned, s->items_sent, s->items_taken, s->stream_readies, s->stream_drops,
-            s->stream_aborts);
+            s->stream_aborts, s->hoards);
     print_ends("their ends", s->stream_ends, SUMMARY_STREAM_STATUSES, out);
 }
 

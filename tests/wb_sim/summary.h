@@ -28,7 +28,7 @@ struct summary {
     /* streams: openings, those refused at once or by a handler, those served; sides whose engine
        has ended; and how sides have ended: WB_END in order, WB_OK where the program has left */
     uint64_t streaming_seeds, streams, streams_refused, streams_served, streams_orphaned;
-    uint64_t items_sent, items_taken, stream_readies, stream_drops, stream_aborts;
+    uint64_t items_sent, items_taken, stream_readies, stream_drops, stream_aborts, hoards;
     uint64_t stream_ends[SUMMARY_STREAM_STATUSES];
     uint64_t faults, rules_checked;
     struct sim_fault_kind kinds[SIM_FAULT_KINDS]; /* the last member */
