@@ -210,6 +210,7 @@ START_TEST(test_in_order_before_the_peer_goes)
     }
     wb_peer_close(test_world.peers[0]);
     test_world.peers[0] = test_world.peer = NULL;
+    wb_stream_abort(stream, 9, "away");
     test_assert_status(wb_stream_status(stream, NULL), WB_OK);
     test_assert_status(test_talk_next(stream, 0, 0), WB_OK);
     test_assert_status(test_talk_next(stream, 1, 0), WB_END);

@@ -58,6 +58,10 @@ const char *summary_is_idle(const struct summary *s)
          s->never_run == 0)) {
         return "calls that are answered later, late or never, or run elsewhere, were never seen";
     }
+    if (s->streaming_seeds >= MANY / 4 &&
+        (s->stream_ends[-WB_END] < s->streams / 8 || s->items_taken < s->items_sent / 2)) {
+        return "hardly any stream ended in order, or most items were never taken";
+    }
     if (s->drains > MANY && s->drained == 0) {
         return "no drain came to its end";
     }
