@@ -135,12 +135,12 @@ void wbi_stream_sent_has_ended(struct wb_call *call, void *user)
 {
     struct wb_stream *stream = user;
     int status = wbi_stream_said(call, NULL);
+    if (status != WB_OK) { /* while it counts: without it nothing has ended in order */
+        wbi_stream_fail_by(stream, status);
+    }
     pthread_mutex_lock(&stream->lock);
     stream->in_flight--;
     pthread_mutex_unlock(&stream->lock);
-    if (status != WB_OK) {
-        wbi_stream_fail_by(stream, status);
-    }
     wbi_stream_flush(stream);
     wbi_stream_leave(stream);
 }
