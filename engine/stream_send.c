@@ -52,14 +52,15 @@ static void open_has_ended(struct wb_call *call, void *user)
         stream->their_id = head.stream;
         stream->their_items = head.number;
         stream->their_bytes = head.bytes;
-    } else {
-        stream->owes_abort = stream->owes_finish = false;
-        stream->owes_withdraw = unknown;
     }
     stream->wants_room = false;
     pthread_mutex_unlock(&stream->lock);
     if (status != WB_OK) {
         wbi_stream_fail(stream, status, says ? stream->refusal.code : 0, text, false);
+        pthread_mutex_lock(&stream->lock); /* behind it: a finish that is owed is not in order */
+        stream->owes_abort = stream->owes_finish = false;
+        stream->owes_withdraw = unknown;
+        pthread_mutex_unlock(&stream->lock);
     } else {
         wbi_stream_make_due(stream);
         wbi_engine_notify(stream->lane->engine);

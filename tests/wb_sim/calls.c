@@ -245,6 +245,7 @@ static bool is_allowed(const struct play *play, const struct entry *entry, int s
     case WB_ERR_TIMED_OUT: /* in a calm run only where time is short, or the program has the pool */
         return took_us >= entry->timeout_us &&
                (!play->calm || entry->timeout_us < wishes_patient_us ||
+                play->nodes[entry->callee].engine == NULL || /* while one waits, no host begins */
                 strstr(wb_last_error(), "(max_peers") != NULL);
     case WB_ERR_CANCELLED:
         return entry->given_up;
