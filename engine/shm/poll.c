@@ -91,6 +91,17 @@ static void free_room(struct wbi_channel *channel, uint32_t len)
     }
 }
 
+/* A small message is copied with what is behind it, a whole line: that takes no call of memcpy, and
+ * leaves no two stores in which a later load would overlap. `end`: of the ring. */
+static void copy(uint8_t *slot, const struct wbi_shm_message *message, const uint8_t *end)
+{
+    if (message->len <= WBI_SHM_GRANULE && message->payload + WBI_SHM_GRANULE <= end) {
+        memcpy(slot, message->payload, WBI_SHM_GRANULE);
+    } else {
+        memcpy(slot, message->payload, message->len);
+    }
+}
+
 static bool deliver_data(struct wbi_channel *channel, const struct wbi_shm_message *message)
 {
     struct wbi_fabric_lane *lane = channel->lane;
@@ -99,13 +110,14 @@ static bool deliver_data(struct wbi_channel *channel, const struct wbi_shm_messa
         lane->slotless = true;
         return false;
     }
-    memcpy(slot, message->payload, message->len);
+    copy(slot, message, channel->in.base + channel->in.bytes);
     free_room(channel, message->len);
     lane->events.on_message(channel->owner, slot, message->len);
     return true;
 }
 
-static bool deliver_request(struct wbi_channel *channel, const struct wbi_shm_message *message)
+static __attribute__((noinline)) bool deliver_request(struct wbi_channel *channel,
+                                                      const struct wbi_shm_message *message)
 {
     const char *why;
     int status = wbi_shm_stage_wish(&channel->server, message->payload, message->len, &why);
@@ -124,6 +136,12 @@ static bool delivers(const struct wbi_channel *channel)
     return channel->state == WBI_SHM_OPEN && (channel->doom == WB_OK || channel->doom_drains);
 }
 
+static __attribute__((noinline)) void doom_rubbish(struct wbi_channel *channel, int status)
+{
+    wbi_shm_doom(channel, status, false, "the peer wrote rubbish into its message ring");
+    channel->doom_drains = false;
+}
+
 /* Delivers what is in the ring. Returns the number of messages. */
 static int receive(struct wbi_channel *channel)
 {
@@ -132,8 +150,7 @@ static int receive(struct wbi_channel *channel)
         struct wbi_shm_message message;
         int there = wbi_shm_ring_peek(&channel->in, channel->lane->eager_bytes, &message);
         if (there < 0) {
-            wbi_shm_doom(channel, there, false, "the peer wrote rubbish into its message ring");
-            channel->doom_drains = false;
+            doom_rubbish(channel, there);
             break;
         }
         if (there == 0) {
@@ -153,12 +170,18 @@ static int receive(struct wbi_channel *channel)
     return done;
 }
 
+/* Whether there is a message, or the place of the last one is still to be published. */
+static bool shows_something(const struct wbi_channel *channel)
+{
+    return wbi_shm_ring_shows(&channel->in) || channel->in.published != channel->in.position;
+}
+
 static int poll_hot(struct wbi_fabric_lane *lane)
 {
     int done = 0;
     /* Downwards: a channel that leaves is replaced by the last one, which had its turn. */
     for (unsigned i = lane->hot_count; i-- > 0;) {
-        if (i < lane->hot_count) {
+        if (i < lane->hot_count && shows_something(lane->hot[i])) {
             done += receive(lane->hot[i]);
         }
     }
@@ -311,20 +334,14 @@ static void disarm(struct wbi_fabric_lane *lane)
     lane->armed = false;
 }
 
-int wbi_shm_lane_poll(struct wbi_fabric_lane *lane)
+/* What is under way but messages, and what is due now and then. */
+static __attribute__((noinline)) int do_the_rest(struct wbi_fabric_lane *lane)
 {
-    lane->polling = true;
-    lane->slotless = false;
-    if (lane->armed) {
-        disarm(lane);
-        lane->woken = true; /* what woke us must not be readable for ever */
-    }
-    int done = poll_hot(lane);
-    done += answer_doorbells(lane);
+    int done = answer_doorbells(lane);
     if (lane->sweep) {
         done += sweep(lane);
     }
-    if (++lane->polls % POLLS_A_LOOK == 0 || lane->woken) {
+    if (lane->polls % POLLS_A_LOOK == 0 || lane->woken) {
         done += look(lane);
     }
     if (!wbi_shm_list_empty(&lane->staging)) {
@@ -335,6 +352,38 @@ int wbi_shm_lane_poll(struct wbi_fabric_lane *lane)
     }
     if (lane->doomed > 0) {
         done += tell_doomed(lane);
+    }
+    return done;
+}
+
+static bool is_rung(const struct wbi_fabric_lane *lane)
+{
+    uint64_t bits = 0;
+    for (uint32_t word = 0; word * 64 < lane->index_end; word++) {
+        bits |= atomic_load_explicit(&lane->page->doorbells[word], memory_order_relaxed);
+    }
+    return bits != 0;
+}
+
+static bool has_more_to_do(const struct wbi_fabric_lane *lane)
+{
+    return lane->polls % POLLS_A_LOOK == 0 || lane->sweep || lane->woken || lane->doomed > 0 ||
+           lane->reads.first != NULL || !wbi_shm_list_empty(&lane->staging) || is_rung(lane);
+}
+
+/* Most polls find nothing, or one message, and are worth a few loads. */
+int wbi_shm_lane_poll(struct wbi_fabric_lane *lane)
+{
+    lane->polling = true;
+    lane->slotless = false;
+    lane->polls++;
+    if (lane->armed) {
+        disarm(lane);
+        lane->woken = true; /* what woke us must not be readable for ever */
+    }
+    int done = poll_hot(lane);
+    if (has_more_to_do(lane)) {
+        done += do_the_rest(lane);
     }
     lane->polling = false;
     if (lane->graves) {

@@ -1,11 +1,10 @@
 #include "engine/shm/ring.h"
 
-/* Room between head and tail that may be used: one granule stays free for the 0 at the head. */
-static uint64_t room(const struct wbi_shm_ring_out *ring, bool control)
+/* Whether so many bytes more have room: one granule stays free for the 0 at the head. */
+static bool has_room(const struct wbi_shm_ring_out *ring, uint64_t more, bool control)
 {
     uint64_t kept = WBI_SHM_GRANULE + (control ? 0 : WBI_SHM_CONTROL_ROOM);
-    uint64_t used = ring->head - ring->tail;
-    return ring->bytes > used + kept ? ring->bytes - used - kept : 0;
+    return ring->head - ring->tail + more + kept <= ring->bytes;
 }
 
 int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool control,
@@ -14,13 +13,13 @@ int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool contr
     uint64_t size = wbi_shm_ring_size(len);
     uint64_t to_end = ring->bytes - (ring->head & (ring->bytes - 1));
     uint64_t pad = size <= to_end ? 0 : to_end;
-    if (size + pad > room(ring, control)) {
+    if (!has_room(ring, size + pad, control)) {
         uint64_t consumed = atomic_load(ring->consumed);
         if (consumed < ring->tail || consumed > ring->head) {
             return WB_ERR_PROTOCOL;
         }
         ring->tail = consumed;
-        if (size + pad > room(ring, control)) {
+        if (!has_room(ring, size + pad, control)) {
             return WB_AGAIN;
         }
     }
@@ -30,43 +29,56 @@ int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool contr
     return WB_OK;
 }
 
-static uint64_t word_of(uint32_t kind, uint32_t len)
+static void set_word(const struct wbi_shm_ring_out *ring, uint64_t at, uint64_t value,
+                     memory_order order)
 {
-    return (uint64_t)len << 32 | kind;
+    atomic_store_explicit(wbi_shm_ring_word(ring->base, ring->bytes, at), value, order);
+}
+
+static uint64_t word_of(uint64_t at, uint32_t kind, uint32_t len)
+{
+    return (uint64_t)len << 32 | wbi_shm_ring_number(at) | kind;
+}
+
+/* Whether what lies at `at` is of the middle of something, and may look like a word. */
+static bool is_spoilt(const struct wbi_shm_ring_out *ring, uint64_t at)
+{
+    return at < ring->spoilt + ring->bytes;
 }
 
 void wbi_shm_ring_publish(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t len)
 {
     uint64_t next = ring->at + wbi_shm_ring_size(len);
-    _Atomic uint64_t *word = wbi_shm_ring_word(ring->base, ring->bytes, ring->at);
-    atomic_store_explicit(wbi_shm_ring_word(ring->base, ring->bytes, next), 0,
-                          memory_order_relaxed);
+    if (is_spoilt(ring, next)) {
+        set_word(ring, next, 0, memory_order_relaxed);
+        /* what the message after that may have to clear: fetched while nobody waits for it */
+        __builtin_prefetch(wbi_shm_ring_place(ring->base, ring->bytes, next + WBI_SHM_GRANULE), 1);
+    }
     if (ring->at == ring->head) {
-        atomic_store(word, word_of(kind, len));
+        set_word(ring, ring->at, word_of(ring->at, kind, len), memory_order_seq_cst);
     } else {
         /* The pad is what the consumer polls, so the message behind it is complete before. */
         uint32_t rest = (uint32_t)(ring->at - ring->head - sizeof(uint64_t));
-        atomic_store_explicit(word, word_of(kind, len), memory_order_relaxed);
-        atomic_store(wbi_shm_ring_word(ring->base, ring->bytes, ring->head),
-                     word_of(WBI_SHM_PAD, rest));
+        set_word(ring, ring->at, word_of(ring->at, kind, len), memory_order_relaxed);
+        set_word(ring, ring->head, word_of(ring->head, WBI_SHM_PAD, rest), memory_order_seq_cst);
+    }
+    if (next - ring->head > WBI_SHM_GRANULE) {
+        ring->spoilt = next;
     }
     ring->head = next;
-    /* The line that the next message has to clear: fetched for writing while nobody waits for it.
-     */
-    __builtin_prefetch(ring->base + ((next + WBI_SHM_GRANULE) & (ring->bytes - 1)), 1);
 }
 
-int wbi_shm_ring_peek(struct wbi_shm_ring_in *ring, uint32_t max_len,
-                      struct wbi_shm_message *message)
+int wbi_shm_ring_peek_past(struct wbi_shm_ring_in *ring, uint32_t max_len,
+                           struct wbi_shm_message *message)
 {
     for (int pads = 0; pads < 2; pads++) {
         uint64_t offset = ring->position & (ring->bytes - 1);
         uint64_t word = atomic_load_explicit(
             wbi_shm_ring_word(ring->base, ring->bytes, ring->position), memory_order_acquire);
-        if (word == 0) {
+        if (!wbi_shm_ring_begins(word, ring->position)) {
             return 0;
         }
-        uint32_t kind = (uint32_t)word;
+        uint32_t kind = (uint8_t)word;
         uint32_t len = (uint32_t)(word >> 32);
         uint64_t size = wbi_shm_ring_size(len);
         if (kind == WBI_SHM_PAD) {

@@ -2,13 +2,15 @@
  * The message ring: one producer, one consumer, messages of any length in granules of one cache
  * line.
  *
- *   | word | payload ... | word | payload ... | 0 |          word = length << 32 | kind
- *   ^ consumer's position                     ^ producer's head
+ *   | word | payload ... | word | payload ... | old          word = length << 32 | number << 8 |
+ * kind ^ consumer's position                     ^ producer's head
  *
- * Invariant: the word at the head is 0 until a message begins there. So the consumer polls exactly
- * the word of the next message: for a small one a single line moves. A message lies in one piece;
- * where it does not fit before the end, a pad fills the rest. head - consumed + one granule <=
- * bytes, always.
+ * A word's number is that of its granule, counted over all laps (modulo 2^24). Invariant: the word
+ * at the head has not the head's number, or is 0, until a message begins there. So the consumer
+ * polls exactly the word of the next message, and for a small message a single line moves: what lay
+ * there in the last lap need not be cleared, unless it was in the middle of a longer message or
+ * pad. A message lies in one piece; where it does not fit before the end, a pad fills the rest.
+ * head - consumed + one granule <= bytes, always.
  *
  * The consumer publishes how far it is when a quarter is consumed and when it finds the ring empty;
  * the producer reads that only when it believes the ring full. (The polled word instead of a tail:
@@ -39,6 +41,7 @@ struct wbi_shm_ring_out {
     uint32_t bytes;             /* a power of two */
     uint64_t head;              /* bytes published, pads included */
     uint64_t tail;              /* what we know of the consumer's position */
+    uint64_t spoilt;            /* end of the last message or pad of several granules */
     _Atomic uint64_t *consumed; /* the consumer's word */
     uint64_t at;                /* where the reserved message begins: head, or past a pad */
     uint32_t reserved;
@@ -75,6 +78,18 @@ static inline _Atomic uint64_t *wbi_shm_ring_word(uint8_t *base, uint32_t bytes,
     return (_Atomic uint64_t *)(void *)wbi_shm_ring_place(base, bytes, at);
 }
 
+/* What a word's low half is above its kind, if its message begins at `at`. */
+static inline uint32_t wbi_shm_ring_number(uint64_t at)
+{
+    return (uint32_t)(at / WBI_SHM_GRANULE) << 8;
+}
+
+/* Whether a word that was read at `at` is that of a message (or rubbish), and not an old one. */
+static inline bool wbi_shm_ring_begins(uint64_t word, uint64_t at)
+{
+    return (((uint32_t)word ^ wbi_shm_ring_number(at)) & ~0xffu) == 0 && word != 0;
+}
+
 /*
  * Reserves room for `len` bytes and sets *payload; a later reservation replaces it. Without
  * `control`, WBI_SHM_CONTROL_ROOM stays free. WB_AGAIN: no room. WB_ERR_PROTOCOL: the consumer's
@@ -96,13 +111,43 @@ static inline bool wbi_shm_ring_moved(const struct wbi_shm_ring_out *ring)
 /* Whether a message (or rubbish) is there. Sequentially consistent. */
 static inline bool wbi_shm_ring_ready(const struct wbi_shm_ring_in *ring)
 {
-    return atomic_load(wbi_shm_ring_word(ring->base, ring->bytes, ring->position)) != 0;
+    uint64_t word = atomic_load(wbi_shm_ring_word(ring->base, ring->bytes, ring->position));
+    return wbi_shm_ring_begins(word, ring->position);
 }
+
+/* The same for who will look again. */
+static inline bool wbi_shm_ring_shows(const struct wbi_shm_ring_in *ring)
+{
+    uint64_t word = atomic_load_explicit(wbi_shm_ring_word(ring->base, ring->bytes, ring->position),
+                                         memory_order_relaxed);
+    return wbi_shm_ring_begins(word, ring->position);
+}
+
+/* The same past a pad, and where what is there may be rubbish. */
+int wbi_shm_ring_peek_past(struct wbi_shm_ring_in *ring, uint32_t max_len,
+                           struct wbi_shm_message *message);
 
 /* Looks at the next message, past a pad: 1 and *message, 0 nothing there, WB_ERR_PROTOCOL rubbish.
  */
-int wbi_shm_ring_peek(struct wbi_shm_ring_in *ring, uint32_t max_len,
-                      struct wbi_shm_message *message);
+static inline int wbi_shm_ring_peek(struct wbi_shm_ring_in *ring, uint32_t max_len,
+                                    struct wbi_shm_message *message)
+{
+    uint64_t offset = ring->position & (ring->bytes - 1);
+    uint64_t word = atomic_load_explicit(wbi_shm_ring_word(ring->base, ring->bytes, ring->position),
+                                         memory_order_acquire);
+    uint32_t len = (uint32_t)(word >> 32);
+    if (!wbi_shm_ring_begins(word, ring->position)) {
+        return 0;
+    }
+    if ((uint8_t)word != WBI_SHM_DATA || len > max_len ||
+        wbi_shm_ring_size(len) > ring->bytes - offset) {
+        return wbi_shm_ring_peek_past(ring, max_len, message);
+    }
+    message->kind = WBI_SHM_DATA;
+    message->len = len;
+    message->payload = ring->base + offset + sizeof(uint64_t);
+    return 1;
+}
 
 /* Frees the room of the message that peek gave. Returns whether the position was published with a
  * full fence: then a producer that had starved before is to be told. */

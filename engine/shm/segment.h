@@ -23,7 +23,7 @@
 #include "engine/shm/mapping.h"
 
 enum {
-    WBI_SHM_VERSION = 1,
+    WBI_SHM_VERSION = 2,
     WBI_SHM_LINE = 64,
     WBI_SHM_LEASES = 1024, /* chunks offered at once on a channel */
     WBI_SHM_PIECES = 8,    /* staged pieces in flight */
@@ -66,7 +66,7 @@ struct wbi_shm_lane_page {
 };
 
 _Static_assert(sizeof(struct wbi_shm_head) == (5 + WBI_SHM_PIECES) * 64 + WBI_SHM_LEASES * 8,
-               "the layout is version 1's");
+               "the layout is version 2's");
 _Static_assert(sizeof(struct wbi_shm_lane_page) <= WBI_SHM_LANE_PAGE, "the lane page is one page");
 
 /* A mapped channel segment, ours or the peer's. */

@@ -190,7 +190,7 @@ START_TEST(another_version_is_told_ours)
     struct test_raw raw;
     TEST_OK(wbi_shm_fabric.listen(server.lane, name));
     test_raw_open(&raw, name);
-    raw.hello.version = 2;
+    raw.hello.version = WBI_SHM_VERSION + 1;
     ck_assert_int_eq(test_raw_meet(&raw, &server), WBI_SHM_REJECT);
     ck_assert_uint_eq(raw.answer.packet.version, WBI_SHM_VERSION);
     test_raw_close(&raw);

@@ -54,15 +54,16 @@ static _Atomic uint64_t *ring_word(uint64_t at)
     return wbi_shm_ring_word(test_raw_ring(&raw), TEST_RAW_RING, at);
 }
 
-static uint64_t word(uint32_t len, uint32_t kind)
+/* As a producer begins a message there. */
+static void begin(uint64_t at, uint32_t len, uint8_t kind)
 {
-    return (uint64_t)len << 32 | kind;
+    atomic_store(ring_word(at), (uint64_t)len << 32 | wbi_shm_ring_number(at) | kind);
 }
 
 START_TEST(the_raw_peer_can_send_a_message)
 {
     memcpy(test_raw_ring(&raw) + 8, "hello", 5);
-    atomic_store(ring_word(0), word(5, WBI_SHM_DATA));
+    begin(0, 5, WBI_SHM_DATA);
     test_until_count(&server, NULL, &victim->messages, 1);
     ck_assert_uint_eq(victim->last_len, 5);
 }
@@ -72,7 +73,7 @@ START_TEST(rubbish_in_the_ring)
 {
     static const uint32_t wrong[][2] = {
         {TEST_EAGER + 1, WBI_SHM_DATA}, {UINT32_MAX, WBI_SHM_DATA}, {8, 9}, {8, WBI_SHM_PAD}};
-    atomic_store(ring_word(0), word(wrong[_i][0], wrong[_i][1]));
+    begin(0, wrong[_i][0], (uint8_t)wrong[_i][1]);
     lost_for_protocol("rubbish");
     ck_assert_uint_eq(victim->messages, 0);
 }
@@ -80,8 +81,8 @@ END_TEST
 
 START_TEST(messages_before_the_rubbish_are_delivered)
 {
-    atomic_store(ring_word(64), word(1, 1000));
-    atomic_store(ring_word(0), word(5, WBI_SHM_DATA));
+    begin(64, 1, 100);
+    begin(0, 5, WBI_SHM_DATA);
     lost_for_protocol("rubbish");
     ck_assert_uint_eq(victim->messages, 1);
 }
@@ -92,7 +93,7 @@ static void ask_for_staging(uint64_t at, uint64_t lease, uint64_t value, uint64_
 {
     uint64_t words[4] = {lease, value, offset, len};
     memcpy(test_raw_ring(&raw) + at + 8, words, sizeof words);
-    atomic_store(ring_word(at), word(sizeof words, WBI_SHM_STAGE_REQUEST));
+    begin(at, sizeof words, WBI_SHM_STAGE_REQUEST);
 }
 
 START_TEST(staging_requests_that_cannot_be)

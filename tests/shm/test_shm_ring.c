@@ -72,6 +72,33 @@ START_TEST(messages_of_all_lengths_wrap)
 }
 END_TEST
 
+/* Words of the same length at the same places in each lap: only their numbers tell them apart; and
+ * payloads that are words themselves, of the lap in which they will be looked at. */
+START_TEST(what_was_there_before_is_no_message)
+{
+    struct wbi_shm_message message;
+    for (uint32_t round = 0; round < 5 * BYTES / 64; round++) {
+        TEST_OK(put(8, 1, false));
+        expect(8, 1);
+        TEST_THAT(wbi_shm_ring_peek(&in, MAX, &message) == 0 && !wbi_shm_ring_ready(&in));
+    }
+    for (uint32_t round = 0; round < 2000; round++) {
+        uint8_t *payload;
+        uint32_t len = round % 3 == 0 ? 8 : 64 * (round % 5) + 56;
+        TEST_OK(wbi_shm_ring_reserve(&out, len, false, &payload));
+        memset(payload, 0, len);
+        for (uint64_t at = 64; at + 8 <= len + 8; at += 64) { /* where a message might begin */
+            uint64_t word = 8ull << 32 | wbi_shm_ring_number(out.at + at + BYTES) | WBI_SHM_DATA;
+            memcpy(payload + at - 8, &word, sizeof word);
+        }
+        wbi_shm_ring_publish(&out, WBI_SHM_DATA, len);
+        TEST_THAT(wbi_shm_ring_peek(&in, MAX, &message) == 1 && message.len == len);
+        wbi_shm_ring_consume(&in, len);
+        TEST_THAT(wbi_shm_ring_peek(&in, MAX, &message) == 0 && !wbi_shm_ring_ready(&in));
+    }
+}
+END_TEST
+
 START_TEST(batches_wrap)
 {
     uint32_t sent = 0;
@@ -179,14 +206,15 @@ END_TEST
 START_TEST(a_message_over_the_end_is_noticed)
 {
     struct wbi_shm_message message;
+    uint64_t number = wbi_shm_ring_number(BYTES - 64);
     in.position = BYTES - 64;
-    atomic_store(wbi_shm_ring_word(memory, BYTES, BYTES - 64), word(57, WBI_SHM_DATA));
+    atomic_store(wbi_shm_ring_word(memory, BYTES, BYTES - 64), number | word(57, WBI_SHM_DATA));
     ck_assert_int_eq(wbi_shm_ring_peek(&in, MAX, &message), WB_ERR_PROTOCOL);
-    atomic_store(wbi_shm_ring_word(memory, BYTES, BYTES - 64), word(56, WBI_SHM_DATA));
+    atomic_store(wbi_shm_ring_word(memory, BYTES, BYTES - 64), number | word(56, WBI_SHM_DATA));
     ck_assert_int_eq(wbi_shm_ring_peek(&in, MAX, &message), 1);
-    atomic_store(wbi_shm_ring_word(memory, BYTES, BYTES - 64), word(55, WBI_SHM_PAD));
+    atomic_store(wbi_shm_ring_word(memory, BYTES, BYTES - 64), number | word(55, WBI_SHM_PAD));
     ck_assert_int_eq(wbi_shm_ring_peek(&in, MAX, &message), WB_ERR_PROTOCOL);
-    atomic_store(wbi_shm_ring_word(memory, BYTES, BYTES - 64), word(56, WBI_SHM_PAD));
+    atomic_store(wbi_shm_ring_word(memory, BYTES, BYTES - 64), number | word(56, WBI_SHM_PAD));
     ck_assert_int_eq(wbi_shm_ring_peek(&in, MAX, &message), 0);
     ck_assert_uint_eq(in.position, BYTES);
 }
@@ -214,6 +242,7 @@ int main(void)
     tcase_add_checked_fixture(tests, reset, NULL);
     tcase_add_test(tests, an_empty_ring_has_nothing);
     tcase_add_test(tests, messages_of_all_lengths_wrap);
+    tcase_add_test(tests, what_was_there_before_is_no_message);
     tcase_add_test(tests, batches_wrap);
     tcase_add_test(tests, a_full_ring_keeps_room_for_two_control_messages);
     tcase_add_test(tests, room_comes_back_at_the_quarter);
