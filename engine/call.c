@@ -283,15 +283,22 @@ static void end_with_error(struct wb_call *call, const struct wbi_header *header
     wbi_call_end(call, status, words);
 }
 
+_Static_assert((int)WBI_SMALL_RESULT <= (int)WBI_SLOT_SPARE, "read behind any message");
+
 /* The lease of this call has been released if the peer is honest: the reply's message says so
  * before its result. */
 static bool take_result(struct wb_call *call, uint8_t *slot, size_t len, size_t archive_at)
 {
-    call->slot = slot;
+    bool small = len - archive_at <= WBI_SMALL_RESULT;
     call->archive = slot + archive_at;
     call->archive_len = len - archive_at;
+    if (small) { /* a slot has as many behind any message: no call of memcpy */
+        call->archive = memcpy(call->small, call->archive, WBI_SMALL_RESULT);
+    } else {
+        call->slot = slot;
+    }
     wbi_call_end(call, WB_OK, NULL);
-    return true;
+    return !small;
 }
 
 bool wbi_call_reply(struct wb_peer *peer, uint8_t *slot, size_t len,

@@ -18,6 +18,10 @@ struct wbi_inbound;
 struct wbi_into;
 struct wbi_lane;
 
+/* Results of so many bytes are copied to their call: that is cheaper than to keep the slot, which
+ * another thread would have to give back. */
+enum { WBI_SMALL_RESULT = 64 };
+
 enum wbi_call_state {
     WBI_CALL_FREE,
     WBI_CALL_WRITING,
@@ -67,8 +71,13 @@ struct wb_call {
     uint64_t room_bytes;       /* less what packed vectors have at its end */
     struct wbi_into *into;     /* the caller's vectors, or NULL */
     struct wb_error *error;    /* the caller's */
-    char where[112];           /* the peer, of a call that failed */
-    char text[120];            /* why it failed, "" if the status says it all */
+    union {
+        _Alignas(8) uint8_t small[WBI_SMALL_RESULT]; /* archive, of a call that has such a result */
+        struct {
+            char where[112]; /* the peer, of a call that failed */
+            char text[120];  /* why it failed, "" if the status says it all */
+        };
+    };
 };
 
 struct wbi_calls {

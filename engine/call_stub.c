@@ -12,6 +12,7 @@
 #include "engine/lane.h"
 #include "engine/peer.h"
 #include "engine/serve.h"
+#include "engine/straight.h"
 #include "engine/stream.h"
 
 static const struct wb_call_options no_options;
@@ -159,18 +160,29 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     call->out.set = NULL;
     call->out.long_block = NULL;
     call->out.plain = (struct wbi_plain){0};
+    call->out.straight = false;
+    return call;
+}
+
+/* Field by field, as the receiver does: what is copied whole is waited for. */
+static void set_header(struct wb_call *call, struct wb_action *action,
+                       const struct wb_call_options *options)
+{
+    struct wbi_header *header = &call->out.header;
     if (atomic_load_explicit(&action->id, memory_order_acquire) == 0) {
         wb_action_prepare(action);
     }
-    call->out.header = (struct wbi_header){
-        .kind = WBI_REQUEST,
-        .flags = (uint8_t)(((options->flags & WB_CALL_COPY) != 0 ? WBI_FLAG_COPY : 0) |
-                           (call->one_way ? WBI_FLAG_ONE_WAY : 0)),
-        .call_id = wbi_call_id(call),
-        .action = atomic_load_explicit(&action->id, memory_order_relaxed),
-        .signature = atomic_load_explicit(&action->signature, memory_order_relaxed),
-        .deadline_us = wbi_deadline_on_wire(call->timeout_us)};
-    return call;
+    header->kind = WBI_REQUEST;
+    header->flags = (uint8_t)(((options->flags & WB_CALL_COPY) != 0 ? WBI_FLAG_COPY : 0) |
+                              (call->one_way ? WBI_FLAG_ONE_WAY : 0));
+    header->credits = 0;
+    header->chunk_count = header->release_count = header->cancel_count = 0;
+    header->call_id = wbi_call_id(call);
+    header->action = atomic_load_explicit(&action->id, memory_order_relaxed);
+    header->signature = atomic_load_explicit(&action->signature, memory_order_relaxed);
+    header->deadline_us = wbi_deadline_on_wire(call->timeout_us);
+    header->reply_room = 0;
+    header->status = header->code = 0;
 }
 
 int wb_call_refuse_one_way(void)
@@ -233,6 +245,23 @@ static int place_draft(struct wb_call *call, struct wb_writer *writer)
     return status;
 }
 
+/* Straight into the fabric's slot, where nothing but the arguments is to be sent, and nobody holds
+ * the lane; it stays entered until commit. */
+static bool begin_straight(struct wb_call *call, const struct wb_sizer *sizer,
+                           struct wb_writer *writer)
+{
+    struct wbi_lane *lane = call->lane;
+    enum wbi_entry_kind entry = wbi_lane_enter(lane);
+    if (entry == WBI_LANE_BUSY) {
+        return false;
+    }
+    bool goes = wbi_outgoing_go_straight(&call->out, WBI_REQUEST, sizer, writer);
+    if (!goes && entry == WBI_LANE_ENTERED) {
+        wbi_lane_leave(lane);
+    }
+    return goes;
+}
+
 int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct wb_sizer *sizer,
                   const struct wb_call_options *options, struct wb_writer *writer)
 {
@@ -242,8 +271,15 @@ int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct w
     if (call == NULL) {
         return status;
     }
-    bool inside = wbi_lane_is_mine(peer->lane);
     size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
+    bool alone = sizer->bytes < filter_from && (options->reply_bytes | options->into_count) == 0;
+    set_header(call, action, options);
+    if (alone && begin_straight(call, sizer, writer)) {
+        call->room_bytes = 0; /* not the last tenant's */
+        writer->owner = call;
+        return WB_OK;
+    }
+    bool inside = wbi_lane_is_mine(peer->lane);
     uint64_t reply_bytes = call->one_way ? 0 : options->reply_bytes;
     if (options->into_count > 0 && !call->one_way) {
         status = wbi_into_open(call, action, options, &reply_bytes);
@@ -276,6 +312,11 @@ int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
     struct wb_call *call = writer->owner;
     struct wbi_lane *lane = call->lane;
     int status = WB_OK;
+    if (call->out.straight && wbi_straight_is_written(writer)) {
+        *out = call;
+        commit_in_lane(call);
+        return WB_OK;
+    }
     if (call->out.message == NULL) {
         status = place_draft(call, writer);
         if (status != WB_OK) {

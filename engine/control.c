@@ -137,7 +137,25 @@ bool wbi_control_flush(struct wb_peer *peer)
     return true;
 }
 
-int wbi_control_receive(struct wb_peer *peer, const struct wbi_header *header, const uint8_t *ids,
+/* Ids behind a header: releases, and cancels. A lease id stands before them. */
+static const uint8_t *ids_of(const uint8_t *slot, const struct wbi_header *header)
+{
+    return slot + wbi_header_bytes(header->kind) +
+           ((header->flags & WBI_FLAG_LEASED) != 0 ? WBI_ID_BYTES : 0);
+}
+
+static __attribute__((noinline)) void take_ids(struct wb_peer *peer,
+                                               const struct wbi_header *header, const uint8_t *ids)
+{
+    for (uint32_t i = 0; i < header->release_count; i++, ids += WBI_ID_BYTES) {
+        wbi_lease_release(peer, wbi_id_decode(ids));
+    }
+    for (uint32_t i = 0; i < header->cancel_count; i++, ids += WBI_ID_BYTES) {
+        wbi_inbound_cancel(peer, wbi_id_decode(ids));
+    }
+}
+
+int wbi_control_receive(struct wb_peer *peer, const struct wbi_header *header, const uint8_t *slot,
                         const char **what)
 {
     if (header->credits > peer->credits_max - peer->credits) {
@@ -145,11 +163,8 @@ int wbi_control_receive(struct wb_peer *peer, const struct wbi_header *header, c
         return WB_ERR_PROTOCOL;
     }
     peer->credits += header->credits;
-    for (uint32_t i = 0; i < header->release_count; i++, ids += WBI_ID_BYTES) {
-        wbi_lease_release(peer, wbi_id_decode(ids));
-    }
-    for (uint32_t i = 0; i < header->cancel_count; i++, ids += WBI_ID_BYTES) {
-        wbi_inbound_cancel(peer, wbi_id_decode(ids));
+    if ((header->release_count | header->cancel_count) != 0) {
+        take_ids(peer, header, ids_of(slot, header));
     }
     return WB_OK;
 }

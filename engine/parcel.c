@@ -7,6 +7,7 @@
 #include "engine/peer.h"
 #include "engine/probe.h"
 #include "engine/serve.h"
+#include "engine/straight.h"
 
 enum { WBI_RELEASES_ON_BOARD = 4 }; /* that ride along with a parcel */
 
@@ -39,23 +40,13 @@ static bool is_one_way(const struct wbi_outgoing *out)
     return (out->header.flags & WBI_FLAG_ONE_WAY) != 0;
 }
 
-/* Whether no other parcel goes first. */
-static bool is_first(const struct wbi_outgoing *out)
-{
-    const struct wb_peer *peer = out->peer;
-    return out->header.kind == WBI_REPLY ? peer->replies_tail == &peer->waiting
-                                         : peer->waiting == NULL;
-}
-
 /* In the fabric's slot, which only works where nothing has to wait. */
 static bool place_in_slot(struct wbi_outgoing *out)
 {
-    struct wb_peer *peer = out->peer;
-    bool ready = atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED &&
-                 !peer->dying && is_first(out) &&
-                 (out->header.kind != WBI_REQUEST || wbi_peer_may_ask(peer, is_one_way(out)));
-    return ready && peer->lane->fabric->reserve(peer->channel, out->plan.bytes, false,
-                                                &out->message) == WB_OK;
+    const struct wb_peer *peer = out->peer;
+    return wbi_outgoing_is_next(peer, &out->header) &&
+           peer->lane->fabric->reserve(peer->channel, out->plan.bytes, false, &out->message) ==
+               WB_OK;
 }
 
 static int place_in_parcel(struct wbi_outgoing *out)
@@ -297,7 +288,7 @@ static void lose(struct wbi_outgoing *out, int status)
 static bool send_in_place(struct wbi_outgoing *out)
 {
     struct wb_peer *peer = out->peer;
-    int status = wbi_outgoing_seal(out);
+    int status = out->straight ? WB_OK : wbi_outgoing_seal(out);
     if (status == WB_OK) {
         wbi_header_set_credits(out->message, wbi_control_credits(peer));
         peer->lane->fabric->send(peer->channel, out->plan.bytes);

@@ -5,13 +5,6 @@
 #include "engine/probe.h"
 #include "engine/serve.h"
 
-/* Ids behind a header: releases, and cancels. A lease id stands before them. */
-static const uint8_t *ids_of(const uint8_t *slot, const struct wbi_header *header)
-{
-    return slot + wbi_header_bytes(header->kind) +
-           ((header->flags & WBI_FLAG_LEASED) != 0 ? WBI_ID_BYTES : 0);
-}
-
 /* It is not executed: its caller is told so, and gets back what it offered. */
 static void refuse(struct wb_peer *peer, const uint8_t *slot, const struct wbi_header *header)
 {
@@ -80,7 +73,7 @@ void wbi_receive(void *channel_owner, uint8_t *slot, size_t len)
     bool kept = false;
     int status = wbi_header_decode(slot, len, &header, &what);
     if (status == WB_OK) {
-        status = wbi_control_receive(peer, &header, ids_of(slot, &header), &what);
+        status = wbi_control_receive(peer, &header, slot, &what);
     }
     if (status != WB_OK) {
         wbi_peer_fail(peer, status, what);

@@ -6,6 +6,7 @@
 #include "engine/lane.h"
 #include "engine/peer.h"
 #include "engine/serve.h"
+#include "engine/straight.h"
 
 bool wb_reply_wanted(struct wb_context *context)
 {
@@ -138,6 +139,33 @@ static int place_draft(struct wb_context *context, struct wb_writer *writer)
     return status;
 }
 
+/* Straight into the fabric's slot, where it is the handler's own and nothing but the result is to
+ * be sent. */
+static bool begin_straight(struct wb_context *context, const struct wb_sizer *sizer,
+                           struct wb_writer *writer)
+{
+    struct wb_peer *peer = context->peer;
+    struct wbi_outgoing *out = &context->out;
+    size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
+    if (context->later != NULL || *context->reply_block != NULL || sizer->bytes >= filter_from) {
+        return false;
+    }
+    struct wbi_header *header = &out->header;
+    header->kind = WBI_REPLY;
+    header->flags = 0;
+    header->credits = 0;
+    header->chunk_count = header->release_count = 0;
+    header->call_id = context->header->call_id;
+    header->status = header->code = 0;
+    out->peer = peer;
+    out->call = NULL;
+    out->parcel = NULL;
+    out->set = NULL;
+    out->long_block = NULL;
+    out->plain = (struct wbi_plain){0};
+    return wbi_outgoing_go_straight(out, WBI_REPLY, sizer, writer);
+}
+
 int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
                    struct wb_writer *writer)
 {
@@ -150,6 +178,9 @@ int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
         return wbi_error(WB_ERR_REPLY_TOO_LARGE,
                          "%s: a result of %zu bytes, for which %llu were reserved", peer->url,
                          sizer->bytes, (unsigned long long)request->reply_room);
+    }
+    if (begin_straight(context, sizer, writer)) {
+        return WB_OK;
     }
     *out = (struct wbi_outgoing){.peer = peer,
                                  .header = {.kind = WBI_REPLY, .call_id = request->call_id},
@@ -179,6 +210,12 @@ int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
 {
     struct wbi_outgoing *out = &context->out;
     int status = WB_OK;
+    if (out->straight && wbi_straight_is_written(writer)) {
+        context->replied = true;
+        context->peer->in_hand = 0;
+        wbi_outgoing_send(out);
+        return WB_OK;
+    }
     if (writer->owner != NULL) {
         status = place_draft(context, writer);
         if (status != WB_OK) {

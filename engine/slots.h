@@ -11,6 +11,9 @@
 
 #include "engine/fabric.h"
 
+/* Bytes of a slot that may be read behind the longest message; a line. */
+enum { WBI_SLOT_SPARE = 64 };
+
 /* What a free slot's first bytes are. */
 struct wbi_free_slot {
     struct wbi_free_slot *next;

@@ -8,19 +8,6 @@
 
 static const uint32_t hello_magic = 0x4c594257; /* "WBYL" */
 
-static void put16(uint8_t *out, uint16_t v)
-{
-    memcpy(out, &v, sizeof v);
-}
-static void put32(uint8_t *out, uint32_t v)
-{
-    memcpy(out, &v, sizeof v);
-}
-static void put64(uint8_t *out, uint64_t v)
-{
-    memcpy(out, &v, sizeof v);
-}
-
 static uint16_t get16(const uint8_t *in)
 {
     uint16_t v;
@@ -42,85 +29,52 @@ static uint64_t get64(const uint8_t *in)
     return v;
 }
 
-size_t wbi_header_encode(const struct wbi_header *h, uint8_t *out)
-{
-    out[0] = h->kind;
-    out[1] = h->flags;
-    put16(out + 2, h->credits);
-    if (h->kind == WBI_CONTROL) {
-        put32(out + 4, h->release_count);
-        put32(out + 8, h->cancel_count);
-        put32(out + 12, 0);
-        return WBI_CONTROL_BYTES;
-    }
-    put32(out + 4, h->chunk_count);
-    put64(out + 8, h->call_id);
-    if (h->kind == WBI_REPLY) {
-        put32(out + 16, (uint32_t)h->status);
-        put32(out + 20, (uint32_t)h->code);
-        put32(out + 24, h->release_count);
-        put32(out + 28, 0);
-        return WBI_REPLY_BYTES;
-    }
-    put64(out + 16, h->action);
-    put64(out + 24, h->signature);
-    put32(out + 32, h->deadline_us);
-    put32(out + 36, h->release_count);
-    put64(out + 40, h->reply_room);
-    return WBI_REQUEST_BYTES;
-}
-
-void wbi_header_set_credits(uint8_t *message, uint16_t credits)
-{
-    put16(message + 2, credits);
-}
-void wbi_header_set_deadline(uint8_t *message, uint32_t deadline_us)
-{
-    put32(message + 32, deadline_us);
-}
-
-void wbi_id_encode(uint64_t id, uint8_t *out)
-{
-    put64(out, id);
-}
 uint64_t wbi_id_decode(const uint8_t *bytes)
 {
     return get64(bytes);
 }
 
-static struct wbi_header request_of(const uint8_t *m)
+/* Each sets all fields, one by one: a struct that is made first and then copied is read before its
+ * parts have left the store buffer, which stalls each message. */
+static void get_request(const uint8_t *m, struct wbi_header *h)
 {
-    return (struct wbi_header){.kind = m[0],
-                               .flags = m[1],
-                               .credits = get16(m + 2),
-                               .chunk_count = get32(m + 4),
-                               .call_id = get64(m + 8),
-                               .action = get64(m + 16),
-                               .signature = get64(m + 24),
-                               .deadline_us = get32(m + 32),
-                               .release_count = get32(m + 36),
-                               .reply_room = get64(m + 40)};
+    h->kind = WBI_REQUEST;
+    h->flags = m[1];
+    h->credits = get16(m + 2);
+    h->chunk_count = get32(m + 4);
+    h->release_count = get32(m + 36);
+    h->cancel_count = 0;
+    h->call_id = get64(m + 8);
+    h->action = get64(m + 16);
+    h->signature = get64(m + 24);
+    h->deadline_us = get32(m + 32);
+    h->reply_room = get64(m + 40);
+    h->status = h->code = 0;
 }
 
-static struct wbi_header reply_of(const uint8_t *m)
+static void get_reply(const uint8_t *m, struct wbi_header *h)
 {
-    return (struct wbi_header){.kind = m[0],
-                               .flags = m[1],
-                               .credits = get16(m + 2),
-                               .chunk_count = get32(m + 4),
-                               .call_id = get64(m + 8),
-                               .status = (int32_t)get32(m + 16),
-                               .code = (int32_t)get32(m + 20),
-                               .release_count = get32(m + 24)};
+    h->kind = WBI_REPLY;
+    h->flags = m[1];
+    h->credits = get16(m + 2);
+    h->chunk_count = get32(m + 4);
+    h->release_count = get32(m + 24);
+    h->cancel_count = 0;
+    h->call_id = get64(m + 8);
+    h->action = h->signature = 0;
+    h->deadline_us = 0;
+    h->reply_room = 0;
+    h->status = (int32_t)get32(m + 16);
+    h->code = (int32_t)get32(m + 20);
 }
 
-static struct wbi_header control_of(const uint8_t *m)
+static void get_control(const uint8_t *m, struct wbi_header *h)
 {
-    return (struct wbi_header){.kind = m[0],
-                               .flags = m[1],
-                               .credits = get16(m + 2),
-                               .release_count = get32(m + 4),
-                               .cancel_count = get32(m + 8)};
+    *h = (struct wbi_header){.kind = WBI_CONTROL,
+                             .flags = m[1],
+                             .credits = get16(m + 2),
+                             .release_count = get32(m + 4),
+                             .cancel_count = get32(m + 8)};
 }
 
 /* Bytes that must be on board behind the header, going by the header alone. */
@@ -184,17 +138,17 @@ int wbi_header_decode(const uint8_t *message, size_t len, struct wbi_header *hea
         return WB_ERR_PROTOCOL;
     }
     if (message[0] == WBI_REQUEST) {
-        *header = request_of(message);
+        get_request(message, header);
         if (is_plain(header, WBI_FLAG_COPY | WBI_FLAG_ONE_WAY)) {
             return WB_OK;
         }
     } else if (message[0] == WBI_REPLY) {
-        *header = reply_of(message);
+        get_reply(message, header);
         if (is_plain(header, 0) && header->status == 0 && get32(message + 28) == 0) {
             return WB_OK;
         }
     } else {
-        *header = control_of(message);
+        get_control(message, header);
     }
     *what = fault_of(header, message, len);
     return *what == NULL ? WB_OK : WB_ERR_PROTOCOL;
@@ -203,16 +157,16 @@ int wbi_header_decode(const uint8_t *message, size_t len, struct wbi_header *hea
 void wbi_hello_encode(const struct wbi_hello *hello, uint8_t out[WBI_HELLO_BYTES])
 {
     memset(out, 0, WBI_HELLO_BYTES);
-    put32(out, hello_magic);
+    wbi_put32(out, hello_magic);
     out[4] = hello->version_min;
     out[5] = hello->version_max;
     out[6] = (uint8_t)hello->status;
-    put32(out + 8, hello->eager_bytes);
-    put32(out + 12, hello->credits);
-    put32(out + 16, hello->read_depth);
-    put64(out + 24, hello->features);
-    put64(out + 32, hello->engine_id);
-    put64(out + 40, hello->token);
+    wbi_put32(out + 8, hello->eager_bytes);
+    wbi_put32(out + 12, hello->credits);
+    wbi_put32(out + 16, hello->read_depth);
+    wbi_put64(out + 24, hello->features);
+    wbi_put64(out + 32, hello->engine_id);
+    wbi_put64(out + 40, hello->token);
 }
 
 int wbi_hello_decode(const uint8_t *bytes, size_t len, struct wbi_hello *hello)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum wbi_kind { WBI_REQUEST = 1, WBI_REPLY = 2, WBI_CONTROL = 3 };
 
@@ -71,8 +72,48 @@ static inline size_t wbi_header_bytes(uint8_t kind)
     }
 }
 
-/* Writes the header; returns its bytes. */
-size_t wbi_header_encode(const struct wbi_header *header, uint8_t *out);
+static inline void wbi_put16(uint8_t *out, uint16_t v)
+{
+    memcpy(out, &v, sizeof v);
+}
+static inline void wbi_put32(uint8_t *out, uint32_t v)
+{
+    memcpy(out, &v, sizeof v);
+}
+static inline void wbi_put64(uint8_t *out, uint64_t v)
+{
+    memcpy(out, &v, sizeof v);
+}
+
+/* Writes the header; returns its bytes. Inline: where the kind and most fields are known, little is
+ * left of it. */
+static inline size_t wbi_header_encode(const struct wbi_header *h, uint8_t *out)
+{
+    out[0] = h->kind;
+    out[1] = h->flags;
+    wbi_put16(out + 2, h->credits);
+    if (h->kind == WBI_CONTROL) {
+        wbi_put32(out + 4, h->release_count);
+        wbi_put32(out + 8, h->cancel_count);
+        wbi_put32(out + 12, 0);
+        return WBI_CONTROL_BYTES;
+    }
+    wbi_put32(out + 4, h->chunk_count);
+    wbi_put64(out + 8, h->call_id);
+    if (h->kind == WBI_REPLY) {
+        wbi_put32(out + 16, (uint32_t)h->status);
+        wbi_put32(out + 20, (uint32_t)h->code);
+        wbi_put32(out + 24, h->release_count);
+        wbi_put32(out + 28, 0);
+        return WBI_REPLY_BYTES;
+    }
+    wbi_put64(out + 16, h->action);
+    wbi_put64(out + 24, h->signature);
+    wbi_put32(out + 32, h->deadline_us);
+    wbi_put32(out + 36, h->release_count);
+    wbi_put64(out + 40, h->reply_room);
+    return WBI_REQUEST_BYTES;
+}
 
 /* Reads the header of a message of `len` bytes, checks that the lengths it states fit in the
  * message as far as they are on board. Returns WB_OK, or WB_ERR_PROTOCOL with *what set to static
@@ -81,12 +122,21 @@ int wbi_header_decode(const uint8_t *message, size_t len, struct wbi_header *hea
                       const char **what);
 
 /* Rewrites the credits of an encoded header. */
-void wbi_header_set_credits(uint8_t *message, uint16_t credits);
+static inline void wbi_header_set_credits(uint8_t *message, uint16_t credits)
+{
+    wbi_put16(message + 2, credits);
+}
 
 /* Rewrites the deadline of an encoded request. */
-void wbi_header_set_deadline(uint8_t *message, uint32_t deadline_us);
+static inline void wbi_header_set_deadline(uint8_t *message, uint32_t deadline_us)
+{
+    wbi_put32(message + 32, deadline_us);
+}
 
-void wbi_id_encode(uint64_t id, uint8_t *out);
+static inline void wbi_id_encode(uint64_t id, uint8_t *out)
+{
+    wbi_put64(out, id);
+}
 uint64_t wbi_id_decode(const uint8_t *bytes);
 
 /* What both sides say of themselves when they connect. */
