@@ -9,37 +9,13 @@
 
 enum {
     TURNS_A_LOOK = 256, /* the clock is read once in so many turns */
-    TURNS_A_RETRY = 64  /* parked parcels are tried again once in so many turns */
+    TURNS_A_RETRY = 64, /* parked parcels are tried again once in so many turns */
+    TURNS_CROWDED = 256 /* after another thread has left something, the lane is not kept */
 };
 
 static const uint64_t housekeeping_us = 1000;
 
 /* ---- who holds the lane ---- */
-
-/* Found without a call in the shared library too: the hot path asks several times. */
-static _Thread_local char token __attribute__((tls_model("initial-exec")));
-
-const void *wbi_thread_token(void)
-{
-    return &token;
-}
-
-bool wbi_lane_is_mine(struct wbi_lane *lane)
-{
-    return atomic_load_explicit(&lane->holder, memory_order_relaxed) == wbi_thread_token();
-}
-
-enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane)
-{
-    const void *nobody = NULL;
-    if (wbi_lane_is_mine(lane)) {
-        return WBI_LANE_NESTED;
-    }
-    return atomic_compare_exchange_strong_explicit(&lane->holder, &nobody, wbi_thread_token(),
-                                                   memory_order_seq_cst, memory_order_seq_cst)
-               ? WBI_LANE_ENTERED
-               : WBI_LANE_BUSY;
-}
 
 enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane)
 {
@@ -225,6 +201,7 @@ static void do_as_asked(struct wbi_lane *lane)
 {
     unsigned asked =
         atomic_fetch_and_explicit(&lane->wants, WBI_ASKED_TO_WAKE, memory_order_acq_rel);
+    lane->crowded = TURNS_CROWDED;
     bool may_grow = wbi_rma_thread_may_grow(false);
     go_inside(lane); /* what ends may let a parcel go on that a handler was waiting for */
     gather(lane);
@@ -247,14 +224,14 @@ static void do_as_asked(struct wbi_lane *lane)
     wbi_rma_thread_may_grow(may_grow);
 }
 
-/* Calls the program back and lets go. A full fence: whoever submits after our last look sees the
- * lane free, or we see his parcel afterwards. True: something was asked, and it is ours again. */
+/* Calls the program back and lets go: whoever submits after our last look sees the lane free, or we
+ * see his parcel afterwards. True: something was asked, and it is ours again. */
 static bool let_go(struct wbi_lane *lane)
 {
     if (is_due(lane)) {
         call_back(lane);
     }
-    atomic_exchange_explicit(&lane->holder, NULL, memory_order_seq_cst);
+    wbi_hold_leave(&lane->hold);
     return is_asked(lane, memory_order_seq_cst) && wbi_lane_enter(lane) == WBI_LANE_ENTERED;
 }
 
@@ -387,14 +364,30 @@ static int go_on(struct wbi_lane *lane, bool retry)
     return done;
 }
 
-int wbi_lane_turn(struct wbi_lane *lane, bool look)
+/* Polls until there is something, `polls` times at most. Who enters and leaves the lane between any
+ * two of them pays for it with what comes meanwhile; others that would have it see to it that this
+ * one does not keep it. */
+static int poll(struct wbi_lane *lane, unsigned polls)
+{
+    int done = lane->fabric->poll(lane->port);
+    polls = lane->crowded > 0 ? 1 : polls;
+    while (done == 0 && --polls > 0 && !is_asked(lane, memory_order_relaxed)) {
+        wbi_relax();
+        done = lane->fabric->poll(lane->port);
+    }
+    return done;
+}
+
+int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls)
 {
     go_inside(lane);
+    lane->crowded -= lane->crowded > 0;
     if (inbox_waits(lane)) {
+        lane->crowded = TURNS_CROWDED;
         gather(lane); /* until the poll, which sends first */
         wbi_lane_drain(lane);
     }
-    int done = lane->fabric->poll(lane->port);
+    int done = poll(lane, polls);
     lane->turns++;
     if (lane->busy != NULL || lane->parked != NULL) {
         done += go_on(lane, look || lane->turns % TURNS_A_RETRY == 0);

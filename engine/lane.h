@@ -14,6 +14,7 @@
 #include "engine/count.h"
 #include "engine/events.h"
 #include "engine/fabric.h"
+#include "engine/hold.h"
 #include "engine/latency.h"
 #include "engine/lease.h"
 #include "engine/peer.h"
@@ -36,7 +37,7 @@ enum wbi_asked {
 };
 
 struct wbi_lane {
-    _Atomic(const void *) holder;       /* a thread's token, or NULL */
+    struct wbi_hold hold;               /* who is in */
     _Atomic(struct wbi_parcel *) inbox; /* newest first */
     _Atomic unsigned wants;             /* of wbi_asked, since the lane last looked */
     _Atomic(struct wb_deferred *)
@@ -76,17 +77,12 @@ struct wbi_lane {
     uint64_t dial_at;               /* the next attempt to connect that waits for its time, or 0 */
     struct wbi_lane *outer;         /* that the thread inside is inside of, too */
     uint32_t turns;
+    uint32_t crowded;              /* turns for which other threads are known to want the lane */
     bool armed;                    /* the fabric's alarm is set */
     bool inside;                   /* a turn is under way: handlers may run */
     _Atomic uint32_t holder_waits; /* not 0: the thread inside waits for what others hold or do */
     struct wbi_counters counters;
     struct wbi_events events;
-};
-
-enum wbi_entry_kind {
-    WBI_LANE_BUSY,    /* another thread holds it */
-    WBI_LANE_ENTERED, /* leave it afterwards */
-    WBI_LANE_NESTED   /* this thread holds it already: inside a handler or callback */
 };
 
 /* Opens a lane on an open domain. */
@@ -99,7 +95,11 @@ void wbi_lane_end(struct wbi_lane *lane);
 void wbi_lane_close(struct wbi_lane *lane);
 
 /* Any thread: never waits. */
-enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane);
+static inline enum wbi_entry_kind wbi_lane_enter(struct wbi_lane *lane)
+{
+    return wbi_hold_enter(&lane->hold);
+}
+
 /* Any thread, cold paths only: tries for some microseconds. */
 enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane);
 /* Any thread, cold paths only: waits until the lane is this thread's (or was already). */
@@ -138,14 +138,14 @@ static inline void wbi_lane_before_program(struct wbi_lane *lane)
     }
 }
 
-/* What the calling thread is known by. */
-const void *wbi_thread_token(void);
-
 /* Whether the calling thread runs handlers or callbacks, of whatever lane and engine. */
 bool wbi_thread_is_inside(void);
 
 /* Whether the calling thread holds the lane. */
-bool wbi_lane_is_mine(struct wbi_lane *lane);
+static inline bool wbi_lane_is_mine(const struct wbi_lane *lane)
+{
+    return wbi_hold_is_mine(&lane->hold);
+}
 
 /* Lane thread: a buffer has lost its last reference. Its program is called back when the lane is
  * left: nothing of the engine's is half done then, so that the callback may make calls. */
@@ -162,8 +162,8 @@ void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel);
 void wbi_lane_ask(struct wbi_lane *lane, enum wbi_asked what);
 
 /* Lane thread, not nested: one turn; `look` at the clock and at what waits, whether or not it is
- * time. Returns the number of things done. */
-int wbi_lane_turn(struct wbi_lane *lane, bool look);
+ * time; `polls` times at most until there is something. Returns the number of things done. */
+int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls);
 
 /* Lane thread: whether the peer waits to be buried. */
 bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer);

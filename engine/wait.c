@@ -25,7 +25,8 @@ static const uint64_t sleep_waiting_us =
     1000; /* and that often while something waits for memory or room */
 
 enum {
-    POLLS_A_LOOK = 32,        /* the clock is read once in so many polls */
+    POLLS_A_TURN = 8,         /* of a lane that is alone, by a thread that waits */
+    POLLS_A_LOOK = 32,        /* the clock is read once in so many turns */
     IDLE_PROGRESS_A_LOOK = 4, /* and once in so many wb_progress that find nothing to do */
     YIELDS = 4,               /* where others lie, before a thread decides whether to */
     CALLS_A_YIELD = 64        /* where others lie, by a thread whose calls end at once */
@@ -49,9 +50,11 @@ void wbi_engine_notify(struct wb_engine *engine)
     }
 }
 
-static int turn_all(struct wb_engine *engine, bool look)
+/* Turns on all lanes; where there is one alone it is polled `polls` times at most. */
+static int turn_all(struct wb_engine *engine, bool look, unsigned polls)
 {
     int done = 0;
+    polls = engine->lane_count == 1 ? polls : 1;
     bool may_grow = wbi_rma_thread_may_grow(false);
     for (unsigned i = 0; i < engine->lane_count; i++) {
         struct wbi_lane *lane = engine->lanes[i];
@@ -60,7 +63,7 @@ static int turn_all(struct wb_engine *engine, bool look)
                 lane->armed = false;
                 atomic_store_explicit(&engine->disarmed, 1, memory_order_relaxed);
             }
-            done += wbi_lane_turn(lane, look);
+            done += wbi_lane_turn(lane, look, polls);
             wbi_lane_leave(lane);
         }
     }
@@ -259,7 +262,7 @@ static uint64_t time_left(const struct stay *stay)
 /* Whether it has something to do but to keep a place: turns find that where lanes are not armed. */
 static bool has_business(struct stay *stay, const struct wbi_helper *helper, enum rest ended)
 {
-    if (ended == REST_REFUSED && turn_all(stay->engine, false) > 0) {
+    if (ended == REST_REFUSED && turn_all(stay->engine, false, 1) > 0) {
         stay->useful = 0;
         return true;
     }
@@ -354,7 +357,7 @@ static int await(struct wb_engine *engine, const struct wbi_vigil *vigil, uint64
     wbi_lanes_begin_wait(); /* a handler may wait for another engine's work */
     for (unsigned polls = has_had_its_turn(engine) ? POLLS_A_LOOK : 1;
          status == WB_OK && !vigil->met(vigil->context); polls++) {
-        int done = turn_all(engine, false);
+        int done = turn_all(engine, false, POLLS_A_TURN);
         if (done > 0 && vigil->any) {
             status = done;
             break;
@@ -418,7 +421,7 @@ int wb_progress(struct wb_engine *engine)
      * same */
     uint32_t idle = atomic_load_explicit(&engine->idle, memory_order_relaxed);
     bool looked = idle >= IDLE_PROGRESS_A_LOOK;
-    int done = turn_all(engine, looked);
+    int done = turn_all(engine, looked, 1);
     if (looked || done == 0) {
         atomic_store_explicit(&engine->idle, looked ? 0 : idle + 1, memory_order_relaxed);
     }

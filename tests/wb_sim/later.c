@@ -247,9 +247,14 @@ static void answer_beside(struct node *node, struct later_job *job)
         play_fail(node->play, "somebody is in the lane of host %u, which does nothing",
                   node->number);
     }
-    atomic_store(&lane->holder, &other);
+    struct wbi_hold *hold = &lane->hold;
+    uintptr_t owner = atomic_exchange(&hold->owner, 0);
+    bool taken = atomic_exchange(&hold->taken, true);
+    atomic_store(&hold->inside, &other);
     answer(node, job);
-    atomic_store(&lane->holder, wbi_thread_token());
+    atomic_store(&hold->inside, wbi_thread_token());
+    atomic_store(&hold->taken, taken);
+    atomic_store(&hold->owner, owner);
     wbi_lane_leave(lane);
 }
 
