@@ -2,8 +2,13 @@
 
 bool checksum_whole;
 
-/* Kept from being inlined by link-time optimization too. */
+/* Kept from being inlined by link-time optimization too; and as fast as the processor reads, since
+ * what reading costs is everybody's, and hides what differs. */
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define SHARED __attribute__((noinline, target_clones("avx2", "default")))
+#else
 #define SHARED __attribute__((noinline))
+#endif
 
 SHARED uint64_t checksum_words(uint64_t sum, const void *words, size_t count)
 {
@@ -36,8 +41,14 @@ SHARED uint64_t checksum_bytes(uint64_t sum, const void *bytes, size_t len)
         memcpy(&word, at + i * sizeof word, sizeof word);
         sum += word;
     }
-    for (size_t i = 0; i < rest; i++) {
-        sum += (uint64_t)(unsigned char)at[words * sizeof(uint64_t) + i] << 8 * i;
+    if (rest > 0 && words > 0) { /* the end of the last eight bytes, at once */
+        uint64_t word = 0;
+        memcpy(&word, at + len - sizeof word, sizeof word);
+        sum += word >> 8 * (sizeof word - rest);
+    } else {
+        for (size_t i = 0; i < rest; i++) {
+            sum += (uint64_t)(unsigned char)at[i] << 8 * i;
+        }
     }
     return ((sum + len) << 7) | ((sum + len) >> 57);
 }
