@@ -402,6 +402,7 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls)
     if (wbi_rooms_want(&lane->rooms)) {
         done += wbi_rooms_look(lane, look || lane->turns % TURNS_A_RETRY == 0);
     }
+    atomic_store_explicit(&lane->bare, lane->peers == NULL, memory_order_relaxed);
     come_out(lane);
     return done;
 }

@@ -26,6 +26,7 @@ static const uint64_t sleep_waiting_us =
 
 enum {
     POLLS_A_TURN = 8,         /* of a lane that is alone, by a thread that waits */
+    TURNS_A_BARE = 16,        /* one without peers has a turn once in so many */
     POLLS_A_LOOK = 32,        /* the clock is read once in so many turns */
     IDLE_PROGRESS_A_LOOK = 4, /* and once in so many wb_progress that find nothing to do */
     YIELDS = 4,               /* where others lie, before a thread decides whether to */
@@ -50,15 +51,34 @@ void wbi_engine_notify(struct wb_engine *engine)
     }
 }
 
-/* Turns on all lanes; where there is one alone it is polled `polls` times at most. */
+static bool is_bare(struct wb_engine *engine, unsigned i)
+{
+    return atomic_load_explicit(&engine->lanes[i]->bare, memory_order_relaxed);
+}
+
+/* How often a lane may be polled before the next has its turn: it need not be alone, if the others
+ * have no peers. */
+static unsigned polls_of(struct wb_engine *engine, unsigned polls)
+{
+    unsigned others = engine->lane_count;
+    for (unsigned i = 0; engine->lane_count > 1 && i < engine->lane_count; i++) {
+        others -= is_bare(engine, i);
+    }
+    return others <= 1 ? polls : 1;
+}
+
+/* Turns on the lanes, of up to `polls` polls each; on those without peers, where at most somebody
+ * is coming, now and then only, or if it is to `look`. */
 static int turn_all(struct wb_engine *engine, bool look, unsigned polls)
 {
+    static _Thread_local unsigned turns;
     int done = 0;
-    polls = engine->lane_count == 1 ? polls : 1;
+    bool all = look || ++turns % TURNS_A_BARE == 0;
+    polls = polls_of(engine, polls);
     bool may_grow = wbi_rma_thread_may_grow(false);
     for (unsigned i = 0; i < engine->lane_count; i++) {
         struct wbi_lane *lane = engine->lanes[i];
-        if (wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
+        if ((all || !is_bare(engine, i)) && wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
             if (lane->armed) {
                 lane->armed = false;
                 atomic_store_explicit(&engine->disarmed, 1, memory_order_relaxed);
@@ -127,6 +147,7 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         }
         bool armed = lane->fabric->arm(lane->port) == WB_OK;
         lane->armed = armed;
+        atomic_store_explicit(&lane->bare, false, memory_order_relaxed); /* until it is disarmed */
         if (lane->parked != NULL || lane->busy != NULL || lane->rooms.hungry > 0 ||
             wbi_streams_hunger(&lane->streams)) {
             *limit = least(*limit, sleep_waiting_us);
