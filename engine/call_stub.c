@@ -274,7 +274,8 @@ int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct w
     size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
     bool alone = sizer->bytes < filter_from && (options->reply_bytes | options->into_count) == 0;
     set_header(call, action, options);
-    if (alone && begin_straight(call, sizer, writer)) {
+    if (alone && wbi_straight_suits(peer, WBI_REQUEST, sizer) &&
+        begin_straight(call, sizer, writer)) {
         call->room_bytes = 0; /* not the last tenant's */
         writer->owner = call;
         return WB_OK;

@@ -38,6 +38,8 @@ struct wbi_hold {
     _Atomic uintptr_t owner;      /* token | number in `in`; number | GONE where it is taken away */
     _Atomic uint8_t in[WBI_HOLD_OWNERS];
     _Atomic bool taken;
+    _Atomic uint32_t
+        told; /* number + 1 of the last owner that has passed a barrier since it was one */
 
     /* of whoever is in */
     _Atomic uint8_t *word; /* that it is in by, if it owns the lane; else NULL */
@@ -59,6 +61,10 @@ static inline bool wbi_hold_is_mine(const struct wbi_hold *hold)
 {
     return atomic_load_explicit(&hold->inside, memory_order_relaxed) == wbi_thread_token();
 }
+
+/* Cold, before a lane is used: asks the kernel for barriers, which takes milliseconds. Whether
+ * there are any; without them no lane has an owner. */
+bool wbi_hold_prepare(void);
 
 /* Any thread; never waits. */
 enum wbi_entry_kind wbi_hold_contend(struct wbi_hold *hold);
@@ -101,6 +107,9 @@ static inline void wbi_hold_leave(struct wbi_hold *hold)
     atomic_store_explicit(&hold->inside, NULL, memory_order_relaxed);
     atomic_store_explicit(word, 0, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst); /* as above */
+    if (atomic_load_explicit(&hold->owner, memory_order_relaxed) < 2 * WBI_HOLD_OWNERS) {
+        atomic_thread_fence(memory_order_seq_cst); /* it was taken away: no barrier comes again */
+    }
 }
 
 #endif

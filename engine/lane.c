@@ -201,8 +201,10 @@ static void do_as_asked(struct wbi_lane *lane)
 {
     unsigned asked =
         atomic_fetch_and_explicit(&lane->wants, WBI_ASKED_TO_WAKE, memory_order_acq_rel);
-    lane->crowded = TURNS_CROWDED;
     bool may_grow = wbi_rma_thread_may_grow(false);
+    if (inbox_waits(lane) || (asked & ~(unsigned)WBI_ASKED_TO_WAKE) != 0) {
+        lane->crowded = TURNS_CROWDED;
+    }
     go_inside(lane); /* what ends may let a parcel go on that a handler was waiting for */
     gather(lane);
     wbi_lane_drain(lane);
@@ -367,7 +369,7 @@ static int go_on(struct wbi_lane *lane, bool retry)
 /* Polls until there is something, `polls` times at most. Who enters and leaves the lane between any
  * two of them pays for it with what comes meanwhile; others that would have it see to it that this
  * one does not keep it. */
-static int poll(struct wbi_lane *lane, unsigned polls)
+static int look_for(struct wbi_lane *lane, unsigned polls)
 {
     int done = lane->fabric->poll(lane->port);
     polls = lane->crowded > 0 ? 1 : polls;
@@ -387,7 +389,7 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls)
         gather(lane); /* until the poll, which sends first */
         wbi_lane_drain(lane);
     }
-    int done = poll(lane, polls);
+    int done = look_for(lane, polls);
     lane->turns++;
     if (lane->busy != NULL || lane->parked != NULL) {
         done += go_on(lane, look || lane->turns % TURNS_A_RETRY == 0);

@@ -22,11 +22,19 @@ static inline bool wbi_outgoing_is_next(const struct wb_peer *peer, const struct
             wbi_peer_may_ask(peer, (header->flags & WBI_FLAG_ONE_WAY) != 0));
 }
 
+/* Any thread: whether a message is small, as far as its sizes say. */
+static inline bool wbi_straight_suits(const struct wb_peer *peer, enum wbi_kind kind,
+                                      const struct wb_sizer *sizer)
+{
+    size_t eager_bytes = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
+    return sizer->records == 0 && sizer->bytes <= eager_bytes - wbi_header_bytes((uint8_t)kind);
+}
+
 /*
- * Lane thread: places the message of out->peer in the fabric's slot with its header, and points the
- * writer at the archive's place. out->set, long_block, plain and parcel are NULL and stay so, and
- * out->plan has nothing but the bytes. Inline, since the kind is
- * known where it is called. False: it takes the long way, and nothing is held.
+ * Lane thread: places the message, which suits, of out->peer in the fabric's slot with its header,
+ * and points the writer at the archive's place. out->set, long_block, plain and parcel are NULL and
+ * stay so, and out->plan has nothing but the bytes. Inline, since the kind is known where it is
+ * called. False: it takes the long way, and nothing is held.
  */
 static inline bool wbi_outgoing_go_straight(struct wbi_outgoing *out, enum wbi_kind kind,
                                             const struct wb_sizer *sizer, struct wb_writer *writer)
@@ -35,9 +43,7 @@ static inline bool wbi_outgoing_go_straight(struct wbi_outgoing *out, enum wbi_k
     struct wbi_header *header = &out->header;
     size_t header_bytes = wbi_header_bytes((uint8_t)kind);
     header->kind = (uint8_t)kind;
-    size_t room = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed) - header_bytes;
-    if (sizer->records != 0 || peer->releases.count != 0 || sizer->bytes > room ||
-        !wbi_outgoing_is_next(peer, header) ||
+    if (peer->releases.count != 0 || !wbi_outgoing_is_next(peer, header) ||
         peer->lane->fabric->reserve(peer->channel, header_bytes + sizer->bytes, false,
                                     &out->message) != WB_OK) {
         out->message = NULL;

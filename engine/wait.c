@@ -51,40 +51,54 @@ void wbi_engine_notify(struct wb_engine *engine)
     }
 }
 
-static bool is_bare(struct wb_engine *engine, unsigned i)
+static int turn(struct wb_engine *engine, struct wbi_lane *lane, bool look, unsigned polls)
 {
-    return atomic_load_explicit(&engine->lanes[i]->bare, memory_order_relaxed);
-}
-
-/* How often a lane may be polled before the next has its turn: it need not be alone, if the others
- * have no peers. */
-static unsigned polls_of(struct wb_engine *engine, unsigned polls)
-{
-    unsigned others = engine->lane_count;
-    for (unsigned i = 0; engine->lane_count > 1 && i < engine->lane_count; i++) {
-        others -= is_bare(engine, i);
+    int done = 0;
+    if (wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
+        if (lane->armed) {
+            lane->armed = false;
+            atomic_store_explicit(&engine->disarmed, 1, memory_order_relaxed);
+        }
+        done = wbi_lane_turn(lane, look, polls);
+        wbi_lane_leave(lane);
     }
-    return others <= 1 ? polls : 1;
+    return done;
 }
 
-/* Turns on the lanes, of up to `polls` polls each; on those without peers, where at most somebody
- * is coming, now and then only, or if it is to `look`. */
+static bool is_bare(const struct wbi_lane *lane)
+{
+    return atomic_load_explicit(&lane->bare, memory_order_relaxed);
+}
+
+/* Whether lanes without peers, where at most somebody is coming, are to be looked at though others
+ * have done something: once in so many times, whoever makes progress. */
+static bool bare_are_due(struct wb_engine *engine)
+{
+    uint32_t turns = atomic_load_explicit(&engine->turns, memory_order_relaxed) + 1;
+    atomic_store_explicit(&engine->turns, turns, memory_order_relaxed);
+    return turns % TURNS_A_BARE == 0;
+}
+
+/* Turns on the lanes; where one alone has peers it is polled `polls` times at most. */
 static int turn_all(struct wb_engine *engine, bool look, unsigned polls)
 {
-    static _Thread_local unsigned turns;
     int done = 0;
-    bool all = look || ++turns % TURNS_A_BARE == 0;
-    polls = polls_of(engine, polls);
+    unsigned bare = 0;
     bool may_grow = wbi_rma_thread_may_grow(false);
     for (unsigned i = 0; i < engine->lane_count; i++) {
-        struct wbi_lane *lane = engine->lanes[i];
-        if ((all || !is_bare(engine, i)) && wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
-            if (lane->armed) {
-                lane->armed = false;
-                atomic_store_explicit(&engine->disarmed, 1, memory_order_relaxed);
+        bare += is_bare(engine->lanes[i]) ? 1 : 0;
+    }
+    polls = engine->lane_count - bare <= 1 ? polls : 1;
+    for (unsigned i = 0; i < engine->lane_count && bare < engine->lane_count; i++) {
+        if (!is_bare(engine->lanes[i])) {
+            done += turn(engine, engine->lanes[i], look, polls);
+        }
+    }
+    if (bare > 0 && (done == 0 || look || bare_are_due(engine))) {
+        for (unsigned i = 0; i < engine->lane_count; i++) {
+            if (is_bare(engine->lanes[i])) {
+                done += turn(engine, engine->lanes[i], look, 1);
             }
-            done += wbi_lane_turn(lane, look, polls);
-            wbi_lane_leave(lane);
         }
     }
     wbi_rma_thread_may_grow(may_grow);

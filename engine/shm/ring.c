@@ -7,6 +7,14 @@ static bool has_room(const struct wbi_shm_ring_out *ring, uint64_t more, bool co
     return ring->head - ring->tail + more + kept <= ring->bytes;
 }
 
+/* What is about to be written may stay there though it is never published. */
+static void spoil(struct wbi_shm_ring_out *ring, uint64_t end)
+{
+    if (end - ring->head > WBI_SHM_GRANULE && end > ring->spoilt) {
+        ring->spoilt = end;
+    }
+}
+
 int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool control,
                          uint8_t **payload)
 {
@@ -25,6 +33,7 @@ int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool contr
     }
     ring->at = ring->head + pad;
     ring->reserved = len;
+    spoil(ring, ring->at + size);
     *payload = wbi_shm_ring_place(ring->base, ring->bytes, ring->at) + sizeof(uint64_t);
     return WB_OK;
 }
@@ -61,9 +70,6 @@ void wbi_shm_ring_publish(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t
         uint32_t rest = (uint32_t)(ring->at - ring->head - sizeof(uint64_t));
         set_word(ring, ring->at, word_of(ring->at, kind, len), memory_order_relaxed);
         set_word(ring, ring->head, word_of(ring->head, WBI_SHM_PAD, rest), memory_order_seq_cst);
-    }
-    if (next - ring->head > WBI_SHM_GRANULE) {
-        ring->spoilt = next;
     }
     ring->head = next;
 }

@@ -99,6 +99,32 @@ START_TEST(what_was_there_before_is_no_message)
 }
 END_TEST
 
+/* A long message that was written and then given up for a short one: its bytes are no words. */
+START_TEST(what_was_given_up_is_no_message)
+{
+    struct wbi_shm_message message;
+    for (uint32_t round = 0; round < 3 * BYTES / 64; round++) {
+        uint8_t *payload;
+        for (uint32_t i = 0; i < 2 * BYTES / 64; i++) { /* nothing long for some laps */
+            TEST_OK(put(8, 1, false));
+            expect(8, 1);
+        }
+        TEST_OK(wbi_shm_ring_reserve(&out, 300, false, &payload));
+        for (uint64_t at = 64; at <= 256; at += 64) {
+            uint64_t word = 8ull << 32 | wbi_shm_ring_number(out.at + at) | WBI_SHM_DATA;
+            memcpy(payload + at - 8, &word, sizeof word);
+        }
+        for (uint32_t i = 0; i < 6; i++) {
+            TEST_OK(put(8 * (round % 8), 2, false));
+            expect(8 * (round % 8), 2);
+            TEST_THAT(wbi_shm_ring_peek(&in, MAX, &message) == 0 && !wbi_shm_ring_ready(&in));
+        }
+        TEST_OK(put(8, 1, false)); /* not always from the same place */
+        expect(8, 1);
+    }
+}
+END_TEST
+
 START_TEST(batches_wrap)
 {
     uint32_t sent = 0;
@@ -243,6 +269,7 @@ int main(void)
     tcase_add_test(tests, an_empty_ring_has_nothing);
     tcase_add_test(tests, messages_of_all_lengths_wrap);
     tcase_add_test(tests, what_was_there_before_is_no_message);
+    tcase_add_test(tests, what_was_given_up_is_no_message);
     tcase_add_test(tests, batches_wrap);
     tcase_add_test(tests, a_full_ring_keeps_room_for_two_control_messages);
     tcase_add_test(tests, room_comes_back_at_the_quarter);
