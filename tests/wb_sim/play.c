@@ -108,11 +108,12 @@ void play_break_all(struct play *play, unsigned a)
     }
 }
 
-/* The other side hears of it a little later: a goodbye takes its time. And what b closes for want
- * of use, a may just want. */
+/* The other side hears of it a little later: a goodbye takes its time. What b closes for want of
+ * use, a may just want. And while one is drained, which may take longer than that, it refuses. */
 bool play_may_be_lost(const struct play *play, unsigned a, unsigned b, uint64_t begun_ns)
 {
-    if (play->idles[b * play->host_count + a]) {
+    if (play->idles[b * play->host_count + a] || play->nodes[a].draining ||
+        play->nodes[b].draining) {
         return true;
     }
     uint64_t broken_ns = play->broken_ns[a * play->host_count + b];
