@@ -19,6 +19,10 @@ enum {
 
 static const uint64_t overdue_us = 9000000; /* beyond its deadline: grace, liveness, retries */
 
+/* Longer than it takes to notice that a peer is gone. Where connections come again by themselves a
+ * call waits for one until its deadline, and all others meanwhile do nothing but look on. */
+static const uint32_t most_patience_us = 20000000;
+
 static uint64_t room_for_reply(struct play *play, const struct entry *entry)
 {
     uint64_t vector = entry_vector_back(entry);
@@ -245,7 +249,6 @@ static bool is_allowed(const struct play *play, const struct entry *entry, int s
     case WB_ERR_TIMED_OUT: /* in a calm run only where time is short, or the program has the pool */
         return took_us >= entry->timeout_us &&
                (!play->calm || entry->timeout_us < wishes_patient_us ||
-                play->nodes[entry->callee].engine == NULL || /* while one waits, no host begins */
                 strstr(wb_last_error(), "(max_peers") != NULL);
     case WB_ERR_CANCELLED:
         return entry->given_up;
@@ -410,6 +413,14 @@ void calls_take_ended(struct node *node)
     }
 }
 
+void calls_give_up_beside(struct node *node)
+{
+    sim_host_enter(node->host);
+    for (struct open_call *open = node->calls; open != NULL && node->sleeping; open = open->next) {
+        give_up(node, open);
+    }
+}
+
 void calls_abandon(struct node *node)
 {
     while (node->calls != NULL) {
@@ -438,7 +449,11 @@ void call_and_wait(struct node *node, struct link *link)
     if (node->calls == NULL || node->calls->number != number) {
         return; /* it was refused */
     }
-    later_await(ledger_find(&node->play->ledger, number));
+    struct entry *entry = ledger_find(&node->play->ledger, number);
+    later_await(entry);
+    if (node->play->options->gives_up && !node->play->calm && entry->patience_us == 0) {
+        entry->patience_us = most_patience_us;
+    }
     node->turning = node->sleeping = true;
     later_adopt(node, true);
     int status = wb_call_wait(node->calls->call, UINT64_MAX);

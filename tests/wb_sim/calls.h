@@ -35,6 +35,10 @@ void call_and_wait(struct node *node, struct link *link);
 /* Finishes what has ended, and finds what should have. */
 void calls_take_ended(struct node *node);
 
+/* What another thread does while one of the host's waits in its engine: gives up calls of which it
+ * has enough. */
+void calls_give_up_beside(struct node *node);
+
 /* The engine is gone, and its calls with it. */
 void calls_abandon(struct node *node);
 

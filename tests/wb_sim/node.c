@@ -148,6 +148,7 @@ void node_drop_kept(struct node *node, unsigned index)
 
 void node_close(struct node *node)
 {
+    node->down_until_ns = UINT64_MAX; /* others may wait until they are down */
     if (node->engine != NULL) {
         node_down(node);
     }

@@ -129,12 +129,40 @@ static struct node *some_node(struct play *play)
     return node_runs(node) ? node : NULL;
 }
 
-/* While one waits, the others go on. */
+/* Hosts whose time has come end, come up again, or speak; not those in the middle of something. */
+static void revive(struct play *play)
+{
+    for (unsigned i = 0; i < play->host_count; i++) {
+        struct node *node = &play->nodes[i];
+        if (node->turning && !node->sleeping) {
+            continue;
+        }
+        if (node->silent_until_ns != 0 && sim_now_ns() >= node->silent_until_ns) {
+            chaos_speak(node);
+        }
+        if (play->options->breaks && !play->calm) {
+            chaos_bury(node);
+        }
+        if (node->engine == NULL && sim_now_ns() >= node->down_until_ns) {
+            node_up(node);
+        }
+    }
+}
+
+/* While one waits in its engine, the others go on, and so do other threads of its own. */
 static bool others_turn(void *context)
 {
-    struct node *node = some_node(context);
-    bool later = later_turn_some(context);
-    return later || (node != NULL && play_chance(context, 800) && node_turn(node));
+    struct play *play = context;
+    struct sim_host *host = sim_world.here;
+    struct node *node = some_node(play);
+    bool later = later_turn_some(play);
+    bool done = later || (node != NULL && play_chance(play, 800) && node_turn(node));
+    revive(play);
+    for (unsigned i = 0; i < play->host_count; i++) {
+        calls_give_up_beside(&play->nodes[i]);
+    }
+    sim_host_enter(host);
+    return done;
 }
 
 /* One that it made, or the caller that it has kept; connected or not. */
@@ -242,23 +270,6 @@ static void act(struct play *play, struct node *node)
     }
     if (node->engine != NULL) {
         node_mend(node);
-    }
-}
-
-/* Hosts that are down come up again, silent ones speak. */
-static void revive(struct play *play)
-{
-    for (unsigned i = 0; i < play->host_count; i++) {
-        struct node *node = &play->nodes[i];
-        if (node->silent_until_ns != 0 && sim_now_ns() >= node->silent_until_ns) {
-            chaos_speak(node);
-        }
-        if (play->options->breaks && !play->calm) {
-            chaos_bury(node);
-        }
-        if (node->engine == NULL && sim_now_ns() >= node->down_until_ns) {
-            node_up(node);
-        }
     }
 }
 

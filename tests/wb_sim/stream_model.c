@@ -133,8 +133,7 @@ static bool is_allowed(struct side *side, int status)
     case WB_ERR_REMOTE:
         return may_be_remote(side);
     case WB_ERR_TIMED_OUT: /* in a calm run where time is short, or others have the pool */
-        return talk->hasty || play->tight || !play->calm || may_be_lost(side) ||
-               side_other(side)->node->engine == NULL; /* as in calls.c */
+        return talk->hasty || play->tight || !play->calm || may_be_lost(side);
     case WB_ERR_PEER_LOST:
     case WB_ERR_NOT_SENT:
     case WB_ERR_CLOSED:
