@@ -1,5 +1,7 @@
 #include "tests/wb_sim/chaos.h"
 
+#include <string.h>
+
 #include "tests/simverbs/fault.h"
 #include "tests/support/pattern.h"
 #include "tests/wb_sim/calls.h"
@@ -59,14 +61,16 @@ static void rest(struct node *node, uint64_t most_us)
     node->down_until_ns = sim_now_ns() + play_size(node->play, most_us) * 1000;
 }
 
-/* What it has executed for others has reached them when the drain is whole. */
-static void expect_answers(struct node *node)
+/* What it has executed for others has reached them when the drain is whole. But what came on a
+ * channel that was closed before it has begun before that: at broken_ns of its caller. */
+static void expect_answers(struct node *node, const uint64_t *broken_ns)
 {
     struct ledger *ledger = &node->play->ledger;
     for (size_t i = 0; i < ledger->count; i++) {
         struct entry *entry = &ledger->entries[i];
         entry->answered |= entry->callee == node->number && entry->state == CALL_OPEN &&
-                           entry->executed == 1 && entry->begun_ns >= node->up_since_ns;
+                           entry->executed == 1 && entry->begun_ns >= node->up_since_ns &&
+                           entry->begun_ns > broken_ns[entry->caller];
     }
 }
 
@@ -74,6 +78,9 @@ static void expect_answers(struct node *node)
 static void drain(struct node *node)
 {
     struct play *play = node->play;
+    uint64_t broken_ns[PLAY_MOST_HOSTS];
+    memcpy(broken_ns, &play->broken_ns[node->number * play->host_count],
+           play->host_count * sizeof *broken_ns);
     play_break_all(play, node->number);
     node->draining = true;
     node->turning = true;
@@ -91,7 +98,7 @@ static void drain(struct node *node)
     }
     if (status == WB_OK) {
         play->summary.drained++;
-        expect_answers(node);
+        expect_answers(node, broken_ns);
     }
 }
 
