@@ -435,7 +435,7 @@ void wb_stream_drop(struct wb_stream *stream)
     struct wbi_lane *lane = stream->lane;
     enum wbi_entry_kind entry = lane != NULL ? wbi_lane_enter_in_turn(lane) : WBI_LANE_NESTED;
     pthread_mutex_lock(&stream->lock);
-    if (entry != WBI_LANE_BUSY) { /* else it is not called, since this is dropped */
+    if (entry != WBI_LANE_BUSY) { /* else one may just begin; none does when this is dropped */
         stream->ready = NULL;
     }
     struct wb_stream_item *items = give_up(stream);
