@@ -7,6 +7,7 @@
 #include "perf/alloc_crew.h"
 #include "perf/alloc_report.h"
 #include "perf/alloc_worker.h"
+#include "perf/common_command.h"
 #include "perf/common_say.h"
 #include "perf/series.h"
 #include "perf/ticks.h"
@@ -131,14 +132,9 @@ static int run_cases(const struct bench *bench)
 int alloc_main(int argc, char **argv)
 {
     struct alloc_options options;
-    switch (alloc_options_parse(&options, argc, argv)) {
-    case PARSED_HELP:
-        fputs(alloc_help, stdout);
-        return finish_output(EXIT_SUCCESS);
-    case PARSED_WRONG:
-        return EXIT_USAGE;
-    default:
-        break;
+    int ended = alloc_options_parse(&options, argc, argv);
+    if (ended != COMMAND_RUN) {
+        return ended;
     }
     ticks_start();
     struct bench *bench = calloc(1, sizeof *bench);

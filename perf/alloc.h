@@ -39,7 +39,7 @@ struct alloc_options {
 };
 
 /* Reads the words behind "alloc" (argv[0] is the program). As options_parse. */
-enum parsed alloc_options_parse(struct alloc_options *options, int argc, char **argv);
+int alloc_options_parse(struct alloc_options *options, int argc, char **argv);
 
 /* The first size of a case, and the one after `size`, or 0; a case without sizes has one, 0. */
 size_t alloc_first_size(const struct alloc_options *options, enum alloc_case which);
@@ -48,7 +48,7 @@ size_t alloc_next_size(const struct alloc_options *options, enum alloc_case whic
 const char *alloc_case_name(enum alloc_case which);
 const char *allocator_name(enum allocator allocator);
 
-extern const char alloc_help[];
+extern const char *const alloc_help[];
 
 /* The subcommand, whole; returns the exit status. */
 int alloc_main(int argc, char **argv);

@@ -1,10 +1,10 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "perf/alloc.h"
+#include "perf/common_command.h"
 #include "perf/common_say.h"
-#include "perf/words.h"
+#include "perf/common_words.h"
 
 enum { SIZE_FIRST = 64, SIZE_LAST = 65536, SIZE_STEP = 4, VECTOR_BYTES = 1 << 20 };
 enum { BUDGET_MIN = 64 << 20, SIZE_LIMIT = 4 << 20 };
@@ -13,9 +13,8 @@ static const char *const case_names[CASES] = {"all",   "pair",   "batch",       
                                               "mixed", "vector", "fragmentation"};
 static const char *const allocator_names[ALLOCATORS] = {"waybill", "glibc", "mimalloc", "register",
                                                         "mapreg"};
-static const char *const format_names[] = {"text", "json"};
 
-const char alloc_help[] =
+const char *const alloc_help[] = {
     "wb_perf alloc: what registered memory costs, against malloc and against registering by\n"
     "hand. Contestants take turns in slices of 4 ms in one process.\n"
     "\n"
@@ -58,7 +57,8 @@ const char alloc_help[] =
     "those of slices of one round, to mimalloc, and in vector to waybill: median and least.\n"
     "Sizes and options but fragmentation's take K, M or G.\n"
     "\n"
-    "Exit status: 0; 1 if something failed; 2 for wrong usage.\n";
+    "Exit status: 0; 1 if something failed; 2 for wrong usage.\n",
+    NULL};
 
 const char *alloc_case_name(enum alloc_case which)
 {
@@ -79,8 +79,7 @@ enum {
     OPT_BUDGET,
     OPT_OPS,
     OPT_SEED,
-    OPT_FORMAT,
-    OPT_HELP
+    OPT_FORMAT
 };
 
 static const struct option long_options[] = {
@@ -93,13 +92,14 @@ static const struct option long_options[] = {
     {"ops", required_argument, NULL, OPT_OPS},
     {"seed", required_argument, NULL, OPT_SEED},
     {"format", required_argument, NULL, OPT_FORMAT},
-    {"help", no_argument, NULL, OPT_HELP},
+    {"help", no_argument, NULL, COMMAND_HELP},
     {NULL, 0, NULL, 0},
 };
 
 /* Takes one option; 0, or EXIT_USAGE with a line said. */
-static int take(struct alloc_options *o, int option, const char *text)
+static int take(void *into, int option, const char *text)
 {
+    struct alloc_options *o = into;
     uint64_t count = o->threads;
     int choice = 0;
     int wrong = 0;
@@ -126,17 +126,16 @@ static int take(struct alloc_options *o, int option, const char *text)
     case OPT_SEED:
         return words_count("seed", text, UINT64_MAX / 2, &o->seed);
     case OPT_FORMAT:
-        wrong = words_choice("format", text, format_names, COUNT_OF(format_names), 0, &choice);
-        o->format = choice == 1 ? FORMAT_JSON : FORMAT_TEXT;
-        return wrong;
+        return words_format(text, FORMAT_JSON, &o->format);
     default:
         return EXIT_USAGE; /* getopt has said it */
     }
 }
 
-/* What no single option can know. */
-static int check(const struct alloc_options *o)
+/* What no single option can know, and what was not given. */
+static int check(void *into)
 {
+    struct alloc_options *o = into;
     bool churns = o->which == CASE_FRAGMENTATION;
     if (o->budget < BUDGET_MIN) {
         return say(EXIT_USAGE, "--budget %zu: at least 64M", o->budget);
@@ -161,32 +160,17 @@ static int check(const struct alloc_options *o)
         return say(EXIT_USAGE, "%zu times %u blocks of %zu bytes do not fit half of --budget %zu",
                    held, o->threads, o->size_max, o->budget);
     }
+    o->seconds = o->seconds > 0 ? o->seconds : 1.0;
+    o->ops = o->ops > 0 ? o->ops : 100000000;
     return 0;
 }
 
-enum parsed alloc_options_parse(struct alloc_options *options, int argc, char **argv)
+int alloc_options_parse(struct alloc_options *options, int argc, char **argv)
 {
-    struct alloc_options o = {.threads = 1, .budget = (size_t)1 << 30, .seed = 1};
-    int option;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == OPT_HELP) {
-            return PARSED_HELP;
-        }
-        if (take(&o, option, optarg) != 0) {
-            return PARSED_WRONG;
-        }
-    }
-    if (optind < argc) {
-        say(EXIT_USAGE, "%s: alloc takes options only", argv[optind]);
-        return PARSED_WRONG;
-    }
-    if (check(&o) != 0) {
-        return PARSED_WRONG;
-    }
-    o.seconds = o.seconds > 0 ? o.seconds : 1.0;
-    o.ops = o.ops > 0 ? o.ops : 100000000;
-    *options = o;
-    return PARSED_RUN;
+    static const struct command command = {
+        .name = "alloc", .help = alloc_help, .options = long_options, .take = take, .check = check};
+    *options = (struct alloc_options){.threads = 1, .budget = (size_t)1 << 30, .seed = 1};
+    return command_read(&command, argc, argv, options);
 }
 
 size_t alloc_first_size(const struct alloc_options *options, enum alloc_case which)

@@ -2,16 +2,17 @@
 #include "perf/demo.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "perf/common_child.h"
+#include "perf/common_command.h"
 #include "perf/common_listen.h"
 #include "perf/common_resources.h"
 #include "perf/common_say.h"
+#include "perf/common_words.h"
 #include "perf/demo_actions.h"
 #include "perf/demo_server.h"
 
@@ -20,12 +21,13 @@ enum {
     CONNECT_US = 5000000,
     SPIN_US = 100000,
     WORD_ROOM = 64,
-    DOUBLES_MAX = 1 << 30
+    DOUBLES_MAX = 1 << 30,
+    CALLS_MAX = 1000
 };
 enum { FIELD_DOUBLES = 16 << 20, FIELD_CALLS = 5, RECORD_CALLS = 5000 };
 enum { TOURS = 2, URLS_ROOM = TOURS * LISTEN_URL_ROOM };
 
-static const char help[] =
+static const char *const help[] = {
     "wb_demo: a client sends a field of doubles and a record to a server in a second process,\n"
     "by the copy, pointer and rma paths over shared memory and, where an RDMA device is, over\n"
     "verbs, checks every element of what comes back, and prints what each path cost.\n"
@@ -46,7 +48,8 @@ static const char help[] =
     "own memory, and are read from there. rma: they are in the engine's pool, and are read from\n"
     "there straight into the other side's.\n"
     "Exit status: 0 if all results are right; 1 if something failed; 2 for wrong usage.\n"
-    "(--serve and --parent are what the demo tells the process that it starts.)\n";
+    "(--serve and --parent are what the demo tells the process that it starts.)\n",
+    NULL};
 
 struct arguments {
     const char *record;
@@ -86,20 +89,34 @@ struct wb_engine *demo_engine(uint64_t budget_bytes)
     return engine;
 }
 
-static int set_number(const char *option, const char *text, uint64_t max, uint64_t *number)
+static int take(void *into, int option, const char *text)
 {
-    char *end = NULL;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value == 0 || value > max) {
-        return say(EXIT_USAGE, "--%s %s: not a whole number from 1 to %llu", option, text,
-                   (unsigned long long)max);
+    struct arguments *arguments = into;
+    switch (option) {
+    case 'r':
+        arguments->record = text;
+        return 0;
+    case 'd':
+        return words_count("doubles", text, DOUBLES_MAX, &arguments->doubles);
+    case 'c':
+        return words_count("calls", text, CALLS_MAX, &arguments->calls);
+    case 's':
+        arguments->serve = true;
+        return 0;
+    default:
+        return words_fd("parent", text, &arguments->parent_fd);
     }
-    *number = value;
-    return 0;
 }
 
-/* Returns 0 to go on, EXIT_USAGE with a line said, or -1 after --help. */
+static int check_serve(void *into)
+{
+    const struct arguments *arguments = into;
+    return arguments->serve == (arguments->parent_fd >= 0)
+               ? 0
+               : say(EXIT_USAGE, "--serve and --parent are for the demo itself");
+}
+
+/* As command_read. */
 static int parse(struct arguments *arguments, int argc, char **argv)
 {
     static const struct option options[] = {{"record", required_argument, NULL, 'r'},
@@ -107,42 +124,11 @@ static int parse(struct arguments *arguments, int argc, char **argv)
                                             {"calls", required_argument, NULL, 'c'},
                                             {"serve", no_argument, NULL, 's'},
                                             {"parent", required_argument, NULL, 'p'},
-                                            {"help", no_argument, NULL, 'h'},
+                                            {"help", no_argument, NULL, COMMAND_HELP},
                                             {NULL, 0, NULL, 0}};
-    int option, wrong = 0;
-    uint64_t fd = 0;
-    while (wrong == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'r':
-            arguments->record = optarg;
-            break;
-        case 'd':
-            wrong = set_number("doubles", optarg, DOUBLES_MAX, &arguments->doubles);
-            break;
-        case 'c':
-            wrong = set_number("calls", optarg, 1000, &arguments->calls);
-            break;
-        case 's':
-            arguments->serve = true;
-            break;
-        case 'p':
-            wrong = set_number("parent", optarg, 1 << 20, &fd);
-            arguments->parent_fd = (int)fd;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return -1;
-        default:
-            return EXIT_USAGE;
-        }
-    }
-    if (wrong == 0 && optind < argc) {
-        return say(EXIT_USAGE, "%s: wb_demo takes options only", argv[optind]);
-    }
-    if (wrong == 0 && arguments->serve != (arguments->parent_fd >= 0)) {
-        return say(EXIT_USAGE, "--serve and --parent are for the demo itself");
-    }
-    return wrong;
+    static const struct command command = {
+        .name = "wb_demo", .help = help, .options = options, .take = take, .check = check_serve};
+    return command_read(&command, argc, argv, arguments);
 }
 
 static int connect_demo(struct demo *demo, const char *url)
@@ -250,9 +236,9 @@ static int run_client(const struct arguments *arguments, struct demo *demo, stru
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.record = WB_RECORD_FILE, .parent_fd = -1};
-    int wrong = parse(&arguments, argc, argv);
-    if (wrong != 0) {
-        return wrong < 0 ? finish_output(EXIT_SUCCESS) : wrong;
+    int ended = parse(&arguments, argc, argv);
+    if (ended != COMMAND_RUN) {
+        return ended;
     }
     struct demo demo = {.may_shrink = arguments.doubles == 0, .may_skip = arguments.calls == 0};
     arguments.doubles = demo.may_shrink ? FIELD_DOUBLES : arguments.doubles;
@@ -264,7 +250,7 @@ int main(int argc, char **argv)
     demo.doubles = (size_t)arguments.doubles;
     demo.field_calls = (unsigned)arguments.calls;
     demo.record_calls = (unsigned)arguments.calls * (RECORD_CALLS / FIELD_CALLS);
-    wrong = run_client(&arguments, &demo, &child);
+    int wrong = run_client(&arguments, &demo, &child);
     wb_engine_destroy(demo.engine);
     record_drop(&demo.record);
     int server_wrong = child_stop(&child);

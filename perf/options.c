@@ -1,13 +1,12 @@
 #include "perf/options.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <waybill/engine.h>
 
+#include "perf/common_command.h"
 #include "perf/common_listen.h"
 #include "perf/common_say.h"
-#include "perf/words.h"
 
 enum {
     HEADERS_BYTES = 512
@@ -16,7 +15,6 @@ enum {
 static const char *const test_names[] = {"?", "lat", "bw", "bibw", "rate"};
 static const char *const path_names[] = {"?", "eager", "copy", "pointer", "rma"};
 static const char *const vs_names[] = {"?", "floor", "raw", "one"};
-static const char *const format_names[] = {"text", "csv", "json"};
 
 const char *test_name(enum test test)
 {
@@ -72,28 +70,6 @@ static int set_role(struct options *o, enum role role, const char *url)
     return 0;
 }
 
-static int set_fabric(struct options *o, const char *text)
-{
-    if (text[0] == '\0' || strlen(text) >= sizeof o->fabric) {
-        return say(EXIT_USAGE, "--fabric %s: no name of a fabric; wb_info lists what is here",
-                   text);
-    }
-    snprintf(o->fabric, sizeof o->fabric, "%s", text);
-    return 0;
-}
-
-static int set_fd(const char *option, const char *text, int *fd)
-{
-    uint64_t number = 0;
-    const char *end = text;
-    if (words_number(text, 1 << 20, &number, &end) != 0 || *end != '\0') {
-        return say(EXIT_USAGE, "--%s %s: not a descriptor; --local uses this option itself", option,
-                   text);
-    }
-    *fd = (int)number;
-    return 0;
-}
-
 enum {
     OPT_LOCAL = 256,
     OPT_LISTEN,
@@ -111,8 +87,7 @@ enum {
     OPT_VS,
     OPT_FORMAT,
     OPT_PARENT,
-    OPT_AREA,
-    OPT_HELP
+    OPT_AREA
 };
 
 static const struct option long_options[] = {
@@ -133,7 +108,7 @@ static const struct option long_options[] = {
     {"format", required_argument, NULL, OPT_FORMAT},
     {"parent", required_argument, NULL, OPT_PARENT},
     {"area", required_argument, NULL, OPT_AREA},
-    {"help", no_argument, NULL, OPT_HELP},
+    {"help", no_argument, NULL, COMMAND_HELP},
     {NULL, 0, NULL, 0},
 };
 
@@ -149,9 +124,7 @@ static int take_value(struct options *o, int option, const char *text)
         o->path = wrong == 0 ? (enum path)choice : o->path;
         return wrong;
     case OPT_FORMAT:
-        wrong = words_choice("format", text, format_names, COUNT_OF(format_names), 0, &choice);
-        o->format = wrong == 0 ? (enum format)choice : o->format;
-        return wrong;
+        return words_format(text, FORMAT_CSV, &o->format);
     case OPT_VS:
         wrong = words_choice("vs", text, vs_names, COUNT_OF(vs_names), 1, &choice);
         o->vs = wrong == 0 ? (enum vs)choice : o->vs;
@@ -173,15 +146,16 @@ static int take_value(struct options *o, int option, const char *text)
     case OPT_CPU:
         return set_cpus(o, text);
     case OPT_PARENT:
-        return set_fd("parent", text, &o->parent_fd);
+        return words_fd("parent", text, &o->parent_fd);
     default:
-        return set_fd("area", text, &o->area_fd);
+        return words_fd("area", text, &o->area_fd);
     }
 }
 
 /* Takes any option. */
-static int take(struct options *o, int option, const char *text)
+static int take(void *into, int option, const char *text)
 {
+    struct options *o = into;
     switch (option) {
     case OPT_LOCAL:
         return set_role(o, ROLE_LOCAL, NULL);
@@ -190,15 +164,13 @@ static int take(struct options *o, int option, const char *text)
     case OPT_CONNECT:
         return set_role(o, ROLE_CONNECT, text);
     case OPT_FABRIC:
-        return set_fabric(o, text);
+        return words_fabric(text, o->fabric);
     case OPT_DEVICE:
         o->devices = text;
         return 0;
     case OPT_VERIFY:
         o->verify = true;
         return 0;
-    case '?':
-        return EXIT_USAGE; /* getopt has said it */
     default:
         return take_value(o, option, text);
     }
@@ -228,8 +200,11 @@ static void complete(struct options *o)
 }
 
 /* What no single option can know. */
-static int check(const struct options *o, bool time_given)
+static int check(void *into)
 {
+    struct options *o = into;
+    bool time_given = o->seconds > 0;
+    complete(o);
     if (o->role == ROLE_NONE) {
         return say(EXIT_USAGE,
                    "where is the other side? Give --local, --listen URL or --connect URL");
@@ -268,8 +243,9 @@ static int check(const struct options *o, bool time_given)
 }
 
 /* Takes the words that are no options: the test. */
-static int take_words(struct options *o, int count, char **words)
+static int take_words(void *into, int count, char **words)
 {
+    struct options *o = into;
     int test = count > 0 ? words_index(words[0], test_names, COUNT_OF(test_names)) : 0;
     if (count > 0 && test < 1) {
         return say(EXIT_USAGE, "%s: not a test; the tests are lat, bw, bibw and rate", words[0]);
@@ -281,29 +257,17 @@ static int take_words(struct options *o, int count, char **words)
     return 0;
 }
 
-enum parsed options_parse(struct options *options, int argc, char **argv)
+int options_parse(struct options *options, int argc, char **argv)
 {
-    struct options o = {
+    static const struct command command = {.name = "wb_perf",
+                                           .help = options_help,
+                                           .options = long_options,
+                                           .take = take,
+                                           .take_words = take_words,
+                                           .check = check};
+    *options = (struct options){
         .threads = 1, .cpu = {NO_CPU, NO_CPU}, .parent_fd = NO_FD, .area_fd = NO_FD};
-    int option;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == OPT_HELP) {
-            return PARSED_HELP;
-        }
-        if (take(&o, option, optarg) != 0) {
-            return PARSED_WRONG;
-        }
-    }
-    bool time_given = o.seconds > 0;
-    if (take_words(&o, argc - optind, argv + optind) != 0) {
-        return PARSED_WRONG;
-    }
-    complete(&o);
-    if (check(&o, time_given) != 0) {
-        return PARSED_WRONG;
-    }
-    *options = o;
-    return PARSED_RUN;
+    return command_read(&command, argc, argv, options);
 }
 
 size_t next_power(size_t size, size_t last)

@@ -6,15 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "perf/common_words.h"
+
 struct wb_engine_config;
 
 enum test { TEST_NONE, TEST_LAT, TEST_BW, TEST_BIBW, TEST_RATE };
 enum path { PATH_DEFAULT, PATH_EAGER, PATH_COPY, PATH_POINTER, PATH_RMA };
 enum role { ROLE_NONE, ROLE_LOCAL, ROLE_LISTEN, ROLE_CONNECT };
 enum vs { VS_NONE, VS_FLOOR, VS_RAW, VS_ONE };
-enum format { FORMAT_TEXT, FORMAT_CSV, FORMAT_JSON };
 
-enum { WINDOW_MAX = 4096, THREADS_MAX = 64, FABRIC_ROOM = 16, NO_CPU = -1, NO_FD = -1 };
+enum { WINDOW_MAX = 4096, THREADS_MAX = 64, NO_CPU = -1 };
 
 struct options {
     enum test test;
@@ -36,11 +37,8 @@ struct options {
     int parent_fd, area_fd;                /* of a process that --local has started, or NO_FD */
 };
 
-enum parsed { PARSED_RUN, PARSED_HELP, PARSED_WRONG };
-
-/* Reads the command line into *options. PARSED_HELP: --help was asked for; PARSED_WRONG: a line was
- * said on stderr. */
-enum parsed options_parse(struct options *options, int argc, char **argv);
+/* Reads the command line into *options, as command_read: COMMAND_RUN, or the exit status. */
+int options_parse(struct options *options, int argc, char **argv);
 
 /* The next size of a sweep after `size`: the next power of two, at last `last` itself; 0 after
  * that. */
@@ -60,7 +58,7 @@ bool vs_has_orders(enum vs vs);
  * headers. */
 size_t eager_limit(void);
 
-/* The text of --help, in two parts. */
-extern const char options_help[], options_method[];
+/* The text of --help, in parts. */
+extern const char *const options_help[];
 
 #endif

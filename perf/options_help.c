@@ -1,6 +1,6 @@
 #include "perf/options.h"
 
-const char options_help[] =
+static const char usage[] =
     "wb_perf: what calls cost. All numbers are of whole calls: serialize, send, fetch,\n"
     "dispatch, reply.\n"
     "\n"
@@ -54,7 +54,7 @@ const char options_help[] =
     "  --help           this text\n"
     "\n";
 
-const char options_method[] =
+static const char method[] =
     "How it measures: calls come in bursts (of some windows, and of up to 16 MiB, or one\n"
     "window). Before each burst the sender writes all its payloads anew, untimed. A burst's\n"
     "time runs from its first call's begin to its last call's end. A round trip is that of\n"
@@ -90,3 +90,5 @@ const char options_method[] =
     "\n"
     "Exit status: 0; 1 if something failed; 2 for wrong usage.\n"
     "(--parent and --area are what --local tells the process that it starts.)\n";
+
+const char *const options_help[] = {usage, method, NULL};

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <waybill/version.h>
 
+#include "perf/common_command.h"
 #include "perf/common_say.h"
 #include "perf/device.h"
 #include "perf/reg_trial.h"
@@ -98,14 +99,9 @@ int reg_main(int argc, char **argv)
     struct reg_options options;
     struct device device;
     char words[WORDS_ROOM] = "";
-    switch (reg_options_parse(&options, argc, argv)) {
-    case PARSED_HELP:
-        fputs(reg_help, stdout);
-        return finish_output(EXIT_SUCCESS);
-    case PARSED_WRONG:
-        return EXIT_USAGE;
-    default:
-        break;
+    int ended = reg_options_parse(&options, argc, argv);
+    if (ended != COMMAND_RUN) {
+        return ended;
     }
     if (device_open(&device, options.device, words, sizeof words) != 0) {
         return say(EXIT_FAILURE, "%s", words);

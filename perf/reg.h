@@ -31,9 +31,9 @@ struct reg_result {
 };
 
 /* Reads the words behind "reg" (argv[0] is the program). As options_parse. */
-enum parsed reg_options_parse(struct reg_options *options, int argc, char **argv);
+int reg_options_parse(struct reg_options *options, int argc, char **argv);
 
-extern const char reg_help[];
+extern const char *const reg_help[];
 
 /* The subcommand, whole; returns the exit status. */
 int reg_main(int argc, char **argv);

@@ -1,14 +1,12 @@
-#include <getopt.h>
 
+#include "perf/common_command.h"
 #include "perf/common_say.h"
+#include "perf/common_words.h"
 #include "perf/reg.h"
-#include "perf/words.h"
 
 enum { SIZE_FIRST = 4 << 10, SIZE_LAST = 64 << 20 };
 
-static const char *const format_names[] = {"text", "json"};
-
-const char reg_help[] =
+const char *const reg_help[] = {
     "wb_perf reg: what registering memory with an RDMA device costs, and how often the memory\n"
     "must be used for it to pay.\n"
     "\n"
@@ -33,24 +31,24 @@ const char reg_help[] =
     "  --format F      text (default), or json: one object a line\n"
     "  --help          this text\n"
     "\n"
-    "Exit status: 0; 1 if something failed, or no RDMA device is here; 2 for wrong usage.\n";
+    "Exit status: 0; 1 if something failed, or no RDMA device is here; 2 for wrong usage.\n",
+    NULL};
 
-enum { OPT_SIZE = 256, OPT_TIME, OPT_DEVICE, OPT_FORMAT, OPT_HELP };
+enum { OPT_SIZE = 256, OPT_TIME, OPT_DEVICE, OPT_FORMAT };
 
 static const struct option long_options[] = {
     {"size", required_argument, NULL, OPT_SIZE},
     {"time", required_argument, NULL, OPT_TIME},
     {"device", required_argument, NULL, OPT_DEVICE},
     {"format", required_argument, NULL, OPT_FORMAT},
-    {"help", no_argument, NULL, OPT_HELP},
+    {"help", no_argument, NULL, COMMAND_HELP},
     {NULL, 0, NULL, 0},
 };
 
 /* Takes one option; 0, or EXIT_USAGE with a line said. */
-static int take(struct reg_options *o, int option, const char *text)
+static int take(void *into, int option, const char *text)
 {
-    int choice = 0;
-    int wrong = 0;
+    struct reg_options *o = into;
     switch (option) {
     case OPT_SIZE:
         return words_sizes(text, &o->size_min, &o->size_max);
@@ -60,30 +58,16 @@ static int take(struct reg_options *o, int option, const char *text)
         o->device = text;
         return 0;
     case OPT_FORMAT:
-        wrong = words_choice("format", text, format_names, COUNT_OF(format_names), 0, &choice);
-        o->format = choice == 1 ? FORMAT_JSON : FORMAT_TEXT;
-        return wrong;
+        return words_format(text, FORMAT_JSON, &o->format);
     default:
         return EXIT_USAGE; /* getopt has said it */
     }
 }
 
-enum parsed reg_options_parse(struct reg_options *options, int argc, char **argv)
+int reg_options_parse(struct reg_options *options, int argc, char **argv)
 {
-    struct reg_options o = {.size_min = SIZE_FIRST, .size_max = SIZE_LAST, .seconds = 0.5};
-    int option;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == OPT_HELP) {
-            return PARSED_HELP;
-        }
-        if (take(&o, option, optarg) != 0) {
-            return PARSED_WRONG;
-        }
-    }
-    if (optind < argc) {
-        say(EXIT_USAGE, "%s: reg takes options only", argv[optind]);
-        return PARSED_WRONG;
-    }
-    *options = o;
-    return PARSED_RUN;
+    static const struct command command = {
+        .name = "reg", .help = reg_help, .options = long_options, .take = take};
+    *options = (struct reg_options){.size_min = SIZE_FIRST, .size_max = SIZE_LAST, .seconds = 0.5};
+    return command_read(&command, argc, argv, options);
 }

@@ -1,16 +1,16 @@
 #include "perf/show.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <waybill/explain.h>
 
 #include "perf/actions.h"
+#include "perf/common_command.h"
 #include "perf/common_resources.h"
 #include "perf/common_say.h"
+#include "perf/common_words.h"
 #include "perf/demo_actions.h"
 #include "perf/payload.h"
-#include "perf/words.h"
 
 WB_EXPLAIN(perf_mirror_in)
 WB_EXPLAIN(perf_bytes_in)
@@ -32,7 +32,7 @@ struct show_options {
     const char *archive; /* a file, or NULL; borrowed */
 };
 
-static const char show_help[] =
+static const char *const show_help[] = {
     "wb_perf show: the archive of a call's arguments in words, and how the call would travel.\n"
     "\n"
     "  wb_perf show [options]\n"
@@ -52,14 +52,15 @@ static const char show_help[] =
     "  --archive FILE  print the archive in FILE, of arguments of TYPE, and plan nothing\n"
     "  --help          this text\n"
     "\n"
-    "Exit status: 0; 1 if something failed, or the archive is malformed; 2 for wrong usage.\n";
+    "Exit status: 0; 1 if something failed, or the archive is malformed; 2 for wrong usage.\n",
+    NULL};
 
-enum { OPT_TYPE = 256, OPT_SIZE, OPT_COPY, OPT_ARCHIVE, OPT_HELP };
+enum { OPT_TYPE = 256, OPT_SIZE, OPT_COPY, OPT_ARCHIVE };
 
 static const struct option long_options[] = {
     {"type", required_argument, NULL, OPT_TYPE}, {"size", required_argument, NULL, OPT_SIZE},
     {"copy", no_argument, NULL, OPT_COPY},       {"archive", required_argument, NULL, OPT_ARCHIVE},
-    {"help", no_argument, NULL, OPT_HELP},       {NULL, 0, NULL, 0},
+    {"help", no_argument, NULL, COMMAND_HELP},   {NULL, 0, NULL, 0},
 };
 
 /* ---- values ---- */
@@ -163,8 +164,9 @@ static int show_file(const struct show_options *o)
 /* ---- the subcommand ---- */
 
 /* Takes one option; 0, or EXIT_USAGE with a line said. */
-static int take(struct show_options *o, int option, const char *text)
+static int take(void *into, int option, const char *text)
 {
+    struct show_options *o = into;
     switch (option) {
     case OPT_TYPE:
         return words_choice("type", text, type_names, TYPE_COUNT, 0, &o->type);
@@ -183,19 +185,12 @@ static int take(struct show_options *o, int option, const char *text)
 
 int show_main(int argc, char **argv)
 {
+    static const struct command command = {
+        .name = "show", .help = show_help, .options = long_options, .take = take};
     struct show_options o = {.type = TYPE_RECORD, .size = SIZE};
-    int option;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == OPT_HELP) {
-            fputs(show_help, stdout);
-            return finish_output(EXIT_SUCCESS);
-        }
-        if (take(&o, option, optarg) != 0) {
-            return EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        return say(EXIT_USAGE, "%s: show takes options only", argv[optind]);
+    int ended = command_read(&command, argc, argv, &o);
+    if (ended != COMMAND_RUN) {
+        return ended;
     }
     return finish_output(o.archive != NULL ? show_file(&o) : show_value(&o));
 }

@@ -1,18 +1,18 @@
 /* wb_soak: many clients that call and are killed, and a server that is judged. */
 #include "perf/soak.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "perf/common_command.h"
 #include "perf/common_say.h"
-#include "perf/words.h"
+#include "perf/common_words.h"
 
 enum { IDLE_MAX = 1023, SECONDS_MAX = 1000000, CLIENTS = 64, SECONDS = 60 };
 
-static const char help[] =
+static const char *const help[] = {
     "wb_soak: a server and many clients, each a process, that call it with arguments of every\n"
     "kind and size for a while; clients are killed and started again. Every call is followed\n"
     "by its number at both ends, so that one that is lost or executed twice is found.\n"
@@ -45,7 +45,8 @@ static const char help[] =
     "came so). Or, for --idle, bytes_per_idle_peer and what it is made of.\n"
     "Exit status: 0; 1 if lost, doubled, corrupt or pool_leaked is not 0, or nothing was filtered\n"
     "that should have been, or something failed; 2 for wrong usage. (--role and what it needs are "
-    "what wb_soak tells its own processes.)\n";
+    "what wb_soak tells its own processes.)\n",
+    NULL};
 
 enum { OPTION_ROLE = 1000, OPTION_URL, OPTION_INDEX, OPTION_PEERS, OPTION_PARENT, OPTION_BOARD };
 
@@ -60,14 +61,6 @@ static int read_role(struct soak_options *options, const char *text)
         }
     }
     return say(EXIT_USAGE, "--role is for wb_soak itself");
-}
-
-static int read_descriptor(const char *option, const char *text, int *fd)
-{
-    uint64_t number = 0;
-    int wrong = words_between(option, text, 0, 1 << 20, &number);
-    *fd = wrong == 0 ? (int)number : -1;
-    return wrong;
 }
 
 static int read_filter(struct soak_options *options, const char *text)
@@ -93,16 +86,17 @@ static int read_internal(struct soak_options *o, int option, const char *text)
     case OPTION_PEERS:
         return words_between("peers", text, 1, IDLE_MAX + 1, &o->peers);
     case OPTION_PARENT:
-        return read_descriptor("parent", text, &o->parent_fd);
+        return words_fd("parent", text, &o->parent_fd);
     case OPTION_BOARD:
-        return read_descriptor("board", text, &o->board_fd);
+        return words_fd("board", text, &o->board_fd);
     default:
         return EXIT_USAGE; /* getopt has said it */
     }
 }
 
-static int read_option(struct soak_options *o, int option, const char *text)
+static int read_option(void *into, int option, const char *text)
 {
+    struct soak_options *o = into;
     switch (option) {
     case 'f':
         o->fabric = text;
@@ -129,6 +123,14 @@ static int read_option(struct soak_options *o, int option, const char *text)
     }
 }
 
+static int check_role(void *into)
+{
+    const struct soak_options *o = into;
+    bool told = o->parent_fd >= 0 && o->board_fd >= 0 &&
+                (o->url != NULL || o->role == ROLE_SERVER) && o->index < o->clients;
+    return o->role == ROLE_PARENT || told ? 0 : say(EXIT_USAGE, "--role is for wb_soak itself");
+}
+
 int soak_parse(struct soak_options *options, int argc, char **argv)
 {
     static const struct option names[] = {{"fabric", required_argument, NULL, 'f'},
@@ -139,7 +141,7 @@ int soak_parse(struct soak_options *options, int argc, char **argv)
                                           {"idle", required_argument, NULL, 'i'},
                                           {"filter", required_argument, NULL, 'z'},
                                           {"kill", no_argument, NULL, 'k'},
-                                          {"help", no_argument, NULL, 'h'},
+                                          {"help", no_argument, NULL, COMMAND_HELP},
                                           {"role", required_argument, NULL, OPTION_ROLE},
                                           {"url", required_argument, NULL, OPTION_URL},
                                           {"index", required_argument, NULL, OPTION_INDEX},
@@ -147,24 +149,12 @@ int soak_parse(struct soak_options *options, int argc, char **argv)
                                           {"parent", required_argument, NULL, OPTION_PARENT},
                                           {"board", required_argument, NULL, OPTION_BOARD},
                                           {NULL, 0, NULL, 0}};
-    int option, wrong = 0;
-    while (wrong == 0 && (option = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return -1;
-        }
-        wrong = read_option(options, option, optarg);
-    }
-    if (wrong == 0 && optind < argc) {
-        return say(EXIT_USAGE, "%s: wb_soak takes options only", argv[optind]);
-    }
-    bool told = options->parent_fd >= 0 && options->board_fd >= 0 &&
-                (options->url != NULL || options->role == ROLE_SERVER) &&
-                options->index < options->clients;
-    if (wrong == 0 && options->role != ROLE_PARENT && !told) {
-        return say(EXIT_USAGE, "--role is for wb_soak itself");
-    }
-    return wrong;
+    static const struct command command = {.name = "wb_soak",
+                                           .help = help,
+                                           .options = names,
+                                           .take = read_option,
+                                           .check = check_role};
+    return command_read(&command, argc, argv, options);
 }
 
 int main(int argc, char **argv)
@@ -174,11 +164,11 @@ int main(int argc, char **argv)
                                    .seconds = SECONDS,
                                    .seed = 1,
                                    .peers = 1,
-                                   .parent_fd = -1,
-                                   .board_fd = -1};
-    int wrong = soak_parse(&options, argc, argv);
-    if (wrong != 0) {
-        return wrong < 0 ? finish_output(EXIT_SUCCESS) : wrong;
+                                   .parent_fd = NO_FD,
+                                   .board_fd = NO_FD};
+    int ended = soak_parse(&options, argc, argv);
+    if (ended != COMMAND_RUN) {
+        return ended;
     }
     switch (options.role) {
     case ROLE_SERVER:

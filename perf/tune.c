@@ -5,15 +5,16 @@
 
 #include "perf/caller.h"
 #include "perf/common_child.h"
+#include "perf/common_command.h"
 #include "perf/common_listen.h"
 #include "perf/common_say.h"
+#include "perf/common_words.h"
 #include "perf/series.h"
 #include "perf/server.h"
 #include "perf/service.h"
 #include "perf/setup.h"
 #include "perf/ticks.h"
 #include "perf/tune_report.h"
-#include "perf/words.h"
 
 enum {
     EAGER_LEAST = 512,  /* of wb_engine_config's eager_bytes */
@@ -25,6 +26,27 @@ enum {
     SLICE_NS = 5000000,
     SLICES_LEAST = 5, /* a median of fewer is chance */
     READY_MS = 20000
+};
+
+/* A threshold as a race: the same calls, sent as below it and as above it. */
+struct threshold {
+    const char *name;                  /* of the field in struct wb_engine_config */
+    size_t offset;                     /* likewise; a uint32_t */
+    enum path below, above;            /* the paths that the calls take */
+    uint32_t below_value, above_value; /* with which all sizes take the one way, or the other */
+    size_t first, last;                /* sizes, bytes */
+    uint32_t never;                    /* its value where the way above never pays */
+};
+
+#define FIELD(name) #name, offsetof(struct wb_engine_config, name)
+/* The latter two have the eager_bytes that the first gave. */
+static const struct threshold thresholds[] = {
+    {FIELD(eager_bytes), PATH_COPY, PATH_COPY, EAGER_MOST, EAGER_LEAST, EAGER_LEAST,
+     EAGER_MOST - HEADERS_BYTES, EAGER_MOST},
+    {FIELD(pointer_threshold), PATH_COPY, PATH_POINTER, UINT32_MAX, 1, CHUNK_LEAST, CHUNK_MOST,
+     2 * CHUNK_MOST},
+    {FIELD(rma_threshold), PATH_RMA, PATH_RMA, UINT32_MAX, 1, CHUNK_LEAST, CHUNK_MOST,
+     2 * CHUNK_MOST},
 };
 
 /* One of the two ways of a race. All zero has nothing to close. */
@@ -187,49 +209,25 @@ static uint32_t value_of(const struct tune_race *race, uint32_t never)
     return row < race->rows ? (uint32_t)race->row[row].size : never;
 }
 
-static int tune_eager(struct tuner *tuner, struct wb_engine_config *config)
+static uint32_t *field_of(struct wb_engine_config *config, const struct threshold *threshold)
 {
-    struct tune_race race = {.field = "eager_bytes"};
-    tuner->below = (struct way){.config = *config, .path = PATH_COPY};
-    tuner->above = tuner->below;
-    tuner->below.config.eager_bytes = EAGER_MOST;
-    tuner->above.config.eager_bytes = EAGER_LEAST;
-    int wrong = run_race(tuner, EAGER_LEAST, EAGER_MOST - HEADERS_BYTES, &race);
-    if (wrong == 0) {
-        uint32_t before = config->eager_bytes;
-        config->eager_bytes = value_of(&race, EAGER_MOST);
-        tune_report_race(tuner->options, &race, before, config->eager_bytes);
-    }
-    return wrong;
+    return (void *)((char *)config + threshold->offset);
 }
 
-static int tune_pointer(struct tuner *tuner, struct wb_engine_config *config)
+/* Races, reports, and sets the field of *config. */
+static int tune(struct tuner *tuner, const struct threshold *t, struct wb_engine_config *config)
 {
-    struct tune_race race = {.field = "pointer_threshold"};
-    tuner->below = (struct way){.config = *config, .path = PATH_COPY};
-    tuner->above = (struct way){.config = *config, .path = PATH_POINTER};
-    tuner->above.config.pointer_threshold = 1;
-    int wrong = run_race(tuner, CHUNK_LEAST, CHUNK_MOST, &race);
+    struct tune_race race = {.field = t->name};
+    tuner->below = (struct way){.config = *config, .path = t->below};
+    tuner->above = (struct way){.config = *config, .path = t->above};
+    *field_of(&tuner->below.config, t) = t->below_value;
+    *field_of(&tuner->above.config, t) = t->above_value;
+    int wrong = run_race(tuner, t->first, t->last, &race);
     if (wrong == 0) {
-        uint32_t before = config->pointer_threshold;
-        config->pointer_threshold = value_of(&race, 2 * CHUNK_MOST);
-        tune_report_race(tuner->options, &race, before, config->pointer_threshold);
-    }
-    return wrong;
-}
-
-static int tune_rma(struct tuner *tuner, struct wb_engine_config *config)
-{
-    struct tune_race race = {.field = "rma_threshold"};
-    tuner->below = (struct way){.config = *config, .path = PATH_RMA};
-    tuner->above = tuner->below;
-    tuner->below.config.rma_threshold = UINT32_MAX;
-    tuner->above.config.rma_threshold = 1;
-    int wrong = run_race(tuner, CHUNK_LEAST, CHUNK_MOST, &race);
-    if (wrong == 0) {
-        uint32_t before = config->rma_threshold;
-        config->rma_threshold = value_of(&race, 2 * CHUNK_MOST);
-        tune_report_race(tuner->options, &race, before, config->rma_threshold);
+        uint32_t *field = field_of(config, t);
+        uint32_t before = *field;
+        *field = value_of(&race, t->never);
+        tune_report_race(tuner->options, &race, before, *field);
     }
     return wrong;
 }
@@ -264,9 +262,9 @@ static int run(const struct tune_options *o)
     tuner->child = CHILD_NONE;
     int wrong = start_server(tuner);
     tune_report_head(o);
-    wrong = wrong == 0 ? tune_eager(tuner, &config) : wrong;
-    wrong = wrong == 0 ? tune_pointer(tuner, &config) : wrong;
-    wrong = wrong == 0 ? tune_rma(tuner, &config) : wrong;
+    for (size_t i = 0; wrong == 0 && i < COUNT_OF(thresholds); i++) {
+        wrong = tune(tuner, &thresholds[i], &config);
+    }
     if (wrong == 0) {
         tune_report_config(o, &config);
     }
@@ -289,14 +287,9 @@ static int serve(const struct tune_options *o)
 int tune_main(int argc, char **argv)
 {
     struct tune_options options;
-    switch (tune_options_parse(&options, argc, argv)) {
-    case PARSED_HELP:
-        fputs(tune_help, stdout);
-        return finish_output(EXIT_SUCCESS);
-    case PARSED_WRONG:
-        return EXIT_USAGE;
-    default:
-        break;
+    int ended = tune_options_parse(&options, argc, argv);
+    if (ended != COMMAND_RUN) {
+        return ended;
     }
     ticks_start();
     return finish_output(options.parent_fd == NO_FD ? run(&options) : serve(&options));

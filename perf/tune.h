@@ -18,9 +18,9 @@ struct tune_options {
 };
 
 /* Reads the words behind "tune" (argv[0] is the program). As options_parse. */
-enum parsed tune_options_parse(struct tune_options *options, int argc, char **argv);
+int tune_options_parse(struct tune_options *options, int argc, char **argv);
 
-extern const char tune_help[];
+extern const char *const tune_help[];
 
 /* One way against another for one size. The medians are of all slices, the ratio of neighbouring
  * ones. */

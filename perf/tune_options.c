@@ -1,14 +1,9 @@
-#include <getopt.h>
-#include <stdio.h>
-#include <string.h>
-
+#include "perf/common_command.h"
 #include "perf/common_say.h"
+#include "perf/common_words.h"
 #include "perf/tune.h"
-#include "perf/words.h"
 
-static const char *const format_names[] = {"text", "json"};
-
-const char tune_help[] =
+const char *const tune_help[] = {
     "wb_perf tune: where on this machine one way of a payload overtakes another, and the\n"
     "configuration that follows.\n"
     "\n"
@@ -32,9 +27,10 @@ const char tune_help[] =
     "  --format F      text (default), or json: one object a threshold\n"
     "  --help          this text\n"
     "\n"
-    "Exit status: 0; 1 if something failed; 2 for wrong usage.\n";
+    "Exit status: 0; 1 if something failed; 2 for wrong usage.\n",
+    NULL};
 
-enum { OPT_FABRIC = 256, OPT_DEVICE, OPT_TIME, OPT_FORMAT, OPT_PARENT, OPT_HELP };
+enum { OPT_FABRIC = 256, OPT_DEVICE, OPT_TIME, OPT_FORMAT, OPT_PARENT };
 
 static const struct option long_options[] = {
     {"fabric", required_argument, NULL, OPT_FABRIC},
@@ -42,63 +38,35 @@ static const struct option long_options[] = {
     {"time", required_argument, NULL, OPT_TIME},
     {"format", required_argument, NULL, OPT_FORMAT},
     {"parent", required_argument, NULL, OPT_PARENT},
-    {"help", no_argument, NULL, OPT_HELP},
+    {"help", no_argument, NULL, COMMAND_HELP},
     {NULL, 0, NULL, 0},
 };
 
-static int set_fabric(struct tune_options *o, const char *text)
-{
-    if (text[0] == '\0' || strlen(text) >= sizeof o->fabric) {
-        return say(EXIT_USAGE, "--fabric %s: no name of a fabric; wb_info lists what is here",
-                   text);
-    }
-    snprintf(o->fabric, sizeof o->fabric, "%s", text);
-    return 0;
-}
-
 /* Takes one option; 0, or EXIT_USAGE with a line said. */
-static int take(struct tune_options *o, int option, const char *text)
+static int take(void *into, int option, const char *text)
 {
-    int choice = 0;
-    uint64_t number = 0;
-    int wrong = 0;
+    struct tune_options *o = into;
     switch (option) {
     case OPT_FABRIC:
-        return set_fabric(o, text);
+        return words_fabric(text, o->fabric);
     case OPT_DEVICE:
         o->devices = text;
         return 0;
     case OPT_TIME:
         return words_seconds(text, &o->seconds);
     case OPT_FORMAT:
-        wrong = words_choice("format", text, format_names, COUNT_OF(format_names), 0, &choice);
-        o->format = choice == 1 ? FORMAT_JSON : FORMAT_TEXT;
-        return wrong;
+        return words_format(text, FORMAT_JSON, &o->format);
     case OPT_PARENT:
-        wrong = words_between("parent", text, 0, 1 << 20, &number);
-        o->parent_fd = (int)number;
-        return wrong;
+        return words_fd("parent", text, &o->parent_fd);
     default:
         return EXIT_USAGE; /* getopt has said it */
     }
 }
 
-enum parsed tune_options_parse(struct tune_options *options, int argc, char **argv)
+int tune_options_parse(struct tune_options *options, int argc, char **argv)
 {
-    struct tune_options o = {.fabric = "shm", .seconds = 0.3, .parent_fd = NO_FD};
-    int option;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == OPT_HELP) {
-            return PARSED_HELP;
-        }
-        if (take(&o, option, optarg) != 0) {
-            return PARSED_WRONG;
-        }
-    }
-    if (optind < argc) {
-        say(EXIT_USAGE, "%s: tune takes options only", argv[optind]);
-        return PARSED_WRONG;
-    }
-    *options = o;
-    return PARSED_RUN;
+    static const struct command command = {
+        .name = "tune", .help = tune_help, .options = long_options, .take = take};
+    *options = (struct tune_options){.fabric = "shm", .seconds = 0.3, .parent_fd = NO_FD};
+    return command_read(&command, argc, argv, options);
 }

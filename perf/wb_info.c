@@ -1,17 +1,18 @@
 /* wb_info: what is here, and what is missing. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <waybill/waybill.h>
 
+#include "perf/common_command.h"
 #include "perf/common_say.h"
+#include "perf/common_words.h"
 #include "perf/wb_info_limits.h"
 #include "perf/wb_info_print.h"
 
-static const char help[] =
+static const char *const help[] = {
     "wb_info: what Waybill finds on this machine, and what is missing where a fabric cannot\n"
     "be used.\n"
     "\n"
@@ -34,49 +35,51 @@ static const char help[] =
     "  --format F      text (default), or json\n"
     "  --help          this text\n"
     "\n"
-    "Exit status: 0; 1 if something failed or is BAD; 2 for wrong usage.\n";
+    "Exit status: 0; 1 if something failed or is BAD; 2 for wrong usage.\n",
+    NULL};
 
 struct arguments {
-    bool json, pool;
+    enum format format; /* text or json */
+    bool pool;
     const char *url, *devices;
 };
 
-/* Reads the command line. Returns 0 to go on, EXIT_USAGE with a line said, or -1 after --help. */
+static int take(void *into, int option, const char *text)
+{
+    struct arguments *arguments = into;
+    switch (option) {
+    case 'c':
+        arguments->url = text;
+        return 0;
+    case 'p':
+        arguments->pool = true;
+        return 0;
+    case 'd':
+        arguments->devices = text;
+        return 0;
+    default:
+        return words_format(text, FORMAT_JSON, &arguments->format);
+    }
+}
+
+static int check_words(void *into)
+{
+    const struct arguments *arguments = into;
+    return arguments->devices == NULL || arguments->url != NULL
+               ? 0
+               : say(EXIT_USAGE, "--device is for --check");
+}
+
+/* As command_read. */
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {
-        {"format", required_argument, NULL, 'f'}, {"check", required_argument, NULL, 'c'},
-        {"device", required_argument, NULL, 'd'}, {"pool", no_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'h':
-            fputs(help, stdout);
-            return -1;
-        case 'c':
-            arguments->url = optarg;
-            break;
-        case 'p':
-            arguments->pool = true;
-            break;
-        case 'd':
-            arguments->devices = optarg;
-            break;
-        case 'f':
-            arguments->json = strcmp(optarg, "json") == 0;
-            if (!arguments->json && strcmp(optarg, "text") != 0) {
-                return say(EXIT_USAGE, "--format %s: not one of text, json", optarg);
-            }
-            break;
-        default:
-            return EXIT_USAGE;
-        }
-    }
-    if (arguments->devices != NULL && arguments->url == NULL) {
-        return say(EXIT_USAGE, "--device is for --check");
-    }
-    return optind == argc ? 0 : say(EXIT_USAGE, "%s: wb_info takes options only", argv[optind]);
+        {"format", required_argument, NULL, 'f'},  {"check", required_argument, NULL, 'c'},
+        {"device", required_argument, NULL, 'd'},  {"pool", no_argument, NULL, 'p'},
+        {"help", no_argument, NULL, COMMAND_HELP}, {NULL, 0, NULL, 0}};
+    static const struct command command = {
+        .name = "wb_info", .help = help, .options = options, .take = take, .check = check_words};
+    return command_read(&command, argc, argv, arguments);
 }
 
 static void print_versions(struct printer *printer)
@@ -187,11 +190,11 @@ static int check(struct printer *printer, const struct arguments *arguments)
 int main(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    int wrong = parse(argc, argv, &arguments);
-    if (wrong != 0) {
-        return wrong < 0 ? finish_output(EXIT_SUCCESS) : wrong;
+    int ended = parse(argc, argv, &arguments);
+    if (ended != COMMAND_RUN) {
+        return ended;
     }
-    struct printer printer = {.json = arguments.json};
+    struct printer printer = {.json = arguments.format == FORMAT_JSON};
     if (arguments.url != NULL) {
         return finish_output(check(&printer, &arguments));
     }
@@ -201,7 +204,7 @@ int main(int argc, char **argv)
     print_begin(&printer, "limits");
     print_limits(&printer);
     print_end(&printer);
-    wrong = print_text(&printer, "machine", wb_machine_text);
+    int wrong = print_text(&printer, "machine", wb_machine_text);
     int config_wrong = print_text(&printer, "configuration", config_text);
     int pool_wrong = arguments.pool ? print_pool(&printer) : 0;
     print_end(&printer);

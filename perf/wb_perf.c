@@ -7,9 +7,11 @@
 
 #include "perf/alloc.h"
 #include "perf/common_child.h"
+#include "perf/common_command.h"
 #include "perf/common_listen.h"
 #include "perf/common_resources.h"
 #include "perf/common_say.h"
+#include "perf/common_words.h"
 #include "perf/measure.h"
 #include "perf/mirror.h"
 #include "perf/reg.h"
@@ -18,7 +20,6 @@
 #include "perf/setup.h"
 #include "perf/show.h"
 #include "perf/tune.h"
-#include "perf/words.h"
 
 enum { READY_MS = 20000, NUMBER_ROOM = 48 };
 
@@ -197,15 +198,9 @@ int main(int argc, char **argv)
         }
     }
     struct options options;
-    switch (options_parse(&options, argc, argv)) {
-    case PARSED_HELP:
-        fputs(options_help, stdout);
-        fputs(options_method, stdout);
-        return finish_output(EXIT_SUCCESS);
-    case PARSED_WRONG:
-        return EXIT_USAGE;
-    default:
-        break;
+    int ended = options_parse(&options, argc, argv);
+    if (ended != COMMAND_RUN) {
+        return ended;
     }
     ticks_start();
     if (options.role == ROLE_LISTEN) {

@@ -1,5 +1,4 @@
 /* wb_ping: whether a peer is there, how far away, and what was agreed on with it. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,8 +7,9 @@
 #include <waybill/waybill.h>
 
 #include "perf/common_clock.h"
+#include "perf/common_command.h"
 #include "perf/common_say.h"
-#include "perf/words.h"
+#include "perf/common_words.h"
 
 /* No server has this action. That it has not is an answer, and only a living engine gives it. */
 #define PING_IN(F) F(BYTES, wb_bytes, payload)
@@ -20,7 +20,7 @@ enum { COUNT = 5, COUNT_MAX = 1000000, SIZE = 8, SIZE_MAX_BYTES = 65536, HEADER_
 enum { SPIN_US = 1000, CALL_US = 5000000, INTERVAL_MS = 200, US_A_MS = 1000 };
 static const double interval_max_s = 3600.0;
 
-static const char help[] =
+static const char *const help[] = {
     "wb_ping: is that peer there, how far away is it, and what was agreed on with it.\n"
     "\n"
     "  wb_ping URL [--count N] [--interval S] [--size BYTES] [--format text|json]\n"
@@ -38,13 +38,14 @@ static const char help[] =
     "  --help         this text\n"
     "\n"
     "Exit status: 0; 1 with a line on stderr if nobody is there, it refused, or it does not\n"
-    "answer; 2 for wrong usage.\n";
+    "answer; 2 for wrong usage.\n",
+    NULL};
 
 struct arguments {
     const char *url;
     uint64_t count, size;
     double interval_s;
-    bool json;
+    enum format format; /* text or json */
 };
 
 /* What was measured. Owns rtt_us. */
@@ -66,43 +67,38 @@ static int read_interval(const char *text, double *interval_s)
     return 0;
 }
 
-/* Returns 0 to go on, EXIT_USAGE with a line said, or -1 after --help. */
+static int take(void *into, int option, const char *text)
+{
+    struct arguments *arguments = into;
+    switch (option) {
+    case 'c':
+        return words_between("count", text, 1, COUNT_MAX, &arguments->count);
+    case 'i':
+        return read_interval(text, &arguments->interval_s);
+    case 's':
+        return words_between("size", text, 0, SIZE_MAX_BYTES, &arguments->size);
+    default:
+        return words_format(text, FORMAT_JSON, &arguments->format);
+    }
+}
+
+static int take_url(void *into, int count, char **words)
+{
+    struct arguments *arguments = into;
+    arguments->url = count == 1 ? words[0] : NULL;
+    return count == 1 ? 0 : say(EXIT_USAGE, "one URL is needed, shm://NAME or verbs://HOST:PORT");
+}
+
+/* As command_read. */
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {
-        {"count", required_argument, NULL, 'c'}, {"interval", required_argument, NULL, 'i'},
-        {"size", required_argument, NULL, 's'},  {"format", required_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
-    int option, wrong = 0;
-    while (wrong == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            wrong = words_between("count", optarg, 1, COUNT_MAX, &arguments->count);
-            break;
-        case 'i':
-            wrong = read_interval(optarg, &arguments->interval_s);
-            break;
-        case 's':
-            wrong = words_between("size", optarg, 0, SIZE_MAX_BYTES, &arguments->size);
-            break;
-        case 'f':
-            arguments->json = strcmp(optarg, "json") == 0;
-            if (!arguments->json && strcmp(optarg, "text") != 0) {
-                wrong = say(EXIT_USAGE, "--format %s: not one of text, json", optarg);
-            }
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return -1;
-        default:
-            return EXIT_USAGE;
-        }
-    }
-    if (wrong == 0 && optind + 1 != argc) {
-        return say(EXIT_USAGE, "one URL is needed, shm://NAME or verbs://HOST:PORT");
-    }
-    arguments->url = wrong == 0 ? argv[optind] : NULL;
-    return wrong;
+        {"count", required_argument, NULL, 'c'},   {"interval", required_argument, NULL, 'i'},
+        {"size", required_argument, NULL, 's'},    {"format", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, COMMAND_HELP}, {NULL, 0, NULL, 0}};
+    static const struct command command = {
+        .name = "wb_ping", .help = help, .options = options, .take = take, .take_words = take_url};
+    return command_read(&command, argc, argv, arguments);
 }
 
 static double us_since(uint64_t start_ns)
@@ -173,7 +169,7 @@ static int go_all(struct wb_engine *engine, struct wb_peer *peer, const struct a
         if (wrong != 0) {
             return wrong;
         }
-        if (!arguments->json) {
+        if (arguments->format != FORMAT_JSON) {
             printf("call %" PRIu64 ": %" PRIu64 " bytes, %.1f us\n", i + 1, arguments->size,
                    trip->rtt_us[i]);
             fflush(stdout);
@@ -220,7 +216,7 @@ static int ping(struct wb_engine *engine, const struct arguments *arguments, str
 {
     struct wb_peer *peer = NULL;
     int wrong = meet(engine, arguments, &peer, trip);
-    if (wrong == 0 && !arguments->json) {
+    if (wrong == 0 && arguments->format != FORMAT_JSON) {
         print_peer(arguments, trip);
     }
     wrong = wrong == 0 ? go_all(engine, peer, arguments, trip) : wrong;
@@ -230,7 +226,7 @@ static int ping(struct wb_engine *engine, const struct arguments *arguments, str
     }
     uint64_t n = arguments->count;
     qsort(trip->rtt_us, n, sizeof *trip->rtt_us, compare);
-    if (arguments->json) {
+    if (arguments->format == FORMAT_JSON) {
         print_json(arguments, trip);
     } else {
         printf("round trip: min %.1f, median %.1f, max %.1f us\n", trip->rtt_us[0],
@@ -245,17 +241,17 @@ int main(int argc, char **argv)
         .count = COUNT, .size = SIZE, .interval_s = (double)INTERVAL_MS / US_A_MS};
     struct wb_engine *engine = NULL;
     struct wb_engine_config config;
-    int wrong = parse(argc, argv, &arguments);
-    if (wrong != 0) {
-        return wrong < 0 ? finish_output(EXIT_SUCCESS) : wrong;
+    int ended = parse(argc, argv, &arguments);
+    if (ended != COMMAND_RUN) {
+        return ended;
     }
     wb_engine_config_default(&config);
     config.spin_us = SPIN_US;
     config.max_peers = 1;
     struct trip trip = {.rtt_us = calloc(arguments.count, sizeof(double))};
     int status = trip.rtt_us != NULL ? wb_engine_create(&config, &engine) : WB_ERR_NO_MEMORY;
-    wrong = status == WB_OK ? ping(engine, &arguments, &trip)
-                            : say(EXIT_FAILURE, "no engine: %s", status_words(status));
+    int wrong = status == WB_OK ? ping(engine, &arguments, &trip)
+                                : say(EXIT_FAILURE, "no engine: %s", status_words(status));
     wb_engine_destroy(engine);
     free(trip.rtt_us);
     return finish_output(wrong);

@@ -1,4 +1,4 @@
-#include "perf/words.h"
+#include "perf/common_words.h"
 
 #include <errno.h>
 #include <math.h>
@@ -127,4 +127,35 @@ int words_choice(const char *option, const char *text, const char *const names[]
                                  names[i]);
     }
     return say(EXIT_USAGE, "--%s %s: not one of %s", option, text, list);
+}
+
+int words_format(const char *text, enum format last, enum format *format)
+{
+    static const char *const names[] = {"text", "json", "csv"};
+    int choice = 0;
+    int wrong = words_choice("format", text, names, (size_t)last + 1, 0, &choice);
+    *format = wrong == 0 ? (enum format)choice : *format;
+    return wrong;
+}
+
+int words_fabric(const char *text, char fabric[FABRIC_ROOM])
+{
+    if (text[0] == '\0' || strlen(text) >= FABRIC_ROOM) {
+        return say(EXIT_USAGE, "--fabric %s: no name of a fabric; wb_info lists what is here",
+                   text);
+    }
+    snprintf(fabric, FABRIC_ROOM, "%s", text);
+    return 0;
+}
+
+int words_fd(const char *option, const char *text, int *fd)
+{
+    uint64_t number = 0;
+    const char *end = text;
+    if (words_number(text, 1 << 20, &number, &end) != 0 || *end != '\0') {
+        return say(EXIT_USAGE, "--%s %s: not a descriptor; the program itself uses this option",
+                   option, text);
+    }
+    *fd = (int)number;
+    return 0;
 }

@@ -1,10 +1,14 @@
 /* How the values of options are read. Except words_index and words_number, each returns 0, or
  * EXIT_USAGE with a line said that names the option. */
-#ifndef WAYBILL_PERF_WORDS_H
-#define WAYBILL_PERF_WORDS_H
+#ifndef WAYBILL_PERF_COMMON_WORDS_H
+#define WAYBILL_PERF_COMMON_WORDS_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
+
+enum { FABRIC_ROOM = 16, NO_FD = -1 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -33,5 +37,14 @@ int words_seconds(const char *text, double *seconds);
 /* One of names[first, count). */
 int words_choice(const char *option, const char *text, const char *const names[], size_t count,
                  size_t first, int *choice);
+
+/* --format: text, json, or, where `last` is FORMAT_CSV, csv. */
+int words_format(const char *text, enum format last, enum format *format);
+
+/* --fabric: a word; whether there is such a one is found out later. */
+int words_fabric(const char *text, char fabric[FABRIC_ROOM]);
+
+/* A descriptor that a program hands to one that it starts. */
+int words_fd(const char *option, const char *text, int *fd);
 
 #endif
