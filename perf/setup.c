@@ -44,8 +44,11 @@ uint64_t memory_needed(const struct options *o)
 static int create_engine(const struct options *o, uint64_t spin_us, struct wb_engine **engine)
 {
     struct wb_engine_config config;
-    wb_engine_config_default(&config);
-    config = o->config != NULL ? *o->config : config;
+    if (o->config != NULL) {
+        config = *o->config;
+    } else {
+        wb_engine_config_default(&config);
+    }
     uint32_t open = window_of(o, o->size_min) * o->threads;
     /* The pool rounds blocks up to classes, and packs slabs less than full. */
     config.budget_bytes = larger(config.budget_bytes, 2 * memory_needed(o) + ((uint64_t)256 << 20));

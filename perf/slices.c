@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "perf/common_say.h"
+#include "perf/series.h"
 
 int slices_add(struct slices *slices, double value, bool near)
 {
@@ -42,29 +43,18 @@ static double ratio_at(const struct slices *slices, size_t i)
     return sum > 0 ? ours->value * count / sum : 0.0;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 struct ratio slices_ratio(const struct slices *slices, bool near)
 {
     struct ratio ratio = {0};
-    double *all = calloc(slices->used / 2 + 1, sizeof *all);
-    size_t count = 0;
-    for (size_t i = 1; all != NULL && i < slices->used; i += 2) {
+    struct series all = {0};
+    for (size_t i = 1; i < slices->used; i += 2) {
         double one = slices->slice[i].near == near ? ratio_at(slices, i) : 0.0;
-        if (one > 0) {
-            all[count++] = one;
+        if (one > 0 && series_add(&all, one) != 0) {
+            break;
         }
     }
-    if (count > 0) {
-        qsort(all, count, sizeof *all, by_value);
-        ratio.min = all[0];
-        ratio.max = all[count - 1];
-        ratio.p50 = count % 2 != 0 ? all[count / 2] : (all[count / 2 - 1] + all[count / 2]) / 2;
-    }
-    free(all);
+    series_sum_up(&all, &ratio.p50, &ratio.min);
+    ratio.max = all.used > 0 ? all.value[all.used - 1] : 0.0;
+    series_drop(&all);
     return ratio;
 }
