@@ -20,6 +20,25 @@ WB_ACTION(perf_word, PERF_WORD_IN, PERF_WORD_OUT)
 WB_ACTION(perf_bytes, PERF_BYTES_IN, PERF_TAKEN_OUT)
 WB_ACTION(perf_rma, PERF_RMA_IN, PERF_TAKEN_OUT)
 
+/* The same with `reply` bytes of REPLY_STAMP's pattern back. */
+#define PERF_BYTES_BOTH_IN(F) F(VALUE, u64, stamp) F(VALUE, u64, reply) F(BYTES, wb_bytes, data)
+#define PERF_BYTES_BOTH_OUT(F)                                                                     \
+    F(VALUE, u64, answer) F(VALUE, u64, check_ns) F(BUFFER, wb_buffer, data)
+#define PERF_RMA_BOTH_IN(F) F(VALUE, u64, stamp) F(VALUE, u64, reply) F(RMA, wb_rma_vector, data)
+#define PERF_RMA_BOTH_OUT(F)                                                                       \
+    F(VALUE, u64, answer) F(VALUE, u64, check_ns) F(RMA, wb_rma_vector, data)
+WB_ACTION(perf_bytes_both, PERF_BYTES_BOTH_IN, PERF_BYTES_BOTH_OUT)
+WB_ACTION(perf_rma_both, PERF_RMA_BOTH_IN, PERF_RMA_BOTH_OUT)
+#define REPLY_STAMP UINT64_C(0x5bd1e995a3c59ac2)
+
+/* A payload in several pieces: piece j has the pattern of stamp + j * PAYLOAD_STRIDE. */
+WB_ARRAY_OF(wb_bytes, perf_pieces)
+WB_ARRAY_OF(wb_rma_vector, perf_vectors)
+#define PERF_PIECES_IN(F) F(VALUE, u64, stamp) F(TYPE, perf_pieces, data)
+#define PERF_VECTORS_IN(F) F(VALUE, u64, stamp) F(TYPE, perf_vectors, data)
+WB_ACTION(perf_bytes_many, PERF_PIECES_IN, PERF_TAKEN_OUT)
+WB_ACTION(perf_rma_many, PERF_VECTORS_IN, PERF_TAKEN_OUT)
+
 /* Has the server call back, for bibw: the steps of mirror.h. */
 #define PERF_MIRROR_IN(F)                                                                          \
     F(VALUE, u32, step)                                                                            \

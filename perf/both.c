@@ -15,8 +15,8 @@ static int await_served(struct caller *caller, const struct service *service, ui
             *words = "a payload that came from the server is wrong";
             return WB_ERR_REMOTE;
         }
-        if (wb_peer_state(caller->peer) == WB_PEER_LOST) {
-            *words = wb_peer_reason(caller->peer);
+        if (wb_peer_state(caller->peers[0]) == WB_PEER_LOST) {
+            *words = wb_peer_reason(caller->peers[0]);
             return WB_ERR_PEER_LOST;
         }
         if (wb_wait(caller->engine, WAIT_US) == 0) {

@@ -7,12 +7,17 @@
 #include "perf/common_say.h"
 #include "perf/ticks.h"
 
-enum { ROOM_US = 1000 };
+enum {
+    ROOM_US = 1000,
+    REPLY_ON_BOARD =
+        512 /* a reply's payload that surely comes in its message, or the rest of one */
+};
 
 struct flight {
     struct wb_call *call;
-    uint64_t begun;    /* ticks */
-    uint64_t expected; /* the answer */
+    uint64_t begun;         /* ticks */
+    uint64_t expected;      /* the answer */
+    size_t argument, reply; /* bytes */
 };
 
 uint64_t calls_patience_us(size_t size, uint32_t window, uint32_t threads)
@@ -24,19 +29,26 @@ uint64_t calls_patience_us(size_t size, uint32_t window, uint32_t threads)
     return patience_us(bytes);
 }
 
-bool wants_words(const struct calls_wanted *wanted)
+static bool wants_words(const struct calls_wanted *wanted)
 {
-    return wanted->path == PATH_EAGER && wanted->size == sizeof(uint64_t);
+    return wanted->path == PATH_EAGER && wanted->size == sizeof(uint64_t) && wanted->chunks == 1 &&
+           wanted->reply == 0 && wanted->trace == NULL;
 }
 
-int caller_open(struct caller *caller, struct wb_engine *engine, struct wb_peer *peer,
+int caller_open(struct caller *caller, struct wb_engine *engine, struct wb_peer *const *peers,
                 const struct calls_wanted *wanted, uint32_t burst)
 {
-    *caller = (struct caller){.engine = engine, .peer = peer, .wanted = *wanted, .stamp = 1};
+    *caller = (struct caller){.engine = engine,
+                              .peers = peers,
+                              .wanted = *wanted,
+                              .words = wants_words(wanted),
+                              .exchange = exchange_of(wanted),
+                              .stamp = 1,
+                              .span = SPAN_ALWAYS};
     caller->flights = calloc(wanted->window, sizeof *caller->flights);
     int status = caller->flights != NULL ? WB_OK : WB_ERR_NO_MEMORY;
-    if (status == WB_OK && !wants_words(wanted)) {
-        status = payloads_create(&caller->payloads, engine, wanted->path, wanted->size, burst);
+    if (status == WB_OK && !caller->words) {
+        status = payloads_create(&caller->payloads, engine, wanted, burst);
     }
     if (status != WB_OK) {
         caller_close(caller);
@@ -54,55 +66,67 @@ void caller_close(struct caller *caller)
 void caller_write(struct caller *caller, uint32_t calls)
 {
     caller->stamp += PAYLOAD_STRIDE * 0x10000U; /* past every stamp of the last burst */
-    payloads_fill(&caller->payloads, caller->payloads.count < calls ? 0 : calls, caller->stamp);
+    payloads_fill(&caller->payloads, caller->payloads.calls < calls ? 0 : calls, caller->stamp);
+}
+
+/* Nothing else is on the way of what is least. */
+static int begin_word(struct caller *caller, struct wb_peer *peer,
+                      const struct wb_call_options *options, uint32_t i, struct flight *flight)
+{
+    struct perf_word_in in = {.word = caller->stamp + i * PAYLOAD_STRIDE};
+    flight->expected = answer_to(in.word);
+    flight->argument = sizeof in.word;
+    flight->reply = 0;
+    return perf_word_async(peer, &in, options, &flight->call);
 }
 
 /* Begins call number i of the burst. */
 static int begin(struct caller *caller, const struct wb_call_options *options, uint32_t i,
                  struct flight *flight)
 {
-    uint64_t stamp = caller->stamp + i * PAYLOAD_STRIDE;
-    if (wants_words(&caller->wanted)) {
-        struct perf_word_in in = {.word = stamp};
-        flight->expected = answer_to(stamp);
-        return perf_word_async(caller->peer, &in, options, &flight->call);
+    const struct calls_wanted *wanted = &caller->wanted;
+    const struct payloads *payloads = &caller->payloads;
+    struct wb_peer *peer = caller->peers[wanted->peers > 1 ? i % wanted->peers : 0];
+    if (caller->words) {
+        return begin_word(caller, peer, options, i, flight);
     }
-    uint64_t asked = caller->wanted.verify ? stamp : 0;
-    flight->expected = answer_to(asked + caller->wanted.size);
-    if (caller->wanted.path == PATH_RMA) {
-        struct perf_rma_in in = {.stamp = asked, .data = caller->payloads.vectors[i]};
-        return perf_rma_async(caller->peer, &in, options, &flight->call);
+    size_t first = (size_t)i * wanted->chunks;
+    uint64_t stamp = caller->stamp + first * PAYLOAD_STRIDE;
+    flight->argument = argument_of(wanted, i);
+    flight->reply = reply_of(wanted, i);
+    struct parcel parcel = {
+        .stamp = wanted->verify ? stamp : 0, .reply = flight->reply, .chunks = wanted->chunks};
+    if (payloads->vectors != NULL) {
+        parcel.vectors = payloads->vectors + first;
+    } else if (payloads->pieces != NULL) {
+        parcel.pieces = payloads->pieces + first;
     }
-    struct perf_bytes_in in = {
-        .stamp = asked,
-        .data = {.data = payloads_at(&caller->payloads, i), .len = caller->wanted.size},
-    };
-    return perf_bytes_async(caller->peer, &in, options, &flight->call);
+    flight->expected = answer_to(parcel.stamp + flight->argument);
+    if (flight->reply <= REPLY_ON_BOARD) {
+        return caller->exchange->begin(peer, &parcel, options, &flight->call);
+    }
+    struct wb_call_options roomy = *options;
+    roomy.reply_bytes = flight->reply + REPLY_ON_BOARD;
+    return caller->exchange->begin(peer, &parcel, &roomy, &flight->call);
 }
 
 /* Waits for the end of a call and checks its answer; *check_ticks is what the peer spent on
- * checking the payload. */
-static int finish(struct caller *caller, const struct flight *flight, uint64_t *check_ticks)
+ * checking the payload, and *ended when the end was seen. */
+static int finish(struct caller *caller, const struct flight *flight, uint64_t *check_ticks,
+                  uint64_t *ended)
 {
-    int status;
-    uint64_t answer = 0;
-    *check_ticks = 0;
-    if (wants_words(&caller->wanted)) {
+    struct answer answer;
+    if (caller->words) {
         struct perf_word_out out;
-        status = perf_word_finish(flight->call, &out);
-        answer = out.answer;
-    } else if (caller->wanted.path == PATH_RMA) {
-        struct perf_rma_out out;
-        status = perf_rma_finish(flight->call, &out);
-        answer = out.answer;
-        *check_ticks = ticks_from_ns(out.check_ns);
-    } else {
-        struct perf_bytes_out out;
-        status = perf_bytes_finish(flight->call, &out);
-        answer = out.answer;
-        *check_ticks = ticks_from_ns(out.check_ns);
+        int status = perf_word_finish(flight->call, &out);
+        *ended = ticks_now();
+        *check_ticks = 0;
+        return status == WB_OK && out.answer != flight->expected ? WB_ERR_MALFORMED : status;
     }
-    return status == WB_OK && answer != flight->expected ? WB_ERR_MALFORMED : status;
+    const struct expected expected = {.reply = flight->reply, .verify = caller->wanted.verify};
+    int status = caller->exchange->finish(flight->call, &expected, &answer, ended);
+    *check_ticks = answer.check_ns > 0 ? ticks_from_ns(answer.check_ns) : 0;
+    return status == WB_OK && answer.word != flight->expected ? WB_ERR_MALFORMED : status;
 }
 
 /* Counts a round trip without the time of its own check; the checks of others in the window stay
@@ -112,6 +136,10 @@ static void count(struct caller *caller, const struct flight *flight, uint64_t n
 {
     uint64_t took = now - flight->begun;
     caller->check_ticks += check_ticks;
+    if (now < caller->span.from || now >= caller->span.to) {
+        return;
+    }
+    caller->carried += flight->argument + flight->reply;
     if (caller->rtt != NULL) {
         histogram_add(caller->rtt, took > check_ticks ? took - check_ticks : 0, 1);
     }
@@ -122,7 +150,7 @@ static int drain(struct caller *caller, uint32_t ended, uint32_t begun, int stat
 {
     for (; ended < begun; ended++) {
         uint64_t ignored;
-        finish(caller, &caller->flights[ended % caller->wanted.window], &ignored);
+        finish(caller, &caller->flights[ended % caller->wanted.window], &ignored, &ignored);
     }
     return status;
 }
@@ -167,7 +195,7 @@ int caller_burst(struct caller *caller, uint32_t calls)
     uint32_t begun = 0, ended = 0;
     uint64_t waiting_since = 0;
     uint64_t now = ticks_now();
-    caller->check_ticks = 0;
+    caller->check_ticks = caller->carried = 0;
     caller->start = now;
     while (ended < calls) {
         int status = fill_window(caller, &options, calls, ended, &begun, now);
@@ -177,9 +205,8 @@ int caller_burst(struct caller *caller, uint32_t calls)
         } else if (status == WB_OK || status == WB_AGAIN) {
             struct flight *oldest = &caller->flights[ended % caller->wanted.window];
             uint64_t check_ticks;
-            status = finish(caller, oldest, &check_ticks);
+            status = finish(caller, oldest, &check_ticks, &now);
             ended++;
-            now = ticks_now();
             count(caller, oldest, now, check_ticks);
             waiting_since = 0;
         }
@@ -199,8 +226,10 @@ const char *caller_words(const struct caller *caller, int status)
     if (status == WB_ERR_MALFORMED) {
         return "the answer is wrong";
     }
-    if (caller->peer != NULL && wb_peer_state(caller->peer) == WB_PEER_LOST) {
-        return wb_peer_reason(caller->peer);
+    for (uint32_t i = 0; i < caller->wanted.peers; i++) {
+        if (wb_peer_state(caller->peers[i]) == WB_PEER_LOST) {
+            return wb_peer_reason(caller->peers[i]);
+        }
     }
     return wb_status_text(status);
 }

@@ -23,18 +23,15 @@ static int take_words(const struct command *command, int count, char **words, vo
 
 int command_read(const struct command *command, int argc, char **argv, void *into)
 {
-    int option;
-    while ((option = getopt_long(argc, argv, "", command->options, NULL)) != -1) {
+    int option, wrong = 0;
+    while (wrong == 0 && (option = getopt_long(argc, argv, "", command->options, NULL)) != -1) {
         if (option == COMMAND_HELP) {
             return print_help(command);
         }
-        if (option == '?' /* getopt has said it */ || command->take(into, option, optarg) != 0) {
-            return EXIT_USAGE;
-        }
+        wrong = option == '?' ? EXIT_USAGE /* getopt has said it */
+                              : command->take(into, option, optarg);
     }
-    if (take_words(command, argc - optind, argv + optind, into) != 0 ||
-        (command->check != NULL && command->check(into) != 0)) {
-        return EXIT_USAGE;
-    }
-    return COMMAND_RUN;
+    wrong = wrong == 0 ? take_words(command, argc - optind, argv + optind, into) : wrong;
+    wrong = wrong == 0 && command->check != NULL ? command->check(into) : wrong;
+    return wrong == 0 ? COMMAND_RUN : wrong;
 }

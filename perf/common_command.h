@@ -9,7 +9,7 @@ enum {
     COMMAND_HELP = 255 /* the value of "help" among the options */
 };
 
-/* What there is to read. The functions return 0, or EXIT_USAGE with a line said. */
+/* What there is to read. The functions return 0, or the exit status to end with, a line said. */
 struct command {
     const char *name;
     const char *const *help;      /* the text of --help in parts, NULL at the end */

@@ -34,8 +34,7 @@ int words_number(const char *text, uint64_t max, uint64_t *number, const char **
     return 0;
 }
 
-/* Reads bytes with a suffix K, M or G (powers of 1024) that end at *end; 0 on success. */
-static int read_bytes(const char *text, size_t *bytes, const char **end)
+int words_bytes(const char *text, size_t *bytes, const char **end)
 {
     const uint64_t largest = (uint64_t)1 << 40;
     uint64_t number = 0;
@@ -76,10 +75,28 @@ int words_count(const char *option, const char *text, uint64_t max, uint64_t *co
     return 0;
 }
 
+int words_range(const char *option, const char *text, uint32_t max, uint32_t *first, uint32_t *last)
+{
+    uint64_t low = 0, high = 0;
+    const char *end = text;
+    int wrong = words_number(text, max, &low, &end);
+    high = low;
+    if (wrong == 0 && *end == ':') {
+        wrong = words_number(end + 1, max, &high, &end);
+    }
+    if (wrong != 0 || *end != '\0' || low == 0 || high < low) {
+        return say(EXIT_USAGE, "--%s %s: not N or N:M with 1 <= N <= M <= %lu", option, text,
+                   (unsigned long)max);
+    }
+    *first = (uint32_t)low;
+    *last = (uint32_t)high;
+    return 0;
+}
+
 int words_size(const char *option, const char *text, size_t *bytes)
 {
     const char *end = text;
-    if (read_bytes(text, bytes, &end) != 0 || *end != '\0' || *bytes == 0) {
+    if (words_bytes(text, bytes, &end) != 0 || *end != '\0' || *bytes == 0) {
         return say(EXIT_USAGE, "--%s %s: not bytes from 1 to 1024G (suffixes K, M, G)", option,
                    text);
     }
@@ -89,10 +106,10 @@ int words_size(const char *option, const char *text, size_t *bytes)
 int words_sizes(const char *text, size_t *min, size_t *max)
 {
     const char *end = text;
-    int wrong = read_bytes(text, min, &end);
+    int wrong = words_bytes(text, min, &end);
     *max = *min;
     if (wrong == 0 && *end == ':') {
-        wrong = read_bytes(end + 1, max, &end);
+        wrong = words_bytes(end + 1, max, &end);
     }
     if (wrong != 0 || *end != '\0' || *max < *min || *min == 0) {
         return say(EXIT_USAGE,
@@ -133,7 +150,8 @@ int words_format(const char *text, enum format last, enum format *format)
 {
     static const char *const names[] = {"text", "json", "csv"};
     int choice = 0;
-    int wrong = words_choice("format", text, names, (size_t)last + 1, 0, &choice);
+    size_t count = last == FORMAT_CSV ? COUNT_OF(names) : COUNT_OF(names) - 1;
+    int wrong = words_choice("format", text, names, count, 0, &choice);
     *format = wrong == 0 ? (enum format)choice : *format;
     return wrong;
 }

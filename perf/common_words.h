@@ -1,5 +1,5 @@
-/* How the values of options are read. Except words_index and words_number, each returns 0, or
- * EXIT_USAGE with a line said that names the option. */
+/* How the values of options are read. Except words_index, words_number and words_bytes, each
+ * returns 0, or EXIT_USAGE with a line said that names the option. */
 #ifndef WAYBILL_PERF_COMMON_WORDS_H
 #define WAYBILL_PERF_COMMON_WORDS_H
 
@@ -27,6 +27,13 @@ int words_between(const char *option, const char *text, uint64_t low, uint64_t h
 
 /* Bytes, with a suffix K, M or G (powers of 1024). */
 int words_size(const char *option, const char *text, size_t *bytes);
+
+/* Reads bytes with a suffix that end at *end; 0 to 1024G. Returns 0, or -1. */
+int words_bytes(const char *text, size_t *bytes, const char **end);
+
+/* N or N:M, 1 <= N <= M <= max; N alone is both. */
+int words_range(const char *option, const char *text, uint32_t max, uint32_t *first,
+                uint32_t *last);
 
 /* N or N:M of --size; N alone is both. */
 int words_sizes(const char *text, size_t *min, size_t *max);

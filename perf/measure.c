@@ -4,6 +4,8 @@
 
 #include "perf/both.h"
 #include "perf/common_say.h"
+#include "perf/crowd.h"
+#include "perf/setup.h"
 #include "perf/slices.h"
 #include "perf/team.h"
 
@@ -94,7 +96,7 @@ static int set_up(struct run *run, uint32_t threads)
     team_close(run->team);
     run->team = NULL;
     run->threads = threads;
-    int status = team_open(&run->team, run->session->engine, run->session->peer, &run->wanted,
+    int status = team_open(&run->team, run->session->engine, run->session->peers, &run->wanted,
                            run->burst, threads);
     if (status != WB_OK) {
         say(EXIT_FAILURE, "cannot set up calls of %zu bytes: %s", run->wanted.size,
@@ -239,6 +241,21 @@ static int compare(struct run *run, double seconds)
     return wrong;
 }
 
+/* As a client of many: calls without a pause until the span that the parent gives is over. */
+static int measure_span(struct run *run)
+{
+    struct figures *ours = &run->result->near.ours;
+    struct span span;
+    int wrong = crowd_await_span(run->session->options->parent_fd, &span);
+    team_set_span(run->team, span);
+    while (wrong == 0 && ticks_now() < span.to) {
+        wrong = burst(run, run->burst, ours);
+    }
+    ours->calls = ours->rtt.total;
+    ours->ticks = span.to - span.from;
+    return wrong;
+}
+
 /* Everything after the team stands. */
 static int run_all(struct run *run)
 {
@@ -246,7 +263,9 @@ static int run_all(struct run *run)
     run->calls_left = o->iters > 0 ? o->iters : UINT64_MAX;
     double seconds = o->iters > 0 ? 1e9 : o->seconds;
     int wrong = warm_up(run);
-    if (wrong == 0) {
+    if (wrong == 0 && is_client_of_many(o)) {
+        wrong = measure_span(run);
+    } else if (wrong == 0) {
         wrong = o->vs != VS_NONE
                     ? compare(run, seconds)
                     : burst_for(run, (uint64_t)(seconds * 1e9), &run->result->near.ours);
@@ -254,18 +273,12 @@ static int run_all(struct run *run)
     return wrong;
 }
 
-int measure(const struct session *session, size_t size, struct result *result)
+int measure(const struct session *session, size_t size, uint32_t window, struct result *result)
 {
     const struct options *o = session->options;
-    uint32_t window = o->window > 0 ? o->window : default_window(size);
-    struct run run = {.session = session,
-                      .result = result,
-                      .burst = burst_calls(size, window),
-                      .wanted = {.path = o->path,
-                                 .size = size,
-                                 .window = window,
-                                 .verify = o->verify,
-                                 .patience_us = calls_patience_us(size, window, o->threads)}};
+    struct run run = {
+        .session = session, .result = result, .wanted = wanted_calls(o, size, window)};
+    run.burst = burst_calls(&run.wanted);
     if (o->vs == VS_RAW && o->test == TEST_LAT && run.burst > RAW_LAT_BURST) {
         run.burst = RAW_LAT_BURST; /* a slice has whole bursts, and slow devices need short ones */
     }

@@ -1,6 +1,6 @@
 /*
- * Measures one size: bursts until the time or the calls are used up, and with --vs in slices
- * that alternate with the baseline's:
+ * Measures one size and window: bursts until the time or the calls are used up, and with --vs in
+ * slices that alternate with the baseline's:
  *
  *   probe | baseline | probe | ours | probe | baseline | probe | ours | … | baseline | probe
  *
@@ -25,7 +25,7 @@
 struct session {
     const struct options *options;
     struct wb_engine *engine;
-    struct wb_peer *peer;
+    struct wb_peer *const *peers; /* --peers of them */
     struct service *service;
     struct floor *floor; /* used with --vs floor */
     struct raw *raw;     /* used with --vs raw */
@@ -51,7 +51,7 @@ struct result {
 };
 
 /* Fills *result. Returns 0, or EXIT_FAILURE with a line said; then *result is of no use. */
-int measure(const struct session *session, size_t size, struct result *result);
+int measure(const struct session *session, size_t size, uint32_t window, struct result *result);
 
 /* What a slice's figures are compared by: for lat the median round trip and for rate the time of a
  * call, in microseconds; for bw and bibw MB/s, the latter three of the median burst. The baseline

@@ -21,6 +21,8 @@ static int prepare(struct mirror *mirror, struct wb_context *context,
     mirror->wanted =
         (struct calls_wanted){.path = (enum path)in->path,
                               .size = (size_t)in->size,
+                              .chunks = 1,
+                              .peers = 1,
                               .window = in->window,
                               .verify = in->verify != 0,
                               .patience_us = calls_patience_us(in->size, in->window, 1)};
@@ -70,9 +72,9 @@ static void fail(struct mirror *mirror, int status)
 static bool fits(const struct mirror *mirror)
 {
     const struct calls_wanted *have = &mirror->caller.wanted, *want = &mirror->wanted;
-    return mirror->caller.peer == mirror->peer && have->path == want->path &&
-           have->size == want->size && have->window == want->window &&
-           mirror->caller.payloads.count >= mirror->calls;
+    return mirror->caller.peers == &mirror->peer && mirror->called == mirror->peer &&
+           have->path == want->path && have->size == want->size && have->window == want->window &&
+           mirror->caller.payloads.calls >= mirror->calls;
 }
 
 bool mirror_step(struct mirror *mirror, struct wb_engine *engine)
@@ -81,8 +83,9 @@ bool mirror_step(struct mirror *mirror, struct wb_engine *engine)
     if (mirror->state == MIRROR_ASKED) {
         if (!fits(mirror)) {
             caller_close(&mirror->caller);
+            mirror->called = mirror->peer;
             status =
-                caller_open(&mirror->caller, engine, mirror->peer, &mirror->wanted, mirror->calls);
+                caller_open(&mirror->caller, engine, &mirror->peer, &mirror->wanted, mirror->calls);
         }
         mirror->caller.wanted.verify = mirror->wanted.verify;
         if (status == WB_OK) {
@@ -113,7 +116,7 @@ static int call(struct caller *caller, const struct perf_mirror_in *in, bool *re
 {
     struct perf_mirror_out out;
     struct wb_call_options options = {.error = &caller->error};
-    int status = perf_mirror_call(caller->peer, in, &out, &options);
+    int status = perf_mirror_call(caller->peers[0], in, &out, &options);
     *ready = status == WB_OK && out.ready != 0;
     return status;
 }

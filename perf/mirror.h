@@ -23,7 +23,8 @@ enum mirror_state { MIRROR_IDLE, MIRROR_ASKED, MIRROR_PREPARED, MIRROR_GOING, MI
 /* The server's; all zero is idle. Used by the thread that makes progress alone. */
 struct mirror {
     enum mirror_state state;
-    struct wb_peer *peer; /* the engine's; who asked */
+    struct wb_peer *peer;         /* the engine's; who asked */
+    const struct wb_peer *called; /* the one that the caller was opened for */
     struct calls_wanted wanted;
     uint32_t calls;
     struct caller caller;

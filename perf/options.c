@@ -2,15 +2,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <waybill/engine.h>
 
 #include "perf/common_command.h"
 #include "perf/common_listen.h"
 #include "perf/common_say.h"
-
-enum {
-    HEADERS_BYTES = 512
-}; /* of an eager message: more than any header, so that a payload surely fits */
+#include "perf/options_check.h"
 
 static const char *const test_names[] = {"?", "lat", "bw", "bibw", "rate"};
 static const char *const path_names[] = {"?", "eager", "copy", "pointer", "rma"};
@@ -34,13 +30,6 @@ const char *vs_name(enum vs vs)
 bool vs_has_orders(enum vs vs)
 {
     return vs == VS_FLOOR || vs == VS_RAW;
-}
-
-size_t eager_limit(void)
-{
-    struct wb_engine_config config;
-    wb_engine_config_default(&config);
-    return config.eager_bytes - HEADERS_BYTES;
 }
 
 static int set_cpus(struct options *o, const char *text)
@@ -78,8 +67,13 @@ enum {
     OPT_DEVICE,
     OPT_PATH,
     OPT_SIZE,
+    OPT_REPLY,
+    OPT_TRACE,
+    OPT_CHUNKS,
     OPT_WINDOW,
     OPT_THREADS,
+    OPT_PEERS,
+    OPT_PROCESSES,
     OPT_ITERS,
     OPT_TIME,
     OPT_CPU,
@@ -98,8 +92,13 @@ static const struct option long_options[] = {
     {"device", required_argument, NULL, OPT_DEVICE},
     {"path", required_argument, NULL, OPT_PATH},
     {"size", required_argument, NULL, OPT_SIZE},
+    {"reply", required_argument, NULL, OPT_REPLY},
+    {"trace", required_argument, NULL, OPT_TRACE},
+    {"chunks", required_argument, NULL, OPT_CHUNKS},
     {"window", required_argument, NULL, OPT_WINDOW},
     {"threads", required_argument, NULL, OPT_THREADS},
+    {"peers", required_argument, NULL, OPT_PEERS},
+    {"processes", required_argument, NULL, OPT_PROCESSES},
     {"iters", required_argument, NULL, OPT_ITERS},
     {"time", required_argument, NULL, OPT_TIME},
     {"cpu", required_argument, NULL, OPT_CPU},
@@ -112,10 +111,42 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* Takes one option that has a value; 0, or EXIT_USAGE with a line said. */
+/* A whole number from 1 to max. */
+static int take_count(const char *option, const char *text, uint32_t max, uint32_t *count)
+{
+    uint64_t number = 0;
+    int wrong = words_count(option, text, max, &number);
+    *count = wrong == 0 ? (uint32_t)number : *count;
+    return wrong;
+}
+
+/* Takes one option about what is called, and by how many; 0, or EXIT_USAGE with a line said. */
+static int take_load(struct options *o, int option, const char *text)
+{
+    switch (option) {
+    case OPT_SIZE:
+        return words_sizes(text, &o->size_min, &o->size_max);
+    case OPT_REPLY:
+        return words_size("reply", text, &o->reply);
+    case OPT_TRACE:
+        o->trace_path = text;
+        return 0;
+    case OPT_CHUNKS:
+        return take_count("chunks", text, CHUNKS_MAX, &o->chunks);
+    case OPT_WINDOW:
+        return words_range("window", text, WINDOW_MAX, &o->window_min, &o->window_max);
+    case OPT_THREADS:
+        return take_count("threads", text, THREADS_MAX, &o->threads);
+    case OPT_PEERS:
+        return take_count("peers", text, PEERS_MAX, &o->peers);
+    default:
+        return take_count("processes", text, PROCESSES_MAX, &o->processes);
+    }
+}
+
+/* Takes one option that has a value. */
 static int take_value(struct options *o, int option, const char *text)
 {
-    uint64_t count = 0;
     int choice = 0;
     int wrong = 0;
     switch (option) {
@@ -129,26 +160,18 @@ static int take_value(struct options *o, int option, const char *text)
         wrong = words_choice("vs", text, vs_names, COUNT_OF(vs_names), 1, &choice);
         o->vs = wrong == 0 ? (enum vs)choice : o->vs;
         return wrong;
-    case OPT_WINDOW:
-        wrong = words_count("window", text, WINDOW_MAX, &count);
-        o->window = (uint32_t)count;
-        return wrong;
-    case OPT_THREADS:
-        wrong = words_count("threads", text, THREADS_MAX, &count);
-        o->threads = (uint32_t)count;
-        return wrong;
     case OPT_ITERS:
         return words_count("iters", text, UINT64_MAX / 2, &o->iters);
     case OPT_TIME:
         return words_seconds(text, &o->seconds);
-    case OPT_SIZE:
-        return words_sizes(text, &o->size_min, &o->size_max);
     case OPT_CPU:
         return set_cpus(o, text);
     case OPT_PARENT:
         return words_fd("parent", text, &o->parent_fd);
-    default:
+    case OPT_AREA:
         return words_fd("area", text, &o->area_fd);
+    default:
+        return take_load(o, option, text);
     }
 }
 
@@ -176,72 +199,6 @@ static int take(void *into, int option, const char *text)
     }
 }
 
-/* Fills what was not given, by test. */
-static void complete(struct options *o)
-{
-    if (o->url != NULL) {
-        url_scheme(o->url, o->fabric, sizeof o->fabric);
-    } else if (o->fabric[0] == '\0') {
-        snprintf(o->fabric, sizeof o->fabric, "shm");
-    }
-    bool streams = o->test == TEST_BW || o->test == TEST_BIBW;
-    if (o->path == PATH_DEFAULT) {
-        o->path = streams ? PATH_RMA : PATH_EAGER;
-    }
-    if (o->size_max == 0) {
-        o->size_min = o->size_max = streams ? (size_t)1 << 20 : 8;
-    }
-    if (o->test == TEST_LAT && o->window == 0) {
-        o->window = 1;
-    }
-    if (o->seconds <= 0) {
-        o->seconds = 1.0;
-    }
-}
-
-/* What no single option can know. */
-static int check(void *into)
-{
-    struct options *o = into;
-    bool time_given = o->seconds > 0;
-    complete(o);
-    if (o->role == ROLE_NONE) {
-        return say(EXIT_USAGE,
-                   "where is the other side? Give --local, --listen URL or --connect URL");
-    }
-    if (o->test == TEST_NONE && o->role != ROLE_LISTEN) {
-        return say(EXIT_USAGE, "which test? Give lat, bw, bibw or rate");
-    }
-    if (o->iters > 0 && time_given) {
-        return say(EXIT_USAGE, "give --iters or --time, not both");
-    }
-    if (o->test == TEST_LAT && o->window != 1) {
-        return say(EXIT_USAGE, "lat has one call in flight; --window is for bw, bibw and rate");
-    }
-    if (o->test == TEST_BIBW && o->threads > 1) {
-        return say(EXIT_USAGE, "bibw has one thread a side; --threads is for lat, bw and rate");
-    }
-    if (vs_has_orders(o->vs) && o->role != ROLE_LOCAL) {
-        return say(EXIT_USAGE,
-                   "--vs %s shares memory between the two sides, which only --local has",
-                   vs_name(o->vs));
-    }
-    if (o->vs == VS_RAW && (strcmp(o->fabric, "verbs") != 0 || o->threads > 1 ||
-                            (o->test != TEST_LAT && o->test != TEST_BW))) {
-        return say(EXIT_USAGE, "--vs raw is for --fabric verbs, lat and bw, with one thread");
-    }
-    if (o->vs == VS_ONE && o->threads == 1) {
-        return say(EXIT_USAGE, "--vs one compares several threads with one; give --threads");
-    }
-    if (o->path == PATH_EAGER && o->size_max > eager_limit() && o->role != ROLE_LISTEN) {
-        return say(EXIT_USAGE,
-                   "%zu bytes do not fit one eager message (at most %zu); "
-                   "take --path copy, pointer or rma",
-                   o->size_max, eager_limit());
-    }
-    return 0;
-}
-
 /* Takes the words that are no options: the test. */
 static int take_words(void *into, int count, char **words)
 {
@@ -264,10 +221,19 @@ int options_parse(struct options *options, int argc, char **argv)
                                            .options = long_options,
                                            .take = take,
                                            .take_words = take_words,
-                                           .check = check};
-    *options = (struct options){
-        .threads = 1, .cpu = {NO_CPU, NO_CPU}, .parent_fd = NO_FD, .area_fd = NO_FD};
+                                           .check = options_check};
+    *options = (struct options){.chunks = 1,
+                                .threads = 1,
+                                .peers = 1,
+                                .cpu = {NO_CPU, NO_CPU},
+                                .parent_fd = NO_FD,
+                                .area_fd = NO_FD};
     return command_read(&command, argc, argv, options);
+}
+
+void options_drop(struct options *options)
+{
+    trace_drop(&options->trace);
 }
 
 size_t next_power(size_t size, size_t last)
@@ -285,4 +251,9 @@ size_t next_power(size_t size, size_t last)
 size_t options_next_size(const struct options *options, size_t size)
 {
     return next_power(size, options->size_max);
+}
+
+uint32_t options_next_window(const struct options *options, uint32_t window)
+{
+    return (uint32_t)next_power(window, options->window_max);
 }

@@ -4,14 +4,15 @@
 #include <string.h>
 
 enum { WAIT_US = 1000, WAIT_TURNS = 10000 };
+enum { LINE = 64 };
 
-static const size_t burst_bytes = (size_t)16 << 20;
+static const size_t burst_most = (size_t)16 << 20;
 
 /* A vector from the pool; what other calls still hold is waited for. */
 static int create_vector(struct wb_engine *engine, size_t size, wb_rma_vector *vector)
 {
     struct wb_rma_allocator *pool = wb_engine_allocator(engine);
-    int status = wb_rma_vector_create(pool, 1, size, vector);
+    int status = size > 0 ? wb_rma_vector_create(pool, 1, size, vector) : WB_OK;
     for (int turn = 0; status == WB_AGAIN && turn < WAIT_TURNS; turn++) {
         wb_wait(engine, WAIT_US);
         status = wb_rma_vector_create(pool, 1, size, vector);
@@ -19,21 +20,57 @@ static int create_vector(struct wb_engine *engine, size_t size, wb_rma_vector *v
     return status;
 }
 
-int payloads_create(struct payloads *payloads, struct wb_engine *engine, enum path path,
-                    size_t size, size_t count)
+/* Bytes of buffer j: those of its call in as equal parts as may be. */
+static size_t piece_bytes(const struct calls_wanted *wanted, size_t j)
 {
-    struct payloads p = {.size = size, .count = count};
-    int status = WB_OK;
-    if (path == PATH_RMA) {
-        p.vectors = calloc(count, sizeof *p.vectors);
-        status = p.vectors != NULL ? WB_OK : WB_ERR_NO_MEMORY;
-        for (size_t i = 0; i < count && status == WB_OK; i++) {
-            status = create_vector(engine, size, &p.vectors[i]);
-        }
-    } else {
-        p.memory = malloc(size * count);
-        status = p.memory != NULL ? WB_OK : WB_ERR_NO_MEMORY;
+    size_t bytes = argument_of(wanted, j / wanted->chunks);
+    return bytes / wanted->chunks + (j % wanted->chunks < bytes % wanted->chunks);
+}
+
+/* How far it is to the next one: several of one call have a line between them, lest they are read
+ * as one. */
+static size_t piece_pitch(const struct calls_wanted *wanted, size_t bytes)
+{
+    return wanted->chunks == 1 ? bytes : ((bytes + LINE - 1) & ~(size_t)(LINE - 1)) + LINE;
+}
+
+static int create_vectors(struct payloads *p, struct wb_engine *engine,
+                          const struct calls_wanted *wanted)
+{
+    size_t count = p->calls * p->chunks;
+    p->vectors = calloc(count, sizeof *p->vectors);
+    int status = p->vectors != NULL ? WB_OK : WB_ERR_NO_MEMORY;
+    for (size_t j = 0; j < count && status == WB_OK; j++) {
+        status = create_vector(engine, piece_bytes(wanted, j), &p->vectors[j]);
     }
+    return status;
+}
+
+static int create_pieces(struct payloads *p, const struct calls_wanted *wanted)
+{
+    size_t count = p->calls * p->chunks, bytes = 0;
+    for (size_t j = 0; j < count; j++) {
+        bytes += piece_pitch(wanted, piece_bytes(wanted, j));
+    }
+    p->memory = malloc(bytes + 1); /* a trace may have nothing but replies */
+    p->pieces = calloc(count + 1, sizeof *p->pieces);
+    if (p->memory == NULL || p->pieces == NULL) {
+        return WB_ERR_NO_MEMORY;
+    }
+    uint8_t *at = p->memory;
+    for (size_t j = 0; j < count; j++) {
+        p->pieces[j] = (wb_bytes){.data = at, .len = piece_bytes(wanted, j)};
+        at += piece_pitch(wanted, p->pieces[j].len);
+    }
+    return WB_OK;
+}
+
+int payloads_create(struct payloads *payloads, struct wb_engine *engine,
+                    const struct calls_wanted *wanted, size_t calls)
+{
+    struct payloads p = {.calls = calls, .chunks = wanted->chunks};
+    int status =
+        wanted->path == PATH_RMA ? create_vectors(&p, engine, wanted) : create_pieces(&p, wanted);
     if (status != WB_OK) {
         payloads_drop(&p);
     }
@@ -43,33 +80,53 @@ int payloads_create(struct payloads *payloads, struct wb_engine *engine, enum pa
 
 void payloads_drop(struct payloads *payloads)
 {
-    for (size_t i = 0; payloads->vectors != NULL && i < payloads->count; i++) {
-        wb_rma_vector_drop(&payloads->vectors[i]);
+    for (size_t j = 0; payloads->vectors != NULL && j < payloads->calls * payloads->chunks; j++) {
+        wb_rma_vector_drop(&payloads->vectors[j]);
     }
     free(payloads->vectors);
+    free(payloads->pieces);
     free(payloads->memory);
     *payloads = (struct payloads){0};
 }
 
-void payloads_fill(struct payloads *payloads, size_t count, uint64_t stamp)
+void payloads_fill(struct payloads *payloads, size_t calls, uint64_t stamp)
 {
-    for (size_t i = 0; i < count; i++) {
-        void *data =
-            payloads->vectors != NULL ? payloads->vectors[i].data : payloads_at(payloads, i);
-        pattern_fill(data, payloads->size, stamp + i * PAYLOAD_STRIDE);
+    for (size_t j = 0; j < calls * payloads->chunks; j++) {
+        if (payloads->vectors != NULL) {
+            const wb_rma_vector *vector = &payloads->vectors[j];
+            pattern_fill(vector->data, vector->count, stamp + j * PAYLOAD_STRIDE);
+        } else {
+            const wb_bytes *piece = &payloads->pieces[j];
+            uint8_t *data = payloads->memory + ((const uint8_t *)piece->data - payloads->memory);
+            pattern_fill(data, piece->len, stamp + j * PAYLOAD_STRIDE);
+        }
     }
 }
 
 uint32_t default_window(size_t size)
 {
-    size_t fits = burst_bytes / size;
+    size_t fits = size > 0 ? burst_most / size : burst_most;
     return fits < 2 ? 2 : fits > 64 ? 64 : (uint32_t)fits;
 }
 
-uint32_t burst_calls(size_t size, uint32_t window)
+uint32_t burst_calls(const struct calls_wanted *wanted)
 {
-    size_t wanted = window == 1 ? 256 : (size_t)window * BURST_WINDOWS;
-    size_t fits = burst_bytes / size;
-    size_t calls = wanted < fits ? wanted : fits;
-    return calls > window ? (uint32_t)calls : window;
+    size_t window = wanted->window;
+    size_t calls = window == 1 ? 256 : window * BURST_WINDOWS;
+    if (wanted->trace != NULL) {
+        size_t once = wanted->trace->calls;
+        size_t fits = wanted->trace->arguments > 0 ? burst_most / wanted->trace->arguments : calls;
+        size_t times = calls / once < fits ? calls / once : fits;
+        return (uint32_t)(once * (times > 1 ? times : 1));
+    }
+    size_t fits = burst_most / wanted->size;
+    calls = calls < fits ? calls : fits;
+    return (uint32_t)(calls > window ? calls : window);
+}
+
+uint64_t burst_bytes(const struct calls_wanted *wanted)
+{
+    uint64_t calls = burst_calls(wanted);
+    return wanted->trace != NULL ? calls / wanted->trace->calls * wanted->trace->arguments
+                                 : calls * wanted->size;
 }

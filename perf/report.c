@@ -74,13 +74,38 @@ static double baseline_value(const struct options *o, const struct figures *base
     return is_stream(o) ? figures_mb_per_s(baseline) : figures_rtt(baseline, 0.5);
 }
 
+/* What is not as usual. */
+static void text_load(const struct options *o)
+{
+    if (o->trace_path != NULL) {
+        printf("# %zu calls of %s, again and again; sizes are means\n", o->trace.calls,
+               o->trace_path);
+    }
+    if (o->reply > 0) {
+        printf("# Replies of %zu bytes; MB/s are of both directions\n", o->reply);
+    }
+    if (o->chunks > 1) {
+        printf("# Each payload in %u pieces\n", o->chunks);
+    }
+    if (o->peers > 1) {
+        printf("# Over %u connections in turn\n", o->peers);
+    }
+    if (o->processes > 0) {
+        printf("# %u client processes; calls that ended in a span that all have in common\n",
+               o->processes);
+    }
+}
+
 static void text_head(const struct options *o)
 {
     printf("# Waybill %s: wb_perf %s, fabric %s, path %s, threads %u\n", wb_version(),
            test_name(o->test), o->fabric, path_name(o->path), o->threads);
+    text_load(o);
     printf("# %s\n", test_title(o->test));
     if (o->verify) {
-        printf("# Every byte is checked; the time that checking takes is not counted\n");
+        printf(o->processes > 0 || o->reply > 0
+                   ? "# Every byte is checked; MB/s and calls/s have the time of that in them\n"
+                   : "# Every byte is checked; the time that checking takes is not counted\n");
     }
     printf("# %-10s%8s%14s%14s", "Size (B)", "Window", "MB/s", "Calls/s");
     for (int i = 0; i < QUANTILES; i++) {
@@ -126,7 +151,7 @@ static void text_result(const struct options *o, const struct result *result)
 
 static void csv_head(const struct options *o)
 {
-    printf("test,fabric,path,size,threads,window,calls");
+    printf("test,fabric,path,size,reply,chunks,threads,peers,processes,window,calls");
     for (int i = 0; i < QUANTILES; i++) {
         printf(",rtt_us_%s", quantiles[i].json);
     }
@@ -142,8 +167,9 @@ static void csv_result(const struct options *o, const struct result *result)
 {
     const struct side *side = main_side(o, result);
     const struct figures *ours = &side->ours, *floor = &side->baseline;
-    printf("%s,%s,%s,%zu,%u,%u,%" PRIu64, test_name(o->test), o->fabric, path_name(o->path),
-           result->size, o->threads, result->window, ours->calls);
+    printf("%s,%s,%s,%zu,%zu,%u,%u,%u,%u,%u,%" PRIu64, test_name(o->test), o->fabric,
+           path_name(o->path), result->size, o->reply, o->chunks, o->threads, o->peers,
+           o->processes, result->window, ours->calls);
     for (int i = 0; i < QUANTILES; i++) {
         printf(",%.4f", quantile_us(ours, i));
     }
@@ -180,10 +206,11 @@ static void json_comparison(const struct side *side)
 static void json_result(const struct options *o, const struct result *result)
 {
     const struct side *side = main_side(o, result);
-    printf("{\"test\":\"%s\",\"fabric\":\"%s\",\"path\":\"%s\",\"size\":%zu,\"threads\":%u,"
-           "\"window\":%u,\"calls\":%" PRIu64 ",",
-           test_name(o->test), o->fabric, path_name(o->path), result->size, o->threads,
-           result->window, side->ours.calls);
+    printf("{\"test\":\"%s\",\"fabric\":\"%s\",\"path\":\"%s\",\"size\":%zu,\"reply\":%zu,"
+           "\"chunks\":%u,\"threads\":%u,\"peers\":%u,\"processes\":%u,\"window\":%u,"
+           "\"calls\":%" PRIu64 ",",
+           test_name(o->test), o->fabric, path_name(o->path), result->size, o->reply, o->chunks,
+           o->threads, o->peers, o->processes, result->window, side->ours.calls);
     json_figures(&side->ours);
     printf(",\"verified\":%s", o->verify ? "true" : "false");
     if (o->vs != VS_NONE) {

@@ -1,10 +1,11 @@
 /*
  * Prints results: text in the way of the OSU benchmarks, CSV, or JSON, one object a line with
  *
- *   test fabric path size threads window calls
+ *   test fabric path size reply chunks threads peers processes window calls
  *   rtt_us{min,p50,p99,p999,max} mb_per_s calls_per_s verified
  *
- * and with --vs besides
+ * where threads and peers are those of a client, and with a trace size and reply are means; and
+ * with --vs besides
  *
  *   vs baseline{rtt_us,mb_per_s,calls_per_s} ratio{p50,min,max} slices{near,far} far
  *

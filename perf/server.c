@@ -38,6 +38,7 @@ struct server {
 static void close_server(struct server *server)
 {
     mirror_close(&server->mirror);
+    service_close(&server->service);
     wb_engine_destroy(server->engine);
     floor_close(&server->floor);
     raw_close(&server->raw);

@@ -4,10 +4,11 @@
 
 #include "perf/common_resources.h"
 #include "perf/common_say.h"
-#include "perf/payload.h"
 
 enum {
     SPARE_CALLS = 16,
+    SPARE_PEERS = 16,
+    PIECE_ROOM = 128, /* beyond the bytes of a buffer of several, at most */
     CALLS_MAX = 65536,
     CREDITS_MAX = 4096,
     SPIN_US = 1000000,
@@ -25,20 +26,57 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static uint32_t window_of(const struct options *o, size_t size)
+uint32_t first_window(const struct options *o, size_t size)
 {
-    return o->window > 0 ? o->window : default_window(size);
+    const struct trace_call *largest = &o->trace.largest;
+    bool traced = o->trace_path != NULL;
+    size_t there = traced ? largest->argument : size, back = traced ? largest->reply : o->reply;
+    return o->window_min > 0 ? o->window_min : default_window(there > back ? there : back);
+}
+
+struct calls_wanted wanted_calls(const struct options *o, size_t size, uint32_t window)
+{
+    return (struct calls_wanted){.path = o->path,
+                                 .size = size,
+                                 .reply = o->reply,
+                                 .trace = o->trace_path != NULL ? &o->trace : NULL,
+                                 .chunks = o->chunks,
+                                 .window = window,
+                                 .peers = o->peers,
+                                 .verify = o->verify,
+                                 .patience_us =
+                                     calls_patience_us(size + o->reply, window, callers(o))};
+}
+
+/* Of one caller's: its payloads, and as much as a window of calls has at the other side. */
+static uint64_t memory_of(const struct options *o, const struct calls_wanted *wanted)
+{
+    bool traced = wanted->trace != NULL;
+    uint64_t argument = traced ? o->trace.largest.argument : wanted->size;
+    uint64_t reply = traced ? o->trace.largest.reply : wanted->reply;
+    uint64_t lines = (uint64_t)burst_calls(wanted) * wanted->chunks * PIECE_ROOM;
+    return burst_bytes(wanted) + (wanted->chunks > 1 ? lines : 0) +
+           wanted->window * (argument + reply);
 }
 
 uint64_t memory_needed(const struct options *o)
 {
     uint64_t most = 0;
     for (size_t size = o->size_min; size > 0; size = options_next_size(o, size)) {
-        uint32_t window = window_of(o, size);
-        uint64_t buffers = (uint64_t)burst_calls(size, window) + window;
-        most = larger(most, buffers * o->threads * size);
+        for (uint32_t window = first_window(o, size); window > 0;
+             window = options_next_window(o, window)) {
+            struct calls_wanted wanted = wanted_calls(o, size, window);
+            most = larger(most, callers(o) * memory_of(o, &wanted));
+        }
     }
     return most;
+}
+
+/* Calls that a client has open at most. */
+static uint32_t calls_open(const struct options *o)
+{
+    uint32_t window = o->window_max > 0 ? o->window_max : first_window(o, o->size_min);
+    return window * o->threads;
 }
 
 static int create_engine(const struct options *o, uint64_t spin_us, struct wb_engine **engine)
@@ -49,11 +87,13 @@ static int create_engine(const struct options *o, uint64_t spin_us, struct wb_en
     } else {
         wb_engine_config_default(&config);
     }
-    uint32_t open = window_of(o, o->size_min) * o->threads;
+    uint32_t open = calls_open(o);
+    uint32_t peers = o->peers * (o->processes > 0 ? o->processes : 1);
     /* The pool rounds blocks up to classes, and packs slabs less than full. */
     config.budget_bytes = larger(config.budget_bytes, 2 * memory_needed(o) + ((uint64_t)256 << 20));
     config.max_calls = (uint32_t)smaller(CALLS_MAX, larger(config.max_calls, open + SPARE_CALLS));
     config.credits = (uint32_t)smaller(CREDITS_MAX, larger(config.credits, open));
+    config.max_peers = (uint32_t)larger(config.max_peers, peers + SPARE_PEERS);
     config.spin_us = larger(config.spin_us, spin_us);
     config.verbs.devices = o->devices;
     int status = wb_engine_create(&config, engine);
@@ -65,9 +105,9 @@ int setup_side(const struct options *o, int side, struct wb_engine **engine)
 {
     bool local = o->role == ROLE_LOCAL || o->parent_fd != NO_FD;
     bool one_cpu = o->cpu[0] != NO_CPU && o->cpu[0] == o->cpu[1];
-    bool crowded = local && (one_cpu || (uint32_t)cpus_allowed() < o->threads + 1);
+    bool crowded = local && (one_cpu || (uint32_t)cpus_allowed() < callers(o) + 1);
     int cpu = o->cpu[side];
-    if (cpu == NO_CPU && local && o->threads == 1 && !crowded) {
+    if (cpu == NO_CPU && local && callers(o) == 1 && !crowded) {
         cpu = cpu_allowed_at(side);
     }
     if (cpu != NO_CPU && cpu_bind(cpu) != 0) {

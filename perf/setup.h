@@ -4,10 +4,17 @@
 
 #include <waybill/engine.h>
 
+#include "perf/caller.h"
 #include "perf/options.h"
 
+/* The window of a size that comes first: the one that is given, or the default. */
+uint32_t first_window(const struct options *options, size_t size);
+
+/* What is called at one step of the sweep. The trace is borrowed from the options. */
+struct calls_wanted wanted_calls(const struct options *options, size_t size, uint32_t window);
+
 /* Bytes that one side needs at most for the sizes and windows asked for: payloads, archives and
- * landings. */
+ * landings; of many clients, the server. */
 uint64_t memory_needed(const struct options *options);
 
 /*

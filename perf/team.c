@@ -42,7 +42,7 @@ static void *run(void *argument)
     }
 }
 
-int team_open(struct team **team, struct wb_engine *engine, struct wb_peer *peer,
+int team_open(struct team **team, struct wb_engine *engine, struct wb_peer *const *peers,
               const struct calls_wanted *wanted, uint32_t burst, uint32_t threads)
 {
     struct team *t = calloc(1, sizeof *t + threads * sizeof t->members[0]);
@@ -54,7 +54,7 @@ int team_open(struct team **team, struct wb_engine *engine, struct wb_peer *peer
     while (t->started < threads && status == WB_OK) {
         struct member *member = &t->members[t->started];
         member->team = t;
-        status = caller_open(&member->caller, engine, peer, wanted, burst);
+        status = caller_open(&member->caller, engine, peers, wanted, burst);
         member->caller.rtt = &member->rtt;
         if (status == WB_OK && t->started > 0 &&
             pthread_create(&member->thread, NULL, run, member) != 0) {
@@ -90,6 +90,13 @@ void team_close(struct team *team)
     free(team);
 }
 
+void team_set_span(struct team *team, struct span span)
+{
+    for (uint32_t i = 0; i < team->started; i++) {
+        team->members[i].caller.span = span;
+    }
+}
+
 struct caller *team_caller(struct team *team)
 {
     return &team->members[0].caller;
@@ -98,7 +105,7 @@ struct caller *team_caller(struct team *team)
 /* Adds what the members have just done; returns the first failure. */
 static int sum_up(struct team *team, struct figures *figures, const char **words)
 {
-    uint64_t start = UINT64_MAX, end = 0, checking = 0;
+    uint64_t start = UINT64_MAX, end = 0, checking = 0, carried = 0;
     for (uint32_t i = 0; i < team->meeting.size; i++) {
         struct member *member = &team->members[i];
         struct caller *caller = &member->caller;
@@ -109,14 +116,14 @@ static int sum_up(struct team *team, struct figures *figures, const char **words
         start = caller->start < start ? caller->start : start;
         end = caller->end > end ? caller->end : end;
         checking += caller->check_ticks;
+        carried += caller->carried;
         if (i > 0) {
             histogram_merge(&figures->rtt, &member->rtt);
             member->rtt = (struct histogram){0};
         }
     }
     uint64_t calls = (uint64_t)team->meeting.size * team->calls;
-    figures_add_burst(figures, calls, calls * team->members[0].caller.wanted.size,
-                      end - start > checking ? end - start - checking : 0);
+    figures_add_burst(figures, calls, carried, end - start > checking ? end - start - checking : 0);
     return WB_OK;
 }
 

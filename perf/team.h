@@ -18,10 +18,13 @@ struct team;
 
 /* Sets up `threads` callers for bursts of up to `burst` calls each, and starts the threads. Returns
  * WB_OK, WB_ERR_NO_MEMORY, WB_ERR_SYSTEM, or as caller_open; sets *team on success only. */
-int team_open(struct team **team, struct wb_engine *engine, struct wb_peer *peer,
+int team_open(struct team **team, struct wb_engine *engine, struct wb_peer *const *peers,
               const struct calls_wanted *wanted, uint32_t burst, uint32_t threads);
 /* Ends the threads. Accepts NULL. */
 void team_close(struct team *team);
+
+/* From the next burst on, only calls that end in this span count. */
+void team_set_span(struct team *team, struct span span);
 
 /* The caller of thread 0. */
 struct caller *team_caller(struct team *team);

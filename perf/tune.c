@@ -81,8 +81,11 @@ static struct options common_options(const struct tune_options *o,
         .path = PATH_RMA,
         .size_min = CHUNK_MOST,
         .size_max = CHUNK_MOST,
-        .window = BURST,
+        .window_min = BURST,
+        .window_max = BURST,
         .threads = 1,
+        .chunks = 1,
+        .peers = 1,
         .cpu = {NO_CPU, NO_CPU},
         .config = config,
         .parent_fd = o->parent_fd,
@@ -106,6 +109,7 @@ static int open_way(const struct tuner *tuner, struct way *way)
 
 static void close_way(struct way *way)
 {
+    service_close(&way->service);
     wb_peer_close(way->peer);
     wb_engine_destroy(way->engine);
     series_drop(&way->series);
@@ -157,10 +161,12 @@ static int open_caller(struct tuner *tuner, struct way *way, size_t size, struct
     struct calls_wanted wanted = {
         .path = way->path,
         .size = size,
+        .chunks = 1,
         .window = 1,
+        .peers = 1,
         .patience_us = calls_patience_us(size, 1, 1),
     };
-    int status = caller_open(caller, way->engine, way->peer, &wanted, BURST);
+    int status = caller_open(caller, way->engine, &way->peer, &wanted, BURST);
     caller->rtt = &tuner->rtt;
     return status == WB_OK ? 0
                            : say(EXIT_FAILURE, "cannot set up calls of %zu bytes: %s", size,
