@@ -44,7 +44,9 @@ static bool is_one_way(const struct wbi_outgoing *out)
 static bool place_in_slot(struct wbi_outgoing *out)
 {
     const struct wb_peer *peer = out->peer;
-    return wbi_outgoing_is_next(peer, &out->header) &&
+    /* it was laid out without the lane: a line's next channel may take less */
+    bool fits = out->plan.bytes <= atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
+    return fits && wbi_outgoing_is_next(peer, &out->header) &&
            peer->lane->fabric->reserve(peer->channel, out->plan.bytes, false, &out->message) ==
                WB_OK;
 }

@@ -147,8 +147,7 @@ static bool begin_straight(struct wb_context *context, const struct wb_sizer *si
     struct wb_peer *peer = context->peer;
     struct wbi_outgoing *out = &context->out;
     size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
-    if (context->later != NULL || *context->reply_block != NULL || sizer->bytes >= filter_from ||
-        !wbi_straight_suits(peer, WBI_REPLY, sizer)) {
+    if (context->later != NULL || *context->reply_block != NULL || sizer->bytes >= filter_from) {
         return false;
     }
     struct wbi_header *header = &out->header;

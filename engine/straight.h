@@ -22,7 +22,8 @@ static inline bool wbi_outgoing_is_next(const struct wb_peer *peer, const struct
             wbi_peer_may_ask(peer, (header->flags & WBI_FLAG_ONE_WAY) != 0));
 }
 
-/* Any thread: whether a message is small, as far as its sizes say. */
+/* Any thread: whether a message is small, as far as its sizes say; without the lane that is to be
+ * asked again in it, since the next channel of a line may take less. */
 static inline bool wbi_straight_suits(const struct wb_peer *peer, enum wbi_kind kind,
                                       const struct wb_sizer *sizer)
 {
@@ -31,7 +32,7 @@ static inline bool wbi_straight_suits(const struct wb_peer *peer, enum wbi_kind 
 }
 
 /*
- * Lane thread: places the message, which suits, of out->peer in the fabric's slot with its header,
+ * Lane thread: places the message of out->peer in the fabric's slot with its header,
  * and points the writer at the archive's place. out->set, long_block, plain and parcel are NULL and
  * stay so, and out->plan has nothing but the bytes. Inline, since the kind is known where it is
  * called. False: it takes the long way, and nothing is held.
@@ -43,7 +44,8 @@ static inline bool wbi_outgoing_go_straight(struct wbi_outgoing *out, enum wbi_k
     struct wbi_header *header = &out->header;
     size_t header_bytes = wbi_header_bytes((uint8_t)kind);
     header->kind = (uint8_t)kind;
-    if (peer->releases.count != 0 || !wbi_outgoing_is_next(peer, header) ||
+    if (peer->releases.count != 0 || !wbi_straight_suits(peer, kind, sizer) ||
+        !wbi_outgoing_is_next(peer, header) ||
         peer->lane->fabric->reserve(peer->channel, header_bytes + sizer->bytes, false,
                                     &out->message) != WB_OK) {
         out->message = NULL;
