@@ -1,9 +1,13 @@
 #include "engine/admission.h"
 
+#include "engine/clock.h"
 #include "engine/engine.h"
 #include "engine/inbound.h"
 #include "engine/lane.h"
 #include "mr_cache/region.h"
+
+/* For peers to let slabs go, as for all that they are to give back. */
+static const uint64_t grace_us = 1000000;
 
 /* a + b, or more than any budget. */
 static uint64_t sum(uint64_t a, uint64_t b)
@@ -134,6 +138,57 @@ void wbi_admit_undone(struct wbi_inbound *in)
     uint64_t bytes = most_bytes(&needs);
     if (bytes < in->admitted) {
         wbi_admit_less(in, bytes);
+    }
+}
+
+static _Atomic uint64_t *kept_at_of(const struct wbi_inbound *in)
+{
+    return &in->lane->engine->admission.kept_at;
+}
+
+/* Whether the one that keeps has had no landing more for too long. */
+static bool is_overdue(uint64_t kept_at, uint64_t now)
+{
+    return now >= kept_at + grace_us;
+}
+
+bool wbi_admission_another_keeps(const struct wbi_inbound *in)
+{
+    uint64_t kept_at = atomic_load_explicit(kept_at_of(in), memory_order_relaxed);
+    return in->kept == 0 && kept_at != 0 && !is_overdue(kept_at, in->lane->now);
+}
+
+/* The clock is read: the lane may have looked long ago. 0 would be nobody. */
+static uint64_t now_or_1(void)
+{
+    uint64_t now = wbi_now();
+    return now > 0 ? now : 1;
+}
+
+bool wbi_admission_keep(struct wbi_inbound *in, uint32_t landed)
+{
+    _Atomic uint64_t *kept_at = kept_at_of(in);
+    uint64_t now = now_or_1(), nobody = 0;
+    if (in->kept == 0) {
+        bool begins = in->admitted != 0 && now >= in->keeps_again &&
+                      atomic_compare_exchange_strong_explicit(
+                          kept_at, &nobody, now, memory_order_relaxed, memory_order_relaxed);
+        in->kept = begins ? landed : 0;
+    } else if (landed > in->kept) {
+        in->kept = landed;
+        atomic_store_explicit(kept_at, now, memory_order_relaxed);
+    } else if (is_overdue(atomic_load_explicit(kept_at, memory_order_relaxed), now)) {
+        in->keeps_again = now + grace_us;
+        wbi_admission_keep_not(in);
+    }
+    return in->kept > 0;
+}
+
+void wbi_admission_keep_not(struct wbi_inbound *in)
+{
+    if (in->kept > 0) {
+        in->kept = 0;
+        atomic_store_explicit(kept_at_of(in), 0, memory_order_relaxed);
     }
 }
 

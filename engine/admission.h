@@ -16,6 +16,7 @@ struct wbi_lane;
 
 struct wbi_admission {
     _Atomic uint64_t bytes;   /* the sum of `admitted` of all inbound requests */
+    _Atomic uint64_t kept_at; /* when the one that keeps its landings last had one more; or 0 */
     _Atomic uint64_t tickets; /* given to requests that wait for landings, as they came */
 };
 
@@ -43,6 +44,17 @@ void wbi_admit_undone(struct wbi_inbound *inbound);
 /* Lane thread: counts a request with `bytes` again, less than it was: its landings were not to be
  * had, or (0) it has ended. */
 void wbi_admit_less(struct wbi_inbound *inbound, uint64_t bytes);
+
+/*
+ * Lane thread: whether a request that is let in may wait with the landings that it has of its
+ * stage, `landed` > 0. One of the engine may, until it gives that up or ends
+ * (wbi_admission_keep_not), or has had none more for the grace period.
+ */
+bool wbi_admission_keep(struct wbi_inbound *inbound, uint32_t landed);
+void wbi_admission_keep_not(struct wbi_inbound *inbound);
+
+/* Lane thread: whether another one keeps, and may: the pool makes way for that one alone. */
+bool wbi_admission_another_keeps(const struct wbi_inbound *inbound);
 
 /* Lane thread: whether it is others that keep this one out, and not only the pool. */
 bool wbi_admission_is_full(const struct wbi_inbound *inbound);

@@ -12,82 +12,6 @@
 #include "engine/peer.h"
 #include "engine/serve.h"
 
-/* ---- landings ---- */
-
-/* Room for one part: from the caller's reserved room for a reply, from the pool for a request. */
-static int land(struct wbi_inbound *in, struct wbi_part *part)
-{
-    uint64_t bytes = part->bytes;
-    if (in->header.kind == WBI_REQUEST) {
-        int status = bytes > SIZE_MAX ? WB_ERR_BUDGET
-                                      : wbi_rma_alloc(in->lane->engine->allocator, (size_t)bytes,
-                                                      false, &part->block);
-        part->into = status == WB_OK ? wbi_rma_block_data(part->block) : NULL;
-        return status;
-    }
-    const struct wb_call *call = in->call;
-    if (call != NULL && call->into != NULL) {
-        int status = wbi_into_land(in, part);
-        if (status != WB_ERR_REPLY_TOO_LARGE) {
-            return status;
-        }
-    }
-    uint64_t needed = wbi_landing_bytes(bytes);
-    if (call == NULL || call->room == NULL || needed > call->room_bytes - in->room_used) {
-        return WB_ERR_REPLY_TOO_LARGE;
-    }
-    part->block = wbi_rma_block_ref(call->room);
-    part->into = (uint8_t *)wbi_rma_block_data(call->room) + in->room_used;
-    in->room_used += needed;
-    return WB_OK;
-}
-
-void wbi_part_drop(struct wbi_part *part)
-{
-    if (part->block != NULL) {
-        wbi_rma_block_unref(part->block);
-        part->block = NULL;
-    }
-}
-
-static int land_each(struct wbi_inbound *in, struct wbi_part *parts, uint32_t count)
-{
-    int status = WB_OK;
-    for (uint32_t i = 0; i < count && status == WB_OK; i++) {
-        status = parts[i].block == NULL ? land(in, &parts[i]) : WB_OK;
-    }
-    return status;
-}
-
-static void drop_each(struct wbi_part *parts, uint32_t count)
-{
-    for (uint32_t i = 0; i < count && parts != NULL; i++) {
-        wbi_part_drop(&parts[i]);
-    }
-}
-
-/* All landings of the stage, or none. The plain archive's is among them as soon as it is known;
- * chunks' that are known before their stage likewise, but they wait for the filter to be undone. */
-static int land_all(struct wbi_inbound *in)
-{
-    bool plain = in->plain_part.bytes > 0 && in->plain_part.block == NULL;
-    uint32_t ahead = wbi_inbound_chunks_ahead(in);
-    uint64_t room_before = in->room_used, admitted_before = in->admitted;
-    int status = wbi_admit(in);
-    status = status == WB_OK ? land_each(in, in->parts, in->part_count) : status;
-    status = status == WB_OK ? land_each(in, in->chunks, ahead) : status;
-    if (status == WB_OK && plain) {
-        status = land(in, &in->plain_part);
-    }
-    if (status != WB_OK) {
-        drop_each(in->parts, in->part_count);
-        drop_each(in->chunks, ahead);
-        in->room_used = room_before;
-        wbi_admit_less(in, admitted_before);
-    }
-    return status;
-}
-
 /* ---- the stages ---- */
 
 /* What was fetched before the chunk itself makes way: vectors lie as they are expected to. */
@@ -217,6 +141,7 @@ static void uncount(struct wbi_inbound *in)
     in->lane->waiting -= in->waiting;
     in->lane->orphans -= in->orphan;
     in->waiting = in->orphan = false;
+    wbi_admission_keep_not(in);
     wbi_admit_less(in, 0);
 }
 
@@ -232,9 +157,9 @@ void wbi_inbound_free(struct wbi_inbound *in)
     if (in == NULL) {
         return;
     }
-    drop_each(in->chunks, in->chunk_count);
+    wbi_parts_drop(in->chunks, in->chunk_count);
     if (in->parts != in->chunks) {
-        drop_each(in->parts, in->part_count);
+        wbi_parts_drop(in->parts, in->part_count);
         free(in->parts);
     }
     wbi_part_drop(&in->archive_part);
@@ -399,13 +324,15 @@ void wbi_inbound_step(struct wbi_inbound *in)
                       "a chunk list that does not fit its archive, or cannot be read");
         return; /* the burial ends it */
     }
-    status = status == WB_OK ? land_all(in) : status;
+    status = status == WB_OK ? wbi_inbound_land(in) : status;
     if (status == WB_OK) {
         fill(in);
         return;
     }
     if (status == WB_AGAIN) {
-        wbi_inbound_let_go(in);
+        if (in->kept == 0) {
+            wbi_inbound_let_go(in);
+        }
         status = set_up(in); /* of the stage that it may have gone back to */
     }
     if (status == WB_OK) {

@@ -8,9 +8,9 @@
  * Admission is all or nothing: every landing of a stage is there before its first READ is issued.
  * A long archive says only when it is here how much the plain one takes, and a long list what the
  * chunks do. Where that is not to be had, what has landed goes, and is READ anew when there is room
- * for all: what waits holds nothing that others wait for. (A list is READ once: its chunks are
- * remembered.) Invariant: in_flight READs use the landings; the struct is freed only when
- * in_flight == 0.
+ * for all: what waits holds nothing that others wait for, but for one that keeps (landing.c). (A
+ * list is READ once: its chunks are remembered.) Invariant: in_flight READs use the landings; the
+ * struct is freed only when in_flight == 0.
  */
 #ifndef WBI_ENGINE_INBOUND_H
 #define WBI_ENGINE_INBOUND_H
@@ -84,6 +84,9 @@ struct wbi_inbound {
     uint64_t room_used;               /* REPLY: of the call's room */
     struct wbi_load listed;           /* the chunks' landings: a long list says when it is here */
     bool anew;                        /* its list was here, and it has let go to wait for all */
+    uint32_t kept;                    /* REQUEST: landings of its stage that it waits with; or 0 */
+    uint64_t kept_from;               /* with what it was counted before it kept any */
+    uint64_t keeps_again;             /* it is not to keep any before */
     uint64_t admitted;                /* REQUEST: counted in the engine's; 0 before it is let in */
     struct wb_deferred *deferred;     /* REQUEST: whose it is, while its answer is to come */
     struct wb_rma_block *reply_block; /* REQUEST with COPY: room for a long reply, reserved before
@@ -182,8 +185,14 @@ bool wbi_inbound_lacks_list(const struct wbi_inbound *inbound);
 /* How many chunks land before their stage, with the long archive. */
 uint32_t wbi_inbound_chunks_ahead(const struct wbi_inbound *inbound);
 
-/* Gives the part's room back, if it has any. */
+/* Lane thread: all landings of the stage, or none and a status, but for the one that keeps
+ * (`kept`, WB_AGAIN). The plain archive's is among them as soon as it is known; chunks' that are
+ * known before their stage likewise, but they wait for the filter to be undone. */
+int wbi_inbound_land(struct wbi_inbound *inbound);
+
+/* Gives the part's room back, if it has any; or that of `count` parts. */
 void wbi_part_drop(struct wbi_part *part);
+void wbi_parts_drop(struct wbi_part *parts, uint32_t count);
 
 /* What is fetched of a part, by its record. WB_ERR_PROTOCOL: it is not aligned as this side must
  * read it. */

@@ -138,16 +138,19 @@ static bool is_full(const struct wbi_inbound *inbound)
            bytes > stats.budget_bytes - stats.used_bytes;
 }
 
-/* The longest waiting request goes, if too many wait for landings. */
+/* The longest waiting request goes, if too many wait for landings: for one that keeps its own the
+ * pool has only to make room. */
 static void shed(struct wbi_lane *lane)
 {
     struct wbi_inbound *oldest = NULL;
+    uint32_t keepers = 0;
     for (struct wbi_inbound *in = lane->parked; in != NULL; in = in->queue_next) {
-        bool waits =
-            in->stage != WBI_STAGE_READY && in->status == WB_OK && in->header.kind == WBI_REQUEST;
+        bool waits = in->stage != WBI_STAGE_READY && in->status == WB_OK &&
+                     in->header.kind == WBI_REQUEST && in->kept == 0;
         oldest = waits && (oldest == NULL || in->ticket < oldest->ticket) ? in : oldest;
+        keepers += in->kept > 0;
     }
-    if (oldest != NULL && lane->queueing > lane->engine->config.shed_beyond) {
+    if (oldest != NULL && lane->queueing - keepers > lane->engine->config.shed_beyond) {
         wbi_inbound_unpark(oldest);
         wbi_inbound_fail(oldest, WB_ERR_BUSY);
     }
@@ -157,8 +160,8 @@ void wbi_inbound_no_room(struct wbi_inbound *inbound)
 {
     struct wbi_lane *lane = inbound->lane;
     enum wb_when_full policy = lane->engine->config.when_full;
-    bool request = inbound->header.kind == WBI_REQUEST;
-    if (policy == WB_FULL_REFUSE && request && is_full(inbound)) {
+    bool may_go = inbound->header.kind == WBI_REQUEST && inbound->kept == 0;
+    if (policy == WB_FULL_REFUSE && may_go && is_full(inbound)) {
         wbi_inbound_fail(inbound, WB_ERR_BUSY);
         return;
     }
@@ -167,7 +170,7 @@ void wbi_inbound_no_room(struct wbi_inbound *inbound)
     }
     wbi_inbound_park(inbound);
     /* also for one that tries again: too many may have come while the pool had only to grow */
-    if (policy == WB_FULL_SHED && request && is_full(inbound)) {
+    if (policy == WB_FULL_SHED && may_go && is_full(inbound)) {
         shed(lane);
     }
 }

@@ -120,8 +120,9 @@ static int take_from_pool(struct wb_rma_allocator *pool, const struct wbi_need *
     if (rc == WB_AGAIN)
         rc = take_from_caches(pool, need, growth, out);
     if (rc == WB_AGAIN && growth != WBI_GROWTH_NONE) {
-        if (wbi_growth_is_worthwhile(pool, need->run_bytes))
-            rc = wbi_demand_post(pool, need->run_bytes);
+        if (growth == WBI_GROWTH_LEFT ? wbi_growth_has_left(pool, need->run_bytes)
+                                      : wbi_growth_is_worthwhile(pool, need->run_bytes))
+            rc = wbi_demand_post(pool, need->run_bytes, growth == WBI_GROWTH_FIRST);
         pool->waits += rc == WB_AGAIN;
     }
     if (rc == WB_OK)
@@ -210,10 +211,41 @@ int wbi_pool_alloc(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth 
     return alloc(pool, bytes, growth, reserve_before(pool, growth), out);
 }
 
-int wbi_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, bool may_grow,
-                  struct wb_rma_block **out)
+bool wbi_rma_can_make_room(struct wb_rma_allocator *pool, size_t bytes)
+{
+    struct wbi_need need;
+    size_t behind = pool->checks ? WBI_CANARY_BYTES : 0;
+
+    if (bytes > SIZE_MAX - behind || !find_need(pool, bytes + behind, &need))
+        return false;
+    pthread_mutex_lock(&pool->mutex);
+    bool can =
+        wbi_demand_stands(pool, need.run_bytes) || wbi_growth_is_worthwhile(pool, need.run_bytes);
+    pthread_mutex_unlock(&pool->mutex);
+    return can;
+}
+
+/* For the engine, which may use the reserve. */
+static int alloc_for_engine(struct wb_rma_allocator *pool, size_t bytes, enum wbi_growth growth,
+                            struct wb_rma_block **out)
 {
     if (pool->checks)
         wbi_checks_default(pool, wbi_site_engine);
-    return alloc(pool, bytes, may_grow ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND, 0, out);
+    return alloc(pool, bytes, growth, 0, out);
+}
+
+int wbi_rma_alloc(struct wb_rma_allocator *pool, size_t bytes, bool may_grow,
+                  struct wb_rma_block **out)
+{
+    return alloc_for_engine(pool, bytes, may_grow ? WBI_GROWTH_HERE : WBI_GROWTH_BACKGROUND, out);
+}
+
+int wbi_rma_alloc_in_turn(struct wb_rma_allocator *pool, size_t bytes, enum wbi_rma_turn turn,
+                          struct wb_rma_block **out)
+{
+    static const enum wbi_growth growth[] = {[WBI_RMA_ANY] = WBI_GROWTH_BACKGROUND,
+                                             [WBI_RMA_FIRST] = WBI_GROWTH_FIRST,
+                                             [WBI_RMA_LATER] = WBI_GROWTH_LEFT};
+
+    return alloc_for_engine(pool, bytes, growth[turn], out);
 }

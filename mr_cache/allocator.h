@@ -93,6 +93,21 @@ void *wbi_rma_allocator_context(const struct wb_rma_allocator *allocator);
 int wbi_rma_alloc(struct wb_rma_allocator *allocator, size_t bytes, bool may_grow,
                   struct wb_rma_block **out);
 
+/* Whose turn it is to have the pool's own thread make room. */
+enum wbi_rma_turn {
+    WBI_RMA_ANY,   /* nobody's: as wbi_rma_alloc says */
+    WBI_RMA_FIRST, /* this asker's: what was made for others and not fetched makes way, too */
+    WBI_RMA_LATER  /* another's: nothing makes way, and growth is what the budget has left */
+};
+
+/* wbi_rma_alloc without growth here, for askers of which one at a time is the first. Any thread. */
+int wbi_rma_alloc_in_turn(struct wb_rma_allocator *allocator, size_t bytes, enum wbi_rma_turn turn,
+                          struct wb_rma_block **out);
+
+/* After WB_AGAIN: whether the pool's own thread is to find room for a block of `bytes`, or has, or
+ * would if it were asked again: it is not blocks alone that hold the room. Any thread. */
+bool wbi_rma_can_make_room(struct wb_rma_allocator *allocator, size_t bytes);
+
 /* Whether the calling thread may register slabs in public calls (wb_rma_vector_*). The engine
  * switches it off around handlers. Returns the former value. Default true. */
 bool wbi_rma_thread_may_grow(bool allowed);

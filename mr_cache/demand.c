@@ -37,7 +37,7 @@ static struct wbi_demand *vacate(struct wbi_demands *demands)
     return oldest;
 }
 
-int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes)
+int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes, bool first)
 {
     struct wbi_demands *demands = &pool->demands;
     struct wbi_demand *demand = find(demands, run_bytes);
@@ -46,16 +46,20 @@ int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes)
         wbi_demand_end(pool, demand);
         return demand->failure;
     }
-    if (demand)
+    if (demand) {
+        demand->first |= first;
         return WB_AGAIN;
+    }
     int rc = wbi_worker_start(pool->budget);
     if (rc)
         return rc;
     demand = vacate(demands);
     if (demand) {
         demands->count += demand->state == WBI_DEMAND_NONE;
-        *demand = (struct wbi_demand){
-            .state = WBI_DEMAND_ASKED, .run_bytes = run_bytes, .ticket = ++demands->last_ticket};
+        *demand = (struct wbi_demand){.state = WBI_DEMAND_ASKED,
+                                      .run_bytes = run_bytes,
+                                      .ticket = ++demands->last_ticket,
+                                      .first = first};
     } else {
         demands->crowded = true;
     }
@@ -78,6 +82,13 @@ struct wbi_run *wbi_demand_collect(struct wb_rma_allocator *pool, uint64_t run_b
         return NULL;
     wbi_demand_end(pool, demand);
     return demand->run;
+}
+
+bool wbi_demand_stands(struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    struct wbi_demand *demand = find(&pool->demands, run_bytes);
+
+    return demand && demand->state != WBI_DEMAND_FAILED;
 }
 
 void wbi_demand_withdraw(struct wb_rma_allocator *pool, uint64_t run_bytes)
@@ -130,6 +141,20 @@ static void lapse(struct wb_rma_allocator *pool, struct wbi_demand *demand)
         wbi_runs_give(pool, demand->run);
     if (demand->state != WBI_DEMAND_NONE)
         wbi_demand_end(pool, demand);
+}
+
+bool wbi_demand_lapse_others(struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    bool lapsed = false;
+
+    for (unsigned i = 0; i < WBI_DEMANDS; i++) {
+        struct wbi_demand *demand = &pool->demands.entries[i];
+        if (holds_something(demand) && demand->run_bytes != run_bytes) {
+            lapse(pool, demand);
+            lapsed = true;
+        }
+    }
+    return lapsed;
 }
 
 bool wbi_demand_count_round(struct wb_rma_allocator *pool)

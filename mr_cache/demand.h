@@ -35,6 +35,7 @@ struct wbi_demand {
     int failure;
     uint64_t run_bytes; /* the key: no two entries have the same */
     uint64_t ticket;    /* order of asking */
+    bool first;         /* what others have not fetched, or claim, makes way for it */
     struct wbi_run *run;
     unsigned rounds; /* in which others were refused because of this one */
 };
@@ -48,14 +49,18 @@ struct wbi_demands {
 
 /*
  * Enters a demand for a run, unless there is one of that size, and wakes the worker for it.
- * Returns WB_AGAIN, or the status with which the last growth of that size failed (once), or
- * WB_ERR_NO_MEMORY when the worker cannot be started.
+ * `first`: it goes before all others, for whoever is the only one to say so. Returns WB_AGAIN, or
+ * the status with which the last growth of that size failed (once), or WB_ERR_NO_MEMORY when the
+ * worker cannot be started.
  */
-int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes);
+int wbi_demand_post(struct wb_rma_allocator *pool, uint64_t run_bytes, bool first);
 
 /* Returns the run that is parked for that size, which is the caller's, and ends its demand; or
  * NULL. */
 struct wbi_run *wbi_demand_collect(struct wb_rma_allocator *pool, uint64_t run_bytes);
+
+/* Whether there is a demand for a run of that size which has not failed. */
+bool wbi_demand_stands(struct wb_rma_allocator *pool, uint64_t run_bytes);
 
 /* Ends the demand of that size, if there is one with nothing parked: its asker found room
  * elsewhere. */
@@ -72,6 +77,9 @@ uint64_t wbi_demand_claims(const struct wb_rma_allocator *pool, uint64_t run_byt
 
 /* Whether a demand other than that of `run_bytes` has a parked run or a claim. */
 bool wbi_demand_others_hold(const struct wb_rma_allocator *pool, uint64_t run_bytes);
+
+/* Ends what demands other than that of `run_bytes` have parked or claim; says whether one did. */
+bool wbi_demand_lapse_others(struct wb_rma_allocator *pool, uint64_t run_bytes);
 
 /* Counts a round in which others were refused: demands that hold something for too many lose it.
  * Says whether one did. */

@@ -48,6 +48,16 @@ bool wbi_growth_is_pending(const struct wb_rma_allocator *pool, uint64_t run_byt
            !shared_shortfall(pool, &sums, bytes, claims, sums.leaving);
 }
 
+bool wbi_growth_has_left(const struct wb_rma_allocator *pool, uint64_t run_bytes)
+{
+    uint64_t bytes = wbi_pool_slab_for(pool, run_bytes);
+    uint64_t claims = wbi_demand_claims(pool, run_bytes);
+    struct wbi_budget_sums sums = wbi_budget_sum(pool->budget, pool);
+
+    return !pool->lent_only && !shortfall(pool, bytes, claims, 0) &&
+           !shared_shortfall(pool, &sums, bytes, claims, 0);
+}
+
 bool wbi_growth_is_worthwhile(const struct wb_rma_allocator *pool, uint64_t run_bytes)
 {
     uint64_t bytes = wbi_pool_slab_for(pool, run_bytes);
@@ -162,10 +172,7 @@ int wbi_growth_make_room(struct wb_rma_allocator *pool, uint64_t run_bytes, stru
         /* As long as the budget allows a slab, empty runs of other sizes stay: who asks for blocks
          * of many sizes at once, and gives all back for want of one, would else get each in turn by
          * losing another. */
-        uint64_t claims = wbi_demand_claims(pool, run_bytes);
-        struct wbi_budget_sums sums = wbi_budget_sum(pool->budget, pool);
-        bool may_grow = !pool->lent_only && !shortfall(pool, bytes, claims, 0) &&
-                        !shared_shortfall(pool, &sums, bytes, claims, 0);
+        bool may_grow = wbi_growth_has_left(pool, run_bytes);
         struct wbi_run *run =
             may_grow ? wbi_runs_take(pool, run_bytes) : wbi_growth_take(pool, run_bytes);
         if (run) {
@@ -174,7 +181,8 @@ int wbi_growth_make_room(struct wb_rma_allocator *pool, uint64_t run_bytes, stru
         }
         if (may_grow)
             return grow(pool, run_bytes, out);
-        rc = pool->lent_only ? WB_AGAIN : step_to_budget(pool, bytes, claims);
+        rc = pool->lent_only ? WB_AGAIN
+                             : step_to_budget(pool, bytes, wbi_demand_claims(pool, run_bytes));
     } while (rc == STEPPED || rc == WB_OK);
     return rc;
 }

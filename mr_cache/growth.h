@@ -28,6 +28,10 @@ int wbi_growth_make_budget(struct wb_rma_allocator *pool, uint64_t bytes);
  * other demands aside. The pool's mutex is held. */
 bool wbi_growth_is_pending(const struct wb_rma_allocator *pool, uint64_t run_bytes);
 
+/* Whether the budget has a slab for a run left without any that makes way, claims of other demands
+ * counted. The pool's mutex is held. */
+bool wbi_growth_has_left(const struct wb_rma_allocator *pool, uint64_t run_bytes);
+
 /* Whether trying to grow for a run has a chance: there is budget, counting idle slabs, or a demand
  * of another size holds some that it may lose. The pool's mutex is held. */
 bool wbi_growth_is_worthwhile(const struct wb_rma_allocator *pool, uint64_t run_bytes);

@@ -194,7 +194,9 @@ struct wb_rma_allocator {
 /* What to do for a request that finds no room. */
 enum wbi_growth {
     WBI_GROWTH_NONE,       /* answer WB_AGAIN */
+    WBI_GROWTH_LEFT,       /* as the next, where the budget has a slab left: none makes way */
     WBI_GROWTH_BACKGROUND, /* ask the worker to grow, and answer WB_AGAIN */
+    WBI_GROWTH_FIRST,      /* likewise, and what others have not fetched makes way, too */
     WBI_GROWTH_HERE        /* grow on this thread; not on a progress thread */
 };
 

@@ -154,13 +154,12 @@ static struct echo_later_in make_listed(test_vectors vectors, size_t archive_byt
     return in;
 }
 
-/* Half a dozen begin to land before they know what their lists ask for, and the pool holds one,
- * with a slab to spare: to the last one it may not be had by several sizes in turn. None waits for
- * another with what it has, and none is READ more than twice. */
+/* Half a dozen begin to land before they know what their lists ask for, and the pool holds one.
+ * None waits for another with what it has, and none is READ more than twice. */
 START_TEST(test_long_lists_wait_for_one_another)
 {
     enum { CALLS = 6, VECTORS = 24 };
-    const size_t archive = _i == 0 ? 5 * mib / 4 : 4 * mib, each = (_i == 0 ? 490U : 300U) << 10;
+    const size_t archive = _i == 0 ? 5 * mib / 4 : 4 * mib, each = (_i == 0 ? 490U : 370U) << 10;
     const uint64_t all = CALLS * (archive + VECTORS * each);
     wb_rma_vector one, vectors[VECTORS];
     struct wb_call *calls[CALLS], *stalled;

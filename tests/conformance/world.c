@@ -164,6 +164,7 @@ int test_conformance_run(const struct fabric_under_test *fabric, int argc, char 
     suite_add_tcase(suite, test_traffic_case());
     suite_add_tcase(suite, test_errors_case());
     suite_add_tcase(suite, test_budget_case());
+    suite_add_tcase(suite, test_sizes_case());
     suite_add_tcase(suite, test_handlers_case());
     suite_add_tcase(suite, test_later_case());
     suite_add_tcase(suite, test_streams_case());

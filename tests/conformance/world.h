@@ -102,6 +102,7 @@ TCase *test_filter_case(void);
 TCase *test_traffic_case(void);
 TCase *test_errors_case(void);
 TCase *test_budget_case(void);
+TCase *test_sizes_case(void);
 TCase *test_allocators_case(void);
 TCase *test_handlers_case(void);
 TCase *test_futures_case(void);

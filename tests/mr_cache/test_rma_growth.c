@@ -50,6 +50,11 @@ static int ask(struct full_pool *full, size_t bytes, struct wb_rma_block **out)
     return wbi_rma_alloc(full->pool, bytes, false, out);
 }
 
+static int ask_later(struct full_pool *full, size_t bytes, struct wb_rma_block **out)
+{
+    return wbi_rma_alloc_in_turn(full->pool, bytes, WBI_RMA_LATER, out);
+}
+
 /* Asks again and again; anything but room and WB_AGAIN is a failure. */
 static struct wb_rma_block *insist(struct full_pool *full, size_t bytes)
 {
@@ -351,6 +356,52 @@ START_TEST(test_room_that_others_hold_does_not_wake_the_worker)
 }
 END_TEST
 
+/* Who others go before has what is free and what the budget has left, and no slab makes way. */
+START_TEST(test_nothing_makes_way_for_who_asks_for_what_is_left)
+{
+    struct full_pool full;
+    struct wb_rma_block *block = NULL;
+
+    setup(&full, 8 * MIB);
+    struct wb_rma_block *large = test_alloc(full.pool, 4 * MIB);
+    ck_assert_int_eq(ask_later(&full, 64, &block), WB_AGAIN);
+    ck_assert(wbi_rma_can_make_room(full.pool, 64));
+    sem_wait(&full.grown);
+    ck_assert_int_eq(ask_later(&full, 64, &block), WB_OK);
+    wbi_rma_block_unref(large); /* an idle slab, and all of the budget is in slabs */
+    struct wb_rma_block *none = NULL;
+    ck_assert_int_eq(ask_later(&full, 2 * MIB, &none), WB_AGAIN);
+    ck_assert_uint_eq(full.pool->demands.count, 0);
+    ck_assert_int_eq(ask(&full, 2 * MIB, &none), WB_AGAIN);
+    ck_assert(wbi_rma_can_make_room(full.pool, 2 * MIB));
+    sem_wait(&full.grown);
+    ck_assert_int_eq(ask_later(&full, 2 * MIB, &none), WB_OK);
+    wbi_rma_block_unref(none);
+    wbi_rma_block_unref(block);
+    teardown(&full);
+}
+END_TEST
+
+/* What was made for another and not fetched makes way for the first, at once. */
+START_TEST(test_who_is_first_has_what_others_do_not_fetch)
+{
+    struct full_pool full;
+    struct wb_rma_block *block;
+
+    setup(&full, 4 * MIB);
+    ck_assert_int_eq(ask(&full, 64, &block), WB_AGAIN);
+    sem_wait(&full.grown);
+    ck_assert_int_eq(ask(&full, 2 * MIB, &block), WB_AGAIN);
+    sem_wait(&full.grown); /* told that it was in vain */
+    ck_assert_int_eq(wbi_rma_alloc_in_turn(full.pool, 2 * MIB, WBI_RMA_FIRST, &block), WB_AGAIN);
+    sem_wait(&full.grown);
+    ck_assert_int_eq(ask(&full, 2 * MIB, &block), WB_OK);
+    test_assert_valid(full.pool);
+    wbi_rma_block_unref(block);
+    teardown(&full);
+}
+END_TEST
+
 START_TEST(test_destroy_while_growing)
 {
     struct full_pool full;
@@ -405,6 +456,8 @@ int main(void)
                                   test_freed_budget_goes_to_who_asked_first,
                                   test_a_peer_that_never_lets_go_does_not_block_others,
                                   test_room_that_others_hold_does_not_wake_the_worker,
+                                  test_nothing_makes_way_for_who_asks_for_what_is_left,
+                                  test_who_is_first_has_what_others_do_not_fetch,
                                   test_destroy_while_growing,
                                   test_public_calls_grow_only_where_they_may};
 

@@ -257,6 +257,9 @@ void rules_check_quiet(const struct play *play)
             play_fail(play, "host %u still has parcels that wait, or %llu bytes landed", i,
                       (unsigned long long)node->engine->admission.bytes);
         }
+        if (node->engine->admission.kept_at != 0) {
+            play_fail(play, "host %u thinks that a request keeps its landings", i);
+        }
         check_lane(play, node, true);
         check_pool(play, node);
         check_slots(play, node);
