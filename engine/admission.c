@@ -9,6 +9,8 @@
 /* For peers to let slabs go, as for all that they are to give back. */
 static const uint64_t grace_us = 1000000;
 
+enum { KEEPS_AT_MOST = 8 }; /* grace periods, though it has more now and then */
+
 /* a + b, or more than any budget. */
 static uint64_t sum(uint64_t a, uint64_t b)
 {
@@ -158,37 +160,48 @@ bool wbi_admission_another_keeps(const struct wbi_inbound *in)
     return in->kept == 0 && kept_at != 0 && !is_overdue(kept_at, in->lane->now);
 }
 
-/* The clock is read: the lane may have looked long ago. 0 would be nobody. */
-static uint64_t now_or_1(void)
+/* The engine's stamp becomes this one's, if it is `former`: a new one, which no other has had. */
+static bool stamp(struct wbi_inbound *in, uint64_t former, uint64_t now)
 {
-    uint64_t now = wbi_now();
-    return now > 0 ? now : 1;
+    uint64_t mine = now > former ? now : former + 1;
+    bool stamps = atomic_compare_exchange_strong_explicit(
+        kept_at_of(in), &former, mine, memory_order_relaxed, memory_order_relaxed);
+    in->kept_at = stamps ? mine : in->kept_at;
+    return stamps;
+}
+
+/* Takes the turn, also from one that is overdue: its lane may stand still. */
+static bool begins_to_keep(struct wbi_inbound *in, uint64_t now)
+{
+    uint64_t former = atomic_load_explicit(kept_at_of(in), memory_order_relaxed);
+    bool may = in->admitted != 0 && now >= in->keeps_again;
+    in->kept_since = now;
+    return may && (former == 0 || is_overdue(former, now)) && stamp(in, former, now);
 }
 
 bool wbi_admission_keep(struct wbi_inbound *in, uint32_t landed)
 {
-    _Atomic uint64_t *kept_at = kept_at_of(in);
-    uint64_t now = now_or_1(), nobody = 0;
+    uint64_t now = wbi_now(); /* the lane may have looked long ago */
     if (in->kept == 0) {
-        bool begins = in->admitted != 0 && now >= in->keeps_again &&
-                      atomic_compare_exchange_strong_explicit(
-                          kept_at, &nobody, now, memory_order_relaxed, memory_order_relaxed);
-        in->kept = begins ? landed : 0;
-    } else if (landed > in->kept) {
-        in->kept = landed;
-        atomic_store_explicit(kept_at, now, memory_order_relaxed);
-    } else if (is_overdue(atomic_load_explicit(kept_at, memory_order_relaxed), now)) {
+        in->kept = begins_to_keep(in, now) ? landed : 0;
+        return in->kept > 0;
+    }
+    bool more = landed > in->kept && now - in->kept_since < KEEPS_AT_MOST * grace_us;
+    if (more ? !stamp(in, in->kept_at, now) : is_overdue(in->kept_at, now)) {
         in->keeps_again = now + grace_us;
         wbi_admission_keep_not(in);
     }
+    in->kept = in->kept > 0 ? landed : 0;
     return in->kept > 0;
 }
 
 void wbi_admission_keep_not(struct wbi_inbound *in)
 {
     if (in->kept > 0) {
+        uint64_t mine = in->kept_at;
         in->kept = 0;
-        atomic_store_explicit(kept_at_of(in), 0, memory_order_relaxed);
+        atomic_compare_exchange_strong_explicit(kept_at_of(in), &mine, 0, memory_order_relaxed,
+                                                memory_order_relaxed);
     }
 }
 

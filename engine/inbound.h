@@ -86,6 +86,7 @@ struct wbi_inbound {
     bool anew;                        /* its list was here, and it has let go to wait for all */
     uint32_t kept;                    /* REQUEST: landings of its stage that it waits with; or 0 */
     uint64_t kept_from;               /* with what it was counted before it kept any */
+    uint64_t kept_at, kept_since;     /* its stamp in the engine's, while that is its; its first */
     uint64_t keeps_again;             /* it is not to keep any before */
     uint64_t admitted;                /* REQUEST: counted in the engine's; 0 before it is let in */
     struct wb_deferred *deferred;     /* REQUEST: whose it is, while its answer is to come */

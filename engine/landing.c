@@ -12,9 +12,9 @@
  *
  * Why nobody waits in a circle. A keeper waits for the pool's own thread, which waits for nobody's
  * landings, and for peers to let slabs go, who may be silent, or wait for this engine with a keeper
- * of theirs. So it lets go when it has had nothing more for the grace period, and leaves the turn
- * to others for as long. A lane that stands still in a handler lets nothing go: after that time
- * slabs make way for the other lanes' requests as if nobody kept.
+ * of theirs. So it lets go when it has had nothing more for the grace period, or has kept for some
+ * of them, and leaves the turn to others for as long. A lane that stands still in a handler lets
+ * nothing go: after that time another one may take its turn, and it finds that out when it goes on.
  */
 #include "engine/admission.h"
 #include "engine/engine.h"

@@ -71,7 +71,7 @@ struct wbi_lane {
     uint32_t orphans;             /* of them, those whose peer is gone: each holds a slot */
     struct wbi_inbound *parked, *parked_last; /* in rounds: see park.c */
     uint32_t parkings;                        /* how often one was parked, ever */
-    uint32_t queueing;                        /* of the parked ones, those that wait for landings */
+    uint32_t queueing; /* of the parked ones, those that wait for landings and keep none */
     _Atomic uint64_t first_waiting; /* the ticket of the first of those, for other lanes; 0 none */
     uint64_t now;                   /* when the lane last looked at the clock */
     uint64_t dial_at;               /* the next attempt to connect that waits for its time, or 0 */

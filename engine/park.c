@@ -60,11 +60,18 @@ static void note(struct wbi_inbound *inbound)
     }
 }
 
-/* The ticket of the first that waits for landings, or 0. */
+/* Whether others wait behind a parked one: it waits for landings, and has none. Beside the one that
+ * keeps some they are let in, as beside one that has all. It does not change while it is parked. */
+static bool is_queueing(const struct wbi_inbound *in)
+{
+    return in->stage != WBI_STAGE_READY && in->kept == 0;
+}
+
+/* The ticket of the first of those, or 0. */
 static uint64_t find_first(const struct wbi_lane *lane)
 {
     const struct wbi_inbound *in = lane->parked;
-    while (in != NULL && in->stage == WBI_STAGE_READY) {
+    while (in != NULL && !is_queueing(in)) {
         in = in->queue_next;
     }
     return in != NULL ? in->ticket : 0;
@@ -96,7 +103,7 @@ void wbi_inbound_park(struct wbi_inbound *inbound)
     lane->parkings++;
     inbound->round = inbound->peer->parked++;
     queue(lane, inbound);
-    if (inbound->stage != WBI_STAGE_READY) {
+    if (is_queueing(inbound)) {
         lane->queueing++;
         show_first(lane, find_first(lane));
     }
@@ -113,7 +120,7 @@ void wbi_inbound_unpark(struct wbi_inbound *inbound)
     if (inbound->parked && *at == inbound) {
         *at = inbound->queue_next;
         inbound->peer->parked--;
-        lane->queueing -= inbound->stage != WBI_STAGE_READY;
+        lane->queueing -= is_queueing(inbound);
         if (*at == NULL) {
             lane->parked_last = before;
         }
@@ -143,14 +150,11 @@ static bool is_full(const struct wbi_inbound *inbound)
 static void shed(struct wbi_lane *lane)
 {
     struct wbi_inbound *oldest = NULL;
-    uint32_t keepers = 0;
     for (struct wbi_inbound *in = lane->parked; in != NULL; in = in->queue_next) {
-        bool waits = in->stage != WBI_STAGE_READY && in->status == WB_OK &&
-                     in->header.kind == WBI_REQUEST && in->kept == 0;
+        bool waits = is_queueing(in) && in->status == WB_OK && in->header.kind == WBI_REQUEST;
         oldest = waits && (oldest == NULL || in->ticket < oldest->ticket) ? in : oldest;
-        keepers += in->kept > 0;
     }
-    if (oldest != NULL && lane->queueing - keepers > lane->engine->config.shed_beyond) {
+    if (oldest != NULL && lane->queueing > lane->engine->config.shed_beyond) {
         wbi_inbound_unpark(oldest);
         wbi_inbound_fail(oldest, WB_ERR_BUSY);
     }

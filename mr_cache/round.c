@@ -19,8 +19,10 @@ static enum outcome serve(struct wb_rma_allocator *pool, struct wbi_demand *dema
 {
     demand->state = WBI_DEMAND_SERVING;
     pool->claimed = wbi_demand_claims(pool, 0);
+    bool first = demand->first;
+    demand->first = false; /* until he who keeps asks again: he may have gone */
     int rc = wbi_growth_make_room(pool, demand->run_bytes, &demand->run);
-    if (rc == WB_AGAIN && demand->first && !wbi_growth_is_pending(pool, demand->run_bytes) &&
+    if (rc == WB_AGAIN && first && !wbi_growth_is_pending(pool, demand->run_bytes) &&
         wbi_demand_lapse_others(pool, demand->run_bytes))
         rc = wbi_growth_make_room(pool, demand->run_bytes, &demand->run);
     if (rc == WB_OK) {
