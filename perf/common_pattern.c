@@ -12,8 +12,10 @@ void pattern_fill(void *data, size_t bytes, uint64_t stamp)
         uint64_t word = stamp + i;
         memcpy(at + i * sizeof word, &word, sizeof word);
     }
-    uint64_t last = stamp + words;
-    memcpy(at + words * sizeof last, &last, bytes % sizeof last);
+    if (bytes % sizeof stamp > 0) { /* where nothing is to be written there may be no memory */
+        uint64_t last = stamp + words;
+        memcpy(at + words * sizeof last, &last, bytes % sizeof last);
+    }
 }
 
 /* Whether a block of words is right; one verdict a block, so that the compiler can use vector
