@@ -17,14 +17,19 @@ static void enqueue(struct wbi_inbound *inbound)
     peer->fetching_tail = &inbound->queue_next;
 }
 
-static void dequeue(struct wb_peer *peer)
+/* From wherever it stands in the queue. */
+static void unqueue(struct wbi_inbound *inbound)
 {
-    struct wbi_inbound *inbound = peer->fetching;
-    inbound->fetching = false;
-    peer->fetching = inbound->queue_next;
-    if (peer->fetching == NULL) {
-        peer->fetching_tail = &peer->fetching;
+    struct wb_peer *peer = inbound->peer;
+    struct wbi_inbound **at = &peer->fetching;
+    while (*at != inbound) {
+        at = &(*at)->queue_next;
     }
+    *at = inbound->queue_next;
+    if (*at == NULL) {
+        peer->fetching_tail = at;
+    }
+    inbound->fetching = false;
 }
 
 static bool all_issued(const struct wbi_inbound *inbound)
@@ -144,7 +149,7 @@ void wbi_inbound_fetch(struct wb_peer *peer)
         if (!all_issued(inbound)) {
             return;
         }
-        dequeue(peer);
+        unqueue(inbound);
         if (inbound->in_flight == 0) {
             wbi_inbound_fetched(inbound);
         }
@@ -157,4 +162,14 @@ void wbi_fetch_begin(struct wbi_inbound *inbound)
     inbound->part_offset = 0;
     enqueue(inbound);
     wbi_inbound_fetch(inbound->peer);
+}
+
+void wbi_fetch_quit(struct wbi_inbound *inbound)
+{
+    struct wb_peer *peer = inbound->peer;
+    unqueue(inbound);
+    if (inbound->in_flight == 0) {
+        wbi_inbound_fetched(inbound);
+    }
+    wbi_inbound_fetch(peer);
 }

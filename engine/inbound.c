@@ -238,7 +238,7 @@ void wbi_inbound_fail(struct wbi_inbound *in, int status)
     if (in->deferred != NULL) {
         wbi_deferred_give_up(in, false);
     } else if (in->fetching) {
-        wbi_inbound_fetch(in->peer); /* takes it out of the queue */
+        wbi_fetch_quit(in); /* those before it may take long, and its own are to be let go */
     } else if (in->in_flight == 0 && !in->parked) {
         end_failed(in);
     } /* else the last READ, or the next try, ends it */

@@ -130,6 +130,10 @@ void wbi_inbound_fetch(struct wb_peer *peer);
 /* Lane thread: a stage's parts are all set up: their READs may be issued. */
 void wbi_fetch_begin(struct wbi_inbound *inbound);
 
+/* Lane thread: it has failed while it was in the queue for READs, `fetching`: it leaves that, and
+ * ends, if it has none in flight. May free it. */
+void wbi_fetch_quit(struct wbi_inbound *inbound);
+
 /* Lane thread: the last READ of a stage has ended, or it failed. fetch.c calls it. */
 void wbi_inbound_fetched(struct wbi_inbound *inbound);
 
