@@ -283,8 +283,6 @@ static void end_with_error(struct wb_call *call, const struct wbi_header *header
     wbi_call_end(call, status, words);
 }
 
-_Static_assert((int)WBI_SMALL_RESULT <= (int)WBI_SLOT_SPARE, "read behind any message");
-
 /* The lease of this call has been released if the peer is honest: the reply's message says so
  * before its result. */
 static bool take_result(struct wb_call *call, uint8_t *slot, size_t len, size_t archive_at)
@@ -292,8 +290,8 @@ static bool take_result(struct wb_call *call, uint8_t *slot, size_t len, size_t 
     bool small = len - archive_at <= WBI_SMALL_RESULT;
     call->archive = slot + archive_at;
     call->archive_len = len - archive_at;
-    if (small) { /* a slot has as many behind any message: no call of memcpy */
-        call->archive = memcpy(call->small, call->archive, WBI_SMALL_RESULT);
+    if (small) {
+        call->archive = memcpy(call->small, call->archive, len - archive_at);
     } else {
         call->slot = slot;
     }

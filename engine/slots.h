@@ -11,7 +11,7 @@
 
 #include "engine/fabric.h"
 
-/* Bytes of a slot that may be read behind the longest message; a line. */
+/* Bytes of a slot behind the longest message: a line. Fabrics may copy whole lines there. */
 enum { WBI_SLOT_SPARE = 64 };
 
 /* What a free slot's first bytes are. */
