@@ -115,11 +115,8 @@ int client_run(const struct options *o)
     if (wrong == 0 && !is_client_of_many(o)) {
         report_head(o);
     }
-    for (size_t size = o->size_min; wrong == 0 && size > 0; size = options_next_size(o, size)) {
-        for (uint32_t window = first_window(o, size); wrong == 0 && window > 0;
-             window = options_next_window(o, window)) {
-            wrong = run_step(client, size, window);
-        }
+    for (struct step step = first_step(o); wrong == 0 && step.size > 0; step = next_step(o, step)) {
+        wrong = run_step(client, step.size, step.window);
     }
     int server_wrong = close_client(client);
     free(client);

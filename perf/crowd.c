@@ -157,13 +157,10 @@ static int run_steps(struct crowd *crowd)
     const struct options *o = crowd->options;
     int wrong = 0;
     report_head(o);
-    for (size_t size = o->size_min; wrong == 0 && size > 0; size = options_next_size(o, size)) {
-        for (uint32_t window = first_window(o, size); wrong == 0 && window > 0;
-             window = options_next_window(o, window)) {
-            wrong = crowd_measure(crowd, size, window);
-            if (wrong == 0) {
-                report_result(o, &crowd->result);
-            }
+    for (struct step step = first_step(o); wrong == 0 && step.size > 0; step = next_step(o, step)) {
+        wrong = crowd_measure(crowd, step.size, step.window);
+        if (wrong == 0) {
+            report_result(o, &crowd->result);
         }
     }
     return wrong;

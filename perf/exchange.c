@@ -3,6 +3,13 @@
 #include "perf/actions.h"
 #include "perf/ticks.h"
 
+/* What each finish does as soon as its call has ended. */
+static void take_answer(uint64_t word, uint64_t check_ns, struct answer *answer, uint64_t *ended)
+{
+    *ended = ticks_now();
+    *answer = (struct answer){.word = word, .check_ns = check_ns};
+}
+
 /* ---- a payload there ---- */
 
 static int begin_bytes(struct wb_peer *peer, const struct parcel *parcel,
@@ -18,8 +25,7 @@ static int finish_bytes(struct wb_call *call, const struct expected *expected,
     (void)expected;
     struct perf_bytes_out out;
     int status = perf_bytes_finish(call, &out);
-    *ended = ticks_now();
-    *answer = (struct answer){.word = out.answer, .check_ns = out.check_ns};
+    take_answer(out.answer, out.check_ns, answer, ended);
     return status;
 }
 
@@ -36,8 +42,7 @@ static int finish_rma(struct wb_call *call, const struct expected *expected, str
     (void)expected;
     struct perf_rma_out out;
     int status = perf_rma_finish(call, &out);
-    *ended = ticks_now();
-    *answer = (struct answer){.word = out.answer, .check_ns = out.check_ns};
+    take_answer(out.answer, out.check_ns, answer, ended);
     return status;
 }
 
@@ -57,8 +62,7 @@ static int finish_bytes_many(struct wb_call *call, const struct expected *expect
     (void)expected;
     struct perf_bytes_many_out out;
     int status = perf_bytes_many_finish(call, &out);
-    *ended = ticks_now();
-    *answer = (struct answer){.word = out.answer, .check_ns = out.check_ns};
+    take_answer(out.answer, out.check_ns, answer, ended);
     return status;
 }
 
@@ -76,8 +80,7 @@ static int finish_rma_many(struct wb_call *call, const struct expected *expected
     (void)expected;
     struct perf_rma_many_out out;
     int status = perf_rma_many_finish(call, &out);
-    *ended = ticks_now();
-    *answer = (struct answer){.word = out.answer, .check_ns = out.check_ns};
+    take_answer(out.answer, out.check_ns, answer, ended);
     return status;
 }
 
@@ -105,8 +108,7 @@ static int finish_bytes_both(struct wb_call *call, const struct expected *expect
 {
     struct perf_bytes_both_out out;
     int status = perf_bytes_both_finish(call, &out);
-    *ended = ticks_now();
-    *answer = (struct answer){.word = out.answer, .check_ns = out.check_ns};
+    take_answer(out.answer, out.check_ns, answer, ended);
     status = status == WB_OK ? check_reply(out.data.data, out.data.len, expected) : status;
     perf_bytes_both_out_drop(&out);
     return status;
@@ -125,8 +127,7 @@ static int finish_rma_both(struct wb_call *call, const struct expected *expected
 {
     struct perf_rma_both_out out;
     int status = perf_rma_both_finish(call, &out);
-    *ended = ticks_now();
-    *answer = (struct answer){.word = out.answer, .check_ns = out.check_ns};
+    take_answer(out.answer, out.check_ns, answer, ended);
     status = status == WB_OK ? check_reply(out.data.data, wb_rma_vector_bytes(&out.data), expected)
                              : status;
     perf_rma_both_out_drop(&out);

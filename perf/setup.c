@@ -34,6 +34,24 @@ uint32_t first_window(const struct options *o, size_t size)
     return o->window_min > 0 ? o->window_min : default_window(there > back ? there : back);
 }
 
+/* The first of a size, or none. */
+static struct step step_of(const struct options *o, size_t size)
+{
+    return (struct step){.size = size, .window = size > 0 ? first_window(o, size) : 0};
+}
+
+struct step first_step(const struct options *o)
+{
+    return step_of(o, o->size_min);
+}
+
+struct step next_step(const struct options *o, struct step step)
+{
+    uint32_t window = options_next_window(o, step.window);
+    return window > 0 ? (struct step){.size = step.size, .window = window}
+                      : step_of(o, options_next_size(o, step.size));
+}
+
 struct calls_wanted wanted_calls(const struct options *o, size_t size, uint32_t window)
 {
     return (struct calls_wanted){.path = o->path,
@@ -62,12 +80,9 @@ static uint64_t memory_of(const struct options *o, const struct calls_wanted *wa
 uint64_t memory_needed(const struct options *o)
 {
     uint64_t most = 0;
-    for (size_t size = o->size_min; size > 0; size = options_next_size(o, size)) {
-        for (uint32_t window = first_window(o, size); window > 0;
-             window = options_next_window(o, window)) {
-            struct calls_wanted wanted = wanted_calls(o, size, window);
-            most = larger(most, callers(o) * memory_of(o, &wanted));
-        }
+    for (struct step step = first_step(o); step.size > 0; step = next_step(o, step)) {
+        struct calls_wanted wanted = wanted_calls(o, step.size, step.window);
+        most = larger(most, callers(o) * memory_of(o, &wanted));
     }
     return most;
 }

@@ -10,6 +10,15 @@
 /* The window of a size that comes first: the one that is given, or the default. */
 uint32_t first_window(const struct options *options, size_t size);
 
+/* A step of the sweep: of each size, each window. */
+struct step {
+    size_t size; /* 0: there is none any more */
+    uint32_t window;
+};
+
+struct step first_step(const struct options *options);
+struct step next_step(const struct options *options, struct step step);
+
 /* What is called at one step of the sweep. The trace is borrowed from the options. */
 struct calls_wanted wanted_calls(const struct options *options, size_t size, uint32_t window);
 
