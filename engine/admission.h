@@ -48,7 +48,8 @@ void wbi_admit_less(struct wbi_inbound *inbound, uint64_t bytes);
 /*
  * Lane thread: whether a request that is let in may wait with the landings that it has of its
  * stage, `landed` > 0. One of the engine may, until it gives that up or ends
- * (wbi_admission_keep_not), or has had none more for the grace period.
+ * (wbi_admission_keep_not), has had none more for the grace period (then another may take its
+ * turn), or has kept for some of those.
  */
 bool wbi_admission_keep(struct wbi_inbound *inbound, uint32_t landed);
 void wbi_admission_keep_not(struct wbi_inbound *inbound);

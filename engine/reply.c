@@ -151,7 +151,6 @@ static bool begin_straight(struct wb_context *context, const struct wb_sizer *si
         return false;
     }
     struct wbi_header *header = &out->header;
-    header->kind = WBI_REPLY;
     header->flags = 0;
     header->credits = 0;
     header->chunk_count = header->release_count = 0;

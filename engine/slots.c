@@ -4,8 +4,8 @@
 
 int wbi_slots_open(struct wbi_slots *slots, uint32_t eager_bytes, uint32_t count)
 {
-    /* more than a power of two, so that the slots' first lines fall into different cache sets */
-    size_t stride = (((size_t)eager_bytes + 63) & ~(size_t)63) + WBI_SLOT_SPARE;
+    /* 64 more than a power of two, so that the slots' first lines fall into different cache sets */
+    size_t stride = (((size_t)eager_bytes + 63) & ~(size_t)63) + 64;
     if (stride % 4096 == 0) {
         stride += 64;
     }

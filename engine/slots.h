@@ -11,9 +11,6 @@
 
 #include "engine/fabric.h"
 
-/* Bytes of a slot behind the longest message: a line. Fabrics may copy whole lines there. */
-enum { WBI_SLOT_SPARE = 64 };
-
 /* What a free slot's first bytes are. */
 struct wbi_free_slot {
     struct wbi_free_slot *next;

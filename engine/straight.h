@@ -32,10 +32,10 @@ static inline bool wbi_straight_suits(const struct wb_peer *peer, enum wbi_kind 
 }
 
 /*
- * Lane thread: places the message of out->peer in the fabric's slot with its header,
- * and points the writer at the archive's place. out->set, long_block, plain and parcel are NULL and
- * stay so, and out->plan has nothing but the bytes. Inline, since the kind is known where it is
- * called. False: it takes the long way, and nothing is held.
+ * Lane thread: places the message of out->peer in the fabric's slot with its header, whose kind it
+ * sets, and points the writer at the archive's place. out->set, long_block, plain and parcel are
+ * NULL and stay so, and out->plan has nothing but the bytes. Inline, since the kind is known where
+ * it is called. False: it takes the long way, and nothing is held.
  */
 static inline bool wbi_outgoing_go_straight(struct wbi_outgoing *out, enum wbi_kind kind,
                                             const struct wb_sizer *sizer, struct wb_writer *writer)

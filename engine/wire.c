@@ -34,17 +34,23 @@ uint64_t wbi_id_decode(const uint8_t *bytes)
     return get64(bytes);
 }
 
+/* What requests and replies have at the same place, but for the kind, which is known. */
+static void get_head(const uint8_t *m, struct wbi_header *h)
+{
+    h->flags = m[1];
+    h->credits = get16(m + 2);
+    h->chunk_count = get32(m + 4);
+    h->cancel_count = 0;
+    h->call_id = get64(m + 8);
+}
+
 /* Each sets all fields, one by one: a struct that is made first and then copied is read before its
  * parts have left the store buffer, which stalls each message. */
 static void get_request(const uint8_t *m, struct wbi_header *h)
 {
     h->kind = WBI_REQUEST;
-    h->flags = m[1];
-    h->credits = get16(m + 2);
-    h->chunk_count = get32(m + 4);
+    get_head(m, h);
     h->release_count = get32(m + 36);
-    h->cancel_count = 0;
-    h->call_id = get64(m + 8);
     h->action = get64(m + 16);
     h->signature = get64(m + 24);
     h->deadline_us = get32(m + 32);
@@ -55,12 +61,8 @@ static void get_request(const uint8_t *m, struct wbi_header *h)
 static void get_reply(const uint8_t *m, struct wbi_header *h)
 {
     h->kind = WBI_REPLY;
-    h->flags = m[1];
-    h->credits = get16(m + 2);
-    h->chunk_count = get32(m + 4);
+    get_head(m, h);
     h->release_count = get32(m + 24);
-    h->cancel_count = 0;
-    h->call_id = get64(m + 8);
     h->action = h->signature = 0;
     h->deadline_us = 0;
     h->reply_room = 0;

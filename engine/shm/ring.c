@@ -32,7 +32,6 @@ int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool contr
         }
     }
     ring->at = ring->head + pad;
-    ring->reserved = len;
     spoil(ring, ring->at + size);
     *payload = wbi_shm_ring_place(ring->base, ring->bytes, ring->at) + sizeof(uint64_t);
     return WB_OK;

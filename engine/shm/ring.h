@@ -2,8 +2,10 @@
  * The message ring: one producer, one consumer, messages of any length in granules of one cache
  * line.
  *
- *   | word | payload ... | word | payload ... | old          word = length << 32 | number << 8 |
- * kind ^ consumer's position                     ^ producer's head
+ *   | word | payload ... | word | payload ... | old
+ *   ^ consumer's position                     ^ producer's head
+ *
+ *   word = length << 32 | number << 8 | kind
  *
  * A word's number is that of its granule, counted over all laps (modulo 2^24). Invariant: the word
  * at the head has not the head's number, or is 0, until a message begins there. So the consumer
@@ -41,10 +43,9 @@ struct wbi_shm_ring_out {
     uint32_t bytes;             /* a power of two */
     uint64_t head;              /* bytes published, pads included */
     uint64_t tail;              /* what we know of the consumer's position */
-    uint64_t spoilt;            /* end of the last message or pad of several granules */
+    uint64_t spoilt;            /* end of the last that had several granules, sent or given up */
     _Atomic uint64_t *consumed; /* the consumer's word */
     uint64_t at;                /* where the reserved message begins: head, or past a pad */
-    uint32_t reserved;
 };
 
 /* The consumer's side. Private memory of one thread. */
@@ -123,7 +124,7 @@ static inline bool wbi_shm_ring_shows(const struct wbi_shm_ring_in *ring)
     return wbi_shm_ring_begins(word, ring->position);
 }
 
-/* The same past a pad, and where what is there may be rubbish. */
+/* What peek says where the word is not simply that of a message: past a pad, or of rubbish. */
 int wbi_shm_ring_peek_past(struct wbi_shm_ring_in *ring, uint32_t max_len,
                            struct wbi_shm_message *message);
 
