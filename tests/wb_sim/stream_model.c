@@ -109,7 +109,7 @@ static bool may_be_remote(struct side *side)
            strcmp(side->error.text, text) == 0;
 }
 
-static int end_of(struct side *side)
+int side_end(struct side *side)
 {
     return side->end == WB_OK && side->stream != NULL ? wb_stream_status(side->stream, NULL)
                                                       : side->end;
@@ -119,7 +119,7 @@ static bool may_be_cancelled(struct side *side)
 {
     struct side *other = side_other(side);
     const struct play *play = side->node->play;
-    return side->aborted || other->early || end_of(other) != WB_OK ||
+    return side->aborted || other->early || side_end(other) != WB_OK ||
            (other->stream == NULL && !play->calm);
 }
 

@@ -92,6 +92,10 @@ void talk_words(const struct side *side, bool refuses, char *text, size_t size);
 /* The side's status: one that it may have, and the one that it had if it had ended. */
 void side_look(struct side *side);
 
+/* How it has ended, though it may not have been looked at since; WB_OK: not, or in order, or it was
+ * dropped before. */
+int side_end(struct side *side);
+
 /* What an open, a send, a take or a finish has returned, that is neither WB_OK nor asks to come
  * again. */
 void side_check_refusal(struct side *side, const char *what, int status);

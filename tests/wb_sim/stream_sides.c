@@ -145,7 +145,7 @@ static bool may_be_fault(const struct side *side, int status)
 static void check_cut(struct side *side, int status)
 {
     const struct play *play = side->node->play;
-    const struct side *other = side_other(side);
+    struct side *other = side_other(side);
     if (may_be_fault(side, status)) {
         side->gave_up = true;
     }
@@ -154,7 +154,7 @@ static void check_cut(struct side *side, int status)
                   (unsigned long long)side->talk->number, side->node->number);
     }
     if (play->calm && !play->tight && !side->talk->hasty && side->end == WB_ERR_CANCELLED &&
-        !side->aborted && !other->aborted && other->end == WB_OK && side_in(side)->finished) {
+        !side->aborted && !other->aborted && side_end(other) == WB_OK && side_in(side)->finished) {
         play_fail(play, "stream %llu is cut off, though the other side had finished",
                   (unsigned long long)side->talk->number);
     }
