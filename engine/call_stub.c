@@ -4,6 +4,7 @@
 #include <waybill/action.h>
 #include <waybill/print.h>
 
+#include "engine/circle.h"
 #include "engine/clock.h"
 #include "engine/draft.h"
 #include "engine/engine.h"
@@ -454,12 +455,27 @@ static bool call_is_free(void *context)
            (uint32_t)atomic_load_explicit(&lane->calls.free, memory_order_relaxed) != 0;
 }
 
-int wb_call_may_wait(struct wb_peer *peer)
+int wb_call_may_wait(struct wb_peer *peer, struct wb_wait *wait)
 {
-    return wbi_engine_inside(peer->lane->engine)
-               ? wbi_error(WB_ERR_DEADLOCK, "%s: a waiting call inside a handler; use async",
-                           peer->url)
-               : WB_OK;
+    struct wbi_lane *lane = peer->lane;
+    if (!wbi_thread_is_inside()) {
+        return WB_OK;
+    }
+    if (wbi_engine_inside(lane->engine)) {
+        return wbi_error(WB_ERR_DEADLOCK, "%s: a waiting call inside a handler; use async",
+                         peer->url);
+    }
+    int status = wbi_engine_check_process(lane->engine); /* a parent's lock may be held for ever */
+    if (status != WB_OK) {
+        return status;
+    }
+    wait->lane = lane;
+    return wbi_circle_begin(wait) == WB_OK ? WB_OK : wbi_circle_say(peer->url);
+}
+
+void wb_call_has_waited(struct wb_wait *wait)
+{
+    wbi_circle_end(wait);
 }
 
 int wb_call_await_room(struct wb_peer *peer, const struct wb_call_options *options,

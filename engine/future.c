@@ -2,6 +2,7 @@
 #include <waybill/call.h>
 
 #include "engine/call.h"
+#include "engine/circle.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 
@@ -15,10 +16,37 @@ static bool is_done(void *call)
     return wb_call_done(call);
 }
 
+/* How a thread waits for calls of one engine. */
+struct how {
+    struct wb_engine *engine;
+    const char *what; /* in words */
+    bool (*met)(void *context);
+    void *context;
+};
+
+/* Waits, unless that would be for ever: for a thread that waits for what this one keeps. */
+static int await(const struct how *how, struct wb_wait *wait, uint64_t timeout_us)
+{
+    bool may_last = timeout_us == UINT64_MAX && wbi_thread_is_inside();
+    int status = may_last ? wbi_engine_check_outside(how->engine) : WB_OK;
+    if (status == WB_OK && may_last && wbi_circle_begin(wait) != WB_OK) {
+        return wbi_circle_say(how->what);
+    }
+    if (status == WB_OK) {
+        status = wbi_await_calls(how->engine, how->met, how->context, timeout_us);
+        wbi_circle_end(wait);
+    }
+    return status;
+}
+
 int wb_call_wait(struct wb_call *call, uint64_t timeout_us)
 {
-    return wb_call_done(call) ? WB_OK
-                              : wbi_await_calls(call->lane->engine, is_done, call, timeout_us);
+    if (wb_call_done(call)) {
+        return WB_OK;
+    }
+    const struct how how = {call->lane->engine, call->peer->url, is_done, call};
+    struct wb_wait wait = {.lane = call->lane};
+    return await(&how, &wait, timeout_us);
 }
 
 /* ---- several ---- */
@@ -68,12 +96,14 @@ static int engine_of(const struct several *several, struct wb_engine **engine)
 
 static int await_several(struct several *several, bool (*met)(void *context), uint64_t timeout_us)
 {
-    struct wb_engine *engine;
-    int status = engine_of(several, &engine);
-    if (status != WB_OK || engine == NULL || met(several)) {
+    struct how how = {.what = "these calls", .met = met, .context = several};
+    int status = engine_of(several, &how.engine);
+    if (status != WB_OK || how.engine == NULL || met(several)) {
         return status;
     }
-    return wbi_await_calls(engine, met, several, timeout_us);
+    struct wb_wait wait = {
+        .calls = several->calls, .count = several->count, .any = met == any_done};
+    return await(&how, &wait, timeout_us);
 }
 
 int wb_call_wait_any(struct wb_call *const *calls, size_t count, uint64_t timeout_us, size_t *which)

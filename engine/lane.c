@@ -154,6 +154,11 @@ bool wbi_thread_is_inside(void)
     return innermost != NULL;
 }
 
+const struct wbi_lane *wbi_lane_innermost(void)
+{
+    return innermost;
+}
+
 /* Whether callbacks may well send more than one message together: there are several, or one that
  * has waited for room. What a single one sends leaves at once. */
 static bool has_many_due(const struct wbi_lane *lane)

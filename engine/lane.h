@@ -142,6 +142,9 @@ static inline void wbi_lane_before_program(struct wbi_lane *lane)
 /* Whether the calling thread runs handlers or callbacks, of whatever lane and engine. */
 bool wbi_thread_is_inside(void);
 
+/* The lane that it is inside of, last entered; its `outer` is that before; NULL: of none. */
+const struct wbi_lane *wbi_lane_innermost(void);
+
 /* Whether the calling thread holds the lane. */
 static inline bool wbi_lane_is_mine(const struct wbi_lane *lane)
 {

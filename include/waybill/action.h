@@ -97,8 +97,22 @@ WB_API int wb_call_begin(struct wb_peer *peer, struct wb_action *action,
 /* Makes the leases and sends, or gives everything back. Sets *call on success only. */
 WB_API int wb_call_commit(struct wb_writer *writer, struct wb_call **call);
 
-/* Whether the calling thread may wait for this peer. WB_ERR_DEADLOCK inside a handler. */
-WB_API int wb_call_may_wait(struct wb_peer *peer);
+/* What a thread waits for inside of another engine's handler or callback; the library's. */
+struct wb_wait {
+    const struct wbi_lane *within, *lane;
+    struct wb_call *const *calls;
+    size_t count;
+    bool any, stuck;
+    uint32_t seen;
+    struct wb_wait *next;
+};
+
+/* Around a call that is waited for: whether the calling thread may wait for this peer. *wait is
+ * zero at first, and borrowed in between where `within` is not NULL. WB_ERR_DEADLOCK: inside a
+ * handler of this engine's, or inside another's while one of this engine's waits, maybe through
+ * others, for what the calling thread keeps; has_waited is then not needed. */
+WB_API int wb_call_may_wait(struct wb_peer *peer, struct wb_wait *wait);
+WB_API void wb_call_has_waited(struct wb_wait *wait);
 
 /* Makes progress until there may be room for a call to this peer. *left is zero at first; it
  * becomes a copy of the options whose timeout_us shrinks by the time spent here. Returns WB_OK (try
@@ -278,8 +292,9 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
     {                                                                                              \
         struct wb_call *call = NULL;                                                               \
         struct wb_call_options left = {0};                                                         \
+        struct wb_wait wait = {0};                                                                 \
         *out = (struct action##_out){0};                                                           \
-        int status = wb_call_may_wait(peer);                                                       \
+        int status = wb_call_may_wait(peer, &wait);                                                \
         if (status == WB_OK) {                                                                     \
             status = action##_async(peer, in, options, &call);                                     \
         }                                                                                          \
@@ -289,7 +304,11 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
                 status = action##_async(peer, in, &left, &call);                                   \
             }                                                                                      \
         }                                                                                          \
-        return status == WB_OK ? action##_finish(call, out) : status;                              \
+        status = status == WB_OK ? action##_finish(call, out) : status;                            \
+        if (wait.within != NULL) {                                                                 \
+            wb_call_has_waited(&wait);                                                             \
+        }                                                                                          \
+        return status;                                                                             \
     }
 
 #endif

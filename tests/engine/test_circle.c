@@ -1,6 +1,8 @@
 /* Two threads, each in a callback of one engine, that want something of the other: none waits for
  * ever. */
 #include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "tests/engine/scene.h"
 
@@ -27,6 +29,10 @@ struct side {
     atomic_uint told, told_late; /* late: of `stream`, which has been dropped */
     atomic_bool dropped;
     int finished, connected, described, opened;
+    struct wb_peer *far; /* `other`'s, of an engine that serves on a thread of its own */
+    int (*ask)(struct side *side);
+    int asked;
+    struct wb_call *left[2]; /* calls that could not be waited for */
 };
 
 static int serve_chat(struct wb_context *context, struct wb_stream *stream, struct chat_in *in,
@@ -37,6 +43,14 @@ static int serve_chat(struct wb_context *context, struct wb_stream *stream, stru
     (void)user;
     ck_assert_uint_lt(served_count, SERVED_MOST);
     served[atomic_fetch_add(&served_count, 1)] = stream;
+    return WB_OK;
+}
+
+static int serve_sum(struct wb_context *context, struct sum_in *in, struct sum_out *out, void *user)
+{
+    (void)context;
+    (void)user;
+    out->sum = in->a + in->b;
     return WB_OK;
 }
 
@@ -231,11 +245,116 @@ START_TEST(test_who_connects_does_not_wait_for_a_waiting_call)
 }
 END_TEST
 
+/* Each waits, for as long as it takes, for a call by the other engine, whose lane the other thread
+ * keeps, to a third one that answers at once. */
+static int ask_by_call(struct side *side)
+{
+    struct sum_in in = {.a = 3, .b = 4};
+    struct sum_out out;
+    return sum_call(side->far, &in, &out, NULL);
+}
+
+static void ask_far(struct side *side)
+{
+    struct sum_in in = {.a = 3, .b = 4};
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(sum_async(side->far, &in, NULL, &side->left[i]), WB_OK);
+    }
+}
+
+/* A handle stays with who may not wait for it. */
+static int ask_by_finish(struct side *side)
+{
+    struct sum_out out;
+    ask_far(side);
+    int status = sum_finish(side->left[0], &out);
+    side->left[0] = status == WB_ERR_DEADLOCK ? side->left[0] : NULL;
+    return status;
+}
+
+static int ask_for_all(struct side *side)
+{
+    ask_far(side);
+    return wb_call_wait_all(side->left, 2, UINT64_MAX);
+}
+
+static int ask_for_any(struct side *side)
+{
+    size_t which;
+    ask_far(side);
+    int status = wb_call_wait_any(side->left, 2, UINT64_MAX, &which);
+    ck_assert_uint_eq(which == 2, status != WB_OK);
+    return status;
+}
+
+static void ask_then(struct wb_call *call, void *user)
+{
+    struct side *side = user;
+    struct sum_out out;
+    side->finished = sum_finish(call, &out);
+    wait_for_both();
+    side->asked = side->ask(side);
+    atomic_fetch_add(&over, 1);
+}
+
+static void finish_left(struct side *side)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct sum_out out;
+        if (side->left[i] != NULL) {
+            ck_assert_int_eq(sum_finish(side->left[i], &out), WB_OK);
+            ck_assert_uint_eq(out.sum, 7);
+        }
+    }
+}
+
+static void ask_both(const char *far_url, int (*ask)(struct side *side))
+{
+    static struct side sides[2];
+    void (*const then[2])(struct wb_call *, void *) = {ask_then, ask_then};
+    inside = over = 0;
+    open_sides(sides);
+    for (unsigned i = 0; i < 2; i++) {
+        sides[i].ask = ask;
+        ck_assert_int_eq(wb_connect(sides[i].other, far_url, &sides[i].far), WB_OK);
+        ck_assert_int_eq(wb_peer_wait(sides[i].far, test_patience_us), WB_OK);
+    }
+    run_sides(sides, then);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(sides[i].finished, WB_OK);
+        ck_assert(is_right(sides[i].asked));
+        finish_left(&sides[i]);
+        wb_peer_close(sides[i].far);
+    }
+    /* who came second may not wait, and the first could then be served */
+    ck_assert((sides[0].asked == WB_OK) != (sides[1].asked == WB_OK));
+    close_sides(sides);
+}
+
+START_TEST(test_two_that_wait_for_each_others_engines)
+{
+    static int (*const asks[])(struct side *) = {ask_by_call, ask_by_finish, ask_for_all,
+                                                 ask_for_any};
+    struct wb_engine *far;
+    char url[100];
+    snprintf(url, sizeof url, "%s://far-%ld", wbi_shm_fabric.scheme, (long)getpid());
+    ck_assert_int_eq(wb_engine_create(NULL, &far), WB_OK);
+    ck_assert_int_eq(sum_register(far, serve_sum, NULL), WB_OK);
+    ck_assert_int_eq(wb_listen(far, url), WB_OK);
+    ck_assert_int_eq(wb_engine_run(far, 1), WB_OK);
+    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++) {
+        ask_both(url, asks[i]);
+    }
+    wb_engine_destroy(far);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {test_none_waits_for_ever,
-                                  test_who_connects_does_not_wait_for_a_waiting_call};
+                                  test_who_connects_does_not_wait_for_a_waiting_call,
+                                  test_two_that_wait_for_each_others_engines};
     Suite *suite = suite_create("circles of lanes");
-    suite_add_tcase(suite, test_program_case("circles", tests, 2));
+    suite_add_tcase(suite, test_program_case("circles", tests, 3));
     return test_program_run(suite, argc, argv);
 }
