@@ -39,7 +39,7 @@ static struct wb_out fail_put(struct wb_writer *w, struct wb_out o)
     return o;
 }
 
-/* Long ones, chunks and empty ones among them. */
+/* Long ones and chunks among them. */
 static struct wb_out put_slowly(struct wb_writer *w, struct wb_out o, const void *items,
                                 size_t count)
 {
@@ -68,8 +68,6 @@ static struct wb_out put_slowly(struct wb_writer *w, struct wb_out o, const void
     return o;
 }
 
-/* Lengths and bytes in loops of their own: stores that alternate between two places take half as
- * long again. */
 struct wb_out wb_wire_put_texts(struct wb_writer *w, struct wb_out o, const void *items,
                                 size_t count)
 {
@@ -77,14 +75,9 @@ struct wb_out wb_wire_put_texts(struct wb_writer *w, struct wb_out o, const void
     if (w->status != WB_OK) {
         return o;
     }
-    if (!wbi_lengths_put(o.at, items, count, short_below(w->thresholds))) {
-        return put_slowly(w, o, items, count);
-    }
-    struct wb_out to = {.at = o.at + count, .spare = o.spare};
-    if (!wbi_texts_copy(&to, items, count)) {
-        return put_slowly(w, o, items, count);
-    }
-    return to;
+    return wbi_texts_put(&o, items, count, short_below(w->thresholds))
+               ? o
+               : put_slowly(w, o, items, count);
 }
 
 /* On failure all of them are empty. What stands in the archive has its first byte for a place,

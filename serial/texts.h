@@ -6,6 +6,16 @@
 
 #include <waybill/serial.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+/* A function that works on registers of 32 bytes; only where wbi_has_32() may it be called. */
+#define WBI_BY_32 __attribute__((target("avx2")))
+static inline bool wbi_has_32(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
+#endif
+
 _Static_assert(sizeof(wb_str) == sizeof(wb_bytes) &&
                    offsetof(wb_str, len) == offsetof(wb_bytes, len),
                "a string and a byte range are read alike");
@@ -22,24 +32,25 @@ static inline void wbi_text_set(void *texts, size_t i, wb_bytes text)
     memcpy((uint8_t *)texts + i * sizeof text, &text, sizeof text);
 }
 
-/* ---- loops over lengths of one byte each; below is at most WB_LEN_U16 ---- */
+/* ---- loops over lengths of one byte each; below is at most WB_LEN_U16; those that end in
+ * one_by_one do without what only some processors have ---- */
 
 /* Adds up the lengths in *bytes. False: one is not below that, and *bytes means nothing. */
 bool wbi_lengths_add(const void *texts, size_t count, size_t below, size_t *bytes);
-
-/* Writes `count` bytes. False: a length is not below that. */
-bool wbi_lengths_put(uint8_t *at, const void *texts, size_t count, size_t below);
+bool wbi_lengths_add_one_by_one(const void *texts, size_t count, size_t below, size_t *bytes);
 
 /* Makes views of what stands behind `count` bytes of length at `at`; nothing there is read. Sets
  * *bytes to the sum. False: a length takes more than its byte, and *bytes means nothing. */
 bool wbi_lengths_get(const uint8_t *at, void *texts, size_t count, size_t *bytes);
+bool wbi_lengths_get_one_by_one(const uint8_t *at, void *texts, size_t count, size_t *bytes);
 
-/* ---- loops over their bytes; all lengths are below WB_LEN_U16 ---- */
+/* ---- writing them, and their bytes ---- */
 
-/* Copies all to o->at. False: one is longer than what o->spare leaves it, or is nowhere; *o is as
- * it was, and what is behind o->at means nothing. */
-bool wbi_texts_copy(struct wb_out *o, const void *texts, size_t count);
+/* Writes `count` bytes of length at o->at, which are promised, and all bytes behind them. False: a
+ * length is not below that, or longer than what o->spare leaves it, or its bytes are nowhere; *o is
+ * as it was, and what is behind o->at means nothing. */
+bool wbi_texts_put(struct wb_out *o, const void *texts, size_t count, size_t below);
 /* The same without what only some processors have. */
-bool wbi_texts_copy_by_16(struct wb_out *o, const void *texts, size_t count);
+bool wbi_texts_put_by_16(struct wb_out *o, const void *texts, size_t count, size_t below);
 
 #endif

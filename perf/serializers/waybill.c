@@ -175,8 +175,9 @@ static void open_reader(struct codec *codec, struct wb_reader *reader)
 static uint64_t sum_record(const record *v)
 {
     uint64_t sum = checksum_words(0, v->ids.data, v->ids.len);
-    for (size_t i = 0; i < v->strings.len; i++) {
-        sum = checksum_bytes(sum, v->strings.data[i].data, v->strings.data[i].len);
+    const wb_str *at = v->strings.data, *end = at + v->strings.len;
+    for (; at != end; at++) {
+        sum = checksum_bytes(sum, at->data, at->len);
     }
     return sum;
 }

@@ -53,7 +53,7 @@ static size_t random_length(uint64_t *random, bool all_short)
 
 static texts random_texts(uint64_t *random, bool all_short)
 {
-    size_t words = test_random_below(random, 12), raw = test_random_below(random, 12);
+    size_t words = test_random_below(random, 30), raw = test_random_below(random, 12);
     wb_str *strings = test_arena_alloc(&arena, (words + 1) * sizeof *strings);
     wb_bytes *ranges = test_arena_alloc(&arena, (raw + 1) * sizeof *ranges);
     for (size_t i = 0; i < words; i++) {
@@ -87,37 +87,154 @@ static void expect_texts(const texts *expected, const texts *found)
     }
 }
 
-/* Into exactly their room, which is one byte short the second time. */
-static void expect_copied(bool (*copy)(struct wb_out *, const void *, size_t), const wb_bytes *all,
-                          size_t count, const uint8_t *expected, size_t bytes)
+typedef bool put_fn(struct wb_out *, const void *, size_t, size_t);
+
+/* Into exactly their room, which is one byte short the second time; and with a limit that one of
+ * them reaches. */
+static void expect_put(put_fn *put, const wb_bytes *all, size_t count, const uint8_t *expected,
+                       size_t bytes)
 {
-    uint8_t *room = test_arena_alloc(&arena, bytes);
+    uint8_t *room = test_arena_alloc(&arena, count + bytes);
     struct wb_out o = {.at = room, .spare = bytes};
-    ck_assert(copy(&o, all, count));
-    ck_assert(o.at == room + bytes && o.spare == 0);
-    ck_assert_mem_eq(room, expected, bytes);
+    ck_assert(put(&o, all, count, WB_LEN_U16));
+    ck_assert(o.at == room + count + bytes && o.spare == 0);
+    expect_bytes(expected, count + bytes, room, count + bytes);
+    if (bytes == 0) {
+        return;
+    }
     o = (struct wb_out){.at = room, .spare = bytes - 1};
-    ck_assert(!copy(&o, all, count));
+    ck_assert(!put(&o, all, count, WB_LEN_U16));
     ck_assert(o.at == room && o.spare == bytes - 1);
+    size_t longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        longest = all[i].len > longest ? all[i].len : longest;
+    }
+    o.spare = bytes;
+    ck_assert(!put(&o, all, count, longest));
+    ck_assert(o.at == room && o.spare == bytes);
 }
 
-START_TEST(test_copies_of_every_length)
+static void expect_put_both_ways(const wb_bytes *all, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += all[i].len;
+    }
+    uint8_t *expected = test_arena_alloc(&arena, count + bytes), *at = expected + count;
+    for (size_t i = 0; i < count; i++) {
+        expected[i] = (uint8_t)all[i].len;
+        if (all[i].len > 0) {
+            memcpy(at, all[i].data, all[i].len);
+        }
+        at += all[i].len;
+    }
+    expect_put(wbi_texts_put, all, count, expected, bytes);
+    expect_put(wbi_texts_put_by_16, all, count, expected, bytes);
+}
+
+START_TEST(test_puts_of_every_length)
 {
     uint64_t random = 7;
     wb_bytes all[WB_LEN_U16];
-    size_t bytes = 0;
-    for (size_t len = 1; len < WB_LEN_U16; len++) {
-        all[len - 1] = random_text(&random, len);
-        bytes += len;
+    for (size_t len = 0; len < WB_LEN_U16; len++) {
+        all[len] = random_text(&random, len);
     }
-    uint8_t *expected = test_arena_alloc(&arena, bytes), *at = expected;
-    for (size_t i = 0; i + 1 < WB_LEN_U16; i++) {
-        memcpy(at, all[i].data, all[i].len);
-        at += all[i].len;
-    }
-    expect_copied(wbi_texts_copy, all, WB_LEN_U16 - 1, expected, bytes);
-    expect_copied(wbi_texts_copy_by_16, all, WB_LEN_U16 - 1, expected, bytes);
+    expect_put_both_ways(all, WB_LEN_U16);
     test_arena_clear(&arena);
+}
+END_TEST
+
+enum { MANY = 40 };
+
+START_TEST(test_puts_of_every_count)
+{
+    uint64_t random = 11;
+    wb_bytes all[MANY] = {{0}};
+    for (size_t count = 0; count <= MANY; count++) {
+        for (size_t i = 0; i < count; i++) {
+            all[i] = random_text(&random, random_length(&random, true));
+        }
+        expect_put_both_ways(all, count);
+        if (count > 0) { /* bytes that are nowhere */
+            struct wb_out o = {.at = test_arena_alloc(&arena, 300 * MANY), .spare = 299 * MANY};
+            all[test_random_below(&random, count)] = (wb_bytes){.data = NULL, .len = 3};
+            ck_assert(!wbi_texts_put(&o, all, count, WB_LEN_U16));
+            ck_assert(!wbi_texts_put_by_16(&o, all, count, WB_LEN_U16));
+        }
+        test_arena_clear(&arena);
+    }
+}
+END_TEST
+
+/* Both ways, of `count` lengths: what they add up to, and the views. */
+static void expect_lengths(const uint8_t *lengths, size_t count, bool fit)
+{
+    /* of their own, so that ASan says whether what is behind is read */
+    const uint8_t *at = test_arena_copy(&arena, lengths, count);
+    wb_bytes *all = test_arena_alloc(&arena, count * sizeof *all);
+    uintptr_t data = (uintptr_t)(at + count);
+    size_t sum = 0, bytes;
+    for (size_t way = 0; way < 2; way++) {
+        ck_assert((way ? wbi_lengths_get_one_by_one : wbi_lengths_get)(at, all, count, &bytes) ==
+                  fit);
+        sum = 0;
+        for (size_t i = 0; i < count && fit; i++) {
+            ck_assert_uint_eq((uintptr_t)all[i].data, data + sum);
+            ck_assert_uint_eq(all[i].len, lengths[i]);
+            sum += lengths[i];
+        }
+        ck_assert(!fit || bytes == sum);
+        memset(all, 0xff, count * sizeof *all);
+    }
+    for (size_t i = 0; i < count; i++) {
+        all[i] = (wb_bytes){.data = at, .len = lengths[i]};
+    }
+    for (size_t way = 0; way < 2; way++) {
+        ck_assert((way ? wbi_lengths_add_one_by_one : wbi_lengths_add)(all, count, WB_LEN_U16,
+                                                                       &bytes) == fit);
+        ck_assert(!fit || bytes == sum);
+    }
+}
+
+START_TEST(test_lengths_of_every_count)
+{
+    uint64_t random = 13;
+    uint8_t lengths[MANY] = {0};
+    for (size_t count = 0; count <= MANY; count++) {
+        for (size_t i = 0; i < count; i++) {
+            lengths[i] = (uint8_t)random_length(&random, true);
+        }
+        expect_lengths(lengths, count, true);
+        for (size_t i = 0; i < count; i++) { /* each of them too long */
+            uint8_t kept = lengths[i];
+            lengths[i] = (uint8_t)(WB_LEN_U16 + i % 4);
+            expect_lengths(lengths, count, false);
+            lengths[i] = kept;
+        }
+        test_arena_clear(&arena);
+    }
+}
+END_TEST
+
+/* No length is so long that it seems short. */
+START_TEST(test_lengths_of_any_size)
+{
+    wb_bytes all[MANY] = {{0}};
+    size_t bytes;
+    for (size_t i = 0; i < MANY; i++) {
+        for (size_t shift = 8; shift < 64; shift++) {
+            all[i].len = (size_t)1 << shift;
+            ck_assert(!wbi_lengths_add(all, MANY, WB_LEN_U16, &bytes));
+            ck_assert(!wbi_lengths_add_one_by_one(all, MANY, WB_LEN_U16, &bytes));
+        }
+        for (size_t below = 1; below <= WB_LEN_U16; below++) {
+            all[i].len = below - 1;
+            ck_assert(wbi_lengths_add(all, MANY, below, &bytes) && bytes == below - 1);
+            all[i].len = below;
+            ck_assert(!wbi_lengths_add(all, MANY, below, &bytes));
+        }
+        all[i].len = 0;
+    }
 }
 END_TEST
 
@@ -235,7 +352,10 @@ int main(void)
 {
     Suite *suite = suite_create("texts");
     TCase *tcase = tcase_create("texts");
-    tcase_add_test(tcase, test_copies_of_every_length);
+    tcase_add_test(tcase, test_puts_of_every_length);
+    tcase_add_test(tcase, test_puts_of_every_count);
+    tcase_add_test(tcase, test_lengths_of_every_count);
+    tcase_add_test(tcase, test_lengths_of_any_size);
     tcase_add_test(tcase, test_bytes_on_the_wire);
     tcase_add_test(tcase, test_what_goes_in_comes_out);
     tcase_add_test(tcase, test_what_came_wrong);
