@@ -169,13 +169,15 @@ static size_t align_of(const struct wb_type *type)
     return most;
 }
 
-/* All lengths, and then all bytes. */
+/* All lengths, and then all bytes. Many short ones are read several at a time. */
 static void draw_texts(struct fuzz_shape *shape, size_t count)
 {
+    bool many = one_in(shape, 3);
     size_t packed = 0;
+    count *= many ? 10 : 1;
     add_len(shape, count);
     for (size_t i = 0; i < count; i++) {
-        size_t len = some_len(shape);
+        size_t len = many ? fuzz_below(&shape->chance, 40) : some_len(shape);
         if (!add_chunk(shape, WB_CHUNK_POINTER, len)) {
             add_len(shape, len);
             packed += len;
