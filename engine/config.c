@@ -73,17 +73,18 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         "budget_bytes %" PRIu64 " bytes\nslab_bytes %" PRIu64 " bytes\npin_bytes %" PRIu64
         " bytes\neager_bytes %" PRIu32 " bytes\npointer_threshold %" PRIu32
         " bytes\nrma_threshold %" PRIu32 " bytes\nmax_calls %" PRIu32 " calls\ncredits %" PRIu32
-        " requests\nmax_peers %" PRIu32 " peers\ncall_timeout_us %" PRIu64
-        " us\nconnect_timeout_us %" PRIu64 " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64
-        " us\nreserve_percent %" PRIu32 " %%\nwhen_full %s\nshed_beyond %" PRIu32
+        " requests\nmax_peers %" PRIu32 " peers\nlanes %" PRIu32
+        " a fabric\ncall_timeout_us %" PRIu64 " us\nconnect_timeout_us %" PRIu64
+        " us\nspin_us %" PRIu64 " us\nliveness_us %" PRIu64 " us\nreserve_percent %" PRIu32
+        " %%\nwhen_full %s\nshed_beyond %" PRIu32
         " requests\npages %s\nchecks %s\nfilter %s\nfilter_from %" PRIu32
         " bytes\narena_bytes %" PRIu64 " bytes\nmax_depth %" PRIu32 " values\nmax_chunks %" PRIu32
         " chunks\nstreams %" PRIu32 " a peer\nstream_items %" PRIu32 " items\nstream_bytes %" PRIu64
         " bytes\nlatency %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
         " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
         c->budget_bytes, c->slab_bytes, c->pin_bytes, c->eager_bytes, c->pointer_threshold,
-        c->rma_threshold, c->max_calls, c->credits, c->max_peers, c->call_timeout_us,
-        c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
+        c->rma_threshold, c->max_calls, c->credits, c->max_peers, wbi_config_lanes(c),
+        c->call_timeout_us, c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
         full_name(c->when_full), c->shed_beyond, pages_name(c->pages), checks_name(c->checks),
         filter_name(c->filter), c->filter_from, c->arena_bytes, c->max_depth, c->max_chunks,
         c->streams, c->stream_items, c->stream_bytes, c->latency ? "on" : "off",
@@ -116,6 +117,7 @@ int wbi_config_check(const struct wb_engine_config *c)
         {"max_calls", c->max_calls, 1, 65536},
         {"credits", c->credits, 1, 4096},
         {"max_peers", c->max_peers, 1, 1024},
+        {"lanes", c->lanes, 0, WB_LANES_MOST},
         {"call_timeout_us", c->call_timeout_us, 1, UINT64_MAX},
         {"connect_timeout_us", c->connect_timeout_us, 1, UINT64_MAX / 2},
         {"liveness_us", c->liveness_us, 10000, UINT64_MAX / 2},

@@ -17,16 +17,18 @@ static void *work(void *argument)
 {
     struct wb_engine *engine = argument;
     wbi_topology_bind_thread(engine->crew.node);
-    wbi_await_notified(engine, is_halting, &engine->crew);
+    unsigned place = atomic_fetch_add(&engine->crew.places, 1);
+    wbi_await_notified(engine, place, is_halting, &engine->crew);
     return NULL;
 }
 
 /* The node that the engine's devices are on, or -1. */
 static int node_of_devices(const struct wb_engine *engine)
 {
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        const struct wbi_lane *lane = engine->lanes[i];
-        int node = lane->fabric->numa_node != NULL ? lane->fabric->numa_node(lane->domain, 0) : -1;
+    for (unsigned i = 0; i < engine->network_count; i++) {
+        const struct wbi_network *network = &engine->networks[i];
+        const struct wbi_fabric *fabric = network->fabric;
+        int node = fabric->numa_node != NULL ? fabric->numa_node(network->domain, 0) : -1;
         if (node >= 0) {
             return node;
         }
@@ -90,6 +92,7 @@ static int run(struct wb_engine *engine, unsigned count)
     }
     crew->node = node_of_devices(engine);
     atomic_store(&crew->halting, false);
+    atomic_store(&crew->places, 0);
     for (unsigned i = 0; i < count; i++) {
         int error = start(engine);
         if (error != 0) {

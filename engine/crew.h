@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct wb_engine;
 
@@ -14,8 +15,9 @@ struct wbi_crew {
     pthread_mutex_t lock; /* guards `count` and `threads`: any thread may run and halt */
     unsigned count;
     pthread_t threads[WBI_CREW_MOST];
-    int node;             /* NUMA node that they keep to, or -1 */
-    _Atomic bool halting; /* they are to end */
+    _Atomic uint32_t places; /* given to threads that have begun */
+    int node;                /* NUMA node that they keep to, or -1 */
+    _Atomic bool halting;    /* they are to end */
 };
 
 /* For an engine without threads. Nothing that fails. */

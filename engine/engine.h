@@ -16,8 +16,22 @@
 #include "mr_cache/budget.h"
 #include "mr_cache/pin_cache.h"
 
-enum { WBI_MAX_LANES = 2, WBI_WHY_NOT_BYTES = 200 }; /* one a fabric */
-_Static_assert((int)WBI_MAX_LANES <= (int)WBI_PINNERS, "a pin has a registration for each");
+enum {
+    WBI_MAX_FABRICS = 2,
+    WBI_MAX_LANES = WBI_MAX_FABRICS * WB_LANES_MOST,
+    WBI_WHY_NOT_BYTES = 200
+};
+_Static_assert((int)WBI_MAX_FABRICS <= (int)WBI_PINNERS, "a pin has a registration for each");
+
+/* A fabric that the engine uses. Its number is its registrar's in the pool, its pinner's in the
+ * cache of pins, and its lanes'. */
+struct wbi_network {
+    const struct wbi_fabric *fabric;
+    struct wbi_domain *domain;
+    struct wbi_lane **lanes; /* of the engine's: config.lanes of them; the first one listens */
+    unsigned lane_count;
+    _Atomic uint32_t placed; /* peers with places, of all its lanes */
+};
 
 struct wb_engine {
     struct wb_engine_config config;
@@ -27,14 +41,18 @@ struct wb_engine {
     struct wbi_pin_cache pins;          /* user memory; by the lanes' numbers */
     struct wbi_admission admission;     /* of what arrives on all lanes */
     struct wbi_registry registry;
-    struct wbi_lane *lanes[WBI_MAX_LANES];
+    struct wbi_network networks[WBI_MAX_FABRICS];
+    unsigned network_count;
+    struct wbi_lane *lanes[WBI_MAX_LANES]; /* of all of them, one after the other */
     unsigned lane_count;
-    char why_not[WBI_MAX_LANES][WBI_WHY_NOT_BYTES]; /* by fabric: why it has no lane, or "" */
-    pthread_mutex_t waking; /* guards `open` against the pool's growing thread */
-    bool open;              /* the lanes can be woken */
-    int epoll;              /* of the lanes' descriptors */
-    _Atomic bool closing;   /* it is being destroyed: no new channels */
-    _Atomic bool draining;  /* it ends in order: nothing new begins */
+    pthread_mutex_t homes; /* guards the lanes' populations: see home.h */
+    char why_not[WBI_MAX_FABRICS][WBI_WHY_NOT_BYTES]; /* by fabric: why it is not used, or "" */
+    pthread_mutex_t waking;        /* guards `open` against the pool's growing thread */
+    bool open;                     /* the lanes can be woken */
+    int epoll;                     /* of the lanes' descriptors */
+    _Atomic uint64_t stream_bytes; /* that streams of all lanes may hold */
+    _Atomic bool closing;          /* it is being destroyed: no new channels */
+    _Atomic bool draining;         /* it ends in order: nothing new begins */
     uint64_t id;
     uint32_t forks;            /* as they were when it was made: see fork.c */
     _Atomic uint32_t idle;     /* wb_progress that found nothing */
@@ -67,13 +85,15 @@ const struct wbi_fabric *wbi_fabric_at(unsigned index);
 /* What stands behind "scheme://" in a URL, or NULL: it has another scheme. */
 const char *wbi_url_address(const char *url, const char *scheme);
 
-/* The lane for a URL, with the address behind its scheme; or NULL, with *status WB_ERR_BAD_URL or
- * WB_ERR_NO_FABRIC and words. */
-struct wbi_lane *wbi_engine_route(struct wb_engine *engine, const char *url, const char **address,
-                                  int *status);
+/* The network for a URL, with the address behind its scheme; or NULL, with *status WB_ERR_BAD_URL
+ * or WB_ERR_NO_FABRIC and words. */
+struct wbi_network *wbi_engine_route(struct wb_engine *engine, const char *url,
+                                     const char **address, int *status);
 
-/* Wakes the thread, or the program's loop, that sleeps on the descriptor. Any thread. */
+/* Wakes the thread, or the program's loop, that sleeps on the descriptor: if there is one; or
+ * whether or not there is. Any thread. */
 void wbi_engine_rouse(struct wb_engine *engine);
+void wbi_engine_wake(struct wb_engine *engine);
 
 /* Wakes threads that wait for something other than the descriptor. Any thread. */
 void wbi_engine_notify(struct wb_engine *engine);
@@ -83,15 +103,17 @@ void wbi_engine_notify(struct wb_engine *engine);
 int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
               uint64_t timeout_us);
 
-/* The same for a condition that only ends of calls bring about. While the thread sleeps others ask
- * for it, one at a time: `met` just looks. */
-int wbi_await_calls(struct wb_engine *engine, bool (*met)(void *context), void *context,
-                    uint64_t timeout_us);
+/* The same for a condition that only ends of calls bring about, of calls on `lane` if that is not
+ * NULL. While the thread sleeps others ask for it, one at a time: `met` just looks. */
+int wbi_await_calls(struct wb_engine *engine, struct wbi_lane *lane, bool (*met)(void *context),
+                    void *context, uint64_t timeout_us);
 
 /* The same without a limit, for a condition of which wbi_engine_notify tells after each change,
- * both of them sequentially consistent; so that a thread which is not needed sleeps long. The
- * calling thread is outside of the engine, which is this process's. */
-void wbi_await_notified(struct wb_engine *engine, bool (*met)(void *context), void *context);
+ * both of them sequentially consistent; so that a thread which is not needed sleeps long. It
+ * looks after lane number `place` first, of those that have peers. The calling thread is outside of
+ * the engine, which is this process's. */
+void wbi_await_notified(struct wb_engine *engine, unsigned place, bool (*met)(void *context),
+                        void *context);
 
 /* pools.c: opens the budget and the engine's own allocator, over the registrars of its lanes'
  * domains; on_growth is called as wbi_rma_config says, with the engine. Words on failure. And

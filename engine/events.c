@@ -195,6 +195,7 @@ static void explain(const struct wbi_lane *lane, uint64_t number, const struct w
                                .turn = raw->turn,
                                .kind = (enum wb_event_kind)raw->kind,
                                .scheme = lane->fabric->scheme,
+                               .lane = lane->index,
                                .peer = raw->peer,
                                .call = raw->call,
                                .bytes = raw->bytes,

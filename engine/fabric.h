@@ -3,8 +3,8 @@
  * and the registrar of mr_cache; it knows no wire format, no call and no other fabric. One
  * conformance suite runs against every fabric.
  *
- *   fabric ── domain (one an engine: memory, listeners) ── lane (one unit of progress) ── channel
- * (one peer)
+ *   fabric ── domain (one an engine: memory) ── lanes (each a unit of progress; the first listens)
+ * ── channels (each one peer)
  *
  * Threads: "lane thread" is whoever holds the lane; the engine sees to it that only one does at a
  * time. Functions on lanes and channels are called by the lane thread only, and events are called
@@ -99,8 +99,14 @@ struct wbi_fabric_counters {
 
 /* What a fabric tells the engine; `owner` is what the engine gave for the lane or channel. */
 struct wbi_fabric_events {
-    /* Somebody asks to connect. The engine answers inside with accept() or reject(). hello is
-     * borrowed. */
+    /* Somebody has come to a lane that listens: on which of the domain's lanes is the connection to
+     * live? That one then asks, or unasked() says, from whatever lane, that the connection has gone
+     * before it could. */
+    struct wbi_fabric_lane *(*home)(void *lane_owner);
+    void (*unasked)(void *home_owner);
+
+    /* Somebody asks to connect, on the lane that home() has found. The engine answers inside with
+     * accept() or reject(). hello is borrowed. */
     void (*on_request)(void *lane_owner, struct wbi_request *request, const void *hello,
                        size_t hello_len);
 

@@ -19,7 +19,8 @@ static bool is_done(void *call)
 /* How a thread waits for calls of one engine. */
 struct how {
     struct wb_engine *engine;
-    const char *what; /* in words */
+    struct wbi_lane *lane; /* that they are on, or NULL: on several */
+    const char *what;      /* in words */
     bool (*met)(void *context);
     void *context;
 };
@@ -33,7 +34,7 @@ static int await(const struct how *how, struct wb_wait *wait, uint64_t timeout_u
         return wbi_circle_say(how->what);
     }
     if (status == WB_OK) {
-        status = wbi_await_calls(how->engine, how->met, how->context, timeout_us);
+        status = wbi_await_calls(how->engine, how->lane, how->met, how->context, timeout_us);
         wbi_circle_end(wait);
     }
     return status;
@@ -44,7 +45,7 @@ int wb_call_wait(struct wb_call *call, uint64_t timeout_us)
     if (wb_call_done(call)) {
         return WB_OK;
     }
-    const struct how how = {call->lane->engine, call->peer->url, is_done, call};
+    const struct how how = {call->lane->engine, call->lane, call->peer->url, is_done, call};
     struct wb_wait wait = {.lane = call->lane};
     return await(&how, &wait, timeout_us);
 }
@@ -79,17 +80,23 @@ static bool all_done(void *context)
     return several->at == several->count;
 }
 
-/* Their engine, or NULL where there are none; WB_ERR_INVALID where there are several. */
-static int engine_of(const struct several *several, struct wb_engine **engine)
+/* Their engine, or NULL where there are none; WB_ERR_INVALID where there are several. And their
+ * lane, or NULL where they are on several. */
+static int engine_of(const struct several *several, struct wb_engine **engine,
+                     struct wbi_lane **lane)
 {
     *engine = NULL;
+    *lane = NULL;
     for (size_t i = 0; i < several->count; i++) {
         const struct wb_call *call = several->calls[i];
         if (call != NULL && *engine != NULL && call->lane->engine != *engine) {
             return wbi_error(WB_ERR_INVALID, "call %zu is of another engine than those before it",
                              i);
         }
-        *engine = call != NULL ? call->lane->engine : *engine;
+        if (call != NULL) {
+            *lane = *engine == NULL || *lane == call->lane ? call->lane : NULL;
+            *engine = call->lane->engine;
+        }
     }
     return WB_OK;
 }
@@ -97,7 +104,7 @@ static int engine_of(const struct several *several, struct wb_engine **engine)
 static int await_several(struct several *several, bool (*met)(void *context), uint64_t timeout_us)
 {
     struct how how = {.what = "these calls", .met = met, .context = several};
-    int status = engine_of(several, &how.engine);
+    int status = engine_of(several, &how.engine, &how.lane);
     if (status != WB_OK || how.engine == NULL || met(several)) {
         return status;
     }

@@ -6,6 +6,7 @@
 #include "engine/clock.h"
 #include "engine/engine.h"
 #include "engine/filter.h"
+#include "engine/home.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
 
@@ -66,10 +67,20 @@ static void refuse(struct wbi_lane *lane, struct wbi_request *request, int statu
     lane->fabric->reject(request, bytes, sizeof bytes);
 }
 
-static void on_request(void *lane_owner, struct wbi_request *request, const void *hello,
-                       size_t hello_len)
+static struct wbi_fabric_lane *home(void *lane_owner)
 {
     struct wbi_lane *lane = lane_owner;
+    return wbi_home_find(&lane->engine->networks[lane->registrar])->port;
+}
+
+static void unasked(void *home_owner)
+{
+    wbi_home_leave(home_owner);
+}
+
+static void answer(struct wbi_lane *lane, struct wbi_request *request, const void *hello,
+                   size_t hello_len)
+{
     struct wbi_hello theirs, mine;
     uint8_t bytes[WBI_HELLO_BYTES];
     int status = wbi_hello_decode(hello, hello_len, &theirs);
@@ -97,6 +108,13 @@ static void on_request(void *lane_owner, struct wbi_request *request, const void
         wbi_peer_fail(peer, status, "could not be accepted");
         refuse(lane, request, status);
     }
+}
+
+static void on_request(void *lane_owner, struct wbi_request *request, const void *hello,
+                       size_t hello_len)
+{
+    answer(lane_owner, request, hello, hello_len);
+    wbi_home_leave(lane_owner); /* which home() has counted; its peer does by now */
 }
 
 /* No version in common: both sides' are named. */
@@ -171,7 +189,9 @@ static uint32_t receives(void *channel_owner)
     return wbi_peer_receives(channel_owner);
 }
 
-const struct wbi_fabric_events wbi_engine_events = {.on_request = on_request,
+const struct wbi_fabric_events wbi_engine_events = {.home = home,
+                                                    .unasked = unasked,
+                                                    .on_request = on_request,
                                                     .on_connected = on_connected,
                                                     .on_lost = on_lost,
                                                     .take_slot = take_slot,

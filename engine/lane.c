@@ -71,13 +71,6 @@ enum wbi_entry_kind wbi_lane_enter_in_turn(struct wbi_lane *lane)
     return enter_waiting(lane, innermost != NULL);
 }
 
-int wbi_lane_say_busy(const char *what)
-{
-    return wbi_error(WB_ERR_DEADLOCK,
-                     "%s: another thread's handler keeps its fabric, and waits for one as well",
-                     what);
-}
-
 /* The inbox, oldest first. */
 static struct wbi_parcel *take_inbox(struct wbi_lane *lane)
 {
@@ -157,6 +150,15 @@ bool wbi_thread_is_inside(void)
 const struct wbi_lane *wbi_lane_innermost(void)
 {
     return innermost;
+}
+
+bool wbi_thread_is_inside_of(const struct wb_engine *engine)
+{
+    bool is = false;
+    for (const struct wbi_lane *lane = innermost; lane != NULL; lane = lane->outer) {
+        is |= lane->engine == engine;
+    }
+    return is;
 }
 
 /* Whether callbacks may well send more than one message together: there are several, or one that
@@ -416,15 +418,17 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls)
 
 /* ---- life ---- */
 
-int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct wbi_fabric *fabric,
-                  struct wbi_domain *domain, unsigned registrar)
+int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, unsigned number, unsigned index)
 {
     const struct wb_engine_config *config = &engine->config;
+    const struct wbi_fabric *fabric = engine->networks[number].fabric;
+    struct wbi_domain *domain = engine->networks[number].domain;
     *lane = (struct wbi_lane){.engine = engine,
                               .fabric = fabric,
                               .domain = domain,
                               .caps = fabric->caps(domain),
-                              .registrar = registrar,
+                              .registrar = number,
+                              .index = index,
                               .now = wbi_now()};
     lane->due_tail = &lane->due;
     wbi_rooms_open(&lane->rooms);

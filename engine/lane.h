@@ -36,8 +36,11 @@ enum wbi_asked {
     WBI_ASKED_TO_WAKE = 8     /* calls may have ended for which a thread sleeps */
 };
 
+enum { WBI_LANE_APART = 64 }; /* bytes: a line of the CPU's cache */
+
 struct wbi_lane {
-    struct wbi_hold hold;               /* who is in */
+    char before[WBI_LANE_APART]; /* what other lanes' threads write is on other cache lines */
+    struct wbi_hold hold;        /* who is in */
     _Atomic(struct wbi_parcel *) inbox; /* newest first */
     _Atomic unsigned wants;             /* of wbi_asked, since the lane last looked */
     _Atomic(struct wb_deferred *)
@@ -49,8 +52,10 @@ struct wbi_lane {
     const struct wbi_fabric_caps *caps;
     struct wbi_shares shares; /* what it makes of the fabric's receives */
     struct wbi_fabric_lane *port;
-    unsigned registrar;     /* the domain's number in the pool */
-    struct wbi_rooms rooms; /* who waits until a call would be taken; hardly ever written */
+    unsigned registrar;          /* its network's number, and the domain's in the pool */
+    unsigned index;              /* of its network's lanes */
+    _Atomic uint32_t population; /* that live here, or are about to: see home.h */
+    struct wbi_rooms rooms;      /* who waits until a call would be taken; hardly ever written */
     struct wbi_streams streams;
     struct wbi_latency *latency; /* NULL: nobody wants to know */
 
@@ -62,11 +67,11 @@ struct wbi_lane {
     struct wb_buffer_owner *ended;   /* buffers whose programs are still to be told */
     struct wb_call *due, **due_tail; /* calls likewise */
     struct wb_peer *peers, *busy, *dying;
-    uint32_t peer_count;
-    uint32_t shared_credits; /* not granted to anybody */
-    uint32_t shared_replies; /* likewise, of those that are granted */
-    uint32_t waiting;        /* requests that wait with their credits given back */
-    uint32_t asked;          /* unanswered requests, beyond those that are kept for each peer */
+    _Atomic uint32_t peer_count; /* that have a place; written by the lane thread */
+    uint32_t shared_credits;     /* not granted to anybody */
+    uint32_t shared_replies;     /* likewise, of those that are granted */
+    uint32_t waiting;            /* requests that wait with their credits given back */
+    uint32_t asked;              /* unanswered requests, beyond those that are kept for each peer */
     struct wb_deferred *deferred; /* all, answered or not */
     uint32_t orphans;             /* of them, those whose peer is gone: each holds a slot */
     struct wbi_inbound *parked, *parked_last; /* in rounds: see park.c */
@@ -84,11 +89,11 @@ struct wbi_lane {
     _Atomic uint32_t holder_waits; /* not 0: the thread inside waits for what others hold or do */
     struct wbi_counters counters;
     struct wbi_events events;
+    char behind[WBI_LANE_APART];
 };
 
-/* Opens a lane on an open domain. */
-int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, const struct wbi_fabric *fabric,
-                  struct wbi_domain *domain, unsigned registrar);
+/* Opens lane `index` of the engine's network `number`, whose domain is open. */
+int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, unsigned number, unsigned index);
 /* Enters the lane for good, buries all peers and calls the program back; their handles and the
  * calls are still there. Accepts a zeroed or half-open lane. */
 void wbi_lane_end(struct wbi_lane *lane);
@@ -139,8 +144,22 @@ static inline void wbi_lane_before_program(struct wbi_lane *lane)
     }
 }
 
-/* Whether the calling thread runs handlers or callbacks, of whatever lane and engine. */
+/* Peers that have a place: lane thread, or as it was a moment ago; and one more or less of them:
+ * lane thread. */
+static inline uint32_t wbi_lane_peers(const struct wbi_lane *lane)
+{
+    return atomic_load_explicit(&lane->peer_count, memory_order_relaxed);
+}
+static inline void wbi_count_peers(struct wbi_lane *lane, int more)
+{
+    atomic_store_explicit(&lane->peer_count, wbi_lane_peers(lane) + (uint32_t)more,
+                          memory_order_relaxed);
+}
+
+/* Whether the calling thread runs handlers or callbacks, of whatever lane and engine; and whether
+ * of this one. */
 bool wbi_thread_is_inside(void);
+bool wbi_thread_is_inside_of(const struct wb_engine *engine);
 
 /* The lane that it is inside of, last entered; its `outer` is that before; NULL: of none. */
 const struct wbi_lane *wbi_lane_innermost(void);

@@ -6,6 +6,7 @@
 
 #include "engine/clock.h"
 #include "engine/engine.h"
+#include "engine/home.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
 
@@ -265,9 +266,9 @@ void wbi_line_expire(struct wb_peer *peer, uint64_t now)
 
 /* ---- public ---- */
 
-static struct wbi_lane *route(struct wb_engine *engine, const char *url,
-                              const struct wb_peer_options *options, const char **address,
-                              int *status)
+static struct wbi_network *route(struct wb_engine *engine, const char *url,
+                                 const struct wb_peer_options *options, const char **address,
+                                 int *status)
 {
     *status = wbi_engine_check_process(engine);
     if (*status == WB_OK && options != NULL && options->backoff_most_us != 0 &&
@@ -296,11 +297,12 @@ int wb_connect_with(struct wb_engine *engine, const char *url,
 {
     const char *address = NULL;
     int status;
-    struct wbi_lane *lane = route(engine, url, options, &address, &status);
-    if (lane == NULL) {
+    struct wbi_network *network = route(engine, url, options, &address, &status);
+    if (network == NULL) {
         return status;
     }
-    enum wbi_entry_kind entry = wbi_lane_enter_in_turn(lane);
+    struct wbi_lane *lane;
+    enum wbi_entry_kind entry = wbi_home_find_in_turn(network, &lane);
     if (entry == WBI_LANE_BUSY) {
         return wbi_lane_say_busy(url);
     }
@@ -313,6 +315,7 @@ int wb_connect_with(struct wb_engine *engine, const char *url,
     } else if (peer != NULL) {
         wbi_peer_discard(peer);
     }
+    wbi_home_leave(lane); /* where the peer counts by now, if there is one */
     if (entry == WBI_LANE_ENTERED) {
         wbi_lane_leave(lane);
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/home.h"
 #include "engine/lane.h"
 
 enum {
@@ -53,22 +54,41 @@ static void free_ops(struct wb_peer *peer)
  * gone have left so many deferred calls that another one's might take the last slot. */
 static bool has_place(const struct wbi_lane *lane)
 {
-    return lane->peer_count < lane->shares.peers && lane->orphans <= lane->engine->config.credits &&
-           lane->asked <= wbi_share_replies_most(&lane->shares, lane->peer_count);
+    uint32_t peers = wbi_lane_peers(lane);
+    return peers < lane->shares.peers && lane->orphans <= lane->engine->config.credits &&
+           lane->asked <= wbi_share_replies_most(&lane->shares, peers);
+}
+
+/* Of max_peers, which its lanes share: where it does not divide they have more places together. */
+static bool take_place(struct wbi_lane *lane)
+{
+    struct wbi_network *network = &lane->engine->networks[lane->registrar];
+    if (atomic_fetch_add(&network->placed, 1) < lane->engine->config.max_peers) {
+        return true;
+    }
+    atomic_fetch_sub(&network->placed, 1);
+    return false;
+}
+
+static void give_place(struct wbi_lane *lane)
+{
+    atomic_fetch_sub(&lane->engine->networks[lane->registrar].placed, 1);
 }
 
 int wbi_peer_place(struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
-    if (!has_place(lane)) {
-        bool few = lane->shares.peers < lane->engine->config.max_peers;
-        return wbi_error(WB_AGAIN, "%s: %u peers are connected already (max_peers%s)", peer->url,
-                         lane->peer_count, few ? ", as far as the fabric's queues allow" : "");
+    if (!has_place(lane) || !take_place(lane)) {
+        const struct wb_engine_config *config = &lane->engine->config;
+        bool few = lane->shares.peers < wbi_config_lane_peers(config);
+        return wbi_error(WB_AGAIN, "%s: %u peers are connected already%s (max_peers%s)", peer->url,
+                         wbi_lane_peers(lane), wbi_config_lanes(config) > 1 ? " on its lane" : "",
+                         few ? ", as far as the fabric's queues allow" : "");
     }
     peer->placed = true;
     peer->granted = grant_credits(lane);
     peer->replies = grant_replies(lane);
-    lane->peer_count++;
+    wbi_count_peers(lane, 1);
     return WB_OK;
 }
 
@@ -81,6 +101,7 @@ static void list(struct wb_peer *peer)
     }
     lane->peers = peer;
     atomic_store_explicit(&lane->bare, false, memory_order_relaxed);
+    wbi_home_enter(lane);
 }
 
 int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out)
@@ -125,8 +146,9 @@ void wbi_peer_busy(struct wb_peer *peer)
 bool wbi_peer_may_ask(const struct wb_peer *peer, bool one_way)
 {
     const struct wbi_lane *lane = peer->lane;
-    return peer->credits > 0 && (one_way || peer->unanswered < peer->replies ||
-                                 lane->asked < wbi_share_replies(&lane->shares, lane->peer_count));
+    return peer->credits > 0 &&
+           (one_way || peer->unanswered < peer->replies ||
+            lane->asked < wbi_share_replies(&lane->shares, wbi_lane_peers(lane)));
 }
 
 void wbi_peer_asked(struct wb_peer *peer, bool one_way)
@@ -219,7 +241,8 @@ static void retire(struct wb_peer *peer)
     while (peer->unanswered > 0) {
         wbi_peer_answered(peer); /* no reply can come any more */
     }
-    lane->peer_count--;
+    wbi_count_peers(lane, -1);
+    give_place(lane);
 }
 
 static void end_calls(struct wb_peer *peer)
@@ -275,6 +298,7 @@ static void unlist(struct wb_peer *peer)
     } else {
         peer->lane->peers = peer->next;
     }
+    wbi_home_leave(peer->lane);
 }
 
 void wbi_peer_forget(struct wb_peer *peer)

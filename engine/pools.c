@@ -27,8 +27,9 @@ void wb_rma_config_default(struct wb_rma_config *config)
 static uint64_t largest_region(const struct wb_engine *engine)
 {
     uint64_t largest = 0;
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        uint64_t bytes = engine->lanes[i]->caps->max_region_bytes;
+    for (unsigned i = 0; i < engine->network_count; i++) {
+        uint64_t bytes =
+            engine->networks[i].fabric->caps(engine->networks[i].domain)->max_region_bytes;
         if (bytes != 0 && (largest == 0 || bytes < largest)) {
             largest = bytes;
         }
@@ -44,9 +45,9 @@ static int choose_devices(const struct wb_engine *engine, const struct order *or
 {
     bool any = false;
     pool->numa_node = order->config.numa_node == WB_NUMA_OF_DEVICE ? -1 : order->config.numa_node;
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        const struct wbi_fabric *fabric = engine->lanes[i]->fabric;
-        const struct wbi_domain *domain = engine->lanes[i]->domain;
+    for (unsigned i = 0; i < engine->network_count; i++) {
+        const struct wbi_fabric *fabric = engine->networks[i].fabric;
+        const struct wbi_domain *domain = engine->networks[i].domain;
         if (fabric->devices == NULL) {
             continue;
         }
@@ -152,10 +153,10 @@ static uint64_t clamp_slab(const struct wb_engine *engine, uint64_t bytes)
 static int ask_fabrics(const struct wb_engine *engine, const struct wbi_memory_plan *plan)
 {
     int status = WB_OK;
-    for (unsigned i = 0; i < engine->lane_count && status == WB_OK; i++) {
-        const struct wbi_fabric *fabric = engine->lanes[i]->fabric;
+    for (unsigned i = 0; i < engine->network_count && status == WB_OK; i++) {
+        const struct wbi_fabric *fabric = engine->networks[i].fabric;
         if (fabric->check_memory != NULL) {
-            status = fabric->check_memory(engine->lanes[i]->domain, &engine->config, plan);
+            status = fabric->check_memory(engine->networks[i].domain, &engine->config, plan);
         }
     }
     return status;
@@ -228,11 +229,11 @@ static bool shed_pin(void *context)
 
 static int make(struct wb_engine *engine, const struct order *order, struct wb_rma_allocator **out)
 {
-    struct wbi_registrar registrars[WBI_MAX_LANES];
+    struct wbi_registrar registrars[WBI_MAX_FABRICS];
     struct wbi_rma_config pool = {.budget_bytes = order->config.budget_bytes,
                                   .slab_bytes = order->config.slab_bytes,
                                   .registrars = registrars,
-                                  .registrar_count = engine->lane_count,
+                                  .registrar_count = engine->network_count,
                                   .pages = order->config.pages,
                                   .checks = order->config.checks,
                                   .cache_bytes = order->config.cache_bytes,
@@ -251,8 +252,8 @@ static int make(struct wb_engine *engine, const struct order *order, struct wb_r
     if (status != WB_OK) {
         return status;
     }
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        registrars[i] = engine->lanes[i]->fabric->registrar(engine->lanes[i]->domain);
+    for (unsigned i = 0; i < engine->network_count; i++) {
+        registrars[i] = engine->networks[i].fabric->registrar(engine->networks[i].domain);
     }
     wbi_error(WB_OK, "%s", ""); /* whatever is there afterwards is about this */
     status = wbi_rma_allocator_create(&pool, out);

@@ -63,10 +63,13 @@ static void add_event(struct page *page, const struct wb_event *event)
         bytes = kinds[event->kind].bytes;
         chunk = kinds[event->kind].chunk;
     }
-    add(page, "%s #%" PRIu64 " at %" PRIu64 ".%06u s, turn %" PRIu32 ", peer %" PRIu32 "%s%s: %s",
-        event->scheme, event->number, event->when_us / 1000000,
-        (unsigned)(event->when_us % 1000000), event->turn, event->peer,
-        event->peer_url[0] != '\0' ? " " : "", event->peer_url, name);
+    add(page, "%s", event->scheme);
+    if (event->lane > 0) {
+        add(page, "/%" PRIu32, event->lane);
+    }
+    add(page, " #%" PRIu64 " at %" PRIu64 ".%06u s, turn %" PRIu32 ", peer %" PRIu32 "%s%s: %s",
+        event->number, event->when_us / 1000000, (unsigned)(event->when_us % 1000000), event->turn,
+        event->peer, event->peer_url[0] != '\0' ? " " : "", event->peer_url, name);
     if (event->call != 0) {
         add(page, ", call %" PRIx64, event->call);
     }

@@ -55,7 +55,7 @@ static struct wbi_shares wished(const struct wb_engine_config *config,
                                 const struct wbi_fabric_caps *caps)
 {
     uint32_t most = channel_most(caps);
-    return (struct wbi_shares){.peers = limited(config->max_peers, caps->max_channels),
+    return (struct wbi_shares){.peers = limited(wbi_config_lane_peers(config), caps->max_channels),
                                .channel_most = most,
                                .credits_kept = least(least(config->credits, CREDITS_KEPT), most),
                                .credits_shared = config->credits * SHARED_GRANTS,

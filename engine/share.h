@@ -21,6 +21,16 @@
 
 #include "engine/fabric.h"
 
+/* Lanes of each fabric, and peers that one of them takes. */
+static inline uint32_t wbi_config_lanes(const struct wb_engine_config *config)
+{
+    return config->lanes != 0 ? config->lanes : 1;
+}
+static inline uint32_t wbi_config_lane_peers(const struct wb_engine_config *config)
+{
+    return (config->max_peers + wbi_config_lanes(config) - 1) / wbi_config_lanes(config);
+}
+
 struct wbi_shares {
     uint32_t peers;
     uint32_t credits_kept; /* requests that every peer may send, whatever the others may */

@@ -16,17 +16,9 @@ void wbi_sleepers_open(struct wbi_sleepers *sleepers)
 {
     pthread_mutex_init(&sleepers->lock, NULL);
     sleepers->last = &sleepers->first;
-    sleepers->most = 1;
-    sleepers->lanes = 1;
-}
-
-/* Half of the CPUs: the peer may need the others. And one for each lane, so that a long handler on
- * one does not stop another. */
-void wbi_sleepers_limit(struct wbi_sleepers *sleepers, unsigned lanes)
-{
-    unsigned most = count_cpus() / 2;
-    sleepers->most = most > lanes ? most : lanes;
-    sleepers->lanes = lanes;
+    atomic_init(&sleepers->most, 1);
+    atomic_init(&sleepers->needed, 1);
+    sleepers->cpus = count_cpus();
 }
 
 void wbi_sleepers_close(struct wbi_sleepers *sleepers)
@@ -190,7 +182,8 @@ bool wbi_sleepers_join(struct wb_engine *engine)
  * too, when it no longer sleeps there (wait.c). */
 static bool is_enough(struct wb_engine *engine, unsigned awake)
 {
-    return awake >= (atomic_load(&engine->sleeper) != 0 ? 1 : engine->sleepers.lanes);
+    return awake >=
+           (atomic_load(&engine->sleeper) != 0 ? 1 : atomic_load(&engine->sleepers.needed));
 }
 
 void wbi_sleepers_resign(struct wb_engine *engine)
@@ -209,7 +202,26 @@ void wbi_sleepers_resign(struct wb_engine *engine)
 bool wbi_sleepers_crowd(struct wb_engine *engine)
 {
     return atomic_load_explicit(&engine->sleepers.awake, memory_order_relaxed) >
-           engine->sleepers.most;
+           atomic_load_explicit(&engine->sleepers.most, memory_order_relaxed);
+}
+
+/* Half of the CPUs: the peer may need the others. And one for each lane, so that a long handler on
+ * one does not stop another; but no more than there are CPUs, for that alone. */
+void wbi_sleepers_limit(struct wb_engine *engine, unsigned fabrics, unsigned lanes)
+{
+    struct wbi_sleepers *sleepers = &engine->sleepers;
+    struct wbi_sleeper *chain = NULL, *sleeper;
+    unsigned half = sleepers->cpus / 2, needed = lanes < sleepers->cpus ? lanes : sleepers->cpus;
+    needed = needed > fabrics ? needed : fabrics;
+    pthread_mutex_lock(&sleepers->lock);
+    atomic_store_explicit(&sleepers->needed, needed, memory_order_relaxed);
+    atomic_store_explicit(&sleepers->most, half > needed ? half : needed, memory_order_relaxed);
+    while (!is_enough(engine, atomic_load(&sleepers->awake)) &&
+           (sleeper = find_one(sleepers)) != NULL) {
+        call(sleepers, sleeper, &chain);
+    }
+    pthread_mutex_unlock(&sleepers->lock);
+    rouse(chain);
 }
 
 /* ---- lying down and getting up ---- */

@@ -5,10 +5,11 @@
  * on the network, or were woken a moment ago. As many as the CPUs have room for; whoever waits
  * beyond that lies down until what it waits for is there. Invariants, kept under the lock: while
  * one lies, enough are awake, since who goes and leaves too few wakes another: one where that
- * sleeps on the network, else one for each lane, any of which may keep its thread long in a
- * handler. And while one is due, one is rising, which calls the next when it is up. Who rises
- * sleeps and has been woken: only the scheduler stands between. Who is called before it sleeps does
- * not count as one that rises: it may run callbacks (wbi_sleepers_look).
+ * sleeps on the network, else one for each lane that has peers, as far as there are CPUs, and for
+ * each fabric: any of them may keep its thread long in a handler. And while one is due, one is
+ * rising, which calls the next when it is up. Who rises sleeps and has been woken: only the
+ * scheduler stands between. Who is called before it sleeps does not count as one that rises: it may
+ * run callbacks (wbi_sleepers_look).
  *
  * No end of a call is missed. Who lies down is in the list first, and then has every lane look at
  * the list once more: at once where nobody holds it, else when its holder leaves it
@@ -25,6 +26,7 @@
 
 struct wb_engine;
 struct wb_executor;
+struct wbi_lane;
 
 /* What wakes a thread that waits, beside wbi_engine_notify and its time. */
 enum wbi_wake {
@@ -40,6 +42,8 @@ struct wbi_vigil {
     bool any; /* or until something was done */
     enum wbi_wake wake;
     uint64_t park_us; /* how long it sleeps at most, where another one looks after the network */
+    struct wbi_lane *lane; /* where it is brought about, or NULL: on any */
+    unsigned place;        /* else, from 1: which lane the thread looks after first; 0: none */
 };
 
 struct wbi_sleeper {
@@ -55,18 +59,20 @@ struct wbi_sleeper {
 struct wbi_sleepers {
     pthread_mutex_t lock; /* guards all that is not atomic, and what is in the list */
     struct wbi_sleeper *first, **last;
-    unsigned most;          /* that stay awake */
-    unsigned lanes;         /* of the engine */
-    unsigned rising;        /* that were called and are not yet up */
-    _Atomic uint32_t awake; /* written under the lock */
-    _Atomic uint32_t count; /* in the list; likewise */
-    bool watched;           /* the one on the network is in the list */
-    _Atomic bool called;    /* it is to get up, and has not yet; written under the lock */
+    _Atomic uint32_t most;   /* that stay awake; written under the lock */
+    _Atomic uint32_t needed; /* awake, where none sleeps on the network; likewise */
+    unsigned cpus;           /* that this process may use */
+    unsigned rising;         /* that were called and are not yet up */
+    _Atomic uint32_t awake;  /* written under the lock */
+    _Atomic uint32_t count;  /* in the list; likewise */
+    bool watched;            /* the one on the network is in the list */
+    _Atomic bool called;     /* it is to get up, and has not yet; written under the lock */
 };
 
-/* Nothing that fails. Lanes: how many the engine has; none of them may wait for another's. */
+/* Nothing that fails. */
 void wbi_sleepers_open(struct wbi_sleepers *sleepers);
-void wbi_sleepers_limit(struct wbi_sleepers *sleepers, unsigned lanes);
+/* Any thread: so many of the engine's lanes, of so many fabrics, have something to do. */
+void wbi_sleepers_limit(struct wb_engine *engine, unsigned fabrics, unsigned lanes);
 void wbi_sleepers_close(struct wbi_sleepers *sleepers);
 
 /* Any thread, outside of the engine: stays awake from now on, or (false) there are enough. */

@@ -43,6 +43,13 @@ static int grow(struct wbi_lane *lane)
     return WB_OK;
 }
 
+/* What the engine's streams may hold, with so much more than before. */
+static uint64_t count_bytes(struct wbi_lane *lane, uint64_t more)
+{
+    return atomic_fetch_add_explicit(&lane->engine->stream_bytes, more, memory_order_relaxed) +
+           more;
+}
+
 static int enlist(struct wb_stream *stream)
 {
     struct wbi_streams *streams = &stream->lane->streams;
@@ -54,7 +61,6 @@ static int enlist(struct wb_stream *stream)
     streams->free = place->next_free;
     place->stream = stream;
     stream->id = (uint64_t)place->generation << 32 | index;
-    streams->bytes += stream->bytes;
     stream->peer->streams++;
     stream->peer->handles++;
     return WB_OK;
@@ -69,7 +75,7 @@ static void unlist(struct wb_stream *stream)
     place->generation++;
     place->next_free = lane->streams.free;
     lane->streams.free = (uint32_t)stream->id + 1;
-    lane->streams.bytes -= stream->bytes;
+    count_bytes(lane, -stream->bytes);
     atomic_fetch_sub(&lane->streams.hungry, atomic_exchange(&stream->hungry, false) ? 1 : 0);
     peer->streams--;
     pthread_mutex_lock(&stream->lock);
@@ -94,27 +100,29 @@ struct wb_stream *wbi_stream_find(struct wbi_lane *lane, uint64_t id, const stru
 /* ---- begins ---- */
 
 /* Whether peers may take so much more of what all streams may hold: beyond its first one a peer has
- * at most half of what the others leave. */
-static bool is_fair(const struct wb_peer *peer, uint64_t bytes, uint64_t all)
+ * at most half of what the others leave. `held`: with that. */
+static bool is_fair(const struct wb_peer *peer, uint64_t bytes, uint64_t held, uint64_t all)
 {
-    uint64_t own = peer->streams * bytes, others = peer->lane->streams.bytes - own;
-    return peer->streams == 0 || own + bytes <= (all - others) / 2;
+    uint64_t own = peer->streams * bytes, others = held - bytes - own;
+    return peer->streams == 0 || (others <= all && own + bytes <= (all - others) / 2);
 }
 
-/* Whether the peer may have another one here, and what that may hold. */
+/* Whether the peer may have another one here, and what that may hold; it is counted. */
 static int admit(struct wb_peer *peer, bool opener, uint64_t *bytes)
 {
-    const struct wbi_lane *lane = peer->lane;
+    struct wbi_lane *lane = peer->lane;
     const struct wb_engine_config *config = &lane->engine->config;
     uint64_t part = config->budget_bytes / BUDGETS_A_STREAM;
-    uint64_t all = config->budget_bytes / BUDGETS_ALL / lane->engine->lane_count;
+    uint64_t all = config->budget_bytes / BUDGETS_ALL;
     *bytes = config->stream_bytes < part ? config->stream_bytes : part;
     if (peer->streams >= config->streams) {
         return wbi_error(WB_ERR_BUSY, "%s: %u streams are open with this peer (config.streams)",
                          peer->url, peer->streams);
     }
-    bool fair = opener || is_fair(peer, *bytes, all);
-    if (lane->streams.bytes + *bytes > all || !fair) {
+    uint64_t held = count_bytes(lane, *bytes);
+    bool fair = opener || is_fair(peer, *bytes, held, all);
+    if (held > all || !fair) {
+        count_bytes(lane, -*bytes);
         return wbi_error(WB_ERR_BUSY,
                          "%s: open streams may hold %s already; lower config.stream_bytes or "
                          "raise config.budget_bytes",
@@ -154,6 +162,7 @@ int wbi_stream_make(struct wb_peer *peer, struct wb_stream_type *type, bool open
     if (ring == NULL || enlist(stream) != WB_OK) {
         free(ring);
         free(stream);
+        count_bytes(lane, -bytes);
         return wbi_error(WB_ERR_NO_MEMORY, "%s: no memory for a stream", peer->url);
     }
     *out = stream;

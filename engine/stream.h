@@ -118,7 +118,6 @@ struct wbi_stream_place {
 struct wbi_streams {
     struct wbi_stream_place *table;
     uint32_t size, free;
-    uint64_t bytes; /* that its streams may hold */
     struct wb_stream *due, **due_tail;
     _Atomic uint32_t hungry;
 };

@@ -17,7 +17,8 @@
 #include "engine/clock.h"
 #include "engine/defer.h"
 #include "engine/engine.h"
-#include "mr_cache/allocator.h"
+#include "engine/home.h"
+#include "engine/turns.h"
 
 static const uint64_t park_us = 2000;    /* for what nobody may have told */
 static const uint64_t sleep_us = 100000; /* a sleeper looks around that often whatever happens */
@@ -26,8 +27,8 @@ static const uint64_t sleep_waiting_us =
 
 enum {
     POLLS_A_TURN = 8,         /* of a lane that is alone, by a thread that waits */
-    TURNS_A_BARE = 16,        /* one without peers has a turn once in so many */
-    POLLS_A_LOOK = 32,        /* the clock is read once in so many turns */
+    POLLS_A_LOOK = 32,        /* the clock is read once in so many turns, */
+    TURNS_A_ROUND = 4,        /* and other lanes than the thread's have one */
     IDLE_PROGRESS_A_LOOK = 4, /* and once in so many wb_progress that find nothing to do */
     YIELDS = 4,               /* where others lie, before a thread decides whether to */
     CALLS_A_YIELD = 64        /* where others lie, by a thread whose calls end at once */
@@ -35,6 +36,9 @@ enum {
 
 bool wbi_engine_inside(struct wb_engine *engine)
 {
+    if (engine->lane_count > engine->network_count) { /* without a look at what others write */
+        return wbi_thread_is_inside_of(engine);
+    }
     for (unsigned i = 0; i < engine->lane_count; i++) {
         if (wbi_lane_is_mine(engine->lanes[i])) {
             return true;
@@ -51,58 +55,10 @@ void wbi_engine_notify(struct wb_engine *engine)
     }
 }
 
-static int turn(struct wb_engine *engine, struct wbi_lane *lane, bool look, unsigned polls)
+/* One descriptor that is always in the engine's: whoever sleeps on that gets up, and turns all. */
+void wbi_engine_wake(struct wb_engine *engine)
 {
-    int done = 0;
-    if (wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
-        if (lane->armed) {
-            lane->armed = false;
-            atomic_store_explicit(&engine->disarmed, 1, memory_order_relaxed);
-        }
-        done = wbi_lane_turn(lane, look, polls);
-        wbi_lane_leave(lane);
-    }
-    return done;
-}
-
-static bool is_bare(const struct wbi_lane *lane)
-{
-    return atomic_load_explicit(&lane->bare, memory_order_relaxed);
-}
-
-/* Whether lanes without peers, where at most somebody is coming, are to be looked at though others
- * have done something: once in so many times, whoever makes progress. */
-static bool bare_are_due(struct wb_engine *engine)
-{
-    uint32_t turns = atomic_load_explicit(&engine->turns, memory_order_relaxed) + 1;
-    atomic_store_explicit(&engine->turns, turns, memory_order_relaxed);
-    return turns % TURNS_A_BARE == 0;
-}
-
-/* Turns on the lanes; where one alone has peers it is polled `polls` times at most. */
-static int turn_all(struct wb_engine *engine, bool look, unsigned polls)
-{
-    int done = 0;
-    unsigned bare = 0;
-    bool may_grow = wbi_rma_thread_may_grow(false);
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        bare += is_bare(engine->lanes[i]) ? 1 : 0;
-    }
-    polls = engine->lane_count - bare <= 1 ? polls : 1;
-    for (unsigned i = 0; i < engine->lane_count && bare < engine->lane_count; i++) {
-        if (!is_bare(engine->lanes[i])) {
-            done += turn(engine, engine->lanes[i], look, polls);
-        }
-    }
-    if (bare > 0 && (done == 0 || look || bare_are_due(engine))) {
-        for (unsigned i = 0; i < engine->lane_count; i++) {
-            if (is_bare(engine->lanes[i])) {
-                done += turn(engine, engine->lanes[i], look, 1);
-            }
-        }
-    }
-    wbi_rma_thread_may_grow(may_grow);
-    return done;
+    engine->lanes[0]->fabric->wake(engine->lanes[0]->port);
 }
 
 void wbi_engine_rouse(struct wb_engine *engine)
@@ -115,10 +71,8 @@ void wbi_engine_rouse(struct wb_engine *engine)
         wbi_sleepers_call_watch(engine);
         wanted = true;
     }
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        if (wanted) {
-            engine->lanes[i]->fabric->wake(engine->lanes[i]->port);
-        }
+    if (wanted) {
+        wbi_engine_wake(engine);
     }
 }
 
@@ -151,11 +105,15 @@ int wbi_engine_check_outside(struct wb_engine *engine)
                : WB_OK;
 }
 
-/* Arms every lane; false where one has something to do, or another thread is at it. */
+/* Arms every lane that has something to do; false where one has something to do, or another thread
+ * is at it. */
 static bool arm_all(struct wb_engine *engine, uint64_t *limit)
 {
     for (unsigned i = 0; i < engine->lane_count; i++) {
         struct wbi_lane *lane = engine->lanes[i];
+        if (!wbi_home_is_peopled(lane)) {
+            continue;
+        }
         if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
             return false;
         }
@@ -207,6 +165,8 @@ struct stay {
     const struct wbi_vigil *vigil;
     uint64_t timeout_us;
     uint64_t start, useful; /* when it began, and when something was last done; 0: just now */
+    struct wbi_lane *own;   /* that it looks after first, or NULL; and */
+    bool apart;             /* it leaves the others to others, but for now and then */
     bool awake;             /* it has promised to make progress */
     unsigned yields;        /* that it has made in favour of others */
 };
@@ -261,7 +221,7 @@ static enum rest sleep_on_network(struct stay *stay, struct wbi_helper *helper, 
     wbi_helper_wakes(helper);
     wbi_sleepers_unwatch(engine, &sleeper);
     atomic_store(&engine->sleeper, 0);
-    if (engine->lane_count > 1) {
+    if (atomic_load_explicit(&engine->sleepers.needed, memory_order_relaxed) > 1) {
         wbi_sleepers_wake_one(engine); /* this one may be long in a handler of one lane */
     }
     return armed ? REST_OVER : REST_REFUSED;
@@ -297,7 +257,7 @@ static uint64_t time_left(const struct stay *stay)
 /* Whether it has something to do but to keep a place: turns find that where lanes are not armed. */
 static bool has_business(struct stay *stay, const struct wbi_helper *helper, enum rest ended)
 {
-    if (ended == REST_REFUSED && turn_all(stay->engine, false, 1) > 0) {
+    if (ended == REST_REFUSED && wbi_turn_all(stay->engine, NULL, false, 1) > 0) {
         stay->useful = 0;
         return true;
     }
@@ -384,15 +344,45 @@ static bool has_had_its_turn(struct wb_engine *engine)
     return others_lie(engine) && ++calls % CALLS_A_YIELD == 0;
 }
 
+/* Which lane the thread looks after first: that of what it waits for; or by its place in the crew,
+ * which leaves the others to others where it has one for each. */
+static void choose_own(struct stay *stay)
+{
+    struct wb_engine *engine = stay->engine;
+    const struct wbi_vigil *vigil = stay->vigil;
+    unsigned peopled = 0;
+    stay->own = vigil->place != 0 ? wbi_home_at(engine, vigil->place - 1, &peopled) : vigil->lane;
+    stay->apart = stay->own != NULL &&
+                  atomic_load_explicit(&engine->crew.places, memory_order_relaxed) >= peopled;
+}
+
+/* A thread that has a lane of its own turns the others now and then: whose they are has their cache
+ * lines. */
+static int turn_some(struct stay *stay, unsigned polls)
+{
+    if (stay->apart && polls % TURNS_A_ROUND != 0) {
+        return wbi_turn_own(stay->engine, stay->own, POLLS_A_TURN);
+    }
+    if (stay->engine->lane_count > 1) {
+        choose_own(stay);
+    }
+    return wbi_turn_all(stay->engine, stay->own, false, POLLS_A_TURN);
+}
+
 /* Returns WB_OK (met), the number of things done, or an error. */
 static int await(struct wb_engine *engine, const struct wbi_vigil *vigil, uint64_t timeout_us)
 {
-    struct stay stay = {.engine = engine, .vigil = vigil, .timeout_us = timeout_us};
+    bool own = vigil->lane != NULL && engine->lane_count > 1;
+    struct stay stay = {.engine = engine,
+                        .vigil = vigil,
+                        .timeout_us = timeout_us,
+                        .own = own ? vigil->lane : NULL,
+                        .apart = own};
     int status = WB_OK;
     wbi_lanes_begin_wait(); /* a handler may wait for another engine's work */
     for (unsigned polls = has_had_its_turn(engine) ? POLLS_A_LOOK : 1;
          status == WB_OK && !vigil->met(vigil->context); polls++) {
-        int done = turn_all(engine, false, POLLS_A_TURN);
+        int done = turn_some(&stay, polls);
         if (done > 0 && vigil->any) {
             status = done;
             break;
@@ -431,18 +421,22 @@ int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *contex
     return await_outside(engine, &vigil, timeout_us);
 }
 
-int wbi_await_calls(struct wb_engine *engine, bool (*met)(void *context), void *context,
-                    uint64_t timeout_us)
+int wbi_await_calls(struct wb_engine *engine, struct wbi_lane *lane, bool (*met)(void *context),
+                    void *context, uint64_t timeout_us)
 {
     const struct wbi_vigil vigil = {
-        .met = met, .context = context, .wake = WBI_WAKE_MET, .park_us = sleep_us};
+        .met = met, .context = context, .wake = WBI_WAKE_MET, .park_us = sleep_us, .lane = lane};
     return await_outside(engine, &vigil, timeout_us);
 }
 
-void wbi_await_notified(struct wb_engine *engine, bool (*met)(void *context), void *context)
+void wbi_await_notified(struct wb_engine *engine, unsigned place, bool (*met)(void *context),
+                        void *context)
 {
-    const struct wbi_vigil vigil = {
-        .met = met, .context = context, .wake = WBI_WAKE_NOT, .park_us = sleep_us};
+    const struct wbi_vigil vigil = {.met = met,
+                                    .context = context,
+                                    .wake = WBI_WAKE_NOT,
+                                    .park_us = sleep_us,
+                                    .place = place + 1};
     await(engine, &vigil, UINT64_MAX);
 }
 
@@ -456,7 +450,7 @@ int wb_progress(struct wb_engine *engine)
      * same */
     uint32_t idle = atomic_load_explicit(&engine->idle, memory_order_relaxed);
     bool looked = idle >= IDLE_PROGRESS_A_LOOK;
-    int done = turn_all(engine, looked, 1);
+    int done = wbi_turn_all(engine, NULL, looked, 1);
     if (looked || done == 0) {
         atomic_store_explicit(&engine->idle, looked ? 0 : idle + 1, memory_order_relaxed);
     }

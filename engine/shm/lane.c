@@ -122,6 +122,7 @@ void wbi_shm_lane_close(struct wbi_fabric_lane *lane)
     while (!wbi_shm_list_empty(&lane->visitors)) {
         wbi_shm_visitor_close(WBI_SHM_OF(lane->visitors.next, struct wbi_shm_visitor, node));
     }
+    wbi_shm_drop_arrivals(lane);
     close_fd(lane->event);
     close_fd(lane->epoll);
     close_fd(lane->page_fd);

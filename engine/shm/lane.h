@@ -12,6 +12,7 @@
 #include "engine/shm/imports.h"
 #include "engine/shm/lease.h"
 #include "engine/shm/list.h"
+#include "engine/shm/packet.h"
 #include "engine/shm/read.h"
 #include "engine/shm/ring.h"
 #include "engine/shm/segment.h"
@@ -56,6 +57,13 @@ struct wbi_shm_visitor {
  * merely lost.
  */
 enum wbi_shm_state { WBI_SHM_CONNECTING, WBI_SHM_OPEN, WBI_SHM_LOST, WBI_SHM_CLOSED };
+
+/* A connection that has sent its hello to the lane that listens, and is to live on another. */
+struct wbi_shm_arrival {
+    struct wbi_shm_arrival *next;
+    int fd;
+    struct wbi_shm_mail mail;
+};
 
 struct wbi_channel {
     struct wbi_fabric_lane *lane;
@@ -141,6 +149,7 @@ struct wbi_fabric_lane {
     struct wbi_shm_list visitors;
     unsigned visitor_count;
     struct wbi_shm_watch *graves;
+    _Atomic(struct wbi_shm_arrival *) arrivals; /* newest first; written by any lane's thread */
 };
 
 /* ---- lane.c ---- */
@@ -193,6 +202,11 @@ void wbi_shm_reject(struct wbi_request *request, const void *hello, size_t hello
 /* What the epoll descriptor has reported. Each returns the number of things done. */
 int wbi_shm_listener_event(struct wbi_shm_listener *listener, uint64_t now);
 int wbi_shm_visitor_event(struct wbi_shm_visitor *visitor);
+
+/* Asks about connections that have come from the lane that listens; and gives them up, when the
+ * lane is closed. */
+int wbi_shm_take_arrivals(struct wbi_fabric_lane *lane);
+void wbi_shm_drop_arrivals(struct wbi_fabric_lane *lane);
 
 /* Tries again to reach a listener whose queue was full. */
 void wbi_shm_dial(struct wbi_channel *channel);

@@ -338,6 +338,9 @@ static void disarm(struct wbi_fabric_lane *lane)
 static __attribute__((noinline)) int do_the_rest(struct wbi_fabric_lane *lane)
 {
     int done = answer_doorbells(lane);
+    if (atomic_load_explicit(&lane->arrivals, memory_order_relaxed)) {
+        done += wbi_shm_take_arrivals(lane);
+    }
     if (lane->sweep) {
         done += sweep(lane);
     }
@@ -368,7 +371,8 @@ static bool is_rung(const struct wbi_fabric_lane *lane)
 static bool has_more_to_do(const struct wbi_fabric_lane *lane)
 {
     return lane->polls % POLLS_A_LOOK == 0 || lane->sweep || lane->woken || lane->doomed > 0 ||
-           lane->reads.first != NULL || !wbi_shm_list_empty(&lane->staging) || is_rung(lane);
+           lane->reads.first != NULL || !wbi_shm_list_empty(&lane->staging) || is_rung(lane) ||
+           atomic_load_explicit(&lane->arrivals, memory_order_relaxed) != NULL;
 }
 
 /* Most polls find nothing, or one message, and are worth a few loads. */
@@ -409,6 +413,9 @@ static bool has_anything(struct wbi_fabric_lane *lane)
         if (wbi_shm_stage_ready(WBI_SHM_OF(at, struct wbi_channel, staging))) {
             return true;
         }
+    }
+    if (atomic_load(&lane->arrivals)) {
+        return true;
     }
     /* What waits for a slot alone is the engine's to wake us for. */
     return ((lane->sweep || lane->doomed > 0) && !lane->slotless) || wbi_shm_reads_ready(lane);

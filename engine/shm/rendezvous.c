@@ -183,14 +183,90 @@ static void ask(struct wbi_fabric_lane *lane, int fd, struct wbi_shm_mail *mail)
 {
     const struct wbi_shm_hello *hello = &mail->packet.hello;
     struct wbi_request request = {.lane = lane, .mail = mail, .fd = fd};
-    if (mail->packet.kind == WBI_SHM_HELLO && hello->hello_len <= WBI_HELLO_MAX) {
-        lane->events.on_request(lane->owner, &request, hello->hello, hello->hello_len);
-        if (request.fd >= 0) {
-            wbi_shm_reject(&request, NULL, 0);
-        }
-    } else {
-        close(fd);
+    lane->events.on_request(lane->owner, &request, hello->hello, hello->hello_len);
+    if (request.fd >= 0) {
+        wbi_shm_reject(&request, NULL, 0);
     }
+}
+
+/* ---- on the way to the lane that it is to live on ---- */
+
+static void drop(struct wbi_fabric_lane *home, int fd, struct wbi_shm_mail *mail)
+{
+    send_refusal(fd, NULL, 0);
+    close(fd);
+    wbi_shm_mail_discard(mail);
+    home->events.unasked(home->owner);
+}
+
+/* Takes socket and mail. Whoever sleeps gets up: that lane may have been armed before. */
+static void hand_over(struct wbi_fabric_lane *home, int fd, struct wbi_shm_mail *mail)
+{
+    struct wbi_shm_arrival *arrival = malloc(sizeof *arrival);
+    if (!arrival) {
+        drop(home, fd, mail);
+        return;
+    }
+    *arrival = (struct wbi_shm_arrival){.next = atomic_load(&home->arrivals), .fd = fd};
+    arrival->mail = *mail;
+    while (!atomic_compare_exchange_weak(&home->arrivals, &arrival->next, arrival)) {
+    }
+    wbi_shm_lane_wake(home);
+}
+
+/* The oldest first. */
+static struct wbi_shm_arrival *take_all(struct wbi_fabric_lane *lane)
+{
+    struct wbi_shm_arrival *newest = atomic_exchange(&lane->arrivals, NULL), *oldest = NULL;
+    while (newest) {
+        struct wbi_shm_arrival *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+int wbi_shm_take_arrivals(struct wbi_fabric_lane *lane)
+{
+    int done = 0;
+    struct wbi_shm_arrival *arrival = take_all(lane), *next;
+    for (; arrival; arrival = next) {
+        next = arrival->next;
+        ask(lane, arrival->fd, &arrival->mail);
+        wbi_shm_mail_discard(&arrival->mail);
+        free(arrival);
+        done++;
+    }
+    return done;
+}
+
+void wbi_shm_drop_arrivals(struct wbi_fabric_lane *lane)
+{
+    struct wbi_shm_arrival *arrival = take_all(lane), *next;
+    for (; arrival; arrival = next) {
+        next = arrival->next;
+        drop(lane, arrival->fd, &arrival->mail);
+        free(arrival);
+    }
+}
+
+/* A hello has come: finds out where its connection is to live. Takes the socket; the mail is the
+ * caller's to discard. */
+static void settle(struct wbi_fabric_lane *lane, int fd, struct wbi_shm_mail *mail)
+{
+    if (mail->packet.kind != WBI_SHM_HELLO || mail->packet.hello.hello_len > WBI_HELLO_MAX) {
+        close(fd);
+        return;
+    }
+    struct wbi_fabric_lane *home = lane->events.home(lane->owner);
+    if (home == lane) {
+        ask(lane, fd, mail);
+        return;
+    }
+    struct wbi_shm_mail moved = *mail;
+    *mail = (struct wbi_shm_mail){0}; /* its descriptors have gone */
+    hand_over(home, fd, &moved);
 }
 
 int wbi_shm_visitor_event(struct wbi_shm_visitor *visitor)
@@ -212,7 +288,7 @@ int wbi_shm_visitor_event(struct wbi_shm_visitor *visitor)
     }
     wbi_shm_visitor_close(visitor);
     if (status == WB_OK) {
-        ask(lane, fd, &mail);
+        settle(lane, fd, &mail);
         wbi_shm_mail_discard(&mail);
     }
     return 1;

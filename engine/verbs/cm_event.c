@@ -101,7 +101,7 @@ int wbi_verbs_cm_events(struct wbi_fabric_lane *lane)
         if (event.type == RDMA_CM_EVENT_CONNECT_REQUEST) {
             wbi_verbs_on_connect_request(lane, event.id, &event.param, event.hello,
                                          event.hello_len);
-        } else if (!wbi_verbs_is_listener(lane, event.id)) {
+        } else if (event.id->context != NULL && !wbi_verbs_is_listener(lane, event.id)) {
             on_channel(event.id->context, &event);
         }
     }

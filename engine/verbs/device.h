@@ -4,6 +4,7 @@
 
 #include <infiniband/verbs.h>
 #include <rdma/rdma_cma.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,12 +26,15 @@ struct wbi_verbs_device {
     uint32_t read_depth_out;    /* READs that we may have in flight on a channel */
     uint32_t read_depth_in;     /* READs that a peer may have in flight on a channel */
     uint32_t read_sges;
-    uint32_t read_align;   /* of a READ's addresses and length */
-    uint32_t send_depth;   /* work requests that a queue pair has */
-    uint32_t inline_bytes; /* what queue pairs are asked for: lowered when the device refuses */
-    bool on_demand;        /* its peers can READ memory that is paged on demand, */
-    bool on_demand_all;    /* all that the process has */
-    bool tells_last_wqe;   /* it has sent LAST_WQE_REACHED, or was not asked yet */
+    uint32_t read_align; /* of a READ's addresses and length */
+    uint32_t send_depth; /* work requests that a queue pair has */
+    bool on_demand;      /* its peers can READ memory that is paged on demand, */
+    bool on_demand_all;  /* all that the process has */
+
+    /* written by any lane's thread */
+    _Atomic uint32_t inline_bytes; /* what queue pairs are asked for: lowered when it refuses */
+    _Atomic uint32_t deaths;       /* that it has told of: each ends all that is on it */
+    _Atomic bool tells_last_wqe;   /* it has sent LAST_WQE_REACHED, or was not asked yet */
 };
 
 static inline uint32_t wbi_verbs_least(uint32_t a, uint32_t b)

@@ -88,8 +88,14 @@ static void lower(uint32_t *limit, uint64_t devices)
     }
 }
 
-/* What every one of these devices has. */
-static void state_caps(const struct wbi_verbs_device *devices, unsigned count,
+/* A lane's part of what a device has, where 0 is none; at least one. */
+static uint32_t part(uint32_t has, uint32_t lanes)
+{
+    return has != 0 && has < lanes ? 1 : has / lanes;
+}
+
+/* What every one of these devices has, for each of so many lanes. */
+static void state_caps(const struct wbi_verbs_device *devices, unsigned count, uint32_t lanes,
                        struct wbi_fabric_caps *caps)
 {
     *caps = (struct wbi_fabric_caps){.max_eager_bytes = WBI_VERBS_MAX_EAGER,
@@ -124,8 +130,8 @@ static void state_caps(const struct wbi_verbs_device *devices, unsigned count,
         lower(&caps->max_eager_bytes, device->max_message_bytes);
         lower(&caps->read_depth, device->read_depth_out);
         lower(&caps->max_regions, (uint32_t)attr->max_mr);
-        lower(&caps->max_pins, ((uint32_t)attr->max_mr + 1) / 2); /* the rest is for slabs */
-        lower(&caps->max_channels, (uint32_t)attr->max_qp);
+        lower(&caps->max_pins, part(((uint32_t)attr->max_mr + 1) / 2, lanes)); /* the rest: slabs */
+        lower(&caps->max_channels, part((uint32_t)attr->max_qp, lanes));
         lower(&caps->max_receives,
               (uint32_t)(caps->own_receives ? attr->max_qp_wr : attr->max_srq_wr));
         lower(&caps->max_completions, (uint32_t)attr->max_cqe);
@@ -133,12 +139,37 @@ static void state_caps(const struct wbi_verbs_device *devices, unsigned count,
     caps->max_read_bytes -= caps->max_read_bytes % caps->read_align;
 }
 
+/* Whether it has the objects that so many lanes need. A limit of 0 is none. */
+static int check_lanes(const struct wbi_verbs_device *device, uint32_t lanes)
+{
+    const struct {
+        const char *name;
+        int has;
+        uint32_t needed;
+    } limits[] = {{"max_qp", device->attr.max_qp, lanes},
+                  {"max_cq", device->attr.max_cq, lanes},
+                  {"max_srq", device->attr.max_srq, lanes},
+                  {"max_mr", device->attr.max_mr, 4 * lanes}}; /* two are slots */
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0] && lanes > 1; i++) {
+        if (limits[i].has > 0 && (uint32_t)limits[i].has < limits[i].needed) {
+            return wbi_error(WB_ERR_NO_FABRIC,
+                             "%s: %s is %d, and config.lanes, %u, needs %u; lower that",
+                             device->name, limits[i].name, limits[i].has, lanes, limits[i].needed);
+        }
+    }
+    return WB_OK;
+}
+
 /* Whether the device has room for an engine, be it a small one. */
 static int check_room(const struct wbi_verbs_device *device, const struct wb_engine_config *config)
 {
     struct wbi_fabric_caps caps;
     struct wbi_shares shares;
-    state_caps(device, 1, &caps);
+    uint32_t lanes = wbi_config_lanes(config);
+    if (check_lanes(device, lanes) != WB_OK) {
+        return WB_ERR_NO_FABRIC;
+    }
+    state_caps(device, 1, lanes, &caps);
     if (wbi_share_out(config, &caps, &shares) == WB_OK) {
         return WB_OK;
     }
@@ -226,7 +257,7 @@ int wbi_verbs_domain_open(const struct wb_engine_config *config, struct wbi_doma
     }
     status = status == WB_OK ? find_connection_manager() : status;
     if (status == WB_OK) {
-        state_caps(domain->devices, domain->device_count, &domain->caps);
+        state_caps(domain->devices, domain->device_count, wbi_config_lanes(config), &domain->caps);
         status = wbi_verbs_memlock_check(config, &domain->caps);
     }
     if (status != WB_OK) {

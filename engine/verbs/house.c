@@ -25,18 +25,94 @@ void wbi_verbs_doom_device(struct wbi_fabric_lane *lane, const struct wbi_verbs_
     }
 }
 
-/* The queue pair lives: it cannot be destroyed before its events are acknowledged. */
-static void on_qp_event(const struct ibv_async_event *event, const struct wbi_verbs_device *device)
+static void leave_word(struct wbi_fabric_lane *reader, struct wbi_fabric_lane *whose,
+                       _Atomic uint32_t *reported, enum ibv_event_type type)
 {
-    struct wbi_channel *channel = event->element.qp->qp_context;
-    const char *words = wbi_verbs_device_words(event->event_type);
-    if (event->event_type == IBV_EVENT_QP_LAST_WQE_REACHED) {
+    atomic_fetch_or(reported, 1U << type);
+    atomic_store(&whose->reported, true);
+    if (whose != reader) {
+        wbi_verbs_lane_wake(whose);
+    }
+}
+
+/* What it is of lives: nothing of verbs is destroyed before its events are acknowledged. */
+static void sort_event(struct wbi_fabric_lane *reader, struct wbi_verbs_device *device,
+                       const struct ibv_async_event *event)
+{
+    struct wbi_channel *channel;
+    struct wbi_verbs_queues *queues;
+    switch (event->event_type) {
+    case IBV_EVENT_QP_FATAL:
+    case IBV_EVENT_QP_REQ_ERR:
+    case IBV_EVENT_QP_ACCESS_ERR:
+    case IBV_EVENT_COMM_EST:
+    case IBV_EVENT_SQ_DRAINED:
+    case IBV_EVENT_PATH_MIG:
+    case IBV_EVENT_PATH_MIG_ERR:
+    case IBV_EVENT_QP_LAST_WQE_REACHED:
+        channel = event->element.qp->qp_context;
+        leave_word(reader, channel->lane, &channel->reported, event->event_type);
+        break;
+    case IBV_EVENT_CQ_ERR:
+    case IBV_EVENT_SRQ_ERR:
+        queues = event->event_type == IBV_EVENT_CQ_ERR ? event->element.cq->cq_context
+                                                       : event->element.srq->srq_context;
+        leave_word(reader, queues->lane, &queues->reported, event->event_type);
+        break;
+    case IBV_EVENT_DEVICE_FATAL:
+        atomic_fetch_add(&device->deaths, 1);
+        break;
+    default: /* ports that go and come: retries decide */
+        break;
+    }
+}
+
+/* The first of the events in `reported` for which there are words; or NULL. */
+static const char *words_of(uint32_t reported)
+{
+    const char *words = NULL;
+    for (; reported != 0 && words == NULL; reported &= reported - 1) {
+        words = wbi_verbs_device_words((enum ibv_event_type)__builtin_ctz(reported));
+    }
+    return words;
+}
+
+static void take_channel_reports(struct wbi_channel *channel)
+{
+    static const uint32_t said = 1U << IBV_EVENT_QP_LAST_WQE_REACHED | 1U << IBV_EVENT_COMM_EST;
+    uint32_t reported = atomic_exchange(&channel->reported, 0);
+    const char *words = words_of(reported & ~said);
+    if ((reported & 1U << IBV_EVENT_QP_LAST_WQE_REACHED) != 0) {
         channel->last_wqe = true;
-    } else if (event->event_type == IBV_EVENT_COMM_EST && channel->state == WBI_VERBS_OPEN &&
-               !channel->established) {
+    }
+    if ((reported & 1U << IBV_EVENT_COMM_EST) != 0 && channel->state == WBI_VERBS_OPEN &&
+        !channel->established) {
         wbi_verbs_channel_establish_by_data(channel);
-    } else if (words != NULL) {
-        wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "%s: %s", device->name, words);
+    }
+    if (words != NULL) {
+        wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "%s: %s", channel->queues->device->name, words);
+    }
+}
+
+static void take_reports(struct wbi_fabric_lane *lane)
+{
+    bool reported = atomic_exchange(&lane->reported, false);
+    for (struct wbi_channel *channel = lane->channels; channel != NULL && reported;
+         channel = channel->next) {
+        take_channel_reports(channel);
+    }
+    for (unsigned i = 0; i < lane->domain->device_count; i++) {
+        struct wbi_verbs_queues *queues = &lane->queues[i];
+        const struct wbi_verbs_device *device = &lane->domain->devices[i];
+        uint32_t deaths = atomic_load(&device->deaths);
+        const char *words = reported ? words_of(atomic_exchange(&queues->reported, 0)) : NULL;
+        if (queues->device != NULL && queues->deaths != deaths) {
+            queues->deaths = deaths;
+            words = wbi_verbs_device_words(IBV_EVENT_DEVICE_FATAL);
+        }
+        if (words != NULL) {
+            wbi_verbs_doom_device(lane, device, words);
+        }
     }
 }
 
@@ -45,27 +121,10 @@ int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_devic
     struct ibv_async_event event;
     int done = 0;
     for (; ibv_get_async_event(device->context, &event) == 0; done++) {
-        switch (event.event_type) {
-        case IBV_EVENT_QP_FATAL:
-        case IBV_EVENT_QP_REQ_ERR:
-        case IBV_EVENT_QP_ACCESS_ERR:
-        case IBV_EVENT_COMM_EST:
-        case IBV_EVENT_SQ_DRAINED:
-        case IBV_EVENT_PATH_MIG:
-        case IBV_EVENT_PATH_MIG_ERR:
-        case IBV_EVENT_QP_LAST_WQE_REACHED:
-            on_qp_event(&event, device);
-            break;
-        case IBV_EVENT_CQ_ERR:
-        case IBV_EVENT_SRQ_ERR:
-        case IBV_EVENT_DEVICE_FATAL:
-            wbi_verbs_doom_device(lane, device, wbi_verbs_device_words(event.event_type));
-            break;
-        default: /* ports that go and come: retries decide */
-            break;
-        }
+        sort_event(lane, device, &event);
         ibv_ack_async_event(&event);
     }
+    take_reports(lane);
     return done;
 }
 
@@ -148,6 +207,7 @@ int wbi_verbs_keep_house(struct wbi_fabric_lane *lane)
     for (int i = 0; i < count; i++) {
         done += take_event(lane, events[i].data.u32);
     }
+    take_reports(lane);
     tend_channels(lane);
     if (lane->orphans != NULL) {
         wbi_verbs_orphans_reap(&lane->orphans, false);

@@ -95,6 +95,7 @@ void wbi_verbs_lane_close(struct wbi_fabric_lane *lane)
         wbi_verbs_close(lane->channels);
     }
     wbi_verbs_listeners_close(lane);
+    wbi_verbs_drop_arrivals(lane);
     for (unsigned i = 0; i < lane->domain->device_count; i++) {
         wbi_verbs_queues_close(&lane->queues[i]);
     }

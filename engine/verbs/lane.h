@@ -1,6 +1,10 @@
 /*
  * The lane and its channels: the structs. All private to the lane thread, except where noted.
  *
+ * What a device says of its queue pairs comes on one descriptor, whichever lane they are of, and so
+ * do connections that ask: on that of the lane that listens. Whoever reads them leaves word for the
+ * lane whose they are (reported, arrivals), and wakes it.
+ *
  *   lane ── queues, one a device in use: CQ, SRQ, the receive slots that are posted
  *        └─ channels: a connection (rdma_cm id), a queue pair, its send queue
  */
@@ -29,13 +33,14 @@ struct wbi_channel {
     struct wbi_fabric_lane *lane;
     void *owner;
     enum wbi_verbs_state state;
-    bool running;     /* the queue pair is, or was, in RTS */
-    bool established; /* the other side is known to be ready: nothing is sent before */
-    bool probing;     /* a probe is under way */
-    bool deaf;        /* it broke the protocol: what it sent besides does not count */
-    bool told;        /* on_lost was called */
-    bool last_wqe;    /* the device holds no receive of the queue pair any more */
-    uint32_t index;   /* in the lane */
+    bool running;              /* the queue pair is, or was, in RTS */
+    bool established;          /* the other side is known to be ready: nothing is sent before */
+    bool probing;              /* a probe is under way */
+    bool deaf;                 /* it broke the protocol: what it sent besides does not count */
+    bool told;                 /* on_lost was called */
+    bool last_wqe;             /* the device holds no receive of the queue pair any more */
+    _Atomic uint32_t reported; /* events of the queue pair, as bits; any lane's thread reads them */
+    uint32_t index;            /* in the lane */
     struct wbi_channel *prev, *next; /* of the lane's */
     struct wbi_channel *next_by_qp;  /* in its bin of queues->by_qp */
     struct wbi_channel *next_ready;  /* in lane->ready */
@@ -92,6 +97,8 @@ struct wbi_fabric_lane {
 
     struct rdma_event_channel *cm;
     struct wbi_verbs_listener *listeners;
+    _Atomic(struct wbi_verbs_arrival *) arrivals; /* newest first; written by any lane's thread */
+    _Atomic bool reported;            /* some of its channels or queues have events; likewise */
     struct wbi_verbs_lookup *orphans; /* of channels that were closed while the resolver worked */
     uint64_t linger_left, lingered; /* microseconds: what closes may wait; when that was reckoned */
     int epoll, event;
@@ -141,7 +148,8 @@ int wbi_verbs_keep_house(struct wbi_fabric_lane *lane);
 void wbi_verbs_doom_device(struct wbi_fabric_lane *lane, const struct wbi_verbs_device *device,
                            const char *words);
 
-/* Takes what a device says of its queue pairs and ports. Returns the number of things done. */
+/* Takes what a device says of queue pairs and ports: all lanes have its one context, so what is
+ * another's is left where that finds it. Returns the number of things done. */
 int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_device *device);
 
 /* ---- listener.c ---- */
@@ -158,6 +166,11 @@ void wbi_verbs_reject(struct wbi_request *request, const void *hello, size_t hel
 void wbi_verbs_on_connect_request(struct wbi_fabric_lane *lane, struct rdma_cm_id *id,
                                   const struct rdma_conn_param *param, const uint8_t *hello,
                                   size_t hello_len);
+
+/* Asks about connections that have come from the lane that listens; and gives them up, when the
+ * lane is closed. */
+int wbi_verbs_take_arrivals(struct wbi_fabric_lane *lane);
+void wbi_verbs_drop_arrivals(struct wbi_fabric_lane *lane);
 
 /* ---- dial.c: the active side ---- */
 

@@ -47,7 +47,7 @@ uint64_t wbi_verbs_pinned_bytes(const struct wb_engine_config *config,
     uint64_t stride = (uint64_t)shares.eager_bytes + 192; /* as slots are laid out, at most */
     uint64_t slots = (uint64_t)shares.slots + WBI_VERBS_SHARED_SENDS +
                      (uint64_t)shares.peers * WBI_VERBS_KEPT_SENDS;
-    return config->slab_bytes + slots * stride;
+    return config->slab_bytes + slots * stride * wbi_config_lanes(config);
 }
 
 int wbi_verbs_memlock_check(const struct wb_engine_config *config,

@@ -149,6 +149,9 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
     lane->woken |= lane->armed;
     lane->armed = false;
     wbi_verbs_post_ready(lane); /* what was begun since the last poll */
+    if (atomic_load_explicit(&lane->arrivals, memory_order_relaxed) != NULL) {
+        done += wbi_verbs_take_arrivals(lane);
+    }
     for (unsigned i = 0; i < lane->domain->device_count; i++) {
         if (lane->queues[i].device != NULL) {
             done += poll_queues(&lane->queues[i], &dry);
@@ -189,7 +192,8 @@ static bool has_completion(struct wbi_verbs_queues *queues)
 int wbi_verbs_lane_arm(struct wbi_fabric_lane *lane)
 {
     wbi_verbs_post_ready(lane);
-    bool busy = lane->doomed > 0;
+    bool busy =
+        lane->doomed > 0 || atomic_load(&lane->arrivals) != NULL || atomic_load(&lane->reported);
     for (unsigned i = 0; i < lane->domain->device_count; i++) {
         struct wbi_verbs_queues *queues = &lane->queues[i];
         if (queues->device != NULL && !busy) {

@@ -31,8 +31,8 @@ static int create(struct wbi_channel *channel, uint32_t receives)
 {
     struct wbi_verbs_queues *queues = channel->queues;
     struct wbi_verbs_device *device = queues->device;
-    uint32_t asked = device->inline_bytes;
-    for (;;) {
+    uint32_t asked = atomic_load(&device->inline_bytes);
+    for (uint32_t bytes = asked;; bytes = bytes > 64 ? bytes / 2 : 0) {
         struct ibv_qp_init_attr attr = {.qp_context = channel,
                                         .send_cq = queues->cq,
                                         .recv_cq = queues->cq,
@@ -41,20 +41,21 @@ static int create(struct wbi_channel *channel, uint32_t receives)
                                                 .max_recv_wr = receives,
                                                 .max_send_sge = device->read_sges,
                                                 .max_recv_sge = receives > 0 ? 1 : 0,
-                                                .max_inline_data = device->inline_bytes},
+                                                .max_inline_data = bytes},
                                         .qp_type = IBV_QPT_RC};
         channel->qp = ibv_create_qp(device->pd, &attr);
         if (channel->qp != NULL) {
             uint32_t got = attr.cap.max_inline_data;
             channel->qp_num = channel->qp->qp_num;
             channel->sends.inline_bytes = got < WBI_VERBS_INLINE ? got : WBI_VERBS_INLINE;
+            if (bytes != asked) {
+                atomic_store(&device->inline_bytes, bytes);
+            }
             return WB_OK;
         }
-        if (errno != EINVAL || device->inline_bytes == 0) {
-            device->inline_bytes = asked; /* it was not that */
-            return fail(channel, "no queue pair");
+        if (errno != EINVAL || bytes == 0) {
+            return fail(channel, "no queue pair"); /* it was not that */
         }
-        device->inline_bytes = device->inline_bytes > 64 ? device->inline_bytes / 2 : 0;
     }
 }
 
@@ -233,9 +234,11 @@ static void await_last_wqe(struct wbi_channel *channel)
 {
     struct wbi_verbs_device *device = channel->queues->device;
     uint64_t end = wbi_now() + LAST_WQE_US;
-    while (device->tells_last_wqe && !channel->last_wqe) {
+    while (atomic_load(&device->tells_last_wqe) && !channel->last_wqe) {
         wbi_verbs_device_events(channel->lane, device);
-        device->tells_last_wqe = channel->last_wqe || wbi_now() < end;
+        if (!channel->last_wqe && wbi_now() >= end) {
+            atomic_store(&device->tells_last_wqe, false);
+        }
     }
 }
 

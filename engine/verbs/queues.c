@@ -52,7 +52,8 @@ static int make_receives(struct wbi_verbs_queues *queues)
     if (queues->target == 0) {
         return WB_OK;
     }
-    struct ibv_srq_init_attr attr = {.attr = {.max_wr = queues->target, .max_sge = 1}};
+    struct ibv_srq_init_attr attr = {.srq_context = queues,
+                                     .attr = {.max_wr = queues->target, .max_sge = 1}};
     queues->srq = ibv_create_srq(queues->device->pd, &attr);
     return queues->srq != NULL ? WB_OK : fail(queues, "no shared receive queue; lower max_calls");
 }
@@ -80,8 +81,11 @@ static int register_slots(struct wbi_verbs_queues *queues)
 static int open_queues(struct wbi_fabric_lane *lane, unsigned number)
 {
     struct wbi_verbs_queues *queues = &lane->queues[number];
-    *queues = (struct wbi_verbs_queues){
-        .device = &lane->domain->devices[number], .lane = lane, .number = number};
+    *queues =
+        (struct wbi_verbs_queues){.device = &lane->domain->devices[number],
+                                  .lane = lane,
+                                  .number = number,
+                                  .deaths = atomic_load(&lane->domain->devices[number].deaths)};
     int status = make_cq(queues);
     status = status == WB_OK ? make_receives(queues) : status;
     status = status == WB_OK ? register_slots(queues) : status;

@@ -9,6 +9,7 @@
 #define WBI_VERBS_QUEUES_H
 
 #include <infiniband/verbs.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,7 +34,10 @@ struct wbi_verbs_queues {
     uint32_t target, posted; /* receive slots: wanted in the SRQ, there; 0 where there is none */
     uint32_t least;          /* fewer of them, and a batch is due */
     uint16_t *holders;       /* by slot: whose receive it is (receives.h) */
-    bool broken; /* the CQ or the SRQ: made anew when the last channel on them is gone */
+    _Atomic uint32_t
+        reported;    /* events of the CQ and the SRQ, as bits; any lane's thread reads them */
+    uint32_t deaths; /* of the device, that are known here */
+    bool broken;     /* the CQ or the SRQ: made anew when the last channel on them is gone */
     struct wbi_channel *thirsty; /* likewise: with receives to be posted */
     uint64_t taken;              /* completions, so far */
 

@@ -1,5 +1,6 @@
 /* The passive side of a connection: a request, and its answer. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/verbs/lane.h"
@@ -12,22 +13,110 @@ struct wbi_request {
     bool answered, taken;
 };
 
+/* A request that has come to the lane that listens, and whose connection is to live on another. Its
+ * identifier has no context until it is accepted: what is said of it before that does not count. */
+struct wbi_verbs_arrival {
+    struct wbi_verbs_arrival *next;
+    struct rdma_cm_id *id;
+    uint32_t outgoing, incoming;
+    size_t hello_len;
+    uint8_t hello[WBI_HELLO_MAX];
+};
+
+static void ask(struct wbi_fabric_lane *lane, const struct wbi_verbs_arrival *arrival)
+{
+    struct wbi_request request = {.lane = lane,
+                                  .id = arrival->id,
+                                  .outgoing = arrival->outgoing,
+                                  .incoming = arrival->incoming};
+    lane->events.on_request(lane->owner, &request, arrival->hello, arrival->hello_len);
+    if (!request.answered) {
+        rdma_reject(arrival->id, NULL, 0);
+    }
+    if (!request.taken) {
+        rdma_destroy_id(arrival->id);
+    }
+}
+
+static void drop(struct wbi_fabric_lane *home, struct rdma_cm_id *id)
+{
+    rdma_reject(id, NULL, 0);
+    rdma_destroy_id(id);
+    home->events.unasked(home->owner);
+}
+
+/* From here on the identifier's events are that lane's. Whoever sleeps gets up: it may have been
+ * armed before. */
+static void hand_over(struct wbi_fabric_lane *home, const struct wbi_verbs_arrival *arrived)
+{
+    struct wbi_verbs_arrival *arrival = malloc(sizeof *arrival);
+    arrived->id->context = NULL;
+    if (arrival == NULL || rdma_migrate_id(arrived->id, home->cm) != 0) {
+        free(arrival);
+        drop(home, arrived->id);
+        return;
+    }
+    *arrival = *arrived;
+    arrival->next = atomic_load(&home->arrivals);
+    while (!atomic_compare_exchange_weak(&home->arrivals, &arrival->next, arrival)) {
+    }
+    wbi_verbs_lane_wake(home);
+}
+
 void wbi_verbs_on_connect_request(struct wbi_fabric_lane *lane, struct rdma_cm_id *id,
                                   const struct rdma_conn_param *param, const uint8_t *hello,
                                   size_t hello_len)
 {
-    struct wbi_request request = {.lane = lane,
-                                  .id = id,
-                                  .outgoing = param->initiator_depth,
-                                  .incoming = param->responder_resources};
-    lane->events.on_request(lane->owner, &request, hello, hello_len);
-    if (!request.answered) {
-        rdma_reject(id, NULL, 0);
-    }
-    if (!request.taken) {
-        rdma_destroy_id(id);
+    struct wbi_verbs_arrival arrival = {.id = id,
+                                        .outgoing = param->initiator_depth,
+                                        .incoming = param->responder_resources,
+                                        .hello_len = hello_len};
+    memcpy(arrival.hello, hello, hello_len);
+    struct wbi_fabric_lane *home = lane->events.home(lane->owner);
+    if (home == lane) {
+        ask(lane, &arrival);
+    } else {
+        hand_over(home, &arrival);
     }
 }
+
+/* The oldest first. */
+static struct wbi_verbs_arrival *take_all(struct wbi_fabric_lane *lane)
+{
+    struct wbi_verbs_arrival *newest = atomic_exchange(&lane->arrivals, NULL), *oldest = NULL;
+    while (newest != NULL) {
+        struct wbi_verbs_arrival *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+int wbi_verbs_take_arrivals(struct wbi_fabric_lane *lane)
+{
+    int done = 0;
+    struct wbi_verbs_arrival *next;
+    for (struct wbi_verbs_arrival *arrival = take_all(lane); arrival != NULL; arrival = next) {
+        next = arrival->next;
+        ask(lane, arrival);
+        free(arrival);
+        done++;
+    }
+    return done;
+}
+
+void wbi_verbs_drop_arrivals(struct wbi_fabric_lane *lane)
+{
+    struct wbi_verbs_arrival *next;
+    for (struct wbi_verbs_arrival *arrival = take_all(lane); arrival != NULL; arrival = next) {
+        next = arrival->next;
+        drop(lane, arrival->id);
+        free(arrival);
+    }
+}
+
+/* ---- answering ---- */
 
 static int answer(struct wbi_channel *channel, const struct wbi_request *request, const void *hello,
                   size_t hello_len)

@@ -64,6 +64,8 @@ enum wb_filter {
                      built without */
 };
 
+enum { WB_LANES_MOST = 16 };
+
 /* All there is to configure. Start from wb_engine_config_default. Bytes and microseconds
  * throughout. */
 struct wb_engine_config {
@@ -77,9 +79,14 @@ struct wb_engine_config {
                                    chunks; default 4096 */
     uint32_t rma_threshold;     /* rma_vectors, objects and registered buffers from here on travel
                                    as rma chunks; default 1024 */
-    uint32_t max_calls;         /* calls open at once, 1 to 65536; default 1024 */
+    uint32_t max_calls;         /* calls open at once on a lane, 1 to 65536; default 1024 */
     uint32_t credits;   /* requests that a peer may have unanswered here, 1 to 4096; default 256 */
-    uint32_t max_peers; /* channels at once, 1 to 1024; default 256 */
+    uint32_t max_peers; /* channels at once of a fabric, 1 to 1024; default 256. Each lane takes its
+                           part of them, rounded up */
+    uint32_t lanes;     /* of each fabric, 1 to WB_LANES_MOST; 0, the default, is 1. Each peer lives
+                           on one, on that with the fewest when it comes: threads that call peers of
+                           different lanes do not meet, and handlers of different lanes run at once.
+                           A lane without peers costs memory (docs/scaling.md), and no time */
     uint64_t call_timeout_us;    /* deadline of a call that states none; default 30 s */
     uint64_t connect_timeout_us; /* default 5 s */
     uint64_t spin_us;            /* how long a waiting thread polls before it sleeps; default 50 */

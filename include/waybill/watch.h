@@ -13,7 +13,7 @@
 /* ---- the event log ---- */
 
 /*
- * The last 2048 events of each fabric, always on. An ordinary call without chunks leaves none: what
+ * The last 2048 events of each lane, always on. An ordinary call without chunks leaves none: what
  * is logged is what is rare, or moves much. With the environment variable WB_EVENTS=errors, read
  * when the engine is made, a peer that is lost, other than by its owner's closing it, is reported
  * on stderr: why, one line of advice, and the last 32 events before.
@@ -40,13 +40,14 @@ enum wb_event_kind {
 
 /* What an event has no use for is 0 or "". */
 struct wb_event {
-    uint64_t number; /* counts the events of its fabric, from 1 */
+    uint64_t number; /* counts the events of its lane, from 1 */
     uint64_t
         when_us;   /* CLOCK_MONOTONIC, as the engine last looked: while it is busy, some ms ago */
-    uint32_t turn; /* counts polls of the fabric: what the clock is too coarse for */
+    uint32_t turn; /* counts polls of the lane: what the clock is too coarse for */
     enum wb_event_kind kind;
     const char *scheme; /* of the fabric; static storage */
-    uint32_t peer;      /* its number on this fabric, from 1, never given twice */
+    uint32_t lane;      /* of the fabric's, from 0 */
+    uint32_t peer;      /* its number on this lane, from 1, never given twice */
     char peer_url[112]; /* or "", where 256 other peers have come since */
     uint64_t call;      /* its id on the wire, the caller's: another engine has the same ones */
     char action[48];    /* or "", where it is not known; cut where it is longer */

@@ -416,6 +416,7 @@ START_TEST(test_peers_wait_in_turn)
     struct wb_peer *other;
     char url[TEST_URL_BYTES];
     test_world.server_config.budget_bytes = 16 * mib;
+    test_world.server_config.lanes = 1; /* among lanes they go as they came */
     test_world_open(1);
     test_world_url(0, url);
     test_assert_status(wb_connect(test_world.engine, url, &other), WB_OK);

@@ -384,6 +384,7 @@ START_TEST(test_waits_end_though_the_lane_is_taken)
     struct wb_call_options options = {.then = stick_then, .user = &stuck};
     struct wb_peer_options lazy = {.lazy = true};
     struct wb_peer *peer;
+    test_world.client_config.lanes = 1; /* the lane that is kept is the other peer's, too */
     test_world_open(1);
     const char *url = test_world.servers[0].url;
     test_assert_status(wb_connect_with(test_world.engine, url, &lazy, &peer), WB_OK);

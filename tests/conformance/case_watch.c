@@ -26,7 +26,7 @@ START_TEST(test_events_of_calls)
     struct wb_call_options options = {.reply_bytes = in.count};
     struct produce_out out;
     test_world_open(1);
-    ck_assert_uint_eq(count(WB_EVENT_CONNECTED), 1);
+    ck_assert_uint_eq(count(WB_EVENT_CONNECTED), 1 + test_world.others);
     ck_assert_uint_eq(count(WB_EVENT_READ), 0);
     test_assert_status(produce_call(test_world.peer, &in, &out, &options), WB_OK);
     produce_out_drop(&out);
@@ -60,7 +60,9 @@ START_TEST(test_events_of_a_server_that_ends)
     }
     wb_peer_close(test_world.peers[0]);
     test_world.peers[0] = NULL;
-    ck_assert_uint_eq(count(WB_EVENT_LOST), 1); /* by its name, though it is gone */
+    unsigned lost =
+        count(WB_EVENT_LOST); /* by its name, though it is gone; the other maybe later */
+    ck_assert(lost >= 1 && lost <= 1 + test_world.others);
     int needed = wb_engine_events_text(test_world.engine, 16, text, sizeof text);
     ck_assert_uint_eq(strlen(text), (size_t)needed);
     ck_assert_ptr_nonnull(strstr(text, test_world.servers[0].url));

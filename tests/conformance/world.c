@@ -17,6 +17,27 @@ void test_world_own_url(unsigned number, char url[TEST_URL_BYTES])
                                                                              number);
 }
 
+/* How many lanes the environment asks for; 0: the default. */
+static uint32_t lanes_asked(void)
+{
+    const char *asked = getenv("TEST_LANES");
+    return asked != NULL ? (uint32_t)strtoul(asked, NULL, 10) : 0;
+}
+
+/* Takes the first lane on both sides, where they have others. It ends with the engines. */
+static void connect_other(unsigned index)
+{
+    struct test_world *world = &test_world;
+    struct wb_peer *other;
+    uint32_t most = world->server_config.max_peers;
+    most = world->client_config.max_peers < most ? world->client_config.max_peers : most;
+    world->others = lanes_asked() > 1 && most >= 2 * TEST_SERVERS;
+    if (world->others) {
+        test_assert_status(wb_connect(world->engine, world->servers[index].url, &other), WB_OK);
+        test_assert_status(wb_peer_wait(other, test_patience_us), WB_OK);
+    }
+}
+
 void test_world_connect(unsigned index)
 {
     struct test_world *world = &test_world;
@@ -38,6 +59,7 @@ void test_world_open(unsigned servers)
     world->engine = world->client.engine;
     world->pool = wb_engine_allocator(world->engine);
     for (unsigned i = 0; i < servers; i++) {
+        connect_other(i);
         test_world_connect(i);
     }
 }
@@ -90,6 +112,7 @@ void test_world_close(void)
 void test_world_prepare(void)
 {
     wb_engine_config_default(&test_world.server_config);
+    test_world.server_config.lanes = lanes_asked();
     if (test_is_emulated()) { /* to register receives by the thousand takes half a second there,
                                * and to connect some seconds while the machine has other work */
         test_world.server_config.connect_timeout_us = 30000000;

@@ -42,12 +42,17 @@ struct test_world {
     struct wb_engine *engine;      /* the client's */
     struct wb_rma_allocator *pool; /* the client's */
     struct wb_peer *peers[TEST_SERVERS];
+    unsigned others;      /* connections to each server beside that: see test_world_open */
     struct wb_peer *peer; /* the first */
 };
 
 extern struct test_world test_world;
 
-/* Starts `servers` servers and the client, and connects it to them. */
+/*
+ * Starts `servers` servers and the client, and connects it to them. With TEST_LANES=N in the
+ * environment each engine has N lanes, and the client a second connection to each server, made
+ * first and never used: those under test do not live on the lanes that listen.
+ */
 void test_world_open(unsigned servers);
 
 /* Asserts that both ends are quiet, and ends everything. */

@@ -80,7 +80,13 @@ static void on_message(void *owner, uint8_t *slot, size_t len)
     return_slot(stranger, slot);
 }
 
-static const struct wbi_fabric_events events = {.on_request = on_request,
+static struct wbi_fabric_lane *home(void *lane_owner)
+{
+    return ((struct test_stranger *)lane_owner)->lane;
+}
+
+static const struct wbi_fabric_events events = {.home = home,
+                                                .on_request = on_request,
                                                 .on_connected = on_connected,
                                                 .on_lost = on_lost,
                                                 .take_slot = take_slot,

@@ -22,7 +22,7 @@ static void open_scene(unsigned most)
 {
     ck_assert_int_eq(wb_engine_create(NULL, &engine), WB_OK);
     engine->sleepers.most = most;
-    engine->sleepers.lanes = 1;
+    engine->sleepers.needed = 1;
     ck_assert(wbi_sleepers_join(engine));
     for (unsigned i = 0; i < SLEEPERS; i++) {
         met[i] = false;
@@ -118,7 +118,7 @@ START_TEST(test_one_for_each_lane)
 {
     struct wbi_sleeper second = {.vigil = &vigils[0]};
     open_scene(2);
-    engine->sleepers.lanes = 2;
+    engine->sleepers.needed = 2;
     ck_assert(wbi_sleepers_join(engine));
     ck_assert(!wbi_sleepers_lie_down(engine, &second, true));
     atomic_store(&engine->sleeper, 1);

@@ -123,7 +123,13 @@ static void on_message(void *channel_owner, uint8_t *slot, size_t len)
 }
 
 /* No receives(): of the fabrics under test none has channels with receives of their own. */
-static const struct wbi_fabric_events events = {.on_request = on_request,
+static struct wbi_fabric_lane *home(void *lane_owner)
+{
+    return ((struct test_side *)lane_owner)->lane;
+}
+
+static const struct wbi_fabric_events events = {.home = home,
+                                                .on_request = on_request,
                                                 .on_connected = on_connected,
                                                 .on_lost = on_lost,
                                                 .take_slot = take_slot,

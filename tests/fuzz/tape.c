@@ -385,6 +385,7 @@ static bool happen(const struct event *event)
     struct wbi_request request = {.end = event->end};
     if (event->kind == ASKED) {
         if (!channel->open) {
+            tape.events->home(tape.owner);
             tape.events->on_request(tape.owner, &request, event->bytes, event->len);
         }
         return true;

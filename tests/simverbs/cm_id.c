@@ -176,6 +176,44 @@ int rdma_destroy_id(struct rdma_cm_id *rdma)
     return 0;
 }
 
+/* Events that wait come along. */
+static void migrate(struct sim_id *id, struct sim_cm_channel *to)
+{
+    struct sim_fifo *from = &id->channel->events;
+    for (size_t i = 0; i < from->count;) {
+        struct sim_cm_event *event = from->items[i];
+        if (event->owner == id) {
+            sim_fifo_remove(from, i);
+            sim_fifo_push(&to->events, event);
+        } else {
+            i++;
+        }
+    }
+    sim_signal_set(&id->channel->signal, from->count > 0);
+    sim_signal_set(&to->signal, to->events.count > 0);
+    id->channel->ids--;
+    to->ids++;
+    id->channel = to;
+    id->rdma.channel = &to->rdma;
+}
+
+int rdma_migrate_id(struct rdma_cm_id *rdma, struct rdma_event_channel *to)
+{
+    static const int errors[] = {ENOMEM, ENODEV, 0};
+    struct sim_id *id = (struct sim_id *)rdma;
+    sim_enter(0);
+    if (id->unacknowledged > 0) {
+        sim_bug("rdma_migrate_id would block for ever: %u events are not acknowledged",
+                id->unacknowledged);
+    }
+    int error = sim_call_fails("rdma_migrate_id", errors);
+    if (error == 0) {
+        migrate(id, (struct sim_cm_channel *)to);
+    }
+    sim_leave();
+    return result(error);
+}
+
 int rdma_set_option(struct rdma_cm_id *rdma, int level, int name, void *value, size_t bytes)
 {
     struct sim_id *id = (struct sim_id *)rdma;

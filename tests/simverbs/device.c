@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/simverbs/model.h"
 #include "tests/simverbs/symbols.h"
@@ -91,6 +92,20 @@ void sim_async_forget(struct ibv_context *ibv, const void *element)
         }
     }
     sim_signal_set(&context->signal, context->events.count > 0);
+}
+
+void sim_await_acknowledged(const char *call, const unsigned *unacknowledged)
+{
+    enum { TRIES = 5000 };
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int i = 0; i<TRIES && * unacknowledged> 0 && sim_world.options.threads; i++) {
+        sim_leave();
+        nanosleep(&pause, NULL);
+        sim_enter(0);
+    }
+    if (*unacknowledged > 0) {
+        sim_bug("%s would block for ever: %u events are not acknowledged", call, *unacknowledged);
+    }
 }
 
 /* ---- what happens to devices ---- */

@@ -313,6 +313,10 @@ void sim_async(struct ibv_context *context, struct ibv_async_event event);
 /* Forgets queued events of an object that is destroyed. */
 void sim_async_forget(struct ibv_context *context, const void *element);
 
+/* Waits, where there are threads, until events that another one has taken are acknowledged; a bug
+ * of the program's where nobody does. The world is let go meanwhile. */
+void sim_await_acknowledged(const char *call, const unsigned *unacknowledged);
+
 /* Whether packets get from one to the other. */
 bool sim_path_is_up(const struct sim_device *from, const struct sim_device *to);
 

@@ -104,10 +104,7 @@ int ibv_destroy_qp(struct ibv_qp *ibv)
     struct sim_qp *qp = (struct sim_qp *)ibv;
     sim_enter(0);
     struct sim_qp **at = &qp->device->qps[ibv->qp_num % SIM_BINS];
-    if (qp->async_unacknowledged > 0) {
-        sim_bug("ibv_destroy_qp would block for ever: %u events are not acknowledged",
-                qp->async_unacknowledged);
-    }
+    sim_await_acknowledged("ibv_destroy_qp", &qp->async_unacknowledged);
     while (*at != qp) {
         at = &(*at)->next;
     }

@@ -107,11 +107,8 @@ struct ibv_cq *ibv_create_cq(struct ibv_context *ibv, int cqe, void *cq_context,
 static void free_cq(struct sim_cq *cq)
 {
     struct sim_channel *channel = (struct sim_channel *)cq->ibv.channel;
-    if (cq->unacknowledged > 0 || cq->async_unacknowledged > 0) {
-        sim_bug("ibv_destroy_cq would block for ever: %u completion and %u asynchronous events are "
-                "not acknowledged",
-                cq->unacknowledged, cq->async_unacknowledged);
-    }
+    sim_await_acknowledged("ibv_destroy_cq, for completions,", &cq->unacknowledged);
+    sim_await_acknowledged("ibv_destroy_cq", &cq->async_unacknowledged);
     if (channel != NULL) {
         for (size_t i = channel->pending.count; i-- > 0;) {
             if (channel->pending.items[i] == cq) {
@@ -211,10 +208,7 @@ int ibv_destroy_srq(struct ibv_srq *ibv)
     sim_enter(0);
     bool busy = srq->users > 0;
     if (!busy) {
-        if (srq->async_unacknowledged > 0) {
-            sim_bug("ibv_destroy_srq would block for ever: %u events are not acknowledged",
-                    srq->async_unacknowledged);
-        }
+        sim_await_acknowledged("ibv_destroy_srq", &srq->async_unacknowledged);
         sim_async_forget(ibv->context, srq);
         ((struct sim_pd *)ibv->pd)->users--;
         sim_device_of(ibv->context)->srq_count--;

@@ -288,7 +288,7 @@ static const char *wrong_with(const struct wb_stream *stream)
 void model_check_node(const struct node *node, bool quiet)
 {
     const struct wbi_streams *streams = &node->engine->lanes[0]->streams;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, counted = atomic_load(&node->engine->stream_bytes);
     uint32_t hungry = 0, count = 0;
     for (uint32_t i = 0; i < streams->size; i++) {
         const struct wb_stream *stream = streams->table[i].stream;
@@ -303,12 +303,12 @@ void model_check_node(const struct node *node, bool quiet)
         hungry += stream->hungry;
         count++;
     }
-    if (bytes != streams->bytes || bytes > node->config.budget_bytes / BUDGETS_ALL ||
+    if (bytes != counted || bytes > node->config.budget_bytes / BUDGETS_ALL ||
         hungry != streams->hungry || (quiet && count != 0)) {
         play_fail(node->play,
                   "host %u has %u streams of %llu bytes, and counts %llu; %u are hungry, and it "
                   "counts %u",
-                  node->number, count, (unsigned long long)bytes,
-                  (unsigned long long)streams->bytes, hungry, streams->hungry);
+                  node->number, count, (unsigned long long)bytes, (unsigned long long)counted,
+                  hungry, streams->hungry);
     }
 }
