@@ -86,6 +86,15 @@ int wb_listen(struct wb_engine *engine, const char *url)
     return status;
 }
 
+bool wbi_thread_is_inside_of(const struct wb_engine *engine)
+{
+    bool is = false;
+    for (const struct wbi_lane *lane = wbi_lane_innermost(); lane != NULL; lane = lane->outer) {
+        is |= lane->engine == engine;
+    }
+    return is;
+}
+
 /* ---- life ---- */
 
 static void on_growth(void *context)

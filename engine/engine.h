@@ -21,6 +21,7 @@ enum {
     WBI_MAX_LANES = WBI_MAX_FABRICS * WB_LANES_MOST,
     WBI_WHY_NOT_BYTES = 200
 };
+_Static_assert((int)WBI_MAX_LANES <= 32, "each lane has a bit in `peopled`");
 _Static_assert((int)WBI_MAX_FABRICS <= (int)WBI_PINNERS, "a pin has a registration for each");
 
 /* A fabric that the engine uses. Its number is its registrar's in the pool, its pinner's in the
@@ -30,7 +31,7 @@ struct wbi_network {
     struct wbi_domain *domain;
     struct wbi_lane **lanes; /* of the engine's: config.lanes of them; the first one listens */
     unsigned lane_count;
-    _Atomic uint32_t placed; /* peers with places, of all its lanes */
+    uint32_t placed; /* peers with places, of all its lanes; `homes` guards it */
 };
 
 struct wb_engine {
@@ -45,7 +46,8 @@ struct wb_engine {
     unsigned network_count;
     struct wbi_lane *lanes[WBI_MAX_LANES]; /* of all of them, one after the other */
     unsigned lane_count;
-    pthread_mutex_t homes; /* guards the lanes' populations: see home.h */
+    pthread_mutex_t homes;    /* guards who lives where: see home.h */
+    _Atomic uint32_t peopled; /* the lanes that have something to do, a bit each; likewise */
     char why_not[WBI_MAX_FABRICS][WBI_WHY_NOT_BYTES]; /* by fabric: why it is not used, or "" */
     pthread_mutex_t waking;        /* guards `open` against the pool's growing thread */
     bool open;                     /* the lanes can be woken */

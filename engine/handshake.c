@@ -70,21 +70,25 @@ static void refuse(struct wbi_lane *lane, struct wbi_request *request, int statu
 static struct wbi_fabric_lane *home(void *lane_owner)
 {
     struct wbi_lane *lane = lane_owner;
-    return wbi_home_find(&lane->engine->networks[lane->registrar])->port;
+    /* where there is no place it is said here */
+    return wbi_home_find(&lane->engine->networks[lane->registrar], lane)->port;
 }
 
 static void unasked(void *home_owner)
 {
-    wbi_home_leave(home_owner);
+    wbi_home_leave(home_owner, true);
 }
 
-static void answer(struct wbi_lane *lane, struct wbi_request *request, const void *hello,
-                   size_t hello_len)
+/* It has been coming since home(). */
+static void on_request(void *lane_owner, struct wbi_request *request, const void *hello,
+                       size_t hello_len)
 {
+    struct wbi_lane *lane = lane_owner;
     struct wbi_hello theirs, mine;
     uint8_t bytes[WBI_HELLO_BYTES];
     int status = wbi_hello_decode(hello, hello_len, &theirs);
     if (status != WB_OK) {
+        wbi_home_leave(lane, true);
         refuse(lane, request, status);
         return;
     }
@@ -108,13 +112,6 @@ static void answer(struct wbi_lane *lane, struct wbi_request *request, const voi
         wbi_peer_fail(peer, status, "could not be accepted");
         refuse(lane, request, status);
     }
-}
-
-static void on_request(void *lane_owner, struct wbi_request *request, const void *hello,
-                       size_t hello_len)
-{
-    answer(lane_owner, request, hello, hello_len);
-    wbi_home_leave(lane_owner); /* which home() has counted; its peer does by now */
 }
 
 /* No version in common: both sides' are named. */

@@ -14,41 +14,46 @@ static int watch(struct wbi_lane *lane, int operation, bool peopled)
     return epoll_ctl(lane->engine->epoll, operation, lane->fabric->fd(lane->port), &event);
 }
 
-static void count_peopled(struct wb_engine *engine)
+static bool is_peopled(const struct wbi_lane *lane)
 {
-    unsigned peopled = 0;
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        peopled += wbi_home_is_peopled(engine->lanes[i]);
+    return lane->index == 0 || wbi_home_has_peers(lane);
+}
+
+/* Before who may sleep is looked for: he arms what he finds here (wait.c). */
+static void set_peopled(struct wbi_lane *lane, bool is)
+{
+    struct wb_engine *engine = lane->engine;
+    uint32_t peopled = atomic_load(&engine->peopled) & ~lane->bit;
+    peopled |= is ? lane->bit : 0;
+    atomic_store(&engine->peopled, peopled);
+    wbi_sleepers_limit(engine, engine->network_count, (unsigned)__builtin_popcount(peopled));
+}
+
+static void change_population(struct wbi_lane *lane, int more)
+{
+    bool was = is_peopled(lane);
+    atomic_fetch_add_explicit(&lane->population, (uint32_t)more, memory_order_relaxed);
+    bool is = is_peopled(lane);
+    if (was != is) {
+        watch(lane, EPOLL_CTL_MOD, is); /* of one that is there: it allocates nothing */
+        set_peopled(lane, is);
     }
-    wbi_sleepers_limit(engine, engine->network_count, peopled);
 }
 
 /* True: somebody may sleep who has not armed it. */
-static bool add(struct wbi_lane *lane)
+static bool begin_to_come(struct wbi_lane *lane)
 {
-    bool was = wbi_home_is_peopled(lane);
-    atomic_fetch_add_explicit(&lane->population, 1, memory_order_relaxed);
-    if (!was) {
-        watch(lane, EPOLL_CTL_MOD, true); /* of one that is there: it allocates nothing */
-        count_peopled(lane->engine);
-    }
+    bool was = is_peopled(lane);
+    lane->coming++;
+    change_population(lane, 1);
     return !was;
 }
 
-static void take_away(struct wbi_lane *lane)
-{
-    atomic_fetch_sub_explicit(&lane->population, 1, memory_order_relaxed);
-    if (!wbi_home_is_peopled(lane)) {
-        watch(lane, EPOLL_CTL_MOD, false);
-        count_peopled(lane->engine);
-    }
-}
-
-/* ---- which one ---- */
+/* ---- which one; `homes` is held ---- */
 
 static bool has_place(const struct wbi_lane *lane)
 {
-    return wbi_lane_peers(lane) < lane->shares.peers;
+    return wbi_lane_peers(lane) + lane->coming < lane->shares.peers;
 }
 
 /* Places first: a lane may have few peers, and all of them connected. */
@@ -76,21 +81,22 @@ static struct wbi_lane *best(const struct wbi_network *network)
 int wbi_home_open(struct wbi_lane *lane)
 {
     struct wb_engine *engine = lane->engine;
-    if (watch(lane, EPOLL_CTL_ADD, wbi_home_is_peopled(lane)) != 0) {
+    if (watch(lane, EPOLL_CTL_ADD, is_peopled(lane)) != 0) {
         return wbi_error(WB_ERR_SYSTEM, "epoll_ctl: %s", strerror(errno));
     }
     pthread_mutex_lock(&engine->homes);
-    count_peopled(engine);
+    set_peopled(lane, is_peopled(lane));
     pthread_mutex_unlock(&engine->homes);
     return WB_OK;
 }
 
-struct wbi_lane *wbi_home_find(struct wbi_network *network)
+struct wbi_lane *wbi_home_find(struct wbi_network *network, struct wbi_lane *own)
 {
     struct wb_engine *engine = network->lanes[0]->engine;
     pthread_mutex_lock(&engine->homes); /* two that come at once do not find the same */
     struct wbi_lane *lane = best(network);
-    bool rouse = add(lane);
+    lane = has_place(lane) || own == NULL ? lane : own;
+    bool rouse = begin_to_come(lane);
     pthread_mutex_unlock(&engine->homes);
     if (rouse) {
         wbi_engine_rouse(engine);
@@ -98,21 +104,60 @@ struct wbi_lane *wbi_home_find(struct wbi_network *network)
     return lane;
 }
 
-void wbi_home_enter(struct wbi_lane *lane)
+void wbi_home_settle(struct wbi_lane *lane)
 {
     pthread_mutex_lock(&lane->engine->homes);
-    bool rouse = add(lane);
+    lane->coming--;
     pthread_mutex_unlock(&lane->engine->homes);
-    if (rouse) {
-        wbi_engine_rouse(lane->engine);
-    }
 }
 
-void wbi_home_leave(struct wbi_lane *lane)
+void wbi_home_leave(struct wbi_lane *lane, bool was_coming)
 {
     pthread_mutex_lock(&lane->engine->homes);
-    take_away(lane);
+    lane->coming -= was_coming;
+    change_population(lane, -1);
     pthread_mutex_unlock(&lane->engine->homes);
+}
+
+bool wbi_home_take_place(struct wbi_lane *lane, bool was_coming)
+{
+    struct wb_engine *engine = lane->engine;
+    struct wbi_network *network = &engine->networks[lane->registrar];
+    pthread_mutex_lock(&engine->homes);
+    bool is = network->placed < engine->config.max_peers;
+    if (is) {
+        network->placed++;
+        atomic_fetch_add_explicit(&lane->peer_count, 1, memory_order_relaxed);
+        lane->coming -= was_coming;
+    }
+    pthread_mutex_unlock(&engine->homes);
+    return is;
+}
+
+void wbi_home_give_place(struct wbi_lane *lane)
+{
+    struct wb_engine *engine = lane->engine;
+    pthread_mutex_lock(&engine->homes);
+    engine->networks[lane->registrar].placed--;
+    atomic_fetch_sub_explicit(&lane->peer_count, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&engine->homes);
+}
+
+/* Who is coming goes to another lane, if that has a place. */
+static bool move(struct wbi_lane *from, struct wbi_lane *to)
+{
+    pthread_mutex_lock(&from->engine->homes);
+    bool moves = has_place(to), rouse = false;
+    if (moves) {
+        rouse = begin_to_come(to);
+        from->coming--;
+        change_population(from, -1);
+    }
+    pthread_mutex_unlock(&from->engine->homes);
+    if (rouse) {
+        wbi_engine_rouse(from->engine);
+    }
+    return moves;
 }
 
 /* The lane of this network that the calling thread is inside of, or NULL. */
@@ -127,16 +172,17 @@ static struct wbi_lane *own_lane(const struct wbi_network *network)
 
 enum wbi_entry_kind wbi_home_find_in_turn(struct wbi_network *network, struct wbi_lane **home)
 {
-    struct wbi_lane *own = own_lane(network), *lane = wbi_home_find(network);
-    enum wbi_entry_kind entry =
-        own != NULL ? wbi_lane_enter_soon(lane) : wbi_lane_enter_in_turn(lane);
-    if (entry == WBI_LANE_BUSY && own != NULL) {
-        wbi_home_enter(own);
-        wbi_home_leave(lane);
+    struct wbi_lane *own = own_lane(network), *lane = wbi_home_find(network, own);
+    enum wbi_entry_kind entry = own != NULL ? wbi_lane_enter_soon(lane) : WBI_LANE_BUSY;
+    if (entry == WBI_LANE_BUSY && own != NULL && move(lane, own)) {
         lane = own;
         entry = WBI_LANE_NESTED;
-    } else if (entry == WBI_LANE_BUSY) {
-        wbi_home_leave(lane);
+    }
+    if (entry == WBI_LANE_BUSY) {
+        entry = wbi_lane_enter_in_turn(lane);
+    }
+    if (entry == WBI_LANE_BUSY) {
+        wbi_home_leave(lane, true);
     }
     *home = lane;
     return entry;

@@ -152,15 +152,6 @@ const struct wbi_lane *wbi_lane_innermost(void)
     return innermost;
 }
 
-bool wbi_thread_is_inside_of(const struct wb_engine *engine)
-{
-    bool is = false;
-    for (const struct wbi_lane *lane = innermost; lane != NULL; lane = lane->outer) {
-        is |= lane->engine == engine;
-    }
-    return is;
-}
-
 /* Whether callbacks may well send more than one message together: there are several, or one that
  * has waited for room. What a single one sends leaves at once. */
 static bool has_many_due(const struct wbi_lane *lane)
@@ -429,6 +420,7 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, unsigned numb
                               .caps = fabric->caps(domain),
                               .registrar = number,
                               .index = index,
+                              .bit = 1U << (engine->lane_count - 1), /* it is the last by now */
                               .now = wbi_now()};
     lane->due_tail = &lane->due;
     wbi_rooms_open(&lane->rooms);
@@ -464,11 +456,13 @@ void wbi_lane_end(struct wbi_lane *lane)
         return;
     }
     wbi_lane_enter_waiting(lane);
+    go_inside(lane);
     wbi_lane_drain(lane);
     for (struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
         wbi_peer_fail(peer, WB_ERR_CLOSED, "the engine was destroyed");
     }
     wbi_lane_bury(lane);
+    come_out(lane);
     call_back(lane);
 }
 
@@ -477,6 +471,7 @@ void wbi_lane_close(struct wbi_lane *lane)
     if (lane->fabric == NULL) {
         return;
     }
+    go_inside(lane); /* what goes may be the program's to free */
     wbi_deferred_end_all(lane);
     wbi_streams_close(lane);
     while (lane->peers != NULL) { /* lost, and kept for handles; or of a callback's making */
@@ -496,5 +491,6 @@ void wbi_lane_close(struct wbi_lane *lane)
     wbi_lease_table_close(&lane->leases);
     wbi_events_close(lane);
     wbi_latency_close(lane->latency);
+    come_out(lane);
     lane->fabric = NULL;
 }

@@ -39,8 +39,7 @@ enum wbi_asked {
 enum { WBI_LANE_APART = 64 }; /* bytes: a line of the CPU's cache */
 
 struct wbi_lane {
-    char before[WBI_LANE_APART]; /* what other lanes' threads write is on other cache lines */
-    struct wbi_hold hold;        /* who is in */
+    struct wbi_hold hold;               /* who is in */
     _Atomic(struct wbi_parcel *) inbox; /* newest first */
     _Atomic unsigned wants;             /* of wbi_asked, since the lane last looked */
     _Atomic(struct wb_deferred *)
@@ -54,7 +53,9 @@ struct wbi_lane {
     struct wbi_fabric_lane *port;
     unsigned registrar;          /* its network's number, and the domain's in the pool */
     unsigned index;              /* of its network's lanes */
+    uint32_t bit;                /* in engine->peopled */
     _Atomic uint32_t population; /* that live here, or are about to: see home.h */
+    uint32_t coming;             /* of those, who have yet to take a place, or to do without */
     struct wbi_rooms rooms;      /* who waits until a call would be taken; hardly ever written */
     struct wbi_streams streams;
     struct wbi_latency *latency; /* NULL: nobody wants to know */
@@ -67,7 +68,7 @@ struct wbi_lane {
     struct wb_buffer_owner *ended;   /* buffers whose programs are still to be told */
     struct wb_call *due, **due_tail; /* calls likewise */
     struct wb_peer *peers, *busy, *dying;
-    _Atomic uint32_t peer_count; /* that have a place; written by the lane thread */
+    _Atomic uint32_t peer_count; /* that have a place: see home.h */
     uint32_t shared_credits;     /* not granted to anybody */
     uint32_t shared_replies;     /* likewise, of those that are granted */
     uint32_t waiting;            /* requests that wait with their credits given back */
@@ -89,7 +90,7 @@ struct wbi_lane {
     _Atomic uint32_t holder_waits; /* not 0: the thread inside waits for what others hold or do */
     struct wbi_counters counters;
     struct wbi_events events;
-    char behind[WBI_LANE_APART];
+    char behind[WBI_LANE_APART]; /* what other lanes' threads write is on other cache lines */
 };
 
 /* Opens lane `index` of the engine's network `number`, whose domain is open. */
@@ -144,20 +145,14 @@ static inline void wbi_lane_before_program(struct wbi_lane *lane)
     }
 }
 
-/* Peers that have a place: lane thread, or as it was a moment ago; and one more or less of them:
- * lane thread. */
+/* Peers that have a place: lane thread, or as it was a moment ago. */
 static inline uint32_t wbi_lane_peers(const struct wbi_lane *lane)
 {
     return atomic_load_explicit(&lane->peer_count, memory_order_relaxed);
 }
-static inline void wbi_count_peers(struct wbi_lane *lane, int more)
-{
-    atomic_store_explicit(&lane->peer_count, wbi_lane_peers(lane) + (uint32_t)more,
-                          memory_order_relaxed);
-}
 
 /* Whether the calling thread runs handlers or callbacks, of whatever lane and engine; and whether
- * of this one. */
+ * of this engine's. */
 bool wbi_thread_is_inside(void);
 bool wbi_thread_is_inside_of(const struct wb_engine *engine);
 

@@ -311,11 +311,11 @@ int wb_connect_with(struct wb_engine *engine, const char *url,
     status = status == WB_OK ? wbi_line_open(peer, address, options) : status;
     status = status == WB_OK ? begin(peer, options) : status;
     if (status == WB_OK) {
+        wbi_peer_settle(peer); /* it may be lazy */
         *out = peer;
     } else if (peer != NULL) {
         wbi_peer_discard(peer);
     }
-    wbi_home_leave(lane); /* where the peer counts by now, if there is one */
     if (entry == WBI_LANE_ENTERED) {
         wbi_lane_leave(lane);
     }

@@ -59,26 +59,10 @@ static bool has_place(const struct wbi_lane *lane)
            lane->asked <= wbi_share_replies_most(&lane->shares, peers);
 }
 
-/* Of max_peers, which its lanes share: where it does not divide they have more places together. */
-static bool take_place(struct wbi_lane *lane)
-{
-    struct wbi_network *network = &lane->engine->networks[lane->registrar];
-    if (atomic_fetch_add(&network->placed, 1) < lane->engine->config.max_peers) {
-        return true;
-    }
-    atomic_fetch_sub(&network->placed, 1);
-    return false;
-}
-
-static void give_place(struct wbi_lane *lane)
-{
-    atomic_fetch_sub(&lane->engine->networks[lane->registrar].placed, 1);
-}
-
 int wbi_peer_place(struct wb_peer *peer)
 {
     struct wbi_lane *lane = peer->lane;
-    if (!has_place(lane) || !take_place(lane)) {
+    if (!has_place(lane) || !wbi_home_take_place(lane, peer->comes)) {
         const struct wb_engine_config *config = &lane->engine->config;
         bool few = lane->shares.peers < wbi_config_lane_peers(config);
         return wbi_error(WB_AGAIN, "%s: %u peers are connected already%s (max_peers%s)", peer->url,
@@ -86,9 +70,9 @@ int wbi_peer_place(struct wb_peer *peer)
                          few ? ", as far as the fabric's queues allow" : "");
     }
     peer->placed = true;
+    peer->comes = false;
     peer->granted = grant_credits(lane);
     peer->replies = grant_replies(lane);
-    wbi_count_peers(lane, 1);
     return WB_OK;
 }
 
@@ -101,19 +85,19 @@ static void list(struct wb_peer *peer)
     }
     lane->peers = peer;
     atomic_store_explicit(&lane->bare, false, memory_order_relaxed);
-    wbi_home_enter(lane);
 }
 
 int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out)
 {
-    if (atomic_load_explicit(&lane->engine->draining, memory_order_relaxed)) {
-        return wbi_error(WB_ERR_CLOSED, "%s: the engine is being drained", url);
-    }
-    struct wb_peer *peer = calloc(1, sizeof *peer);
+    bool draining = atomic_load_explicit(&lane->engine->draining, memory_order_relaxed);
+    struct wb_peer *peer = draining ? NULL : calloc(1, sizeof *peer);
     if (peer == NULL) {
-        return wbi_error(WB_ERR_NO_MEMORY, "%s: no memory for a peer", url);
+        wbi_home_leave(lane, true);
+        return draining ? wbi_error(WB_ERR_CLOSED, "%s: the engine is being drained", url)
+                        : wbi_error(WB_ERR_NO_MEMORY, "%s: no memory for a peer", url);
     }
     peer->lane = lane;
+    peer->comes = true;
     peer->accepted = accepted;
     peer->handles = accepted ? 0 : 1;
     atomic_init(&peer->state, accepted ? WB_PEER_CONNECTING : WB_PEER_IDLE);
@@ -132,6 +116,14 @@ int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct w
     }
     *out = peer;
     return WB_OK;
+}
+
+void wbi_peer_settle(struct wb_peer *peer)
+{
+    if (peer->comes) {
+        peer->comes = false;
+        wbi_home_settle(peer->lane);
+    }
 }
 
 void wbi_peer_busy(struct wb_peer *peer)
@@ -241,8 +233,7 @@ static void retire(struct wb_peer *peer)
     while (peer->unanswered > 0) {
         wbi_peer_answered(peer); /* no reply can come any more */
     }
-    wbi_count_peers(lane, -1);
-    give_place(lane);
+    wbi_home_give_place(lane);
 }
 
 static void end_calls(struct wb_peer *peer)
@@ -298,7 +289,7 @@ static void unlist(struct wb_peer *peer)
     } else {
         peer->lane->peers = peer->next;
     }
-    wbi_home_leave(peer->lane);
+    wbi_home_leave(peer->lane, peer->comes);
 }
 
 void wbi_peer_forget(struct wb_peer *peer)

@@ -41,6 +41,7 @@ struct wb_peer {
     _Atomic bool draining;        /* nothing new begins on it */
     bool accepted, dying, busy;
     bool placed;               /* it has a place, credits and receives of the lane's */
+    bool comes;                /* it is new, and a place may be kept for it: see home.h */
     _Atomic uint32_t handles;  /* that the program holds */
     _Atomic uint32_t closes;   /* of those that it has closed, and the lane has yet to */
     uint32_t streams;          /* with this peer; each has a handle, too */
@@ -80,14 +81,18 @@ struct wb_peer {
     char culprit[100]; /* the READ that failed first, in words; "" */
 };
 
-/* Lane thread. Makes *out a peer with all of its lists empty, in the lane's list; in
- * state CONNECTING with a place if it is accepted, else IDLE and without one. ERRORS: WB_AGAIN
- * (max_peers), WB_ERR_CLOSED (the engine is being drained), WB_ERR_NO_MEMORY; with words. */
+/* Lane thread. Makes *out a peer of one that is coming to the lane (wbi_home_find), which has
+ * turned back where it fails: with all of its lists empty, in the lane's list; in state CONNECTING
+ * with a place if it is accepted, else IDLE and without one. ERRORS: WB_AGAIN (max_peers),
+ * WB_ERR_CLOSED (the engine is being drained), WB_ERR_NO_MEMORY; with words. */
 int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out);
 
 /* Lane thread: gives it a place, and its share of what channels share. WB_AGAIN with words
  * (max_peers). */
 int wbi_peer_place(struct wb_peer *peer);
+
+/* Lane thread: it is new no more. */
+void wbi_peer_settle(struct wb_peer *peer);
 
 /* Lane thread: ends a peer that nobody knows yet and that has no channel. */
 void wbi_peer_discard(struct wb_peer *peer);

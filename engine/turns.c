@@ -1,7 +1,6 @@
 #include "engine/turns.h"
 
 #include "engine/engine.h"
-#include "engine/home.h"
 #include "mr_cache/allocator.h"
 
 enum { TURNS_A_BARE = 16 }; /* a lane without peers has a turn once in so many */
@@ -34,16 +33,12 @@ static bool bare_are_due(struct wb_engine *engine)
     return turns % TURNS_A_BARE == 0;
 }
 
-/* Turns on those lanes that are bare, or on those that are not; but `own`. */
-static int turn_others(struct wb_engine *engine, const struct wbi_lane *own, bool bare, bool look,
-                       unsigned polls)
+/* Turns on some of the lanes, a bit each. */
+static int turn_these(struct wb_engine *engine, uint32_t lanes, bool look, unsigned polls)
 {
     int done = 0;
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        struct wbi_lane *lane = engine->lanes[i];
-        if (lane != own && wbi_home_is_peopled(lane) && is_bare(lane) == bare) {
-            done += turn(engine, lane, look, polls);
-        }
+    for (; lanes != 0; lanes &= lanes - 1) {
+        done += turn(engine, engine->lanes[__builtin_ctz(lanes)], look, polls);
     }
     return done;
 }
@@ -51,17 +46,21 @@ static int turn_others(struct wb_engine *engine, const struct wbi_lane *own, boo
 int wbi_turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsigned polls)
 {
     int done = 0;
-    unsigned peopled = 0, bare = 0;
+    uint32_t peopled = atomic_load_explicit(&engine->peopled, memory_order_relaxed), bare = 0;
     bool may_grow = wbi_rma_thread_may_grow(false);
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        peopled += wbi_home_is_peopled(engine->lanes[i]) ? 1 : 0;
-        bare += wbi_home_is_peopled(engine->lanes[i]) && is_bare(engine->lanes[i]) ? 1 : 0;
+    for (uint32_t left = peopled; left != 0; left &= left - 1) {
+        bare |= is_bare(engine->lanes[__builtin_ctz(left)]) ? left & -left : 0;
     }
-    polls = peopled - bare <= 1 ? polls : 1;
-    done += own != NULL ? turn(engine, own, look, polls) : 0;
-    done += bare < peopled ? turn_others(engine, own, false, look, polls) : 0;
-    if (bare > 0 && (done == 0 || look || bare_are_due(engine))) {
-        done += turn_others(engine, own, true, look, 1);
+    uint32_t busy = peopled & ~bare;
+    polls = (busy & (busy - 1)) == 0 ? polls : 1;
+    if (own != NULL) {
+        done += turn(engine, own, look, polls);
+        busy &= ~own->bit;
+        bare &= ~own->bit;
+    }
+    done += turn_these(engine, busy, look, polls);
+    if (bare != 0 && (done == 0 || look || bare_are_due(engine))) {
+        done += turn_these(engine, bare, look, 1);
     }
     wbi_rma_thread_may_grow(may_grow);
     return done;

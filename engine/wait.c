@@ -34,9 +34,15 @@ enum {
     CALLS_A_YIELD = 64        /* where others lie, by a thread whose calls end at once */
 };
 
+/* Whether a fabric has several lanes. */
+static bool has_several(const struct wb_engine *engine)
+{
+    return engine->lane_count > engine->network_count;
+}
+
 bool wbi_engine_inside(struct wb_engine *engine)
 {
-    if (engine->lane_count > engine->network_count) { /* without a look at what others write */
+    if (has_several(engine)) { /* without a look at what others write */
         return wbi_thread_is_inside_of(engine);
     }
     for (unsigned i = 0; i < engine->lane_count; i++) {
@@ -109,11 +115,10 @@ int wbi_engine_check_outside(struct wb_engine *engine)
  * is at it. */
 static bool arm_all(struct wb_engine *engine, uint64_t *limit)
 {
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        struct wbi_lane *lane = engine->lanes[i];
-        if (!wbi_home_is_peopled(lane)) {
-            continue;
-        }
+    /* whoever peoples another one from here on sees that this one may sleep */
+    uint32_t peopled = atomic_load(&engine->peopled);
+    for (; peopled != 0; peopled &= peopled - 1) {
+        struct wbi_lane *lane = engine->lanes[__builtin_ctz(peopled)];
         if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
             return false;
         }
@@ -356,14 +361,26 @@ static void choose_own(struct stay *stay)
                   atomic_load_explicit(&engine->crew.places, memory_order_relaxed) >= peopled;
 }
 
-/* A thread that has a lane of its own turns the others now and then: whose they are has their cache
- * lines. */
-static int turn_some(struct stay *stay, unsigned polls)
+/* Whether a thread has left the others to others long enough: it counts over all that it waits for,
+ * since each of those may end within a turn or two; and it does not know where it has come from
+ * another engine. */
+static bool others_are_due(const struct wb_engine *engine)
 {
-    if (stay->apart && polls % TURNS_A_ROUND != 0) {
+    static _Thread_local const struct wb_engine *last;
+    static _Thread_local unsigned turns;
+    bool due = ++turns % TURNS_A_ROUND == 0 || last != engine;
+    last = engine;
+    return due;
+}
+
+/* A thread that has a lane of its own turns the others now and then, and before it `looks` whether
+ * to sleep: whose they are has their cache lines. */
+static int turn_some(struct stay *stay, bool looks)
+{
+    if (stay->apart && !others_are_due(stay->engine) && !looks) {
         return wbi_turn_own(stay->engine, stay->own, POLLS_A_TURN);
     }
-    if (stay->engine->lane_count > 1) {
+    if (has_several(stay->engine)) {
         choose_own(stay);
     }
     return wbi_turn_all(stay->engine, stay->own, false, POLLS_A_TURN);
@@ -372,17 +389,17 @@ static int turn_some(struct stay *stay, unsigned polls)
 /* Returns WB_OK (met), the number of things done, or an error. */
 static int await(struct wb_engine *engine, const struct wbi_vigil *vigil, uint64_t timeout_us)
 {
-    bool own = vigil->lane != NULL && engine->lane_count > 1;
+    bool apart = vigil->lane != NULL && has_several(engine);
     struct stay stay = {.engine = engine,
                         .vigil = vigil,
                         .timeout_us = timeout_us,
-                        .own = own ? vigil->lane : NULL,
-                        .apart = own};
+                        .own = apart ? vigil->lane : NULL,
+                        .apart = apart};
     int status = WB_OK;
     wbi_lanes_begin_wait(); /* a handler may wait for another engine's work */
     for (unsigned polls = has_had_its_turn(engine) ? POLLS_A_LOOK : 1;
          status == WB_OK && !vigil->met(vigil->context); polls++) {
-        int done = turn_some(&stay, polls);
+        int done = turn_some(&stay, polls % POLLS_A_LOOK == 0);
         if (done > 0 && vigil->any) {
             status = done;
             break;

@@ -84,7 +84,8 @@ int wbi_shm_keep_house(struct wbi_fabric_lane *lane)
     lane->looked = lane->now;
     int done = take_events(lane, lane->now);
     expire_visitors(lane, lane->now);
-    lane->hurry = lane->visitor_count > 0;
+    done += wbi_shm_take_arrivals(lane);
+    lane->hurry = lane->visitor_count > 0 || wbi_shm_has_arrivals(lane);
     for (uint32_t i = 0; i < lane->index_end; i++) {
         if (lane->channels[i]) {
             done += tend(lane->channels[i]);

@@ -150,6 +150,7 @@ struct wbi_fabric_lane {
     unsigned visitor_count;
     struct wbi_shm_watch *graves;
     _Atomic(struct wbi_shm_arrival *) arrivals; /* newest first; written by any lane's thread */
+    struct wbi_shm_arrival *arrived;            /* before those, and oldest first */
 };
 
 /* ---- lane.c ---- */
@@ -203,9 +204,10 @@ void wbi_shm_reject(struct wbi_request *request, const void *hello, size_t hello
 int wbi_shm_listener_event(struct wbi_shm_listener *listener, uint64_t now);
 int wbi_shm_visitor_event(struct wbi_shm_visitor *visitor);
 
-/* Asks about connections that have come from the lane that listens; and gives them up, when the
- * lane is closed. */
+/* Asks about connections that have come from the lane that listens, some at a time; whether there
+ * are more; and gives them up, when the lane is closed. */
 int wbi_shm_take_arrivals(struct wbi_fabric_lane *lane);
+bool wbi_shm_has_arrivals(const struct wbi_fabric_lane *lane);
 void wbi_shm_drop_arrivals(struct wbi_fabric_lane *lane);
 
 /* Tries again to reach a listener whose queue was full. */

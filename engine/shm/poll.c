@@ -338,9 +338,6 @@ static void disarm(struct wbi_fabric_lane *lane)
 static __attribute__((noinline)) int do_the_rest(struct wbi_fabric_lane *lane)
 {
     int done = answer_doorbells(lane);
-    if (atomic_load_explicit(&lane->arrivals, memory_order_relaxed)) {
-        done += wbi_shm_take_arrivals(lane);
-    }
     if (lane->sweep) {
         done += sweep(lane);
     }
@@ -371,8 +368,7 @@ static bool is_rung(const struct wbi_fabric_lane *lane)
 static bool has_more_to_do(const struct wbi_fabric_lane *lane)
 {
     return lane->polls % POLLS_A_LOOK == 0 || lane->sweep || lane->woken || lane->doomed > 0 ||
-           lane->reads.first != NULL || !wbi_shm_list_empty(&lane->staging) || is_rung(lane) ||
-           atomic_load_explicit(&lane->arrivals, memory_order_relaxed) != NULL;
+           lane->reads.first != NULL || !wbi_shm_list_empty(&lane->staging) || is_rung(lane);
 }
 
 /* Most polls find nothing, or one message, and are worth a few loads. */
@@ -414,7 +410,7 @@ static bool has_anything(struct wbi_fabric_lane *lane)
             return true;
         }
     }
-    if (atomic_load(&lane->arrivals)) {
+    if (wbi_shm_has_arrivals(lane)) {
         return true;
     }
     /* What waits for a slot alone is the engine's to wake us for. */
@@ -427,6 +423,7 @@ int wbi_shm_lane_arm(struct wbi_fabric_lane *lane)
     atomic_store(&lane->page->armed.word, 1);
     if (has_anything(lane)) {
         disarm(lane);
+        lane->woken |= wbi_shm_has_arrivals(lane);
         return WB_AGAIN;
     }
     lane->armed = true;

@@ -14,7 +14,7 @@
 #include "engine/clock.h"
 #include "engine/shm/lane.h"
 
-enum { NAME_MAX_LEN = 64, BACKLOG = 128, ACCEPTS_A_TURN = 64 };
+enum { NAME_MAX_LEN = 64, BACKLOG = 128, ACCEPTS_A_TURN = 64, ARRIVALS_A_LOOK = 16 };
 
 struct wbi_request {
     struct wbi_fabric_lane *lane;
@@ -227,12 +227,24 @@ static struct wbi_shm_arrival *take_all(struct wbi_fabric_lane *lane)
     return oldest;
 }
 
+static struct wbi_shm_arrival *take_one(struct wbi_fabric_lane *lane)
+{
+    lane->arrived = lane->arrived ? lane->arrived : take_all(lane);
+    struct wbi_shm_arrival *oldest = lane->arrived;
+    lane->arrived = oldest ? oldest->next : NULL;
+    return oldest;
+}
+
+bool wbi_shm_has_arrivals(const struct wbi_fabric_lane *lane)
+{
+    return lane->arrived || atomic_load(&lane->arrivals);
+}
+
 int wbi_shm_take_arrivals(struct wbi_fabric_lane *lane)
 {
     int done = 0;
-    struct wbi_shm_arrival *arrival = take_all(lane), *next;
-    for (; arrival; arrival = next) {
-        next = arrival->next;
+    struct wbi_shm_arrival *arrival;
+    while (done < ARRIVALS_A_LOOK && (arrival = take_one(lane)) != NULL) {
         ask(lane, arrival->fd, &arrival->mail);
         wbi_shm_mail_discard(&arrival->mail);
         free(arrival);
@@ -243,9 +255,8 @@ int wbi_shm_take_arrivals(struct wbi_fabric_lane *lane)
 
 void wbi_shm_drop_arrivals(struct wbi_fabric_lane *lane)
 {
-    struct wbi_shm_arrival *arrival = take_all(lane), *next;
-    for (; arrival; arrival = next) {
-        next = arrival->next;
+    struct wbi_shm_arrival *arrival;
+    while ((arrival = take_one(lane)) != NULL) {
         drop(lane, arrival->fd, &arrival->mail);
         free(arrival);
     }

@@ -34,6 +34,7 @@ struct wbi_verbs_device {
     /* written by any lane's thread */
     _Atomic uint32_t inline_bytes; /* what queue pairs are asked for: lowered when it refuses */
     _Atomic uint32_t deaths;       /* that it has told of: each ends all that is on it */
+    _Atomic uint32_t readers;      /* threads that may have an event of it in hand */
     _Atomic bool tells_last_wqe;   /* it has sent LAST_WQE_REACHED, or was not asked yet */
 };
 

@@ -51,6 +51,9 @@ static void sort_event(struct wbi_fabric_lane *reader, struct wbi_verbs_device *
     case IBV_EVENT_PATH_MIG_ERR:
     case IBV_EVENT_QP_LAST_WQE_REACHED:
         channel = event->element.qp->qp_context;
+        if (event->event_type == IBV_EVENT_QP_LAST_WQE_REACHED) {
+            atomic_store(&device->tells_last_wqe, true); /* whatever it was thought to do */
+        }
         leave_word(reader, channel->lane, &channel->reported, event->event_type);
         break;
     case IBV_EVENT_CQ_ERR:
@@ -94,7 +97,24 @@ static void take_channel_reports(struct wbi_channel *channel)
     }
 }
 
-static void take_reports(struct wbi_fabric_lane *lane)
+void wbi_verbs_take_queue_reports(struct wbi_verbs_queues *queues)
+{
+    const struct wbi_verbs_device *device = queues->device;
+    if (device == NULL) {
+        return;
+    }
+    const char *words = words_of(atomic_exchange(&queues->reported, 0));
+    uint32_t deaths = atomic_load(&device->deaths);
+    if (queues->deaths != deaths) {
+        queues->deaths = deaths;
+        words = wbi_verbs_device_words(IBV_EVENT_DEVICE_FATAL);
+    }
+    if (words != NULL) {
+        wbi_verbs_doom_device(queues->lane, device, words);
+    }
+}
+
+void wbi_verbs_take_reports(struct wbi_fabric_lane *lane)
 {
     bool reported = atomic_exchange(&lane->reported, false);
     for (struct wbi_channel *channel = lane->channels; channel != NULL && reported;
@@ -102,17 +122,7 @@ static void take_reports(struct wbi_fabric_lane *lane)
         take_channel_reports(channel);
     }
     for (unsigned i = 0; i < lane->domain->device_count; i++) {
-        struct wbi_verbs_queues *queues = &lane->queues[i];
-        const struct wbi_verbs_device *device = &lane->domain->devices[i];
-        uint32_t deaths = atomic_load(&device->deaths);
-        const char *words = reported ? words_of(atomic_exchange(&queues->reported, 0)) : NULL;
-        if (queues->device != NULL && queues->deaths != deaths) {
-            queues->deaths = deaths;
-            words = wbi_verbs_device_words(IBV_EVENT_DEVICE_FATAL);
-        }
-        if (words != NULL) {
-            wbi_verbs_doom_device(lane, device, words);
-        }
+        wbi_verbs_take_queue_reports(&lane->queues[i]);
     }
 }
 
@@ -120,11 +130,13 @@ int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_devic
 {
     struct ibv_async_event event;
     int done = 0;
+    atomic_fetch_add(&device->readers, 1);
     for (; ibv_get_async_event(device->context, &event) == 0; done++) {
         sort_event(lane, device, &event);
         ibv_ack_async_event(&event);
     }
-    take_reports(lane);
+    atomic_fetch_sub(&device->readers, 1);
+    wbi_verbs_take_reports(lane);
     return done;
 }
 
@@ -207,7 +219,9 @@ int wbi_verbs_keep_house(struct wbi_fabric_lane *lane)
     for (int i = 0; i < count; i++) {
         done += take_event(lane, events[i].data.u32);
     }
-    take_reports(lane);
+    wbi_verbs_take_reports(lane);
+    done += wbi_verbs_take_arrivals(lane);
+    lane->woken |= wbi_verbs_has_arrivals(lane); /* soon again */
     tend_channels(lane);
     if (lane->orphans != NULL) {
         wbi_verbs_orphans_reap(&lane->orphans, false);

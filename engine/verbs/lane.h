@@ -98,6 +98,7 @@ struct wbi_fabric_lane {
     struct rdma_event_channel *cm;
     struct wbi_verbs_listener *listeners;
     _Atomic(struct wbi_verbs_arrival *) arrivals; /* newest first; written by any lane's thread */
+    struct wbi_verbs_arrival *arrived;            /* before those, and oldest first */
     _Atomic bool reported;            /* some of its channels or queues have events; likewise */
     struct wbi_verbs_lookup *orphans; /* of channels that were closed while the resolver worked */
     uint64_t linger_left, lingered; /* microseconds: what closes may wait; when that was reckoned */
@@ -152,6 +153,11 @@ void wbi_verbs_doom_device(struct wbi_fabric_lane *lane, const struct wbi_verbs_
  * another's is left where that finds it. Returns the number of things done. */
 int wbi_verbs_device_events(struct wbi_fabric_lane *lane, struct wbi_verbs_device *device);
 
+/* Takes what has been left for the lane; and for its queues on one device alone, which may be not
+ * in use. */
+void wbi_verbs_take_reports(struct wbi_fabric_lane *lane);
+void wbi_verbs_take_queue_reports(struct wbi_verbs_queues *queues);
+
 /* ---- listener.c ---- */
 
 int wbi_verbs_listen(struct wbi_fabric_lane *lane, const char *address);
@@ -170,6 +176,7 @@ void wbi_verbs_on_connect_request(struct wbi_fabric_lane *lane, struct rdma_cm_i
 /* Asks about connections that have come from the lane that listens; and gives them up, when the
  * lane is closed. */
 int wbi_verbs_take_arrivals(struct wbi_fabric_lane *lane);
+bool wbi_verbs_has_arrivals(const struct wbi_fabric_lane *lane);
 void wbi_verbs_drop_arrivals(struct wbi_fabric_lane *lane);
 
 /* ---- dial.c: the active side ---- */

@@ -149,9 +149,6 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
     lane->woken |= lane->armed;
     lane->armed = false;
     wbi_verbs_post_ready(lane); /* what was begun since the last poll */
-    if (atomic_load_explicit(&lane->arrivals, memory_order_relaxed) != NULL) {
-        done += wbi_verbs_take_arrivals(lane);
-    }
     for (unsigned i = 0; i < lane->domain->device_count; i++) {
         if (lane->queues[i].device != NULL) {
             done += poll_queues(&lane->queues[i], &dry);
@@ -192,10 +189,10 @@ static bool has_completion(struct wbi_verbs_queues *queues)
 int wbi_verbs_lane_arm(struct wbi_fabric_lane *lane)
 {
     wbi_verbs_post_ready(lane);
-    bool busy =
-        lane->doomed > 0 || atomic_load(&lane->arrivals) != NULL || atomic_load(&lane->reported);
+    bool busy = lane->doomed > 0 || wbi_verbs_has_arrivals(lane) || atomic_load(&lane->reported);
     for (unsigned i = 0; i < lane->domain->device_count; i++) {
         struct wbi_verbs_queues *queues = &lane->queues[i];
+        busy |= queues->device != NULL && queues->deaths != atomic_load(&queues->device->deaths);
         if (queues->device != NULL && !busy) {
             wbi_verbs_refill(queues);
             busy = ibv_req_notify_cq(queues->cq, 0) != 0 || has_completion(queues);

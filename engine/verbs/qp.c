@@ -228,17 +228,29 @@ void wbi_verbs_qp_linger(struct wbi_channel *channel)
     lane->linger_left -= spent < lane->linger_left ? spent : lane->linger_left;
 }
 
-/* A device says once that it holds no receive of the queue pair any more; one that has ever failed
- * to is not asked again. */
+/* Whether a device has not said it in time: not where another lane's thread may have it in hand. */
+static bool has_failed_to(const struct wbi_verbs_device *device, struct wbi_channel *channel)
+{
+    if (atomic_load(&device->readers) != 0) {
+        return false;
+    }
+    wbi_verbs_take_reports(channel->lane); /* who read it until then has left word */
+    return !channel->last_wqe;
+}
+
+/* A device says once that it holds no receive of the queue pair any more; one that has failed to is
+ * not asked again until it does. */
 static void await_last_wqe(struct wbi_channel *channel)
 {
     struct wbi_verbs_device *device = channel->queues->device;
     uint64_t end = wbi_now() + LAST_WQE_US;
-    while (atomic_load(&device->tells_last_wqe) && !channel->last_wqe) {
+    bool late = false;
+    while (!late && atomic_load(&device->tells_last_wqe) && !channel->last_wqe) {
+        late = wbi_now() >= end;
         wbi_verbs_device_events(channel->lane, device);
-        if (!channel->last_wqe && wbi_now() >= end) {
-            atomic_store(&device->tells_last_wqe, false);
-        }
+    }
+    if (late && !channel->last_wqe && has_failed_to(device, channel)) {
+        atomic_store(&device->tells_last_wqe, false);
     }
 }
 

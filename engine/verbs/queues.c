@@ -113,6 +113,7 @@ static bool has_channels(const struct wbi_verbs_queues *queues)
 int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number)
 {
     struct wbi_verbs_queues *queues = &lane->queues[number];
+    wbi_verbs_take_queue_reports(queues); /* a lane without peers has had no turn since */
     if (queues->device != NULL && !queues->broken) {
         return WB_OK;
     }

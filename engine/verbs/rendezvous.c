@@ -6,6 +6,8 @@
 #include "engine/verbs/lane.h"
 #include "engine/verbs/qp.h"
 
+enum { ARRIVALS_A_LOOK = 16 }; /* each makes a queue pair, which takes its time */
+
 struct wbi_request {
     struct wbi_fabric_lane *lane;
     struct rdma_cm_id *id;
@@ -93,12 +95,24 @@ static struct wbi_verbs_arrival *take_all(struct wbi_fabric_lane *lane)
     return oldest;
 }
 
+static struct wbi_verbs_arrival *take_one(struct wbi_fabric_lane *lane)
+{
+    lane->arrived = lane->arrived != NULL ? lane->arrived : take_all(lane);
+    struct wbi_verbs_arrival *oldest = lane->arrived;
+    lane->arrived = oldest != NULL ? oldest->next : NULL;
+    return oldest;
+}
+
+bool wbi_verbs_has_arrivals(const struct wbi_fabric_lane *lane)
+{
+    return lane->arrived != NULL || atomic_load(&lane->arrivals) != NULL;
+}
+
 int wbi_verbs_take_arrivals(struct wbi_fabric_lane *lane)
 {
     int done = 0;
-    struct wbi_verbs_arrival *next;
-    for (struct wbi_verbs_arrival *arrival = take_all(lane); arrival != NULL; arrival = next) {
-        next = arrival->next;
+    struct wbi_verbs_arrival *arrival;
+    while (done < ARRIVALS_A_LOOK && (arrival = take_one(lane)) != NULL) {
         ask(lane, arrival);
         free(arrival);
         done++;
@@ -108,9 +122,8 @@ int wbi_verbs_take_arrivals(struct wbi_fabric_lane *lane)
 
 void wbi_verbs_drop_arrivals(struct wbi_fabric_lane *lane)
 {
-    struct wbi_verbs_arrival *next;
-    for (struct wbi_verbs_arrival *arrival = take_all(lane); arrival != NULL; arrival = next) {
-        next = arrival->next;
+    struct wbi_verbs_arrival *arrival;
+    while ((arrival = take_one(lane)) != NULL) {
         drop(lane, arrival->id);
         free(arrival);
     }

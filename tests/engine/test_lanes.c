@@ -168,7 +168,102 @@ START_TEST(test_an_idle_lane_is_left_alone)
 }
 END_TEST
 
+/* ---- where they live ---- */
+
+static struct wb_peer *connect_lazily(void)
+{
+    const struct wb_peer_options options = {.lazy = true};
+    struct wb_peer *peer;
+    ck_assert_int_eq(wb_connect_with(scene.guest, scene.url, &options, &peer), WB_OK);
+    return peer;
+}
+
+/* Two come at once, and the lane with the fewer peers has one place left. */
+START_TEST(test_places_are_kept_for_those_who_come)
+{
+    enum { LAZY = 5, COMING = 4 };
+    struct wb_peer *lazy[LAZY];
+    open_engines(2, 4);
+    struct wbi_network *network = &scene.guest->networks[0];
+    struct wbi_lane **lanes = scene.guest->lanes;
+    connect_peers(1);
+    for (unsigned i = 0; i < LAZY; i++) {
+        lazy[i] = connect_lazily();
+        ck_assert_ptr_eq(lazy[i]->lane, lanes[1 - i % 2]);
+    }
+    wb_peer_close(lazy[1]);
+    wb_peer_close(lazy[3]);
+    assert_population(scene.guest, 0, 1);
+    assert_population(scene.guest, 1, 3);
+    struct wbi_lane *homes[COMING];
+    static const unsigned wanted[COMING] = {0, 1, 1,
+                                            1}; /* the last one finds no place, and stays */
+    for (unsigned i = 0; i < COMING; i++) {
+        homes[i] = wbi_home_find(network, lanes[1]);
+        ck_assert_ptr_eq(homes[i], lanes[wanted[i]]);
+    }
+    for (unsigned i = 0; i < COMING; i++) {
+        wbi_home_leave(homes[i], true);
+    }
+    ck_assert_uint_eq(lanes[0]->coming + lanes[1]->coming, 0);
+    assert_population(scene.guest, 0, 1);
+    assert_population(scene.guest, 1, 3);
+    close_engines();
+}
+END_TEST
+
 /* ---- threads ---- */
+
+static bool after_a_turn(void *context)
+{
+    unsigned *asked = context;
+    return ++*asked > 1;
+}
+
+/* What the guest's only thread waits for has ended each time when it has turned its lane once. */
+static void wait_shortly(void)
+{
+    unsigned asked = 0;
+    ck_assert_int_eq(
+        wbi_await_calls(scene.guest, scene.guest->lanes[1], after_a_turn, &asked, test_patience_us),
+        WB_OK);
+}
+
+/* A window on the second lane; somebody comes to the first. */
+START_TEST(test_short_waits_on_one_lane_serve_the_other)
+{
+    struct wb_engine *stranger;
+    struct wb_peer *peer;
+    struct wb_call *call;
+    struct twice_in in = {.number = 21};
+    struct twice_out out;
+    char url[sizeof scene.url];
+    open_engines(2, 256);
+    connect_peers(2);
+    snprintf(url, sizeof url, "shm://lanes-guest-%ld", (long)getpid());
+    ck_assert_int_eq(twice_register(scene.guest, on_twice, NULL), WB_OK);
+    ck_assert_int_eq(wb_listen(scene.guest, url), WB_OK);
+    ck_assert_int_eq(wb_engine_create(NULL, &stranger), WB_OK);
+    ck_assert_int_eq(wb_connect(stranger, url, &peer), WB_OK);
+    ck_assert_int_eq(twice_async(peer, &in, NULL, &call), WB_OK);
+    uint32_t turns = scene.guest->lanes[0]->turns;
+    for (unsigned i = 0; i < 100; i++) {
+        wait_shortly();
+    }
+    ck_assert_uint_gt(scene.guest->lanes[0]->turns, turns);
+    uint64_t start = test_clock_us();
+    while (!wb_call_done(call)) {
+        test_check(test_clock_us() - start < test_patience_us, "nobody serves the stranger");
+        wait_shortly();
+        wb_progress(stranger);
+    }
+    ck_assert_int_eq(twice_finish(call, &out), WB_OK);
+    ck_assert_uint_eq(out.number, 42);
+    twice_out_drop(&out);
+    wb_engine_destroy(stranger);
+    close_engines();
+}
+END_TEST
 
 static void *call_often(void *context)
 {
@@ -235,7 +330,9 @@ END_TEST
 struct side {
     struct wb_peer *own, *others;
     struct wb_peer *made;
+    void (*want)(struct wb_call *call, void *user);
     int described, connected;
+    atomic_bool ended; /* the callback, in whatever thread */
 };
 
 static atomic_uint inside;
@@ -252,17 +349,23 @@ static void want(struct wb_call *call, void *user)
     }
     side->described = wb_peer_describe(side->others, &info);
     side->connected = wb_connect(scene.guest, scene.url, &side->made);
+    atomic_store(&side->ended, true);
 }
 
 static void *call_and_want(void *context)
 {
     struct side *side = context;
-    struct wb_call_options options = {.then = want, .user = side, .timeout_us = test_patience_us};
+    struct wb_call_options options = {
+        .then = side->want, .user = side, .timeout_us = test_patience_us};
     struct twice_in in = {0};
     struct twice_out out;
     struct wb_call *call;
     ck_assert_int_eq(twice_async(side->own, &in, &options, &call), WB_OK);
-    ck_assert_int_eq(wb_call_wait(call, test_patience_us), WB_OK);
+    /* the other thread may run it, and this one that one's */
+    uint64_t start = test_clock_us();
+    while (!atomic_load(&side->ended) && test_clock_us() - start < 2 * test_patience_us) {
+        wb_wait(scene.guest, 1000);
+    }
     ck_assert_int_eq(twice_finish(call, &out), WB_OK);
     return NULL;
 }
@@ -275,8 +378,8 @@ START_TEST(test_callbacks_that_want_each_others_lanes)
     atomic_store(&inside, 0);
     open_engines(2, 256);
     connect_peers(2);
-    struct side sides[2] = {{.own = scene.peers[0], .others = scene.peers[1]},
-                            {.own = scene.peers[1], .others = scene.peers[0]}};
+    struct side sides[2] = {{.own = scene.peers[0], .others = scene.peers[1], .want = want},
+                            {.own = scene.peers[1], .others = scene.peers[0], .want = want}};
     ck_assert_int_eq(pthread_create(&thread, NULL, call_and_want, &sides[0]), 0);
     call_and_want(&sides[1]);
     pthread_join(thread, NULL);
@@ -287,6 +390,40 @@ START_TEST(test_callbacks_that_want_each_others_lanes)
         ck_assert_int_eq(wb_peer_wait(sides[i].made, test_patience_us), WB_OK);
         call_once(sides[i].made, i);
     }
+    close_engines();
+}
+END_TEST
+
+static void want_one_more(struct wb_call *call, void *user)
+{
+    struct side *side = user;
+    (void)call;
+    side->connected = wb_connect(scene.guest, scene.url, &side->made);
+    atomic_store(&side->ended, true);
+}
+
+/* A callback on a lane that is full connects while another thread keeps the other one: it waits for
+ * that. */
+START_TEST(test_a_full_lane_takes_no_more)
+{
+    pthread_t thread;
+    struct side side = {.want = want_one_more};
+    open_engines(2, 4);
+    struct wbi_lane **lanes = scene.guest->lanes;
+    connect_peers(3);
+    side.own = scene.peers[2];
+    ck_assert_ptr_eq(side.own->lane, lanes[0]);
+    ck_assert_int_eq(wbi_lane_enter(lanes[1]), WBI_LANE_ENTERED);
+    ck_assert_int_eq(pthread_create(&thread, NULL, call_and_want, &side), 0);
+    uint64_t start = test_clock_us();
+    while (!atomic_load(&side.ended) && atomic_load(&lanes[0]->holder_waits) == 0) {
+        test_check(test_clock_us() - start < test_patience_us, "the callback does not connect");
+        test_sleep_us(100);
+    }
+    wbi_lane_leave(lanes[1]);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(side.connected, WB_OK);
+    ck_assert_ptr_eq(side.made->lane, lanes[1]);
     close_engines();
 }
 END_TEST
@@ -311,9 +448,12 @@ int main(int argc, char **argv)
                             test_peers_are_spread,
                             test_max_peers_are_the_fabrics,
                             test_an_idle_lane_is_left_alone,
+                            test_places_are_kept_for_those_who_come,
+                            test_short_waits_on_one_lane_serve_the_other,
                             test_threads_on_lanes,
                             test_a_crew_on_lanes,
-                            test_callbacks_that_want_each_others_lanes};
+                            test_callbacks_that_want_each_others_lanes,
+                            test_a_full_lane_takes_no_more};
     Suite *suite = suite_create("lanes");
     suite_add_tcase(suite, test_program_case("lanes", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
