@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/engine.h"
 #include "tests/simverbs/model.h"
 #include "tests/support/pattern.h"
 #include "tests/wb_sim/actions.h"
@@ -183,12 +184,21 @@ static void refused(struct node *node, struct open_call *open, struct entry *ent
     free_call(open);
 }
 
+/* Whether the fabric registers so many ranges at once: of few, each lane has a part. */
+static bool takes_ranges(const struct node *node)
+{
+    uint32_t most = node->engine->lanes[0]->caps->max_pins;
+    return most == 0 || most >= SIM_RANGE_COUNT;
+}
+
 void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool inside)
 {
     struct play *play = node->play;
     struct entry *entry = ledger_add(&play->ledger);
     struct open_call *open = sim_new(sizeof *open);
     wishes_draw(play, entry);
+    bool many = entry->kind == CALL_MANY && takes_ranges(node);
+    entry->kind = entry->kind == CALL_MANY && !many ? CALL_WORK : entry->kind;
     later_draw(play, entry);
     entry->caller = node->number;
     entry->callee = target;
@@ -196,7 +206,7 @@ void call_begin(struct node *node, unsigned target, struct wb_peer *peer, bool i
     wb_rma_vector data = make_vector(node, entry);
     own_open(node, open, entry);
     /* the threshold as it is, so that nothing is gathered: long lists are what these are for */
-    size_t exact = entry->kind == CALL_MANY ? node->config.pointer_threshold : 0;
+    size_t exact = many ? node->config.pointer_threshold : 0;
     struct wb_call_options options = {.timeout_us = entry->timeout_us,
                                       .pointer_threshold = exact,
                                       .reply_bytes = room_for_reply(play, entry),

@@ -41,6 +41,7 @@ static const char help[] =
     "  --streams S   yes: in half of the runs hosts open streams to each other; no: as it was "
     "when\n"
     "                the older seeds were found (yes)\n"
+    "  --lanes N     lanes of each host's engine, 1 to 16 (1)\n"
     "  --jobs J      processes that share the seeds; 0: this one runs them, for debuggers (1)\n"
     "  --trace N     events that a failure prints (100)\n"
     "  --summary S   yes: says at the end what has happened (no)\n"
@@ -119,6 +120,9 @@ static bool set(struct command *c, const char *name, const char *value)
     if (strcmp(name, "--streams") == 0) {
         return read_bool(value, &c->play.streams);
     }
+    if (strcmp(name, "--lanes") == 0) {
+        return read_unsigned(value, 1, WB_LANES_MOST, &c->play.lanes);
+    }
     if (strcmp(name, "--jobs") == 0) {
         return read_unsigned(value, 0, 64, &c->jobs);
     }
@@ -163,7 +167,8 @@ int command_read(int argc, char **argv, struct command *command, bool *done)
                                          .gives_up = true,
                                          .defers = true,
                                          .lines = true,
-                                         .streams = true},
+                                         .streams = true,
+                                         .lanes = 1},
                                 .seed = not_told,
                                 .seeds = 1,
                                 .jobs = 1,
@@ -197,4 +202,7 @@ void command_print(const struct command *c, uint64_t seed, FILE *out)
             c->play.disturb ? "" : " --disturb no", c->play.breaks ? "" : " --breaks no",
             c->play.gives_up ? "" : " --gives-up no", c->play.defers ? "" : " --defers no",
             c->play.lines ? "" : " --lines no", c->play.streams ? "" : " --streams no");
+    if (c->play.lanes > 1) {
+        fprintf(out, " --lanes %u", c->play.lanes);
+    }
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "engine/clock.h"
+#include "engine/defer.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "tests/simverbs/model.h"
@@ -242,7 +243,7 @@ static struct wb_deferred *take_work(struct node *node)
 static void answer_beside(struct node *node, struct later_job *job)
 {
     static const char other;
-    struct wbi_lane *lane = node->engine->lanes[0];
+    struct wbi_lane *lane = job->call->context.peer->lane;
     if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
         play_fail(node->play, "somebody is in the lane of host %u, which does nothing",
                   node->number);

@@ -39,6 +39,7 @@ static void configure(struct node *node)
     config->max_calls = ONE_OF(play, 4, 16, 32);
     config->credits = ONE_OF(play, 1, 2, 8, 16);
     config->max_peers = ONE_OF(play, 8, 12);
+    config->lanes = play->options->lanes;
     config->liveness_us = ONE_OF(play, 50000, 300000, 1000000);
     config->verbs.ack_timeout = ONE_OF(play, 10, 14, 16);
     config->verbs.retries = ONE_OF(play, 2, 4, 6);

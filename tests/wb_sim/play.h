@@ -18,12 +18,13 @@ struct play_options {
     uint64_t steps;
     unsigned hosts;                    /* 2 to PLAY_MOST_HOSTS; of a crowd more */
     const struct sim_profile *profile; /* of all devices; NULL: each run draws one */
-    bool breaks;   /* devices, links, receive queues and new connections break by themselves */
-    bool gives_up; /* calls are given up; arguments are spoilt once they are sent */
-    bool defers;   /* handlers answer later, or run on an executor; in half of the runs */
-    bool lines;    /* in some runs connections come and go by themselves, and hosts are drained */
-    bool streams;  /* in half of the runs hosts open streams to each other */
-    bool disturb;  /* false: every run is calm */
+    bool breaks;    /* devices, links, receive queues and new connections break by themselves */
+    bool gives_up;  /* calls are given up; arguments are spoilt once they are sent */
+    bool defers;    /* handlers answer later, or run on an executor; in half of the runs */
+    bool lines;     /* in some runs connections come and go by themselves, and hosts are drained */
+    bool streams;   /* in half of the runs hosts open streams to each other */
+    bool disturb;   /* false: every run is calm */
+    uint32_t lanes; /* of every host's engine */
 };
 
 enum {

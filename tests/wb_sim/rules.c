@@ -78,9 +78,13 @@ void rules_check_reads(const struct play *play)
 
 /* ---- credits ---- */
 
-static struct wbi_lane *lane_of(const struct node *node)
+static const struct wb_peer *peer_on(const struct wbi_lane *lane, const struct sim_qp *qp)
 {
-    return node->engine != NULL ? node->engine->lanes[0] : NULL;
+    const struct wb_peer *at = lane->peers;
+    while (at != NULL && (at->channel == NULL || (const struct sim_qp *)at->channel->qp != qp)) {
+        at = at->next;
+    }
+    return at;
 }
 
 /* The peer at the other end of a connection that stands, or NULL. */
@@ -88,17 +92,13 @@ static const struct wb_peer *other_end(const struct play *play, const struct wb_
 {
     const struct sim_qp *mine = peer->channel != NULL ? (struct sim_qp *)peer->channel->qp : NULL;
     const struct sim_qp *theirs = mine != NULL ? responder_of(mine) : NULL;
-    const struct wbi_lane *lane =
-        theirs != NULL ? lane_of(&play->nodes[theirs->device->host->number]) : NULL;
-    if (lane == NULL) {
-        return NULL;
+    const struct wb_engine *engine =
+        theirs != NULL ? play->nodes[theirs->device->host->number].engine : NULL;
+    const struct wb_peer *other = NULL;
+    for (unsigned i = 0; engine != NULL && i < engine->lane_count && other == NULL; i++) {
+        other = peer_on(engine->lanes[i], theirs);
     }
-    for (const struct wb_peer *at = lane->peers; at != NULL; at = at->next) {
-        if (at->channel != NULL && (const struct sim_qp *)at->channel->qp == theirs) {
-            return at;
-        }
-    }
-    return NULL;
+    return other;
 }
 
 /* What one side may send and what the other has received and not paid back is never more than what
@@ -125,9 +125,9 @@ static void check_credits(const struct play *play, const struct node *node,
     }
 }
 
-static void check_lane(const struct play *play, const struct node *node, bool quiet)
+static void check_lane(const struct play *play, const struct node *node,
+                       const struct wbi_lane *lane, bool quiet)
 {
-    const struct wbi_lane *lane = lane_of(node);
     const struct wbi_shares *shares = &lane->shares;
     uint32_t credits = lane->shared_credits, replies = lane->shared_replies, asked = lane->asked;
     for (const struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
@@ -150,6 +150,30 @@ static void check_lane(const struct play *play, const struct node *node, bool qu
     if (asked != 0) {
         play_fail(play, "host %u: %d requests are counted that no peer has unanswered",
                   node->number, (int)asked);
+    }
+}
+
+/* Who is on the way to a lane has come, or has turned back, when the step is over. */
+static void check_lanes(const struct play *play, const struct node *node, bool quiet)
+{
+    const struct wb_engine *engine = node->engine;
+    uint32_t placed = 0;
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        const struct wbi_lane *lane = engine->lanes[i];
+        uint32_t peers = 0;
+        for (const struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
+            peers++;
+        }
+        if (lane->population < peers || (quiet && lane->population != peers)) {
+            play_fail(play, "host %u counts %u peers on lane %u, which has %u", node->number,
+                      lane->population, i, peers);
+        }
+        placed += wbi_lane_peers(lane);
+        check_lane(play, node, lane, quiet);
+    }
+    if (placed != engine->networks[0].placed || placed > node->config.max_peers) {
+        play_fail(play, "host %u counts %u peers with places, and its lanes %u", node->number,
+                  engine->networks[0].placed, placed);
     }
 }
 
@@ -196,7 +220,7 @@ void rules_check_credits(const struct play *play)
     }
     for (unsigned i = 0; i < play->host_count; i++) {
         if (play->nodes[i].engine != NULL) {
-            check_lane(play, &play->nodes[i], false);
+            check_lanes(play, &play->nodes[i], false);
             check_protocol(play, &play->nodes[i]);
         }
     }
@@ -221,9 +245,9 @@ static uint32_t count_free(const struct wbi_free_slot *slot)
 }
 
 /* Every slot is free, or posted to a device. */
-static void check_slots(const struct play *play, const struct node *node)
+static void check_slots(const struct play *play, const struct node *node,
+                        const struct wbi_lane *lane)
 {
-    struct wbi_lane *lane = lane_of(node);
     const struct wbi_slots *slots = &lane->slots;
     uint32_t found = slots->arena.count - slots->fresh + count_free(slots->free) +
                      count_free(atomic_load(&slots->returned));
@@ -249,20 +273,24 @@ void rules_check_quiet(const struct play *play)
         }
         test_figures_take(node->engine, &figures);
         const char *unquiet = test_figures_unquiet(&figures, 0);
-        const struct wbi_lane *lane = lane_of(node);
         if (unquiet != NULL) {
             play_fail(play, "host %u is not quiet: %s", i, unquiet);
         }
-        if (lane->parked != NULL || node->engine->admission.bytes != 0) {
-            play_fail(play, "host %u still has parcels that wait, or %llu bytes landed", i,
+        if (node->engine->admission.bytes != 0) {
+            play_fail(play, "host %u still has %llu bytes landed", i,
                       (unsigned long long)node->engine->admission.bytes);
         }
         if (node->engine->admission.kept_at != 0) {
             play_fail(play, "host %u thinks that a request keeps its landings", i);
         }
-        check_lane(play, node, true);
+        check_lanes(play, node, true);
         check_pool(play, node);
-        check_slots(play, node);
+        for (unsigned k = 0; k < node->engine->lane_count; k++) {
+            if (node->engine->lanes[k]->parked != NULL) {
+                play_fail(play, "host %u still has parcels that wait", i);
+            }
+            check_slots(play, node, node->engine->lanes[k]);
+        }
         streams_check_quiet(node);
     }
 }

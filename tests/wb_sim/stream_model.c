@@ -285,11 +285,11 @@ static const char *wrong_with(const struct wb_stream *stream)
     return NULL;
 }
 
-void model_check_node(const struct node *node, bool quiet)
+/* The streams of a lane; adds to `count` and `bytes`. */
+static void check_lane(const struct node *node, const struct wbi_streams *streams, uint32_t *count,
+                       uint64_t *bytes)
 {
-    const struct wbi_streams *streams = &node->engine->lanes[0]->streams;
-    uint64_t bytes = 0, counted = atomic_load(&node->engine->stream_bytes);
-    uint32_t hungry = 0, count = 0;
+    uint32_t hungry = 0;
     for (uint32_t i = 0; i < streams->size; i++) {
         const struct wb_stream *stream = streams->table[i].stream;
         if (stream == NULL) {
@@ -299,16 +299,27 @@ void model_check_node(const struct node *node, bool quiet)
         if (wrong != NULL) {
             play_fail(node->play, "place %u of the streams of host %u %s", i, node->number, wrong);
         }
-        bytes += stream->bytes;
+        *bytes += stream->bytes;
         hungry += stream->hungry;
-        count++;
+        ++*count;
+    }
+    if (hungry != streams->hungry) {
+        play_fail(node->play, "host %u has %u hungry streams, and counts %u", node->number, hungry,
+                  streams->hungry);
+    }
+}
+
+void model_check_node(const struct node *node, bool quiet)
+{
+    const struct wb_engine *engine = node->engine;
+    uint64_t bytes = 0, counted = atomic_load(&engine->stream_bytes);
+    uint32_t count = 0;
+    for (unsigned i = 0; i < engine->lane_count; i++) {
+        check_lane(node, &engine->lanes[i]->streams, &count, &bytes);
     }
     if (bytes != counted || bytes > node->config.budget_bytes / BUDGETS_ALL ||
-        hungry != streams->hungry || (quiet && count != 0)) {
-        play_fail(node->play,
-                  "host %u has %u streams of %llu bytes, and counts %llu; %u are hungry, and it "
-                  "counts %u",
-                  node->number, count, (unsigned long long)bytes, (unsigned long long)counted,
-                  hungry, streams->hungry);
+        (quiet && count != 0)) {
+        play_fail(node->play, "host %u has %u streams of %llu bytes, and counts %llu", node->number,
+                  count, (unsigned long long)bytes, (unsigned long long)counted);
     }
 }
