@@ -4,7 +4,6 @@
 #include <waybill/action.h>
 #include <waybill/print.h>
 
-#include "engine/circle.h"
 #include "engine/clock.h"
 #include "engine/draft.h"
 #include "engine/engine.h"
@@ -453,29 +452,6 @@ static bool call_is_free(void *context)
     struct wbi_lane *lane = peer->lane;
     return atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_LOST ||
            (uint32_t)atomic_load_explicit(&lane->calls.free, memory_order_relaxed) != 0;
-}
-
-int wb_call_may_wait(struct wb_peer *peer, struct wb_wait *wait)
-{
-    struct wbi_lane *lane = peer->lane;
-    if (!wbi_thread_is_inside()) {
-        return WB_OK;
-    }
-    if (wbi_engine_inside(lane->engine)) {
-        return wbi_error(WB_ERR_DEADLOCK, "%s: a waiting call inside a handler; use async",
-                         peer->url);
-    }
-    int status = wbi_engine_check_process(lane->engine); /* a parent's lock may be held for ever */
-    if (status != WB_OK) {
-        return status;
-    }
-    wait->lane = lane;
-    return wbi_circle_begin(wait) == WB_OK ? WB_OK : wbi_circle_say(peer->url);
-}
-
-void wb_call_has_waited(struct wb_wait *wait)
-{
-    wbi_circle_end(wait);
 }
 
 int wb_call_await_room(struct wb_peer *peer, const struct wb_call_options *options,

@@ -1,4 +1,5 @@
-/* What a program can do with a call that is under way: look, wait, give up. Any thread. */
+/* What a program can do with a call that is under way: look, wait, give up; and how NAME_call
+ * waits. Any thread. */
 #include <waybill/call.h>
 
 #include "engine/call.h"
@@ -48,6 +49,31 @@ int wb_call_wait(struct wb_call *call, uint64_t timeout_us)
     const struct how how = {call->lane->engine, call->lane, call->peer->url, is_done, call};
     struct wb_wait wait = {.lane = call->lane};
     return await(&how, &wait, timeout_us);
+}
+
+/* ---- around NAME_call ---- */
+
+int wb_call_may_wait(struct wb_peer *peer, struct wb_wait *wait)
+{
+    struct wbi_lane *lane = peer->lane;
+    if (!wbi_thread_is_inside()) {
+        return WB_OK;
+    }
+    if (wbi_engine_inside(lane->engine)) {
+        return wbi_error(WB_ERR_DEADLOCK, "%s: a waiting call inside a handler; use async",
+                         peer->url);
+    }
+    int status = wbi_engine_check_process(lane->engine); /* a parent's lock may be held for ever */
+    if (status != WB_OK) {
+        return status;
+    }
+    wait->lane = lane;
+    return wbi_circle_begin(wait) == WB_OK ? WB_OK : wbi_circle_say(peer->url);
+}
+
+void wb_call_has_waited(struct wb_wait *wait)
+{
+    wbi_circle_end(wait);
 }
 
 /* ---- several ---- */
