@@ -95,6 +95,7 @@ struct wbi_fabric_counters {
     uint64_t read_requests; /* READs as they were posted: after merging */
     uint64_t reads_peak;    /* most of them in flight at once on one channel */
     uint64_t probes;        /* that asked whether a silent peer lives */
+    uint64_t bundles, bundled; /* bundles that were sent, and the parcels in them */
 };
 
 /* What a fabric tells the engine; `owner` is what the engine gave for the lane or channel. */
@@ -133,6 +134,10 @@ struct wbi_fabric_events {
     /* A message of `len` bytes is in `slot`, which is the engine's again. The peer can change it no
      * more. */
     void (*on_message)(void *channel_owner, uint8_t *slot, size_t len);
+
+    /* The same of a message that is a bundle (bundle.h), of which nothing has been checked. Comes
+     * only after bundle(). */
+    void (*on_bundle)(void *channel_owner, uint8_t *slot, size_t len);
 };
 
 /* What an allocator is about to ask of the registrar. */
@@ -263,6 +268,11 @@ struct wbi_fabric {
     int (*reserve)(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot);
     void (*send)(struct wbi_channel *channel, size_t bytes);
     void (*cancel)(struct wbi_channel *channel);
+
+    /* The peer takes bundles (bundle.h) of `most` bytes: messages that wait for each other anyway
+     * may go as one. The slots of its reservations are then 8 behind a multiple of 16. NULL: the
+     * fabric gains nothing by that, and its messages are parcels. */
+    void (*bundle)(struct wbi_channel *channel, size_t most);
 
     /* Whether the other side has all that was sent but for control messages; where that is not
      * known, finds it out by later polls. True of a channel that is lost. NULL: what is sent

@@ -10,13 +10,19 @@
 #include "engine/lane.h"
 #include "engine/peer.h"
 
+static uint64_t features_of(const struct wbi_lane *lane)
+{
+    return wbi_filter_features(&lane->engine->config) |
+           (lane->fabric->bundle != NULL ? WBI_FEATURE_BUNDLES : 0);
+}
+
 static void describe_self(const struct wbi_lane *lane, struct wbi_hello *hello)
 {
     *hello = (struct wbi_hello){.version_min = WB_WIRE_VERSION_MIN,
                                 .version_max = WB_WIRE_VERSION_MAX,
                                 .eager_bytes = lane->shares.eager_bytes,
                                 .read_depth = lane->caps->read_depth,
-                                .features = wbi_filter_features(&lane->engine->config),
+                                .features = features_of(lane),
                                 .engine_id = lane->engine->id};
 }
 
@@ -35,6 +41,9 @@ static void settle(struct wb_peer *peer, const struct wbi_hello *theirs)
     atomic_store_explicit(&peer->filter_from,
                           wbi_filter_from(&peer->lane->engine->config, theirs->features),
                           memory_order_relaxed);
+    if ((features_of(peer->lane) & theirs->features & WBI_FEATURE_BUNDLES) != 0) {
+        peer->lane->fabric->bundle(peer->channel, peer->eager_bytes);
+    }
     wbi_line_stands(peer);
     wbi_note_connected(peer);
     wbi_peer_busy(peer);
@@ -194,4 +203,5 @@ const struct wbi_fabric_events wbi_engine_events = {.home = home,
                                                     .take_slot = take_slot,
                                                     .return_slot = return_slot,
                                                     .receives = receives,
-                                                    .on_message = wbi_receive};
+                                                    .on_message = wbi_receive,
+                                                    .on_bundle = wbi_receive_bundle};

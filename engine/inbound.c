@@ -360,7 +360,7 @@ void wbi_inbound_start(struct wb_peer *peer, uint8_t *slot, size_t len,
 {
     struct wbi_inbound *in = take_message(peer, slot, len, header);
     if (in == NULL) {
-        wbi_slots_give(&peer->lane->slots, slot);
+        wbi_slots_return(&peer->lane->slots, slot);
         wbi_peer_fail(peer, WB_ERR_NO_MEMORY, "no memory to receive a parcel");
         return;
     }

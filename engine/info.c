@@ -11,10 +11,12 @@ static void add_fabric(const struct wbi_lane *lane, struct wb_engine_stats *stat
     if (lane->fabric->count == NULL) {
         return;
     }
-    struct wbi_fabric_counters counters;
+    struct wbi_fabric_counters counters = {0};
     lane->fabric->count(lane->port, &counters);
     stats->read_requests += counters.read_requests;
     stats->probes += counters.probes;
+    stats->bundles += counters.bundles;
+    stats->bundled += counters.bundled;
     if (stats->reads_peak < counters.reads_peak) {
         stats->reads_peak = counters.reads_peak;
     }
@@ -90,6 +92,8 @@ int wb_engine_stats_text(struct wb_engine *engine, char *text, size_t size)
         {"sleeps", stats.sleeps, "times"},
         {"read_requests", stats.read_requests, "reads"},
         {"reads_peak", stats.reads_peak, "reads"},
+        {"bundles", stats.bundles, "messages"},
+        {"bundled", stats.bundled, "parcels"},
         {"probes", stats.probes, "times"},
         {"registrations", stats.registrations, "times"},
         {"registrations_avoided", stats.registrations_avoided, "times"},

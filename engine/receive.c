@@ -1,5 +1,6 @@
 /* Receiving: from a message in a slot to what it means. Everything a peer sent is checked before it
  * is used. */
+#include "engine/bundle.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
 #include "engine/probe.h"
@@ -84,4 +85,27 @@ void wbi_receive(void *channel_owner, uint8_t *slot, size_t len)
     if (!kept) {
         wbi_slots_give(&lane->slots, slot);
     }
+}
+
+void wbi_receive_bundle(void *channel_owner, uint8_t *slot, size_t len)
+{
+    struct wb_peer *peer = channel_owner;
+    struct wbi_slots *slots = &peer->lane->slots;
+    uint32_t count;
+    const char *what;
+    int status = wbi_bundle_check(slot, len, &count, &what);
+    if (status != WB_OK) { /* nothing of it is believed */
+        wbi_peer_fail(peer, status, what);
+        wbi_slots_give(slots, slot);
+        return;
+    }
+    wbi_slots_share(slots, slot, count);
+    size_t at = 0;
+    while (at < len) {
+        uint8_t *parcel = slot + at + WBI_BUNDLE_FRAME;
+        size_t bytes = wbi_slots_part(slot, parcel);
+        at = wbi_bundle_next(at + WBI_BUNDLE_FRAME + bytes);
+        wbi_receive(peer, parcel, bytes); /* as if it had come alone */
+    }
+    wbi_slots_shared(slots, slot);
 }

@@ -28,7 +28,10 @@ enum wbi_flag {
 };
 
 /* Bits of a hello's features. Those that are unknown mean nothing. */
-enum wbi_feature { WBI_FEATURE_LZ4 = 1 /* undoes archives that are filtered by lz4 */ };
+enum wbi_feature {
+    WBI_FEATURE_LZ4 = 1,    /* undoes archives that are filtered by lz4 */
+    WBI_FEATURE_BUNDLES = 2 /* takes bundles (bundle.h) */
+};
 
 enum {
     WBI_REQUEST_BYTES = 48,

@@ -125,4 +125,6 @@ void wbi_verbs_lane_count(const struct wbi_fabric_lane *lane, struct wbi_fabric_
     counters->read_requests = wbi_counted(&lane->read_requests);
     counters->reads_peak = wbi_counted(&lane->reads_peak);
     counters->probes = wbi_counted(&lane->probes);
+    counters->bundles = wbi_counted(&lane->bundles);
+    counters->bundled = wbi_counted(&lane->bundled);
 }

@@ -29,6 +29,9 @@ enum { WBI_VERBS_REASON_BYTES = 300 };
  * has an end that is known and not yet told: what it has received comes first. */
 enum wbi_verbs_state { WBI_VERBS_LOOKUP, WBI_VERBS_DIALLING, WBI_VERBS_OPEN, WBI_VERBS_LOST };
 
+/* What a reservation is for. A message begins WBI_BUNDLE_FRAME into its slot. */
+enum wbi_verbs_reservation { WBI_VERBS_AS_MESSAGE, WBI_VERBS_AS_CONTROL, WBI_VERBS_AS_PART };
+
 struct wbi_channel {
     struct wbi_fabric_lane *lane;
     void *owner;
@@ -54,8 +57,9 @@ struct wbi_channel {
     struct ibv_qp *qp;
     uint32_t qp_num;
     struct wbi_verbs_send_queue sends;
-    uint8_t *reserved; /* the slot of the reservation */
-    bool reserved_control;
+    uint8_t *reserved; /* the place of the reservation */
+    enum wbi_verbs_reservation reserved_as;
+    uint32_t bundle_bytes; /* of the longest bundle that the peer takes; 0: it takes none */
 
     /* Control messages, counted modulo 2^16. sent - receipted <= 2 is the window; heard - told are
      * those that we have not sent a receipt for. */
@@ -109,7 +113,7 @@ struct wbi_fabric_lane {
     uint32_t polls;
     uint64_t now, looked, probed; /* microseconds: the clock when read last; when looked, probed */
 
-    wbi_counter read_requests, reads_peak, probes;
+    wbi_counter read_requests, reads_peak, probes, bundles, bundled;
 };
 
 /* ---- lane.c ---- */
@@ -234,6 +238,20 @@ int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, u
 void wbi_verbs_send(struct wbi_channel *channel, size_t bytes);
 void wbi_verbs_cancel(struct wbi_channel *channel);
 bool wbi_verbs_arrived(struct wbi_channel *channel);
+
+/* ---- bundles.c ---- */
+
+/* From now on messages to the peer may be bundles, of so many bytes at most. */
+void wbi_verbs_bundle(struct wbi_channel *channel, size_t most);
+
+/* Something is queued and not posted. Reserves a parcel's place in the message that was queued
+ * last; false: it has none. */
+bool wbi_verbs_bundle_reserve(struct wbi_channel *channel, size_t bytes);
+
+/* The parcel that was reserved so is there. Returns the message that it is in. */
+struct wbi_verbs_work *wbi_verbs_bundle_add(struct wbi_channel *channel, size_t bytes);
+
+/* ---- traffic.c ---- */
 
 /* Posts what the channels queued, of each as one list; the second, where there is something. */
 void wbi_verbs_post_all(struct wbi_fabric_lane *lane);

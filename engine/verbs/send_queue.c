@@ -125,6 +125,7 @@ void wbi_verbs_work_post(struct wbi_channel *channel)
     }
     describe_all(queue, wrs);
     queue->posted = queue->queued;
+    queue->kept_back = 0;
     int error = ibv_post_send(channel->qp, wrs, &bad);
     if (error != 0) {
         refused(channel, bad, error);

@@ -19,7 +19,7 @@
 enum {
     WBI_VERBS_LEAST_SENDS = 8,    /* depth that a channel can work with */
     WBI_VERBS_SIGNAL_EVERY = 8,   /* messages, at most */
-    WBI_VERBS_LIST = 16,          /* messages that are kept back to go as one list, at most */
+    WBI_VERBS_LIST = 16,          /* parcels that are kept back to go as one list, at most */
     WBI_VERBS_CONTROL_WINDOW = 2, /* control messages that the peer has sent no receipt for */
     WBI_VERBS_KEPT_WORKS = 5      /* places for these two, receipts, a probe, and the drain */
 };
@@ -32,6 +32,7 @@ struct wbi_verbs_work {
     uint8_t *slot;  /* SEND: goes back when it is needed no more */
     uint32_t immediate;
     uint32_t sge_count;
+    uint32_t parcels;   /* SEND: more than one: a bundle */
     struct ibv_sge sge; /* SEND, CONTROL */
     /* READ: one request for the reads of this list, whose remote ranges follow each other */
     struct ibv_sge *sges;
@@ -45,6 +46,7 @@ struct wbi_verbs_send_queue {
     uint32_t depth;
     uint32_t sends, signal_every; /* messages in flight, at most; and how often one is signalled */
     uint32_t sends_in_flight, reads_in_flight, unsignalled;
+    uint32_t kept_back; /* parcels and other work, of those that are not posted */
     uint32_t slots_used;
     uint32_t read_depth;  /* READs in flight that both devices allow */
     uint32_t read_number; /* counts READs: which row of read_sges is next */

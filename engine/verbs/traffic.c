@@ -5,6 +5,7 @@
  *   bits 0 to 15   receipts: control messages that we have had from you, modulo 2^16
  *   bit 16         this is a control message
  *   bit 17         this is nothing but receipts
+ *   bit 18         this is a bundle (engine/bundle.h)
  *   others         zero
  *
  * At most two control messages may lack a receipt. Receipts ride on any message; they go alone when
@@ -13,9 +14,10 @@
  */
 #include <arpa/inet.h>
 
+#include "engine/bundle.h"
 #include "engine/verbs/lane.h"
 
-enum { RECEIPTS = 0xffff, IS_CONTROL = 1 << 16, IS_RECEIPT = 1 << 17 };
+enum { RECEIPTS = 0xffff, IS_CONTROL = 1 << 16, IS_RECEIPT = 1 << 17, IS_BUNDLE = 1 << 18 };
 
 /* ---- sending ---- */
 
@@ -55,32 +57,44 @@ static __attribute__((noinline)) uint8_t *take_slot_of_posted(struct wbi_channel
 int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
 {
     struct wbi_fabric_lane *lane = channel->lane;
-    if (!can_send(channel) || !has_room(channel, control)) {
+    if (!can_send(channel)) {
         return WB_AGAIN;
     }
     if (bytes > (control ? WBI_CONTROL_ROOM : lane->eager_bytes)) {
         return wbi_error(WB_ERR_INVALID, "a message of %zu bytes is longer than this channel takes",
                          bytes);
     }
-    channel->reserved_control = control;
-    channel->reserved =
-        control ? wbi_verbs_control_block(&lane->send_slots, channel->index, channel->controls_sent)
-                : take_slot(channel);
-    if (__builtin_expect(channel->reserved == NULL, 0)) {
-        channel->reserved = take_slot_of_posted(channel);
-        if (channel->reserved == NULL) {
+    if (channel->sends.queued != channel->sends.posted && !control &&
+        wbi_verbs_bundle_reserve(channel, bytes)) {
+        *slot = channel->reserved;
+        return WB_OK;
+    }
+    if (!has_room(channel, control)) {
+        return WB_AGAIN;
+    }
+    if (control) {
+        channel->reserved_as = WBI_VERBS_AS_CONTROL;
+        *slot = channel->reserved = wbi_verbs_control_block(&lane->send_slots, channel->index,
+                                                            channel->controls_sent);
+        return WB_OK;
+    }
+    uint8_t *own = take_slot(channel);
+    if (__builtin_expect(own == NULL, 0)) {
+        own = take_slot_of_posted(channel);
+        if (own == NULL) {
             return WB_AGAIN;
         }
     }
-    *slot = channel->reserved;
+    channel->reserved_as = WBI_VERBS_AS_MESSAGE;
+    *slot = channel->reserved = own + WBI_BUNDLE_FRAME; /* others may join it */
     return WB_OK;
 }
 
 void wbi_verbs_cancel(struct wbi_channel *channel)
 {
-    if (!channel->reserved_control) {
+    if (channel->reserved_as == WBI_VERBS_AS_MESSAGE) {
         wbi_verbs_send_slot_give(&channel->lane->send_slots, &channel->sends.slots_used,
-                                 channel->reserved);
+                                 channel->reserved - WBI_BUNDLE_FRAME);
     }
     channel->reserved = NULL;
 }
@@ -102,27 +116,64 @@ static bool wants_signal(struct wbi_verbs_send_queue *queue, bool in_line)
     return wanted;
 }
 
-void wbi_verbs_send(struct wbi_channel *channel, size_t bytes)
+static void send_control(struct wbi_channel *channel, size_t bytes)
 {
     struct wbi_verbs_send_queue *queue = &channel->sends;
-    bool control = channel->reserved_control;
-    struct wbi_verbs_work *work =
-        wbi_verbs_work_add(queue, control ? WBI_VERBS_CONTROL : WBI_VERBS_SEND);
+    struct wbi_verbs_work *work = wbi_verbs_work_add(queue, WBI_VERBS_CONTROL);
     work->sge = (struct ibv_sge){.addr = (uintptr_t)channel->reserved,
                                  .length = (uint32_t)bytes,
                                  .lkey = channel->queues->send_mr->lkey};
     work->sge_count = 1;
-    bool in_line = bytes <= queue->inline_bytes;
-    bool signalled = control;
-    work->immediate = htonl(receipts(channel) | (control ? IS_CONTROL : 0U));
-    if (control) {
-        channel->controls_sent++;
-    } else {
-        work->slot = channel->reserved;
-        signalled = wants_signal(queue, in_line);
-        queue->sends_in_flight++;
+    work->immediate = htonl(receipts(channel) | IS_CONTROL);
+    work->flags |= bytes <= queue->inline_bytes ? IBV_SEND_INLINE : 0U;
+    channel->controls_sent++;
+}
+
+/* Another parcel is in the message that was queued last. */
+static void send_in_bundle(struct wbi_channel *channel, size_t bytes)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    struct wbi_verbs_work *work = wbi_verbs_bundle_add(channel, bytes);
+    work->immediate = htonl(receipts(channel) | IS_BUNDLE);
+    if (work->sge.length > queue->inline_bytes) {
+        work->flags &= ~(unsigned)IBV_SEND_INLINE;
+        if (queue->slots_used >= WBI_VERBS_KEPT_SENDS) {
+            work->flags |= IBV_SEND_SIGNALED;
+            queue->unsignalled = 0;
+        }
     }
-    work->flags = (signalled ? IBV_SEND_SIGNALED : 0U) | (in_line ? IBV_SEND_INLINE : 0U);
+}
+
+static __attribute__((noinline)) void send_otherwise(struct wbi_channel *channel, size_t bytes)
+{
+    if (channel->reserved_as == WBI_VERBS_AS_CONTROL) {
+        send_control(channel, bytes);
+    } else {
+        send_in_bundle(channel, bytes);
+    }
+    channel->reserved = NULL;
+    wbi_verbs_ready(channel);
+}
+
+void wbi_verbs_send(struct wbi_channel *channel, size_t bytes)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    if (channel->reserved_as != WBI_VERBS_AS_MESSAGE) {
+        send_otherwise(channel, bytes);
+        return;
+    }
+    struct wbi_verbs_work *work = wbi_verbs_work_add(queue, WBI_VERBS_SEND);
+    work->sge = (struct ibv_sge){.addr = (uintptr_t)channel->reserved,
+                                 .length = (uint32_t)bytes,
+                                 .lkey = channel->queues->send_mr->lkey};
+    work->sge_count = 1;
+    work->parcels = 1;
+    work->slot = channel->reserved - WBI_BUNDLE_FRAME;
+    work->immediate = htonl(receipts(channel));
+    bool in_line = bytes <= queue->inline_bytes;
+    work->flags = (wants_signal(queue, in_line) ? IBV_SEND_SIGNALED : 0U) |
+                  (in_line ? IBV_SEND_INLINE : 0U);
+    queue->sends_in_flight++;
     channel->reserved = NULL;
     wbi_verbs_ready(channel);
 }
@@ -178,8 +229,7 @@ void wbi_verbs_ready_soon(struct wbi_channel *channel)
 
 void wbi_verbs_ready(struct wbi_channel *channel)
 {
-    const struct wbi_verbs_send_queue *queue = &channel->sends;
-    if (channel->lane->gathering && queue->queued - queue->posted < WBI_VERBS_LIST) {
+    if (channel->lane->gathering && ++channel->sends.kept_back < WBI_VERBS_LIST) {
         wbi_verbs_ready_soon(channel);
     } else {
         wbi_verbs_work_post(channel);
@@ -220,19 +270,21 @@ static const char *take_immediate(struct wbi_channel *channel, const struct ibv_
     }
     uint32_t immediate = ntohl(wc->imm_data);
     uint16_t told = (uint16_t)(immediate & RECEIPTS);
-    bool control = (immediate & IS_CONTROL) != 0, receipt = (immediate & IS_RECEIPT) != 0;
-    if ((immediate & ~(uint32_t)(RECEIPTS | IS_CONTROL | IS_RECEIPT)) != 0 ||
-        (control && receipt)) {
+    uint32_t is = immediate & ~(uint32_t)RECEIPTS;
+    if (is != 0 && is != IS_CONTROL && is != IS_RECEIPT && is != IS_BUNDLE) {
         return "sent immediate data that mean nothing";
     }
     if ((uint16_t)(told - channel->controls_receipted) > unreceipted(channel)) {
         return "sent receipts for control messages that it did not get";
     }
     channel->controls_receipted = told;
-    if (receipt != (wc->byte_len == 0)) {
+    if ((is == IS_RECEIPT) != (wc->byte_len == 0)) {
         return "sent an empty message, or receipts with bytes";
     }
-    if (control) {
+    if (is == IS_BUNDLE && channel->bundle_bytes == 0) {
+        return "sent a bundle, on which nobody had agreed";
+    }
+    if (is == IS_CONTROL) {
         if (owes_receipts(channel)) {
             return "sent control messages without waiting for receipts";
         }
@@ -244,10 +296,17 @@ static const char *take_immediate(struct wbi_channel *channel, const struct ibv_
     return NULL;
 }
 
-void wbi_verbs_take_message(struct wbi_channel *channel, uint8_t *slot, const struct ibv_wc *wc)
+/* Whether it is a message like most: no control message, no bundle, and no receipt in it is new. */
+static bool is_plain(const struct wbi_channel *channel, const struct ibv_wc *wc)
+{
+    return (wc->wc_flags & IBV_WC_WITH_IMM) != 0 &&
+           ntohl(wc->imm_data) == channel->controls_receipted && wc->byte_len != 0;
+}
+
+static __attribute__((noinline)) void take_unlike(struct wbi_channel *channel, uint8_t *slot,
+                                                  const struct ibv_wc *wc)
 {
     struct wbi_fabric_lane *lane = channel->lane;
-    channel->heard = lane->now;
     const char *wrong = take_immediate(channel, wc);
     if (wrong != NULL) {
         wbi_verbs_doom(channel, WB_ERR_PROTOCOL, "%s", wrong);
@@ -255,7 +314,20 @@ void wbi_verbs_take_message(struct wbi_channel *channel, uint8_t *slot, const st
     }
     if (wrong != NULL || wc->byte_len == 0) {
         lane->events.return_slot(lane->owner, slot);
+    } else if ((ntohl(wc->imm_data) & IS_BUNDLE) != 0) {
+        lane->events.on_bundle(channel->owner, slot, wc->byte_len);
     } else {
         lane->events.on_message(channel->owner, slot, wc->byte_len);
+    }
+}
+
+void wbi_verbs_take_message(struct wbi_channel *channel, uint8_t *slot, const struct ibv_wc *wc)
+{
+    struct wbi_fabric_lane *lane = channel->lane;
+    channel->heard = lane->now;
+    if (is_plain(channel, wc)) {
+        lane->events.on_message(channel->owner, slot, wc->byte_len);
+    } else {
+        take_unlike(channel, slot, wc);
     }
 }

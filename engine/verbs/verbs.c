@@ -25,6 +25,7 @@ const struct wbi_fabric wbi_verbs_fabric = {
     .reserve = wbi_verbs_reserve,
     .send = wbi_verbs_send,
     .cancel = wbi_verbs_cancel,
+    .bundle = wbi_verbs_bundle,
     .arrived = wbi_verbs_arrived,
     .offer = wbi_verbs_offer,
     .knows = wbi_verbs_knows,

@@ -405,6 +405,7 @@ struct wb_engine_stats {
     /* of a fabric that READs in hardware: READs as posted, after merging; the most in flight on one
      * channel; questions whether a silent peer lives */
     uint64_t read_requests, reads_peak, probes;
+    uint64_t bundles, bundled; /* messages sent that carried several parcels, and those parcels */
     /* of memory without a key of its own, where a fabric registers: offers that registered on the
      * fly, and that a pin (pin.h), or a block around a plain range, saved; ranges pinned now, their
      * bytes, and those of their registrations; registrations made for pins, and those of them that

@@ -71,7 +71,8 @@ START_TEST(test_immediates_that_mean_nothing)
         uint32_t immediate, len;
         const char *words;
     } lies[] = {
-        {1U << 18, 10, "mean nothing"},   {1U << 31, 10, "mean nothing"},
+        {1U << 18, 10, "a bundle"},       {5U << 16, 10, "mean nothing"},
+        {1U << 19, 10, "mean nothing"},   {1U << 31, 10, "mean nothing"},
         {UINT32_MAX, 10, "mean nothing"}, {3U << 16, 0, "mean nothing"},
         {3U << 16, 10, "mean nothing"},   {1, 10, "receipts"},
         {0xffff, 10, "receipts"},         {1U << 17 | 1, 0, "receipts"},
