@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/bundle.h"
 #include "engine/engine.h"
 #include "engine/filter.h"
 #include "engine/lane.h"
@@ -25,6 +26,15 @@ static struct {
     unsigned call_count;
     uint64_t asked; /* sums of the friend's */
 } scene;
+
+/* A bundle that is being put together. */
+static struct {
+    bool open, whole; /* whole: its first parcel is all of it */
+    enum tape_end end;
+    unsigned left;
+    size_t early, len;
+    uint8_t bytes[TAPE_EAGER];
+} bundle;
 
 /* ---- the engine ---- */
 
@@ -62,6 +72,7 @@ static void good_hello(struct wbi_hello *hello)
                                 .eager_bytes = TAPE_EAGER,
                                 .credits = 8,
                                 .read_depth = 4,
+                                .features = WBI_FEATURE_BUNDLES,
                                 .engine_id = 5,
                                 .token = 7};
 }
@@ -157,6 +168,41 @@ static void patch(uint8_t *bytes, size_t len, size_t at, uint64_t id)
     }
 }
 
+static void begin_bundle(const struct fuzz_step *step, enum tape_end end)
+{
+    bundle.open = true;
+    bundle.end = end;
+    bundle.left = step->byte % 32;
+    bundle.whole = bundle.left == 0;
+    bundle.early = step->byte / 32;
+    bundle.len = 0;
+}
+
+static void end_bundle(void)
+{
+    size_t early = bundle.early < bundle.len ? bundle.early : bundle.len;
+    bundle.open = false;
+    tape_say_bundle(bundle.end, bundle.bytes, bundle.len - early);
+}
+
+/* Into the bundle, as far as there is room. */
+static void add_to_bundle(const uint8_t *bytes, size_t len)
+{
+    size_t frame = bundle.whole ? 0 : WBI_BUNDLE_FRAME;
+    size_t at = wbi_bundle_next(bundle.len) + frame;
+    if (at + len <= TAPE_EAGER) {
+        memset(bundle.bytes + bundle.len, 0, at - bundle.len);
+        if (frame != 0) {
+            wbi_bundle_put_frame(bundle.bytes + at - frame, len);
+        }
+        memcpy(bundle.bytes + at, bytes, len);
+        bundle.len = at + len;
+    }
+    if (bundle.whole || --bundle.left == 0) {
+        end_bundle();
+    }
+}
+
 static void say(const struct fuzz_step *step, enum tape_end end)
 {
     struct wb_action *const actions[] = {&all_action, &never_action, &sum_action};
@@ -173,7 +219,11 @@ static void say(const struct fuzz_step *step, enum tape_end end)
     } else if (step->kind == FUZZ_CONTROL && len > 4 && bytes[4] > 0) {
         patch(bytes, len, WBI_CONTROL_BYTES, heard->lease_id);
     }
-    tape_say(end, bytes, len);
+    if (bundle.open && bundle.end == end) {
+        add_to_bundle(bytes, len);
+    } else {
+        tape_say(end, bytes, len);
+    }
 }
 
 static void greet(const struct fuzz_step *step, bool repeats_token)
@@ -208,7 +258,13 @@ static void greet(const struct fuzz_step *step, bool repeats_token)
 static void take_step(const struct fuzz_step *step)
 {
     enum tape_end end = step->of_server ? TAPE_SERVER : TAPE_CALLER;
+    if (bundle.open && step->kind > FUZZ_CONTROL) {
+        end_bundle();
+    }
     switch (step->kind) {
+    case FUZZ_BUNDLE:
+        begin_bundle(step, end);
+        break;
     case FUZZ_HELLO:
         greet(step, step->byte % 4 != 3);
         break;
@@ -338,6 +394,9 @@ void fuzz_parcel_try(const uint8_t *data, size_t size)
     tape_lay(NULL, 0);
     for (unsigned i = 0; i < STEPS && fuzz_step_next(data, size, &at, &step); i++) {
         take_step(&step);
+    }
+    if (bundle.open) {
+        end_bundle();
     }
     turn(2);
     hang_up();

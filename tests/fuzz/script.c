@@ -203,6 +203,7 @@ static void draw_archive(const struct wb_field *fields, unsigned disturbances, u
 struct draft {
     uint8_t *out;
     size_t len, room;
+    unsigned bundled; /* messages that are still to be parcels of a bundle */
 };
 
 static void put(struct draft *draft, struct fuzz_step step)
@@ -213,7 +214,9 @@ static void put(struct draft *draft, struct fuzz_step step)
 static void put_message(struct draft *draft, struct fuzz_step step, unsigned disturbances,
                         uint64_t *chance)
 {
-    if (laid.len > 0) {
+    bool bundled = draft->bundled > 0; /* without a turn, and what is laid stays the first's */
+    draft->bundled -= bundled;
+    if (laid.len > 0 && !bundled) {
         put(draft, (struct fuzz_step){.kind = FUZZ_LAY, .len = laid.len, .bytes = laid.bytes});
     }
     for (unsigned i = 1; i < disturbances && message.len > 0; i++) {
@@ -223,10 +226,13 @@ static void put_message(struct draft *draft, struct fuzz_step step, unsigned dis
     step.bytes = message.bytes;
     step.len = message.len < TAPE_EAGER ? message.len : TAPE_EAGER;
     put(draft, step);
-    put(draft, (struct fuzz_step){.kind = FUZZ_TURN, .byte = (uint8_t)fuzz_below(chance, 6)});
+    if (!bundled) {
+        put(draft, (struct fuzz_step){.kind = FUZZ_TURN, .byte = (uint8_t)fuzz_below(chance, 6)});
+    }
 }
 
-static void put_request(struct draft *draft, unsigned disturbances, uint64_t *chance)
+static void put_request(struct draft *draft, bool of_server, unsigned disturbances,
+                        uint64_t *chance)
 {
     unsigned action;
     struct wbi_header header = {.kind = WBI_REQUEST, .call_id = fuzz_below(chance, 4)};
@@ -235,9 +241,8 @@ static void put_request(struct draft *draft, unsigned disturbances, uint64_t *ch
     header.deadline_us = fuzz_below(chance, 2) * 20000;
     compose(&header, chance);
     put_message(draft,
-                (struct fuzz_step){.kind = FUZZ_REQUEST,
-                                   .of_server = fuzz_below(chance, 2) == 0,
-                                   .byte = (uint8_t)action},
+                (struct fuzz_step){
+                    .kind = FUZZ_REQUEST, .of_server = of_server, .byte = (uint8_t)action},
                 disturbances, chance);
 }
 
@@ -295,10 +300,25 @@ static void put_hello(struct draft *draft, unsigned disturbances, uint64_t *chan
                 chance);
 }
 
+/* Some requests in one message. */
+static void put_bundle(struct draft *draft, unsigned disturbances, uint64_t *chance)
+{
+    bool of_server = fuzz_below(chance, 2) == 0;
+    unsigned count = 2 + fuzz_below(chance, 3);
+    unsigned early = disturbances > 1 && fuzz_below(chance, 4) == 0 ? fuzz_below(chance, 8) : 0;
+    put(draft, (struct fuzz_step){
+                   .kind = FUZZ_BUNDLE, .of_server = of_server, .byte = (uint8_t)(count | early << 5)});
+    draft->bundled = count;
+    for (unsigned i = 0; i < count; i++) {
+        put_request(draft, of_server, disturbances, chance);
+    }
+    put(draft, (struct fuzz_step){.kind = FUZZ_TURN, .byte = (uint8_t)fuzz_below(chance, 6)});
+}
+
 size_t fuzz_script_draw(uint64_t *chance, unsigned disturbances, uint8_t *out, size_t room)
 {
     struct draft draft = {.out = out, .room = room};
-    switch (fuzz_below(chance, 10)) {
+    switch (fuzz_below(chance, 12)) {
     case 0:
         put_hello(&draft, disturbances, chance);
         break;
@@ -317,8 +337,12 @@ size_t fuzz_script_draw(uint64_t *chance, unsigned disturbances, uint8_t *out, s
                                        .byte = (uint8_t)fuzz_below(chance, 4)});
         put(&draft, (struct fuzz_step){.kind = FUZZ_PASS, .byte = (uint8_t)fuzz_below(chance, 24)});
         break;
+    case 7:
+    case 8:
+        put_bundle(&draft, disturbances, chance);
+        break;
     default:
-        put_request(&draft, disturbances, chance);
+        put_request(&draft, fuzz_below(chance, 2) == 0, disturbances, chance);
         break;
     }
     return draft.len;

@@ -1,7 +1,7 @@
 /*
  * An input of fuzz_parcel: what strangers do to an engine, one step behind the other. A step is a
- * byte, step + 16 * end, a byte of its own, and (but TURN, PASS, LOSE, CALL and DEAF) a u16 length
- * and as many bytes. What is cut off ends where the input does.
+ * byte, step + 16 * end, a byte of its own, and (but TURN, PASS, LOSE, CALL, DEAF and BUNDLE) a u16
+ * length and as many bytes. What is cut off ends where the input does.
  */
 #ifndef WAYBILL_TESTS_FUZZ_SCRIPT_H
 #define WAYBILL_TESTS_FUZZ_SCRIPT_H
@@ -23,6 +23,8 @@ enum fuzz_step_kind {
     FUZZ_PASS,    /* 2^(byte % 32) microseconds pass */
     FUZZ_CALL,    /* the engine calls the server */
     FUZZ_DEAF,    /* takes no more messages of the engine's; or does again, where `byte` is even */
+    FUZZ_BUNDLE,  /* the next `byte` % 32 messages are parcels of a bundle, which ends `byte` / 32
+                     bytes early; 0: the next one is a bundle as it is. Another step ends it */
     FUZZ_STEPS
 };
 

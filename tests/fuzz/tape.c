@@ -18,7 +18,7 @@ struct wbi_mr {
 
 struct wbi_channel {
     void *owner;
-    bool open, lost, deaf;
+    bool open, lost, deaf, bundles;
     struct wbi_read *reads, **reads_tail;
     unsigned read_count;
 };
@@ -27,7 +27,7 @@ struct wbi_request {
     enum tape_end end;
 };
 
-enum event_kind { ASKED, ANSWERED, SAID, LOST };
+enum event_kind { ASKED, ANSWERED, SAID, SAID_AS_BUNDLE, LOST };
 
 struct event {
     enum event_kind kind;
@@ -79,6 +79,11 @@ void tape_answer(const void *hello, size_t len)
 void tape_say(enum tape_end end, const void *bytes, size_t len)
 {
     put_on((struct event){.kind = SAID, .end = end, .len = len}, bytes);
+}
+
+void tape_say_bundle(enum tape_end end, const void *bytes, size_t len)
+{
+    put_on((struct event){.kind = SAID_AS_BUNDLE, .end = end, .len = len}, bytes);
 }
 
 void tape_lose(enum tape_end end, int status, const void *hello, size_t len)
@@ -296,6 +301,12 @@ static void cancel(struct wbi_channel *channel)
     (void)channel;
 }
 
+static void bundle(struct wbi_channel *channel, size_t most)
+{
+    (void)most;
+    channel->bundles = true;
+}
+
 static int offer(struct wbi_channel *channel, struct wbi_offer *offered)
 {
     (void)channel;
@@ -375,7 +386,11 @@ static bool deliver(struct wbi_channel *channel, const struct event *event)
     memcpy(slot, event->bytes, event->len);
     size_t used = event->len > 8 ? event->len : 8; /* a free slot's first bytes are its link */
     wbi_poison(slot + used, TAPE_EAGER - used);
-    tape.events->on_message(channel->owner, slot, event->len);
+    if (event->kind == SAID) {
+        tape.events->on_message(channel->owner, slot, event->len);
+    } else {
+        tape.events->on_bundle(channel->owner, slot, event->len);
+    }
     return true;
 }
 
@@ -399,6 +414,8 @@ static bool happen(const struct event *event)
         return true;
     case SAID:
         return deliver(channel, event);
+    case SAID_AS_BUNDLE: /* where nobody has agreed on them, a fabric lets none through */
+        return !channel->bundles || deliver(channel, event);
     default:
         channel->lost = true;
         tape.events->on_lost(channel->owner, event->status, "is gone", event->bytes, event->len);
@@ -458,6 +475,7 @@ const struct wbi_fabric wbi_shm_fabric = {.scheme = "shm",
                                           .reserve = reserve,
                                           .send = send_one,
                                           .cancel = cancel,
+                                          .bundle = bundle,
                                           .offer = offer,
                                           .retire = retire,
                                           .revoke = take_back,

@@ -23,6 +23,7 @@ enum { TAPE_KEY_REVOKED = 0xed, TAPE_KEY_STUCK = 0xee, TAPE_KEY_FOREIGN = 0xef }
 void tape_ask(enum tape_end end, const void *hello, size_t len);
 void tape_answer(const void *hello, size_t len); /* the server's, to who has connected to it */
 void tape_say(enum tape_end end, const void *bytes, size_t len);
+void tape_say_bundle(enum tape_end end, const void *bytes, size_t len);
 void tape_lose(enum tape_end end, int status, const void *hello, size_t len);
 
 /* Whether the engine holds the channel. */

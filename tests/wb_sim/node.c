@@ -114,6 +114,8 @@ void node_count(const struct node *node)
     summary->messages += stats.parcels_received;
     summary->late_replies += stats.late_replies;
     summary->filtered += stats.parcels_filtered;
+    summary->bundles += stats.bundles;
+    summary->bundled += stats.bundled;
 }
 
 void node_down(struct node *node)

@@ -53,6 +53,9 @@ const char *summary_is_idle(const struct summary *s)
     if (s->filtered == 0 && wbi_filter_is_here(WB_FILTER_LZ4)) {
         return "no filtered archive was ever seen";
     }
+    if (s->bundles == 0) {
+        return "no bundle was ever seen";
+    }
     if (s->deferring_seeds >= MANY / 4 &&
         (s->deferred == 0 || s->unwanted == 0 || s->never_answered == 0 || s->executor_runs == 0 ||
          s->never_run == 0)) {
@@ -118,8 +121,10 @@ void summary_print(const struct summary *s, FILE *out)
             s->pointer_chunks, s->rma_chunks, s->copied_archives, s->long_lists, s->own_vectors);
     fprintf(out,
             "READs       %" PRIu64 " (%" PRIu64 " as posted), %" PRIu64 " bytes; %" PRIu64
-            " parcels, %" PRIu64 " of them filtered; %" PRIu64 " late replies\n",
-            s->reads, s->read_requests, s->read_bytes, s->messages, s->filtered, s->late_replies);
+            " parcels, %" PRIu64 " of them filtered; %" PRIu64 " sent in %" PRIu64
+            " bundles; %" PRIu64 " late replies\n",
+            s->reads, s->read_requests, s->read_bytes, s->messages, s->filtered, s->bundled,
+            s->bundles, s->late_replies);
     fprintf(out,
             "hosts       %" PRIu64 " connects, %" PRIu64 " closes, %" PRIu64
             " channels lost, %" PRIu64 " restarts, %" PRIu64 " kills, %" PRIu64
