@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "engine/bundle.h"
+
 enum { PATIENCE_US = 10000000 };
 
 static bool is_child;
@@ -105,9 +107,8 @@ static void return_slot(void *lane_owner, uint8_t *slot)
     side->free[side->free_count++] = slot;
 }
 
-static void on_message(void *channel_owner, uint8_t *slot, size_t len)
+static void take_message(struct test_end *end, const uint8_t *slot, size_t len)
 {
-    struct test_end *end = channel_owner;
     struct test_side *side = end->side;
     TEST_THAT(end->lost == WB_OK);
     TEST_THAT(end->connected);
@@ -119,7 +120,29 @@ static void on_message(void *channel_owner, uint8_t *slot, size_t len)
         memcpy(end->last, slot, len);
         end->last_len = len;
     }
-    return_slot(side, slot);
+}
+
+static void on_message(void *channel_owner, uint8_t *slot, size_t len)
+{
+    struct test_end *end = channel_owner;
+    take_message(end, slot, len);
+    return_slot(end->side, slot);
+}
+
+static void on_bundle(void *channel_owner, uint8_t *slot, size_t len)
+{
+    struct test_end *end = channel_owner;
+    uint32_t count;
+    const char *what;
+    TEST_OK(wbi_bundle_check(slot, len, &count, &what));
+    end->bundles++;
+    end->longest = len > end->longest ? len : end->longest;
+    for (size_t at = 0; at < len;) {
+        size_t bytes = wbi_bundle_length(slot + at);
+        take_message(end, slot + at + WBI_BUNDLE_FRAME, bytes);
+        at = wbi_bundle_next(at + WBI_BUNDLE_FRAME + bytes);
+    }
+    return_slot(end->side, slot);
 }
 
 /* No receives(): of the fabrics under test none has channels with receives of their own. */
@@ -134,7 +157,8 @@ static const struct wbi_fabric_events events = {.home = home,
                                                 .on_lost = on_lost,
                                                 .take_slot = take_slot,
                                                 .return_slot = return_slot,
-                                                .on_message = on_message};
+                                                .on_message = on_message,
+                                                .on_bundle = on_bundle};
 
 void test_side_open_on(struct test_side *side, const struct wbi_fabric *fabric,
                        const struct wb_engine_config *config)

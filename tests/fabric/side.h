@@ -28,6 +28,8 @@ struct test_end {
     size_t hello_len;
     uint64_t messages;
     uint64_t bytes;
+    uint64_t bundles; /* whose parcels count as messages each */
+    size_t longest;   /* of these, in bytes */
     size_t last_len;
     uint8_t last[65536];
     void *extra; /* the test's own */

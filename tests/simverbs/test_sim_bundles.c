@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "tests/conformance/actions_later.h"
+#include "tests/fabric/side.h"
 #include "tests/simverbs/scene_calls.h"
 #include "tests/support/pattern.h"
 #include "tests/support/program.h"
@@ -15,7 +16,20 @@
 enum { CALLS = 200, FEW = 5, RAW = 100 };
 
 static struct sim_pair pair;
+static bool peers_are_older; /* they know of no bundles */
 static struct wb_call *calls[CALLS];
+
+int __real_wbi_hello_decode(const uint8_t *bytes, size_t len, struct wbi_hello *hello);
+int __wrap_wbi_hello_decode(const uint8_t *bytes, size_t len, struct wbi_hello *hello);
+
+int __wrap_wbi_hello_decode(const uint8_t *bytes, size_t len, struct wbi_hello *hello)
+{
+    int status = __real_wbi_hello_decode(bytes, len, hello);
+    if (peers_are_older) {
+        hello->features &= ~(uint64_t)WBI_FEATURE_BUNDLES;
+    }
+    return status;
+}
 
 static struct wb_engine_stats stats_of(const struct test_service *service)
 {
@@ -74,10 +88,9 @@ START_TEST(test_one_that_can_go_goes_alone)
 }
 END_TEST
 
-/* More calls than may be under way: the first go at once, the others wait, and go together. */
-START_TEST(test_what_waits_goes_together)
+/* More calls than may be under way: the first go at once, the others wait. */
+static void call_all(void)
 {
-    open_pair(sim_profiles[_i]);
     for (unsigned i = 0; i < CALLS; i++) {
         struct add_in in = {.a = i, .b = 1};
         ck_assert_int_eq(add_async(pair.peer, &in, NULL, &calls[i]), WB_OK);
@@ -88,6 +101,12 @@ START_TEST(test_what_waits_goes_together)
         ck_assert_int_eq(add_finish(calls[i], &out), WB_OK);
         ck_assert_uint_eq(out.sum, i + 1);
     }
+}
+
+START_TEST(test_what_waits_goes_together)
+{
+    open_pair(sim_profiles[_i]);
+    call_all();
     struct wb_engine_stats client = stats_of(&pair.client), server = stats_of(&pair.server);
     ck_assert_uint_gt(client.bundles, 0);
     ck_assert_uint_ge(client.bundled, 2 * client.bundles);
@@ -95,6 +114,17 @@ START_TEST(test_what_waits_goes_together)
     ck_assert_uint_gt(server.bundles, 0);
     ck_assert_uint_eq(server.parcels_received, CALLS);
     ck_assert_uint_eq(client.parcels_received, CALLS);
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_no_bundles_to_older_peers)
+{
+    peers_are_older = true;
+    open_pair(sim_profiles[_i]);
+    call_all();
+    ck_assert_uint_eq(stats_of(&pair.client).bundles, 0);
+    ck_assert_uint_eq(stats_of(&pair.server).bundles, 0);
     close_pair();
 }
 END_TEST
@@ -186,6 +216,75 @@ START_TEST(test_parcels_with_chunks)
 }
 END_TEST
 
+/* ---- the fabric ---- */
+
+static struct test_side server_side, client_side;
+
+/* A message: a request by its first byte, then its number, and a pattern of that. */
+static size_t write_message(uint8_t *slot, size_t len, uint64_t number)
+{
+    test_pattern_fill(slot, len, number);
+    slot[0] = WBI_REQUEST;
+    memcpy(slot + 1, &number, sizeof number);
+    return len;
+}
+
+static void on_message(struct test_end *end, const uint8_t *bytes, size_t len)
+{
+    uint8_t expected[4096];
+    write_message(expected, len, end->messages - 1);
+    ck_assert_mem_eq(bytes, expected, len);
+}
+
+/* Messages of any length, sent alone and together, to a peer that takes less than a slot holds: they
+ * come as they were, in order, and no bundle is longer than it may. */
+START_TEST(test_lengths_of_all_kinds)
+{
+    enum { MOST = 1000 };
+    const struct wbi_fabric *fabric = &wbi_verbs_fabric;
+    struct wb_engine_config config;
+    struct test_end *here, *there;
+    uint64_t chance = 7, number = 0;
+    wb_engine_config_default(&config);
+    sim_open(&(struct sim_options){.seed = 1});
+    struct sim_host *hosts[] = {sim_host_add(), sim_host_add()};
+    sim_device_add(hosts[0], sim_profiles[_i], "10.0.0.1");
+    sim_device_add(hosts[1], sim_profiles[_i], "10.0.0.2");
+    sim_host_enter(hosts[1]);
+    test_side_open_on(&server_side, fabric, &config);
+    TEST_OK(fabric->listen(server_side.lane, "10.0.0.2:1"));
+    sim_host_enter(hosts[0]);
+    test_side_open_on(&client_side, fabric, &config);
+    test_join(&server_side, "10.0.0.2:1", &client_side, &there, &here);
+    server_side.on_message = on_message;
+    fabric->bundle(here->channel, MOST);
+    fabric->bundle(there->channel, MOST);
+    for (unsigned round = 0; round < 300; round++) {
+        unsigned together = (unsigned)(test_pattern_random(&chance) % 5);
+        fabric->gather(client_side.lane);
+        for (unsigned i = 0; i < together; i++) {
+            size_t len = 9 + test_pattern_random(&chance) % (round % 2 == 0 ? 90 : 1200);
+            uint8_t *slot;
+            ck_assert_int_eq(fabric->reserve(here->channel, len, false, &slot), WB_OK);
+            if (test_pattern_random(&chance) % 8 == 0) {
+                memset(slot, 0xee, len);
+                fabric->cancel(here->channel); /* leaves nothing behind in the bundle */
+            } else {
+                fabric->send(here->channel, write_message(slot, len, number++));
+            }
+        }
+        fabric->flush(client_side.lane);
+        test_until_count(&client_side, &server_side, &there->messages, number);
+    }
+    ck_assert_uint_gt(there->bundles, 0);
+    ck_assert_uint_le(there->longest, MOST);
+    ck_assert_uint_gt(there->longest, MOST - 100);
+    test_side_close(&client_side);
+    test_side_close(&server_side);
+    ck_assert_uint_eq(sim_close(), 0);
+}
+END_TEST
+
 /* ---- lies ---- */
 
 static struct wb_peer *accepted(void)
@@ -261,6 +360,7 @@ END_TEST
 
 static void clear(void)
 {
+    peers_are_older = false;
     sim_pair_clear(&pair);
 }
 
@@ -271,8 +371,10 @@ int main(int argc, char **argv)
     tcase_add_checked_fixture(tcase, NULL, clear);
     tcase_add_loop_test(tcase, test_one_that_can_go_goes_alone, 0, SIM_PROFILES);
     tcase_add_loop_test(tcase, test_what_waits_goes_together, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_no_bundles_to_older_peers, 0, SIM_PROFILES);
     tcase_add_loop_test(tcase, test_parts_that_are_kept, 0, SIM_PROFILES);
     tcase_add_loop_test(tcase, test_parcels_with_chunks, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_lengths_of_all_kinds, 0, 2); /* with shared receives */
     tcase_add_test(tcase, test_a_bundle_that_is_none);
     tcase_add_test(tcase, test_a_bundle_takes_credits);
     suite_add_tcase(suite, tcase);
