@@ -92,9 +92,9 @@ enum {
 
 /* What a fabric counts beyond what the engine sees. */
 struct wbi_fabric_counters {
-    uint64_t read_requests; /* READs as they were posted: after merging */
-    uint64_t reads_peak;    /* most of them in flight at once on one channel */
-    uint64_t probes;        /* that asked whether a silent peer lives */
+    uint64_t read_requests;    /* READs as they were posted: after merging */
+    uint64_t reads_peak;       /* most of them in flight at once on one channel */
+    uint64_t probes;           /* that asked whether a silent peer lives */
     uint64_t bundles, bundled; /* bundles that were sent, and the parcels in them */
 };
 

@@ -74,8 +74,8 @@ int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, u
     }
     if (control) {
         channel->reserved_as = WBI_VERBS_AS_CONTROL;
-        *slot = channel->reserved = wbi_verbs_control_block(&lane->send_slots, channel->index,
-                                                            channel->controls_sent);
+        *slot = channel->reserved =
+            wbi_verbs_control_block(&lane->send_slots, channel->index, channel->controls_sent);
         return WB_OK;
     }
     uint8_t *own = take_slot(channel);
@@ -171,8 +171,8 @@ void wbi_verbs_send(struct wbi_channel *channel, size_t bytes)
     work->slot = channel->reserved - WBI_BUNDLE_FRAME;
     work->immediate = htonl(receipts(channel));
     bool in_line = bytes <= queue->inline_bytes;
-    work->flags = (wants_signal(queue, in_line) ? IBV_SEND_SIGNALED : 0U) |
-                  (in_line ? IBV_SEND_INLINE : 0U);
+    work->flags =
+        (wants_signal(queue, in_line) ? IBV_SEND_SIGNALED : 0U) | (in_line ? IBV_SEND_INLINE : 0U);
     queue->sends_in_flight++;
     channel->reserved = NULL;
     wbi_verbs_ready(channel);

@@ -115,8 +115,8 @@ END_TEST
 /* Parcels of no bytes, of more than there are, up to where sums could turn over. */
 START_TEST(test_lengths_that_lie)
 {
-    static const uint32_t lengths[] = {
-        0, 36, 41, 60, 4000, 0x7fffffffU, 0xfffffff0U, 0xfffffff8U, 0xffffffffU};
+    static const uint32_t lengths[] = {0,           36,          41,          60,         4000,
+                                       0x7fffffffU, 0xfffffff0U, 0xfffffff8U, 0xffffffffU};
     for (unsigned i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         for (unsigned which = 0; which < 2; which++) {
             uint32_t count;
@@ -151,7 +151,8 @@ START_TEST(test_random_bytes)
 {
     uint64_t chance = 1;
     for (unsigned round = 0; round < 20000; round++) {
-        make(2 + (unsigned)(test_pattern_random(&chance) % 4), 1 + test_pattern_random(&chance) % 90);
+        make(2 + (unsigned)(test_pattern_random(&chance) % 4),
+             1 + test_pattern_random(&chance) % 90);
         for (unsigned i = (unsigned)(test_pattern_random(&chance) % 4); i > 0; i--) {
             bytes[test_pattern_random(&chance) % len] = (uint8_t)test_pattern_random(&chance);
         }
@@ -258,13 +259,17 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    const TTest *const tests[] = {
-        test_bundles,         test_too_few_and_too_many, test_cut_off,
-        test_bytes_behind,    test_bytes_between,        test_lengths_that_lie,
-        test_random_bytes,    test_kinds_that_travel_alone, test_a_slot_outlives_its_parts,
-        test_parts_of_two_threads};
+    const TTest *const tests[] = {test_bundles,
+                                  test_too_few_and_too_many,
+                                  test_cut_off,
+                                  test_bytes_behind,
+                                  test_bytes_between,
+                                  test_lengths_that_lie,
+                                  test_random_bytes,
+                                  test_kinds_that_travel_alone,
+                                  test_a_slot_outlives_its_parts,
+                                  test_parts_of_two_threads};
     Suite *suite = suite_create("bundles");
-    suite_add_tcase(suite,
-                    test_program_case("bundles", tests, sizeof tests / sizeof tests[0]));
+    suite_add_tcase(suite, test_program_case("bundles", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
 }

@@ -240,10 +240,10 @@ static void put_request(struct draft *draft, bool of_server, unsigned disturbanc
     header.reply_room = fuzz_below(chance, 3) * 40000;
     header.deadline_us = fuzz_below(chance, 2) * 20000;
     compose(&header, chance);
-    put_message(draft,
-                (struct fuzz_step){
-                    .kind = FUZZ_REQUEST, .of_server = of_server, .byte = (uint8_t)action},
-                disturbances, chance);
+    put_message(
+        draft,
+        (struct fuzz_step){.kind = FUZZ_REQUEST, .of_server = of_server, .byte = (uint8_t)action},
+        disturbances, chance);
 }
 
 /* A call of the engine's and its reply. */
@@ -306,8 +306,9 @@ static void put_bundle(struct draft *draft, unsigned disturbances, uint64_t *cha
     bool of_server = fuzz_below(chance, 2) == 0;
     unsigned count = 2 + fuzz_below(chance, 3);
     unsigned early = disturbances > 1 && fuzz_below(chance, 4) == 0 ? fuzz_below(chance, 8) : 0;
-    put(draft, (struct fuzz_step){
-                   .kind = FUZZ_BUNDLE, .of_server = of_server, .byte = (uint8_t)(count | early << 5)});
+    put(draft, (struct fuzz_step){.kind = FUZZ_BUNDLE,
+                                  .of_server = of_server,
+                                  .byte = (uint8_t)(count | early << 5)});
     draft->bundled = count;
     for (unsigned i = 0; i < count; i++) {
         put_request(draft, of_server, disturbances, chance);

@@ -159,9 +159,8 @@ START_TEST(test_parts_that_are_kept)
         begin_together();
         for (unsigned i = 0; i < FEW; i++) {
             test_pattern_fill(raw[i], RAW, round + i);
-            struct later_in in = {.how = TEST_WHEN_LET_GO,
-                                  .seed = round + i,
-                                  .raw = {.data = raw[i], .len = RAW}};
+            struct later_in in = {
+                .how = TEST_WHEN_LET_GO, .seed = round + i, .raw = {.data = raw[i], .len = RAW}};
             ck_assert_int_eq(later_async(pair.peer, &in, NULL, &calls[i]), WB_OK);
         }
         end_together();
@@ -236,8 +235,8 @@ static void on_message(struct test_end *end, const uint8_t *bytes, size_t len)
     ck_assert_mem_eq(bytes, expected, len);
 }
 
-/* Messages of any length, sent alone and together, to a peer that takes less than a slot holds: they
- * come as they were, in order, and no bundle is longer than it may. */
+/* Messages of any length, sent alone and together, to a peer that takes less than a slot holds:
+ * they come as they were, in order, and no bundle is longer than it may. */
 START_TEST(test_lengths_of_all_kinds)
 {
     enum { MOST = 1000 };
