@@ -46,7 +46,7 @@ struct wbi_verbs_send_queue {
     uint32_t depth;
     uint32_t sends, signal_every; /* messages in flight, at most; and how often one is signalled */
     uint32_t sends_in_flight, reads_in_flight, unsignalled;
-    uint32_t kept_back; /* parcels and other work, of those that are not posted */
+    uint32_t kept_back; /* parcels, and other messages, of those that are not posted */
     uint32_t slots_used;
     uint32_t read_depth;  /* READs in flight that both devices allow */
     uint32_t read_number; /* counts READs: which row of read_sges is next */

@@ -75,6 +75,13 @@ void sim_pair_clear(struct sim_pair *pair)
     *pair = (struct sim_pair){.peer = NULL};
 }
 
+struct wb_engine_stats sim_stats(const struct test_service *service)
+{
+    struct wb_engine_stats stats;
+    wb_engine_stats(service->engine, &stats);
+    return stats;
+}
+
 void sim_pair_close(struct sim_pair *pair)
 {
     sim_pair_end(pair);

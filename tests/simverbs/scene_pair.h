@@ -30,6 +30,9 @@ void sim_pair_end(struct sim_pair *pair);
 /* Lets both make progress until neither has anything to do, `us` of the world's time at most. */
 void sim_pair_settle(struct sim_pair *pair, uint64_t us);
 
+/* The figures of one of them. */
+struct wb_engine_stats sim_stats(const struct test_service *service);
+
 /* Closes the world, and fails if anything is left. */
 void sim_pair_close(struct sim_pair *pair);
 

@@ -31,13 +31,6 @@ int __wrap_wbi_hello_decode(const uint8_t *bytes, size_t len, struct wbi_hello *
     return status;
 }
 
-static struct wb_engine_stats stats_of(const struct test_service *service)
-{
-    struct wb_engine_stats stats;
-    wb_engine_stats(service->engine, &stats);
-    return stats;
-}
-
 static void open_pair(const struct sim_profile *profile)
 {
     sim_pair_open(&pair, 1, profile);
@@ -82,8 +75,8 @@ START_TEST(test_one_that_can_go_goes_alone)
         ck_assert_int_eq(add_call(pair.peer, &in, &out, NULL), WB_OK);
         ck_assert_uint_eq(out.sum, i + 1);
     }
-    ck_assert_uint_eq(stats_of(&pair.client).bundles, 0);
-    ck_assert_uint_eq(stats_of(&pair.server).bundles, 0);
+    ck_assert_uint_eq(sim_stats(&pair.client).bundles, 0);
+    ck_assert_uint_eq(sim_stats(&pair.server).bundles, 0);
     close_pair();
 }
 END_TEST
@@ -94,7 +87,7 @@ static void call_all(void)
     for (unsigned i = 0; i < CALLS; i++) {
         struct add_in in = {.a = i, .b = 1};
         ck_assert_int_eq(add_async(pair.peer, &in, NULL, &calls[i]), WB_OK);
-        ck_assert_uint_eq(stats_of(&pair.client).bundles, 0);
+        ck_assert_uint_eq(sim_stats(&pair.client).bundles, 0);
     }
     for (unsigned i = 0; i < CALLS; i++) {
         struct add_out out;
@@ -107,7 +100,7 @@ START_TEST(test_what_waits_goes_together)
 {
     open_pair(sim_profiles[_i]);
     call_all();
-    struct wb_engine_stats client = stats_of(&pair.client), server = stats_of(&pair.server);
+    struct wb_engine_stats client = sim_stats(&pair.client), server = sim_stats(&pair.server);
     ck_assert_uint_gt(client.bundles, 0);
     ck_assert_uint_ge(client.bundled, 2 * client.bundles);
     ck_assert_uint_le(client.bundled, WBI_BUNDLE_MOST * client.bundles);
@@ -123,8 +116,8 @@ START_TEST(test_no_bundles_to_older_peers)
     peers_are_older = true;
     open_pair(sim_profiles[_i]);
     call_all();
-    ck_assert_uint_eq(stats_of(&pair.client).bundles, 0);
-    ck_assert_uint_eq(stats_of(&pair.server).bundles, 0);
+    ck_assert_uint_eq(sim_stats(&pair.client).bundles, 0);
+    ck_assert_uint_eq(sim_stats(&pair.server).bundles, 0);
     close_pair();
 }
 END_TEST
@@ -180,8 +173,8 @@ START_TEST(test_parts_that_are_kept)
             later_out_drop(&out);
         }
     }
-    ck_assert_uint_ge(stats_of(&pair.client).bundled, 40 * FEW);
-    ck_assert_uint_ge(stats_of(&pair.server).bundled, 40 * FEW);
+    ck_assert_uint_ge(sim_stats(&pair.client).bundled, 40 * FEW);
+    ck_assert_uint_ge(sim_stats(&pair.server).bundled, 40 * FEW);
     sim_pair_settle(&pair, 100000);
     ck_assert_uint_le(kept_slots(server_lane()), there + 16); /* late receives */
     ck_assert_uint_le(kept_slots(pair.peer->lane), here + 16);
@@ -210,7 +203,7 @@ START_TEST(test_parcels_with_chunks)
         vector_out_drop(&out);
     }
     vector_in_drop(&in);
-    ck_assert_uint_eq(stats_of(&pair.client).bundled, FEW);
+    ck_assert_uint_eq(sim_stats(&pair.client).bundled, FEW);
     close_pair();
 }
 END_TEST
@@ -319,13 +312,13 @@ START_TEST(test_a_bundle_that_is_none)
 {
     uint8_t bytes[512];
     open_pair(&sim_profile_mlx5);
-    uint64_t before = stats_of(&pair.server).parcels_received;
+    uint64_t before = sim_stats(&pair.server).parcels_received;
     size_t len = add_request(bytes, 0, 1);
     len = add_request(bytes, len, 2);
     receive(bytes, len - 1);
     ck_assert_int_eq(wb_peer_state(accepted()), WB_PEER_LOST);
     ck_assert_ptr_nonnull(strstr(wb_peer_reason(accepted()), "bundle"));
-    struct wb_engine_stats stats = stats_of(&pair.server);
+    struct wb_engine_stats stats = sim_stats(&pair.server);
     ck_assert_uint_eq(stats.parcels_received, before);
     ck_assert_uint_eq(stats.protocol_errors, 1);
     sim_pair_settle(&pair, 10000000);
@@ -352,7 +345,7 @@ START_TEST(test_a_bundle_takes_credits)
     receive(bytes, len);
     ck_assert_int_eq(wb_peer_state(accepted()), WB_PEER_LOST);
     ck_assert_ptr_nonnull(strstr(wb_peer_reason(accepted()), "without a credit"));
-    ck_assert_uint_eq(stats_of(&pair.server).parcels_received, 3);
+    ck_assert_uint_eq(sim_stats(&pair.server).parcels_received, 3);
     sim_pair_close(&pair);
 }
 END_TEST
