@@ -136,8 +136,9 @@ struct wbi_fabric_events {
     void (*on_message)(void *channel_owner, uint8_t *slot, size_t len);
 
     /* The same of a message that is a bundle (bundle.h), of which nothing has been checked. Comes
-     * only after bundle(). */
-    void (*on_bundle)(void *channel_owner, uint8_t *slot, size_t len);
+     * only after bundle(). Returns the parcels that it was, each of which may have been a handler;
+     * 1 where it was none. */
+    uint32_t (*on_bundle)(void *channel_owner, uint8_t *slot, size_t len);
 };
 
 /* What an allocator is about to ask of the registrar. */
@@ -261,16 +262,17 @@ struct wbi_fabric {
 
     /*
      * One eager message: reserve room for `bytes`, write them at *slot, then send() at most that
-     * many, or cancel(). One reservation a lane at a time. WB_AGAIN: no room now (after poll there
-     * may be). Messages arrive in order, whole, once. `control` may use the room kept back for
-     * control messages (two of WBI_CONTROL_ROOM bytes at least).
+     * many, or cancel(); between these nothing is asked of the channel but offers. One reservation
+     * a lane at a time. WB_AGAIN: no room now (after poll there may be). Messages arrive in order,
+     * whole, once. `control` may use the room kept back for control messages (two of
+     * WBI_CONTROL_ROOM bytes at least).
      */
     int (*reserve)(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot);
     void (*send)(struct wbi_channel *channel, size_t bytes);
     void (*cancel)(struct wbi_channel *channel);
 
     /* The peer takes bundles (bundle.h) of `most` bytes: messages that wait for each other anyway
-     * may go as one. The slots of its reservations are then 8 behind a multiple of 16. NULL: the
+     * may go as one. The slots of its reservations are 8 behind a multiple of 16. NULL: the
      * fabric gains nothing by that, and its messages are parcels. */
     void (*bundle)(struct wbi_channel *channel, size_t most);
 

@@ -146,7 +146,7 @@ void wbi_peer_expire(struct wb_peer *peer, uint64_t now);
 /* What fabrics call: handshake.c and receive.c. */
 extern const struct wbi_fabric_events wbi_engine_events;
 void wbi_receive(void *peer, uint8_t *slot, size_t len);
-void wbi_receive_bundle(void *peer, uint8_t *slot, size_t len);
+uint32_t wbi_receive_bundle(void *peer, uint8_t *slot, size_t len);
 
 /* Lane thread: what this engine says of itself to a peer. */
 void wbi_handshake_hello(struct wb_peer *peer, int status, struct wbi_hello *hello);

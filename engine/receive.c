@@ -87,7 +87,7 @@ void wbi_receive(void *channel_owner, uint8_t *slot, size_t len)
     }
 }
 
-void wbi_receive_bundle(void *channel_owner, uint8_t *slot, size_t len)
+uint32_t wbi_receive_bundle(void *channel_owner, uint8_t *slot, size_t len)
 {
     struct wb_peer *peer = channel_owner;
     struct wbi_slots *slots = &peer->lane->slots;
@@ -97,7 +97,7 @@ void wbi_receive_bundle(void *channel_owner, uint8_t *slot, size_t len)
     if (status != WB_OK) { /* nothing of it is believed */
         wbi_peer_fail(peer, status, what);
         wbi_slots_give(slots, slot);
-        return;
+        return 1;
     }
     wbi_slots_share(slots, slot, count);
     size_t at = 0;
@@ -108,4 +108,5 @@ void wbi_receive_bundle(void *channel_owner, uint8_t *slot, size_t len)
         wbi_receive(peer, parcel, bytes); /* as if it had come alone */
     }
     wbi_slots_shared(slots, slot);
+    return count;
 }

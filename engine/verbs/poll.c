@@ -6,7 +6,7 @@
 
 enum {
     COMPLETIONS = 16,     /* taken at once */
-    ROUNDS = 4,           /* of them a turn */
+    ROUNDS = 4,           /* of as many parcels a turn */
     POLLS_A_LOOK = 32,    /* how often the clock is read; */
     IDLE_POLL_WEIGHT = 8, /* an idle poll counts as so many: a program may poll seldom */
     LOOK_US = 1000,       /* housekeeping, when nothing is in a hurry */
@@ -35,24 +35,25 @@ static void on_failed_receive(struct wbi_channel *channel, const struct ibv_wc *
                    ibv_wc_status_str(wc->status));
 }
 
-static void on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
+/* Returns the parcels that came. */
+static uint32_t on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
 {
     struct wbi_fabric_lane *lane = queues->lane;
     uint8_t *slot = wbi_verbs_unpost(queues, wc->wr_id);
     struct wbi_channel *channel = wbi_verbs_map_find(queues, wc->qp_num);
     if (channel == NULL || channel->state != WBI_VERBS_OPEN || channel->deaf) {
         lane->events.return_slot(lane->owner, slot); /* of one that was closed */
-        return;
+        return 0;
     }
     if (wc->status != IBV_WC_SUCCESS) {
         on_failed_receive(channel, wc);
         lane->events.return_slot(lane->owner, slot);
-        return;
+        return 0;
     }
     if (!channel->established) {
         wbi_verbs_channel_establish_by_data(channel);
     }
-    wbi_verbs_take_message(channel, slot, wc);
+    return wbi_verbs_take_message(channel, slot, wc);
 }
 
 static void on_work(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
@@ -76,26 +77,43 @@ static void refill_if_due(struct wbi_verbs_queues *queues)
     }
 }
 
+/* Takes a batch of completions. Replies do not wait for more handlers than a batch of messages has:
+ * a bundle is as many as it has parcels. Returns the completions, and parcels beyond those. */
+static int take_all(struct wbi_verbs_queues *queues, const struct ibv_wc *wcs, int count)
+{
+    uint32_t more = 0, unposted = 0;
+    for (const struct ibv_wc *wc = wcs, *end = wcs + count; wc < end; wc++) {
+        if ((wc->wr_id & WBI_VERBS_RECEIVE) == 0) {
+            on_work(queues, wc);
+            continue;
+        }
+        uint32_t parcels = on_receive(queues, wc);
+        unposted += parcels;
+        if (__builtin_expect(parcels > 1, 0)) {
+            more += parcels - 1;
+            if (unposted >= COMPLETIONS) {
+                unposted = 0;
+                refill_if_due(queues);
+                wbi_verbs_post_ready(queues->lane);
+            }
+        }
+    }
+    return count + (int)more;
+}
+
 /* Takes completions; *dry is cleared where more may be waiting. */
 static int poll_queues(struct wbi_verbs_queues *queues, bool *dry)
 {
     struct ibv_wc wcs[COMPLETIONS];
     int done = 0;
-    for (int round = 0; round < ROUNDS; round++) {
+    while (done < COMPLETIONS * ROUNDS) {
         bool stashed = queues->stash_end > 0; /* what is left of it says nothing of the CQ */
         int count = wbi_verbs_next(queues, wcs, COMPLETIONS);
         if (count < 0) {
             wbi_verbs_doom_device(queues->lane, queues->device, "its completions cannot be read");
             return done;
         }
-        for (const struct ibv_wc *wc = wcs, *end = wcs + count; wc < end; wc++) {
-            if ((wc->wr_id & WBI_VERBS_RECEIVE) != 0) {
-                on_receive(queues, wc);
-            } else {
-                on_work(queues, wc);
-            }
-        }
-        done += count;
+        done += take_all(queues, wcs, count);
         queues->taken += (uint64_t)count;
         refill_if_due(queues);              /* before credits for these receives go out */
         wbi_verbs_post_ready(queues->lane); /* replies do not wait for the next ones' handlers */
@@ -129,7 +147,8 @@ static int lose_doomed(struct wbi_fabric_lane *lane, bool dry)
 
 static bool is_time_to_look(struct wbi_fabric_lane *lane, int done)
 {
-    lane->polls += done > 0 ? 1 : IDLE_POLL_WEIGHT;
+    /* one with bundles may have been many handlers */
+    lane->polls += done > 0 ? 1 + (unsigned)(done - 1) / (COMPLETIONS * ROUNDS) : IDLE_POLL_WEIGHT;
     if (lane->polls < POLLS_A_LOOK && !lane->woken) {
         return false;
     }

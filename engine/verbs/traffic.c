@@ -303,8 +303,8 @@ static bool is_plain(const struct wbi_channel *channel, const struct ibv_wc *wc)
            ntohl(wc->imm_data) == channel->controls_receipted && wc->byte_len != 0;
 }
 
-static __attribute__((noinline)) void take_unlike(struct wbi_channel *channel, uint8_t *slot,
-                                                  const struct ibv_wc *wc)
+static __attribute__((noinline)) uint32_t take_unlike(struct wbi_channel *channel, uint8_t *slot,
+                                                      const struct ibv_wc *wc)
 {
     struct wbi_fabric_lane *lane = channel->lane;
     const char *wrong = take_immediate(channel, wc);
@@ -315,19 +315,20 @@ static __attribute__((noinline)) void take_unlike(struct wbi_channel *channel, u
     if (wrong != NULL || wc->byte_len == 0) {
         lane->events.return_slot(lane->owner, slot);
     } else if ((ntohl(wc->imm_data) & IS_BUNDLE) != 0) {
-        lane->events.on_bundle(channel->owner, slot, wc->byte_len);
+        return lane->events.on_bundle(channel->owner, slot, wc->byte_len);
     } else {
         lane->events.on_message(channel->owner, slot, wc->byte_len);
     }
+    return 1;
 }
 
-void wbi_verbs_take_message(struct wbi_channel *channel, uint8_t *slot, const struct ibv_wc *wc)
+uint32_t wbi_verbs_take_message(struct wbi_channel *channel, uint8_t *slot, const struct ibv_wc *wc)
 {
     struct wbi_fabric_lane *lane = channel->lane;
     channel->heard = lane->now;
     if (is_plain(channel, wc)) {
         lane->events.on_message(channel->owner, slot, wc->byte_len);
-    } else {
-        take_unlike(channel, slot, wc);
+        return 1;
     }
+    return take_unlike(channel, slot, wc);
 }

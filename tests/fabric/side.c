@@ -129,7 +129,7 @@ static void on_message(void *channel_owner, uint8_t *slot, size_t len)
     return_slot(end->side, slot);
 }
 
-static void on_bundle(void *channel_owner, uint8_t *slot, size_t len)
+static uint32_t on_bundle(void *channel_owner, uint8_t *slot, size_t len)
 {
     struct test_end *end = channel_owner;
     uint32_t count;
@@ -143,6 +143,7 @@ static void on_bundle(void *channel_owner, uint8_t *slot, size_t len)
         at = wbi_bundle_next(at + WBI_BUNDLE_FRAME + bytes);
     }
     return_slot(end->side, slot);
+    return count;
 }
 
 /* No receives(): of the fabrics under test none has channels with receives of their own. */

@@ -277,6 +277,64 @@ START_TEST(test_lengths_of_all_kinds)
 }
 END_TEST
 
+#define NOTE(F)
+WB_ACTION(note, NOTE, NOTE) /* counts how often it runs, and when what has been posted */
+
+enum { NOTES_A_BUNDLE = 16, BUNDLES = 6 };
+
+static unsigned notes;
+static uint64_t lists_at[1 + BUNDLES * NOTES_A_BUNDLE];
+
+static int on_note(struct wb_context *context, struct note_in *in, struct note_out *out, void *user)
+{
+    (void)context;
+    (void)in;
+    (void)out;
+    (void)user;
+    ck_assert_uint_le(notes, BUNDLES * NOTES_A_BUNDLE);
+    lists_at[notes++] = sim_device_posts(pair.server_device).lists;
+    return WB_OK;
+}
+
+/* What came alone, before bundles of another peer's, is answered after one of them, and not when
+ * all of these have been handled. */
+START_TEST(test_an_answer_waits_for_one_bundle)
+{
+    struct note_in in = {0};
+    struct note_out out;
+    struct wb_peer *other;
+    struct wb_call *alone;
+    notes = 0;
+    open_pair(&sim_profile_mlx5);
+    ck_assert_int_eq(note_register(pair.server.engine, on_note, NULL), WB_OK);
+    ck_assert_int_eq(wb_connect(pair.client.engine, sim_pair_url, &other), WB_OK);
+    ck_assert_int_eq(wb_peer_wait(other, 20000000), WB_OK);
+    sim_pair_settle(&pair, 1000);
+    ck_assert_int_eq(note_async(other, &in, NULL, &alone), WB_OK);
+    for (unsigned bundle = 0; bundle < BUNDLES; bundle++) {
+        begin_together();
+        for (unsigned i = 0; i < NOTES_A_BUNDLE; i++) {
+            ck_assert_int_eq(note_async(pair.peer, &in, NULL, &calls[bundle * NOTES_A_BUNDLE + i]),
+                             WB_OK);
+        }
+        end_together();
+    }
+    ck_assert_uint_eq(sim_stats(&pair.client).bundles, BUNDLES);
+    for (unsigned i = 0; i < 200; i++) {
+        sim_advance(10); /* all are there before the server looks */
+    }
+    ck_assert_int_eq(note_finish(alone, &out), WB_OK);
+    for (unsigned i = 0; i < BUNDLES * NOTES_A_BUNDLE; i++) {
+        ck_assert_int_eq(note_finish(calls[i], &out), WB_OK);
+    }
+    ck_assert_uint_eq(notes, 1 + BUNDLES * NOTES_A_BUNDLE);
+    /* behind the first bundle: its answers, and the one that came before */
+    ck_assert_uint_ge(lists_at[1 + NOTES_A_BUNDLE] - lists_at[1], 2);
+    wb_peer_close(other);
+    close_pair();
+}
+END_TEST
+
 /* ---- lies ---- */
 
 static struct wb_peer *accepted(void)
@@ -367,6 +425,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tcase, test_parts_that_are_kept, 0, SIM_PROFILES);
     tcase_add_loop_test(tcase, test_parcels_with_chunks, 0, SIM_PROFILES);
     tcase_add_loop_test(tcase, test_lengths_of_all_kinds, 0, 2); /* with shared receives */
+    tcase_add_test(tcase, test_an_answer_waits_for_one_bundle);
     tcase_add_test(tcase, test_a_bundle_that_is_none);
     tcase_add_test(tcase, test_a_bundle_takes_credits);
     suite_add_tcase(suite, tcase);
