@@ -58,7 +58,6 @@ struct wb_engine {
     uint64_t id;
     uint32_t forks;            /* as they were when it was made: see fork.c */
     _Atomic uint32_t idle;     /* wb_progress that found nothing */
-    _Atomic uint32_t turns;    /* on lanes, while there are some without peers */
     _Atomic uint32_t disarmed; /* a turn took the alarm from the lanes while somebody may sleep */
     _Atomic uint32_t sleeper;  /* 1: a thread sleeps on epoll */
     _Atomic(const void *) watcher; /* whose loop waits for epoll, armed; or NULL */

@@ -24,13 +24,12 @@ static bool is_bare(const struct wbi_lane *lane)
     return atomic_load_explicit(&lane->bare, memory_order_relaxed);
 }
 
-/* Whether lanes without peers, where at most somebody is coming, are to be looked at though others
- * have done something: once in so many times, whoever makes progress. */
-static bool bare_are_due(struct wb_engine *engine)
+/* Whether lanes without peers are to be looked at though others have done something: each thread
+ * counts for itself, so that those on different lanes write nothing together. */
+static bool bare_are_due(const struct wb_engine *engine)
 {
-    uint32_t turns = atomic_load_explicit(&engine->turns, memory_order_relaxed) + 1;
-    atomic_store_explicit(&engine->turns, turns, memory_order_relaxed);
-    return turns % TURNS_A_BARE == 0;
+    static _Thread_local struct wbi_pace pace __attribute__((tls_model("initial-exec")));
+    return wbi_pace_is_due(&pace, engine, TURNS_A_BARE);
 }
 
 /* Turns on some of the lanes, a bit each. */

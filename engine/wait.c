@@ -361,16 +361,12 @@ static void choose_own(struct stay *stay)
                   atomic_load_explicit(&engine->crew.places, memory_order_relaxed) >= peopled;
 }
 
-/* Whether a thread has left the others to others long enough: it counts over all that it waits for,
- * since each of those may end within a turn or two; and it does not know where it has come from
- * another engine. */
+/* Whether a thread has left the others to others long enough: what it waits for may each time end
+ * within a turn or two. */
 static bool others_are_due(const struct wb_engine *engine)
 {
-    static _Thread_local const struct wb_engine *last;
-    static _Thread_local unsigned turns;
-    bool due = ++turns % TURNS_A_ROUND == 0 || last != engine;
-    last = engine;
-    return due;
+    static _Thread_local struct wbi_pace pace;
+    return wbi_pace_is_due(&pace, engine, TURNS_A_ROUND);
 }
 
 /* A thread that has a lane of its own turns the others now and then, and before it `looks` whether
