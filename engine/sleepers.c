@@ -135,19 +135,6 @@ void wbi_sleepers_wake_all(struct wb_engine *engine)
     rouse(chain);
 }
 
-void wbi_sleepers_wake_one(struct wb_engine *engine)
-{
-    struct wbi_sleepers *sleepers = &engine->sleepers;
-    struct wbi_sleeper *chain = NULL;
-    pthread_mutex_lock(&sleepers->lock);
-    struct wbi_sleeper *sleeper = find_one(sleepers);
-    if (sleeper != NULL) {
-        call(sleepers, sleeper, &chain);
-    }
-    pthread_mutex_unlock(&sleepers->lock);
-    rouse(chain);
-}
-
 void wbi_sleepers_wake_this(struct wb_engine *engine, struct wbi_sleeper *sleeper)
 {
     struct wbi_sleepers *sleepers = &engine->sleepers;
@@ -178,23 +165,32 @@ bool wbi_sleepers_join(struct wb_engine *engine)
     return joined;
 }
 
-/* Whether `awake` will do; under the lock: the one on the network wakes another, under the lock
- * too, when it no longer sleeps there (wait.c). */
+/* Whether `awake` will do; under the lock, as the one on the network says that it sleeps there no
+ * more. */
 static bool is_enough(struct wb_engine *engine, unsigned awake)
 {
     return awake >=
            (atomic_load(&engine->sleeper) != 0 ? 1 : atomic_load(&engine->sleepers.needed));
 }
 
+/* Those that are needed beside who is awake; likewise. */
+static void call_needed(struct wb_engine *engine, struct wbi_sleeper **chain)
+{
+    struct wbi_sleepers *sleepers = &engine->sleepers;
+    struct wbi_sleeper *sleeper;
+    while (!is_enough(engine, atomic_load(&sleepers->awake)) &&
+           (sleeper = find_one(sleepers)) != NULL) {
+        call(sleepers, sleeper, chain);
+    }
+}
+
 void wbi_sleepers_resign(struct wb_engine *engine)
 {
     struct wbi_sleepers *sleepers = &engine->sleepers;
-    struct wbi_sleeper *chain = NULL, *sleeper;
+    struct wbi_sleeper *chain = NULL;
     pthread_mutex_lock(&sleepers->lock);
-    unsigned others = atomic_fetch_sub(&sleepers->awake, 1) - 1;
-    if (!is_enough(engine, others) && (sleeper = find_one(sleepers)) != NULL) {
-        call(sleepers, sleeper, &chain);
-    }
+    atomic_fetch_sub(&sleepers->awake, 1);
+    call_needed(engine, &chain);
     pthread_mutex_unlock(&sleepers->lock);
     rouse(chain);
 }
@@ -210,16 +206,13 @@ bool wbi_sleepers_crowd(struct wb_engine *engine)
 void wbi_sleepers_limit(struct wb_engine *engine, unsigned fabrics, unsigned lanes)
 {
     struct wbi_sleepers *sleepers = &engine->sleepers;
-    struct wbi_sleeper *chain = NULL, *sleeper;
+    struct wbi_sleeper *chain = NULL;
     unsigned half = sleepers->cpus / 2, needed = lanes < sleepers->cpus ? lanes : sleepers->cpus;
     needed = needed > fabrics ? needed : fabrics;
     pthread_mutex_lock(&sleepers->lock);
     atomic_store_explicit(&sleepers->needed, needed, memory_order_relaxed);
     atomic_store_explicit(&sleepers->most, half > needed ? half : needed, memory_order_relaxed);
-    while (!is_enough(engine, atomic_load(&sleepers->awake)) &&
-           (sleeper = find_one(sleepers)) != NULL) {
-        call(sleepers, sleeper, &chain);
-    }
+    call_needed(engine, &chain);
     pthread_mutex_unlock(&sleepers->lock);
     rouse(chain);
 }
@@ -301,11 +294,15 @@ bool wbi_sleepers_called(struct wb_engine *engine, struct wbi_sleeper *sleeper)
 void wbi_sleepers_unwatch(struct wb_engine *engine, struct wbi_sleeper *sleeper)
 {
     struct wbi_sleepers *sleepers = &engine->sleepers;
+    struct wbi_sleeper *chain = NULL;
     pthread_mutex_lock(&sleepers->lock);
     unlist(sleepers, sleeper);
     sleepers->watched = false;
     atomic_store(&sleepers->called, false);
+    atomic_store(&engine->sleeper, 0);
+    call_needed(engine, &chain); /* this one may be long in a handler of one lane */
     pthread_mutex_unlock(&sleepers->lock);
+    rouse(chain);
 }
 
 void wbi_sleepers_call_watch(struct wb_engine *engine)

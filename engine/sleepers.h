@@ -92,8 +92,9 @@ bool wbi_sleepers_met(struct wb_engine *engine, const struct wbi_vigil *vigil);
 /* It has slept, or need not: is awake, and out of the list. */
 void wbi_sleepers_get_up(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 
-/* The same for the one that sleeps on the network, and is and stays awake; and whether it need not
- * sleep, all lanes having been armed in between. */
+/* The same for the engine's `sleeper`, which sleeps on the network, and is and stays awake; and
+ * whether it need not sleep, all lanes having been armed in between. When it is up it is `sleeper`
+ * no more, and as many are awake as are needed then. */
 void wbi_sleepers_watch(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 bool wbi_sleepers_called(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 void wbi_sleepers_unwatch(struct wb_engine *engine, struct wbi_sleeper *sleeper);
@@ -103,9 +104,8 @@ void wbi_sleepers_call_watch(struct wb_engine *engine);
 /* Any thread: wakes those for whom a call has ended. Who holds a lane does it before it runs what
  * may take long, and else after it has left that. */
 void wbi_sleepers_wake_met(struct wb_engine *engine);
-/* Any thread: wakes all but the one on the network; one of them; this one, if it still sleeps. */
+/* Any thread: wakes all but the one on the network; this one, if it still sleeps. */
 void wbi_sleepers_wake_all(struct wb_engine *engine);
-void wbi_sleepers_wake_one(struct wb_engine *engine);
 void wbi_sleepers_wake_this(struct wb_engine *engine, struct wbi_sleeper *sleeper);
 
 #endif

@@ -7,8 +7,8 @@
 struct wb_engine;
 struct wbi_lane;
 
-/* Once in so many turns of a thread, over all that it does and waits for; and whenever it comes from
- * another engine, since it does not count for each. */
+/* Once in so many turns of a thread, over all that it does and waits for; and whenever it comes
+ * from another engine, since it does not count for each. */
 struct wbi_pace {
     const struct wb_engine *last;
     unsigned turns;

@@ -225,10 +225,6 @@ static enum rest sleep_on_network(struct stay *stay, struct wbi_helper *helper, 
     }
     wbi_helper_wakes(helper);
     wbi_sleepers_unwatch(engine, &sleeper);
-    atomic_store(&engine->sleeper, 0);
-    if (atomic_load_explicit(&engine->sleepers.needed, memory_order_relaxed) > 1) {
-        wbi_sleepers_wake_one(engine); /* this one may be long in a handler of one lane */
-    }
     return armed ? REST_OVER : REST_REFUSED;
 }
 

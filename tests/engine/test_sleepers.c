@@ -135,6 +135,25 @@ START_TEST(test_one_for_each_lane)
 }
 END_TEST
 
+/* Where that one is up again there are to be three, and no more than that whatever it does next. */
+START_TEST(test_up_from_the_network)
+{
+    struct wbi_sleeper watch = {.vigil = &vigils[0]};
+    open_scene(SLEEPERS);
+    engine->sleepers.needed = 3;
+    for (unsigned i = 0; i < 2; i++) {
+        atomic_store(&engine->sleeper, 1);
+        wbi_sleepers_watch(engine, &watch);
+        ck_assert(i > 0 || (!is_woken(0) && !is_woken(1)));
+        wbi_sleepers_unwatch(engine, &watch);
+        ck_assert_uint_eq(atomic_load(&engine->sleeper), 0);
+        ck_assert(is_woken(0) && is_woken(1) && !is_woken(2));
+        ck_assert_uint_eq(atomic_load(&engine->sleepers.awake), 3);
+    }
+    close_scene();
+}
+END_TEST
+
 START_TEST(test_the_one_on_the_network)
 {
     bool watched = false;
@@ -156,7 +175,6 @@ START_TEST(test_the_one_on_the_network)
     ck_assert(!atomic_load(&engine->sleepers.called));
     wbi_engine_rouse(engine); /* none any more */
     ck_assert(!atomic_load(&engine->sleepers.called));
-    atomic_store(&engine->sleeper, 0);
     close_scene();
 }
 END_TEST
@@ -167,7 +185,7 @@ int main(int argc, char **argv)
     const TTest *const tests[] = {test_an_end_wakes_whom_it_is_for, test_one_after_the_other,
                                   test_the_last_wakes_another,      test_the_last_does_not_lie_down,
                                   test_one_for_each_lane,           test_not_after_one_that_looks,
-                                  test_the_one_on_the_network};
+                                  test_the_one_on_the_network,      test_up_from_the_network};
     suite_add_tcase(suite, test_program_case("sleepers", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
 }
