@@ -50,6 +50,15 @@ static void settle(struct wb_peer *peer, const struct wbi_hello *theirs)
     wbi_engine_notify(peer->lane->engine);
 }
 
+/* A channel has failed before it stood: whether for want of what the lane's others have. */
+static void blame(struct wb_peer *peer, int status)
+{
+    bool lacks = status == WB_ERR_SYSTEM || status == WB_ERR_NO_MEMORY || status == WB_AGAIN;
+    if (lacks && !peer->line.stood) {
+        wbi_home_shun(peer->lane);
+    }
+}
+
 int wbi_handshake_connect(struct wb_peer *peer, const char *address)
 {
     struct wbi_lane *lane = peer->lane;
@@ -63,7 +72,9 @@ int wbi_handshake_connect(struct wb_peer *peer, const char *address)
     }
     hello.token = peer->token;
     wbi_hello_encode(&hello, bytes);
-    return lane->fabric->connect(lane->port, address, bytes, sizeof bytes, peer, &peer->channel);
+    status = lane->fabric->connect(lane->port, address, bytes, sizeof bytes, peer, &peer->channel);
+    blame(peer, status);
+    return status;
 }
 
 static void refuse(struct wbi_lane *lane, struct wbi_request *request, int status)
@@ -118,6 +129,7 @@ static void on_request(void *lane_owner, struct wbi_request *request, const void
     if (status == WB_OK) {
         settle(peer, &theirs);
     } else {
+        blame(peer, status);
         wbi_peer_fail(peer, status, "could not be accepted");
         refuse(lane, request, status);
     }
@@ -177,6 +189,7 @@ static void on_lost(void *channel_owner, int status, const char *reason, const v
             return;
         }
     }
+    blame(peer, status);
     wbi_peer_fail(peer, status, reason);
 }
 

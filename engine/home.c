@@ -4,7 +4,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "engine/clock.h"
 #include "engine/engine.h"
+
+static const uint64_t shun_us = 100000; /* about as long as a peer waits before it comes again */
 
 /* ---- whether a lane is peopled; `homes` is held ---- */
 
@@ -53,15 +56,23 @@ static bool begin_to_come(struct wbi_lane *lane)
 
 static bool has_place(const struct wbi_lane *lane)
 {
-    return wbi_lane_peers(lane) + lane->coming < lane->shares.peers;
+    return wbi_peer_fits(lane, wbi_lane_peers(lane) + lane->coming);
 }
 
-/* Places first: a lane may have few peers, and all of them connected. */
-static bool is_better(const struct wbi_lane *lane, const struct wbi_lane *than)
+/* What a lane has for one more: nothing, a place, or more than that, as far as is known. */
+static unsigned offer(const struct wbi_lane *lane, uint64_t now)
 {
-    bool place = has_place(lane);
-    if (place != has_place(than)) {
-        return place;
+    bool shunned = now < atomic_load_explicit(&lane->shunned, memory_order_relaxed);
+    return !has_place(lane) ? 0 : shunned ? 1 : 2;
+}
+
+/* Not by the population first: a lane may have few peers, and all of them connected; or lack
+ * something, and so never get more. */
+static bool is_better(const struct wbi_lane *lane, const struct wbi_lane *than, uint64_t now)
+{
+    unsigned ours = offer(lane, now), theirs = offer(than, now);
+    if (ours != theirs) {
+        return ours > theirs;
     }
     return atomic_load_explicit(&lane->population, memory_order_relaxed) <
            atomic_load_explicit(&than->population, memory_order_relaxed);
@@ -70,8 +81,9 @@ static bool is_better(const struct wbi_lane *lane, const struct wbi_lane *than)
 static struct wbi_lane *best(const struct wbi_network *network)
 {
     struct wbi_lane *found = network->lanes[0];
+    uint64_t now = wbi_now();
     for (unsigned i = 1; i < network->lane_count; i++) {
-        found = is_better(network->lanes[i], found) ? network->lanes[i] : found;
+        found = is_better(network->lanes[i], found, now) ? network->lanes[i] : found;
     }
     return found;
 }
@@ -134,13 +146,21 @@ bool wbi_home_take_place(struct wbi_lane *lane, bool was_coming)
     return is;
 }
 
-void wbi_home_give_place(struct wbi_lane *lane)
+void wbi_home_give_place(struct wbi_lane *lane, bool stood)
 {
     struct wb_engine *engine = lane->engine;
+    if (stood) {
+        wbi_home_shun_not(lane);
+    }
     pthread_mutex_lock(&engine->homes);
     engine->networks[lane->registrar].placed--;
     atomic_fetch_sub_explicit(&lane->peer_count, 1, memory_order_relaxed);
     pthread_mutex_unlock(&engine->homes);
+}
+
+void wbi_home_shun(struct wbi_lane *lane)
+{
+    atomic_store_explicit(&lane->shunned, wbi_now() + shun_us, memory_order_relaxed);
 }
 
 /* Who is coming goes to another lane, if that has a place. */

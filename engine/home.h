@@ -36,9 +36,17 @@ void wbi_home_settle(struct wbi_lane *lane);
 void wbi_home_leave(struct wbi_lane *lane, bool was_coming);
 
 /* Lane thread: takes a place of the lane's, which has one, and of max_peers: false where that has
- * none. Who `was_coming` is so no more. And gives it back. */
+ * none. Who `was_coming` is so no more. And gives it back; `stood`: what it had beside it, too. */
 bool wbi_home_take_place(struct wbi_lane *lane, bool was_coming);
-void wbi_home_give_place(struct wbi_lane *lane);
+void wbi_home_give_place(struct wbi_lane *lane, bool stood);
+
+/* Lane thread: a peer could not have what it needs there: who comes is sent to other lanes for some
+ * time, where those have a place. Not any more: something was given back. */
+void wbi_home_shun(struct wbi_lane *lane);
+static inline void wbi_home_shun_not(struct wbi_lane *lane)
+{
+    atomic_store_explicit(&lane->shunned, 0, memory_order_relaxed);
+}
 
 /* Finds a lane, as wbi_home_find does, and enters it, as wbi_lane_enter_in_turn does. A thread that
  * is inside of a lane of this network takes that where another thread keeps the other one: it waits

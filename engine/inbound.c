@@ -7,6 +7,7 @@
 #include "engine/defer.h"
 #include "engine/engine.h"
 #include "engine/filter.h"
+#include "engine/home.h"
 #include "engine/into.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
@@ -139,7 +140,10 @@ static void unlist(struct wbi_inbound *in)
 static void uncount(struct wbi_inbound *in)
 {
     in->lane->waiting -= in->waiting;
-    in->lane->orphans -= in->orphan;
+    if (in->orphan) {
+        atomic_fetch_sub_explicit(&in->lane->orphans, 1, memory_order_relaxed);
+        wbi_home_shun_not(in->lane);
+    }
     in->waiting = in->orphan = false;
     wbi_admission_keep_not(in);
     wbi_admit_less(in, 0);
@@ -188,7 +192,7 @@ void wbi_inbound_bury(struct wbi_inbound *in)
         wbi_deferred_give_up(in, true);
         unlist(in);
         in->orphan = true;
-        in->lane->orphans++;
+        atomic_fetch_add_explicit(&in->lane->orphans, 1, memory_order_relaxed);
         return;
     }
     retire(in);

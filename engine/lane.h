@@ -56,6 +56,7 @@ struct wbi_lane {
     uint32_t bit;                /* in engine->peopled */
     _Atomic uint32_t population; /* that live here, or are about to: see home.h */
     uint32_t coming;             /* of those, who have yet to take a place, or to do without */
+    _Atomic uint64_t shunned;    /* until when it is the last choice of who comes; 0: it is not */
     struct wbi_rooms rooms;      /* who waits until a call would be taken; hardly ever written */
     struct wbi_streams streams;
     struct wbi_latency *latency; /* NULL: nobody wants to know */
@@ -74,7 +75,8 @@ struct wbi_lane {
     uint32_t waiting;            /* requests that wait with their credits given back */
     uint32_t asked;              /* unanswered requests, beyond those that are kept for each peer */
     struct wb_deferred *deferred; /* all, answered or not */
-    uint32_t orphans;             /* of them, those whose peer is gone: each holds a slot */
+    _Atomic uint32_t orphans; /* of them, those whose peer is gone: each holds a slot; written by
+                                 the lane thread: see wbi_peer_fits */
     struct wbi_inbound *parked, *parked_last; /* in rounds: see park.c */
     uint32_t parkings;                        /* how often one was parked, ever */
     uint32_t queueing; /* of the parked ones, those that wait for landings and keep none */

@@ -50,13 +50,26 @@ static void free_ops(struct wb_peer *peer)
     }
 }
 
-/* Whether there is a place for another peer: none, as long as they are lent, or those that have
- * gone have left so many deferred calls that another one's might take the last slot. */
-static bool has_place(const struct wbi_lane *lane)
+/* None, where those that have gone have left so many deferred calls that another one's might take
+ * the last slot. */
+bool wbi_peer_fits(const struct wbi_lane *lane, uint32_t peers)
+{
+    return peers < lane->shares.peers &&
+           atomic_load_explicit(&lane->orphans, memory_order_relaxed) <=
+               lane->engine->config.credits;
+}
+
+/* The same with what only the lane thread knows: as long as places are lent there is none, and
+ * others are told for a while. */
+static bool has_place(struct wbi_lane *lane)
 {
     uint32_t peers = wbi_lane_peers(lane);
-    return peers < lane->shares.peers && lane->orphans <= lane->engine->config.credits &&
-           lane->asked <= wbi_share_replies_most(&lane->shares, peers);
+    bool fits = wbi_peer_fits(lane, peers);
+    bool lent = fits && lane->asked > wbi_share_replies_most(&lane->shares, peers);
+    if (lent) {
+        wbi_home_shun(lane);
+    }
+    return fits && !lent;
 }
 
 int wbi_peer_place(struct wb_peer *peer)
@@ -233,7 +246,7 @@ static void retire(struct wb_peer *peer)
     while (peer->unanswered > 0) {
         wbi_peer_answered(peer); /* no reply can come any more */
     }
-    wbi_home_give_place(lane);
+    wbi_home_give_place(lane, peer->line.stood);
 }
 
 static void end_calls(struct wb_peer *peer)

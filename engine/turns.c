@@ -26,10 +26,10 @@ static bool is_bare(const struct wbi_lane *lane)
 
 /* Whether lanes without peers are to be looked at though others have done something: each thread
  * counts for itself, so that those on different lanes write nothing together. */
-static bool bare_are_due(const struct wb_engine *engine)
+static bool bare_are_due(void)
 {
-    static _Thread_local struct wbi_pace pace __attribute__((tls_model("initial-exec")));
-    return wbi_pace_is_due(&pace, engine, TURNS_A_BARE);
+    static _Thread_local uint32_t turns __attribute__((tls_model("initial-exec")));
+    return wbi_once_in(TURNS_A_BARE, &turns);
 }
 
 /* Turns on some of the lanes, a bit each. */
@@ -58,7 +58,7 @@ int wbi_turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsi
         bare &= ~own->bit;
     }
     done += turn_these(engine, busy, look, polls);
-    if (bare != 0 && (done == 0 || look || bare_are_due(engine))) {
+    if (bare != 0 && (done == 0 || look || bare_are_due())) {
         done += turn_these(engine, bare, look, 1);
     }
     wbi_rma_thread_may_grow(may_grow);

@@ -3,23 +3,16 @@
 #define WBI_ENGINE_TURNS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct wb_engine;
 struct wbi_lane;
 
-/* Once in so many turns of a thread, over all that it does and waits for; and whenever it comes
- * from another engine, since it does not count for each. */
-struct wbi_pace {
-    const struct wb_engine *last;
-    unsigned turns;
-};
-
-static inline bool wbi_pace_is_due(struct wbi_pace *pace, const struct wb_engine *engine,
-                                   unsigned every)
+/* Whether it is time for what is done once in about so many of a thread's `turns`, over all engines
+ * that it comes to: the multiples of the golden ratio lie evenly however many are left out. */
+static inline bool wbi_once_in(unsigned every, uint32_t *turns)
 {
-    bool due = ++pace->turns % every == 0 || pace->last != engine;
-    pace->last = engine;
-    return due;
+    return ++*turns * UINT32_C(2654435769) < UINT32_MAX / every;
 }
 
 /* Turns on all lanes that have something to do, `own` before the others if it is not NULL; where

@@ -359,17 +359,17 @@ static void choose_own(struct stay *stay)
 
 /* Whether a thread has left the others to others long enough: what it waits for may each time end
  * within a turn or two. */
-static bool others_are_due(const struct wb_engine *engine)
+static bool others_are_due(void)
 {
-    static _Thread_local struct wbi_pace pace;
-    return wbi_pace_is_due(&pace, engine, TURNS_A_ROUND);
+    static _Thread_local uint32_t turns;
+    return wbi_once_in(TURNS_A_ROUND, &turns);
 }
 
 /* A thread that has a lane of its own turns the others now and then, and before it `looks` whether
  * to sleep: whose they are has their cache lines. */
 static int turn_some(struct stay *stay, bool looks)
 {
-    if (stay->apart && !others_are_due(stay->engine) && !looks) {
+    if (stay->apart && !others_are_due() && !looks) {
         return wbi_turn_own(stay->engine, stay->own, POLLS_A_TURN);
     }
     if (has_several(stay->engine)) {

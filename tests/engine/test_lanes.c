@@ -212,6 +212,40 @@ START_TEST(test_places_are_kept_for_those_who_come)
 }
 END_TEST
 
+static void assert_found(unsigned lane)
+{
+    struct wbi_lane *found = wbi_home_find(&scene.guest->networks[0], NULL);
+    ck_assert_ptr_eq(found, scene.guest->lanes[lane]);
+    wbi_home_leave(found, true);
+}
+
+/* A lane that refuses for what those that have gone have left is nobody's; nor for some time one
+ * whose peers have asked too much. */
+START_TEST(test_who_comes_goes_where_all_is)
+{
+    struct wb_peer *lazy;
+    open_engines(2, 8);
+    struct wbi_lane *second = scene.guest->lanes[1];
+    connect_peers(1);
+    atomic_store(&second->orphans, UINT32_MAX);
+    assert_found(0);
+    atomic_store(&second->orphans, 0);
+    assert_found(1);
+    lazy = connect_lazily();
+    ck_assert_ptr_eq(lazy->lane, second);
+    second->asked = UINT32_MAX;
+    ck_assert_int_ne(wb_peer_wait(lazy, test_patience_us), WB_OK);
+    second->asked = 0;
+    wb_peer_close(lazy);
+    ck_assert_uint_ne(atomic_load(&second->shunned), 0);
+    atomic_store(&second->shunned, UINT64_MAX); /* however slow this is */
+    assert_found(0);
+    atomic_store(&second->shunned, 0);
+    assert_found(1);
+    close_engines();
+}
+END_TEST
+
 /* ---- threads ---- */
 
 static bool after_a_turn(void *context)
@@ -449,6 +483,7 @@ int main(int argc, char **argv)
                             test_max_peers_are_the_fabrics,
                             test_an_idle_lane_is_left_alone,
                             test_places_are_kept_for_those_who_come,
+                            test_who_comes_goes_where_all_is,
                             test_short_waits_on_one_lane_serve_the_other,
                             test_threads_on_lanes,
                             test_a_crew_on_lanes,

@@ -125,6 +125,42 @@ START_TEST(test_a_device_that_tells_is_asked_again)
 }
 END_TEST
 
+static void fail_to_connect(const struct wbi_lane *lane, int wanted)
+{
+    struct wb_peer *peer;
+    ck_assert_int_eq(wb_connect(pair.client.engine, sim_pair_url, &peer), WB_OK);
+    ck_assert_ptr_eq(peer->lane, lane);
+    ck_assert_int_eq(wb_peer_wait(peer, 20000000), wanted);
+    wb_peer_close(peer);
+    sim_pair_settle(&pair, 1000);
+    ck_assert_uint_eq(second_lane(&pair.client)->population, 0);
+    ck_assert_uint_eq(second_lane(&pair.server)->population, 0);
+}
+
+/* A lane that cannot make its queues has the fewest peers, and is not each next one's for that:
+ * neither of those that connect nor of those that arrive. */
+START_TEST(test_a_lane_that_lacks_queues_is_shunned)
+{
+    struct sim_profile profile = sim_profile_mlx5;
+    open_pair(&profile);
+    const struct wbi_lane *lane = pair.peer->lane, *lacking = second_lane(&pair.client);
+    int srqs = profile.attr.max_srq;
+    profile.attr.max_srq = 1;
+    fail_to_connect(lacking, WB_ERR_NO_MEMORY);
+    fail_to_connect(lane, WB_ERR_REFUSED);
+    struct wb_peer *peer = connect_one_more();
+    ck_assert_ptr_eq(peer->lane, lane);
+    assert_works(peer);
+    profile.attr.max_srq = srqs;
+    sim_pair_settle(&pair, 1000000);
+    peer = connect_one_more();
+    ck_assert_ptr_eq(peer->lane, lacking);
+    ck_assert_uint_eq(second_lane(&pair.server)->population, 1);
+    assert_works(peer);
+    sim_pair_close(&pair);
+}
+END_TEST
+
 static void clear(void)
 {
     sim_pair_clear(&pair);
@@ -140,6 +176,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, test_a_death_keeps_all_lanes_awake);
     tcase_add_test(tcase, test_who_reads_for_another_counts);
     tcase_add_test(tcase, test_a_device_that_tells_is_asked_again);
+    tcase_add_test(tcase, test_a_lane_that_lacks_queues_is_shunned);
     suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);
 }
