@@ -28,8 +28,8 @@ static bool is_bare(const struct wbi_lane *lane)
  * counts for itself, so that those on different lanes write nothing together. */
 static bool bare_are_due(void)
 {
-    static _Thread_local uint32_t turns __attribute__((tls_model("initial-exec")));
-    return wbi_once_in(TURNS_A_BARE, &turns);
+    static _Thread_local uint32_t phase __attribute__((tls_model("initial-exec")));
+    return wbi_once_in(TURNS_A_BARE, &phase);
 }
 
 /* Turns on some of the lanes, a bit each. */

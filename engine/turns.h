@@ -8,11 +8,12 @@
 struct wb_engine;
 struct wbi_lane;
 
-/* Whether it is time for what is done once in about so many of a thread's `turns`, over all engines
+/* Whether it is time for what is done once in about so many of a thread's turns, over all engines
  * that it comes to: the multiples of the golden ratio lie evenly however many are left out. */
-static inline bool wbi_once_in(unsigned every, uint32_t *turns)
+static inline bool wbi_once_in(unsigned every, uint32_t *phase)
 {
-    return ++*turns * UINT32_C(2654435769) < UINT32_MAX / every;
+    *phase += UINT32_C(2654435769);
+    return *phase < UINT32_MAX / every;
 }
 
 /* Turns on all lanes that have something to do, `own` before the others if it is not NULL; where

@@ -361,8 +361,8 @@ static void choose_own(struct stay *stay)
  * within a turn or two. */
 static bool others_are_due(void)
 {
-    static _Thread_local uint32_t turns;
-    return wbi_once_in(TURNS_A_ROUND, &turns);
+    static _Thread_local uint32_t phase;
+    return wbi_once_in(TURNS_A_ROUND, &phase);
 }
 
 /* A thread that has a lane of its own turns the others now and then, and before it `looks` whether
