@@ -43,11 +43,10 @@ static int grow(struct wbi_lane *lane)
     return WB_OK;
 }
 
-/* What the engine's streams may hold, with so much more than before. */
-static uint64_t count_bytes(struct wbi_lane *lane, uint64_t more)
+/* The engine's streams may hold so much less. */
+static void give_back(struct wbi_lane *lane, uint64_t bytes)
 {
-    return atomic_fetch_add_explicit(&lane->engine->stream_bytes, more, memory_order_relaxed) +
-           more;
+    atomic_fetch_sub_explicit(&lane->engine->stream_bytes, bytes, memory_order_relaxed);
 }
 
 static int enlist(struct wb_stream *stream)
@@ -75,7 +74,7 @@ static void unlist(struct wb_stream *stream)
     place->generation++;
     place->next_free = lane->streams.free;
     lane->streams.free = (uint32_t)stream->id + 1;
-    count_bytes(lane, -stream->bytes);
+    give_back(lane, stream->bytes);
     atomic_fetch_sub(&lane->streams.hungry, atomic_exchange(&stream->hungry, false) ? 1 : 0);
     peer->streams--;
     pthread_mutex_lock(&stream->lock);
@@ -107,6 +106,26 @@ static bool is_fair(const struct wb_peer *peer, uint64_t bytes, uint64_t held, u
     return peer->streams == 0 || (others <= all && own + bytes <= (all - others) / 2);
 }
 
+/* Counts what another one may hold, if it may: what is refused is never counted, or two on
+ * different lanes could refuse each other. */
+static int take_bytes(struct wb_peer *peer, bool opener, uint64_t bytes, uint64_t all)
+{
+    _Atomic uint64_t *counted = &peer->lane->engine->stream_bytes;
+    uint64_t held = atomic_load_explicit(counted, memory_order_relaxed);
+    do {
+        bool fair = opener || is_fair(peer, bytes, held + bytes, all);
+        if (held + bytes > all || !fair) {
+            return wbi_error(WB_ERR_BUSY,
+                             "%s: open streams may hold %s already; lower config.stream_bytes or "
+                             "raise config.budget_bytes",
+                             peer->url,
+                             fair ? "a quarter of the budget" : "this peer's part of the budget");
+        }
+    } while (!atomic_compare_exchange_weak_explicit(counted, &held, held + bytes,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return WB_OK;
+}
+
 /* Whether the peer may have another one here, and what that may hold; it is counted. */
 static int admit(struct wb_peer *peer, bool opener, uint64_t *bytes)
 {
@@ -119,17 +138,7 @@ static int admit(struct wb_peer *peer, bool opener, uint64_t *bytes)
         return wbi_error(WB_ERR_BUSY, "%s: %u streams are open with this peer (config.streams)",
                          peer->url, peer->streams);
     }
-    uint64_t held = count_bytes(lane, *bytes);
-    bool fair = opener || is_fair(peer, *bytes, held, all);
-    if (held > all || !fair) {
-        count_bytes(lane, -*bytes);
-        return wbi_error(WB_ERR_BUSY,
-                         "%s: open streams may hold %s already; lower config.stream_bytes or "
-                         "raise config.budget_bytes",
-                         peer->url,
-                         fair ? "a quarter of the budget" : "this peer's part of the budget");
-    }
-    return WB_OK;
+    return take_bytes(peer, opener, *bytes, all);
 }
 
 int wbi_stream_make(struct wb_peer *peer, struct wb_stream_type *type, bool opener,
@@ -162,7 +171,7 @@ int wbi_stream_make(struct wb_peer *peer, struct wb_stream_type *type, bool open
     if (ring == NULL || enlist(stream) != WB_OK) {
         free(ring);
         free(stream);
-        count_bytes(lane, -bytes);
+        give_back(lane, bytes);
         return wbi_error(WB_ERR_NO_MEMORY, "%s: no memory for a stream", peer->url);
     }
     *out = stream;
