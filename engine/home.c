@@ -136,7 +136,8 @@ bool wbi_home_take_place(struct wbi_lane *lane, bool was_coming)
     struct wb_engine *engine = lane->engine;
     struct wbi_network *network = &engine->networks[lane->registrar];
     pthread_mutex_lock(&engine->homes);
-    bool is = network->placed < engine->config.max_peers;
+    bool kept = was_coming || wbi_lane_peers(lane) + lane->coming < lane->shares.peers;
+    bool is = kept && network->placed < engine->config.max_peers;
     if (is) {
         network->placed++;
         atomic_fetch_add_explicit(&lane->peer_count, 1, memory_order_relaxed);

@@ -8,9 +8,9 @@
  * is mute in the engine's: nothing can happen on it.
  *
  * Invariant, under `homes`: who is coming has a place kept, if there was one when the lane was
- * found, against others who come; so peers with places and those that are coming are together no
- * more than a lane's places. Peers that live there and connect again, and those for whom no lane
- * had one, may make them more: who is late is refused.
+ * found, against others who come, and against peers that live there and connect again; so peers
+ * with places and those that are coming are together no more than a lane's places. Those for whom
+ * no lane had one may make them more: who is late is refused.
  */
 #ifndef WBI_ENGINE_HOME_H
 #define WBI_ENGINE_HOME_H
@@ -36,7 +36,8 @@ void wbi_home_settle(struct wbi_lane *lane);
 void wbi_home_leave(struct wbi_lane *lane, bool was_coming);
 
 /* Lane thread: takes a place of the lane's, which has one, and of max_peers: false where that has
- * none. Who `was_coming` is so no more. And gives it back; `stood`: what it had beside it, too. */
+ * none, or that of the lane is kept for another. Who `was_coming` is so no more. And gives it back;
+ * `stood`: what it had beside it, too. */
 bool wbi_home_take_place(struct wbi_lane *lane, bool was_coming);
 void wbi_home_give_place(struct wbi_lane *lane, bool stood);
 

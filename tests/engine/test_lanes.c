@@ -212,6 +212,25 @@ START_TEST(test_places_are_kept_for_those_who_come)
 }
 END_TEST
 
+/* One that lives there and connects late does not take the place of one who comes. */
+START_TEST(test_a_place_is_kept_against_who_lives_there)
+{
+    enum { COMING = 4 };
+    struct wbi_lane *homes[COMING];
+    open_engines(2, 4);
+    struct wb_peer *late[] = {connect_lazily(), connect_lazily()};
+    for (unsigned i = 0; i < COMING; i++) {
+        homes[i] = wbi_home_find(&scene.guest->networks[0], NULL);
+    }
+    ck_assert_int_ne(wb_peer_wait(late[0], test_patience_us), WB_OK);
+    for (unsigned i = 0; i < COMING; i++) {
+        wbi_home_leave(homes[i], true);
+    }
+    ck_assert_int_eq(wb_peer_wait(late[1], test_patience_us), WB_OK);
+    close_engines();
+}
+END_TEST
+
 static void assert_found(unsigned lane)
 {
     struct wbi_lane *found = wbi_home_find(&scene.guest->networks[0], NULL);
@@ -483,6 +502,7 @@ int main(int argc, char **argv)
                             test_max_peers_are_the_fabrics,
                             test_an_idle_lane_is_left_alone,
                             test_places_are_kept_for_those_who_come,
+                            test_a_place_is_kept_against_who_lives_there,
                             test_who_comes_goes_where_all_is,
                             test_short_waits_on_one_lane_serve_the_other,
                             test_threads_on_lanes,
