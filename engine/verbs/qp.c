@@ -251,6 +251,9 @@ static void await_last_wqe(struct wbi_channel *channel)
     }
     if (late && !channel->last_wqe && has_failed_to(device, channel)) {
         atomic_store(&device->tells_last_wqe, false);
+        if (!has_failed_to(device, channel)) {
+            atomic_store(&device->tells_last_wqe, true); /* it has told another lane meanwhile */
+        }
     }
 }
 
