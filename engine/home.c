@@ -49,6 +49,7 @@ static bool begin_to_come(struct wbi_lane *lane)
     bool was = is_peopled(lane);
     lane->coming++;
     change_population(lane, 1);
+    atomic_store_explicit(&lane->bare, false, memory_order_relaxed);
     return !was;
 }
 

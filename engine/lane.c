@@ -3,6 +3,7 @@
 #include "engine/clock.h"
 #include "engine/defer.h"
 #include "engine/engine.h"
+#include "engine/home.h"
 #include "engine/peer.h"
 #include "mr_cache/allocator.h"
 #include "mr_cache/buffer.h"
@@ -402,7 +403,7 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls)
     if (wbi_rooms_want(&lane->rooms)) {
         done += wbi_rooms_look(lane, look || lane->turns % TURNS_A_RETRY == 0);
     }
-    atomic_store_explicit(&lane->bare, lane->peers == NULL, memory_order_relaxed);
+    atomic_store_explicit(&lane->bare, !wbi_home_has_peers(lane), memory_order_relaxed);
     come_out(lane);
     return done;
 }

@@ -84,7 +84,7 @@ struct wbi_lane {
     uint64_t now;                   /* when the lane last looked at the clock */
     uint64_t dial_at;               /* the next attempt to connect that waits for its time, or 0 */
     struct wbi_lane *outer;         /* that the thread inside is inside of, too */
-    _Atomic bool bare;              /* it has no peers, and is awake: few turns will do. A hint */
+    _Atomic bool bare;              /* nobody lives there or is coming, and it is awake. A hint */
     uint32_t turns;
     uint32_t crowded;              /* turns for which other threads are known to want the lane */
     bool armed;                    /* the fabric's alarm is set */

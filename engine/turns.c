@@ -3,7 +3,7 @@
 #include "engine/engine.h"
 #include "mr_cache/allocator.h"
 
-enum { TURNS_A_BARE = 16 }; /* a lane without peers has a turn once in so many */
+enum { TURNS_A_BARE = 16 }; /* a lane without peers has one in about so many */
 
 static int turn(struct wb_engine *engine, struct wbi_lane *lane, bool look, unsigned polls)
 {

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/home.h"
 #include "engine/peer.h"
+#include "engine/turns.h"
 #include "tests/support/driver.h"
 #include "tests/support/pattern.h"
 #include "tests/support/program.h"
@@ -235,6 +236,9 @@ static void assert_found(unsigned lane)
 {
     struct wbi_lane *found = wbi_home_find(&scene.guest->networks[0], NULL);
     ck_assert_ptr_eq(found, scene.guest->lanes[lane]);
+    ck_assert(!atomic_load(&found->bare)); /* it has to be turned: its events are awaited */
+    wbi_turn_all(scene.guest, NULL, true, 1);
+    ck_assert(!atomic_load(&found->bare));
     wbi_home_leave(found, true);
 }
 
