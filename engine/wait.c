@@ -111,12 +111,12 @@ int wbi_engine_check_outside(struct wb_engine *engine)
                : WB_OK;
 }
 
-/* Arms every lane that has something to do; false where one has something to do, or another thread
- * is at it. */
+/* Arms every lane that has something to do; false where one has something to do, another thread is
+ * at it, or one more has come to have. */
 static bool arm_all(struct wb_engine *engine, uint64_t *limit)
 {
     /* whoever peoples another one from here on sees that this one may sleep */
-    uint32_t peopled = atomic_load(&engine->peopled);
+    uint32_t peopled = atomic_load(&engine->peopled), all = peopled;
     for (; peopled != 0; peopled &= peopled - 1) {
         struct wbi_lane *lane = engine->lanes[__builtin_ctz(peopled)];
         if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
@@ -142,7 +142,7 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
             return false;
         }
     }
-    return true;
+    return (atomic_load(&engine->peopled) & ~all) == 0;
 }
 
 int wb_engine_fd(const struct wb_engine *engine)
