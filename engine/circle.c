@@ -93,7 +93,7 @@ void wbi_circle_end(struct wb_wait *wait)
 int wbi_circle_say(const char *what)
 {
     return wbi_error(WB_ERR_DEADLOCK,
-                     "%s: another thread's handler keeps its fabric, and waits for what is kept in "
+                     "%s: another thread's handler keeps its lane, and waits for what is kept in "
                      "this one",
                      what);
 }
