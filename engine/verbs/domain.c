@@ -139,7 +139,9 @@ static void state_caps(const struct wbi_verbs_device *devices, unsigned count, u
     caps->max_read_bytes -= caps->max_read_bytes % caps->read_align;
 }
 
-/* Whether it has the objects that so many lanes need. A limit of 0 is none. */
+/* Whether it has the objects that so many lanes need. A limit of 0 is none. Each lane's slots are
+ * two regions, and at most three quarters are pins' and chunks' (pin.c, max_pins): slabs need the
+ * rest. */
 static int check_lanes(const struct wbi_verbs_device *device, uint32_t lanes)
 {
     const struct {
@@ -149,7 +151,7 @@ static int check_lanes(const struct wbi_verbs_device *device, uint32_t lanes)
     } limits[] = {{"max_qp", device->attr.max_qp, lanes},
                   {"max_cq", device->attr.max_cq, lanes},
                   {"max_srq", device->attr.max_srq, lanes},
-                  {"max_mr", device->attr.max_mr, 4 * lanes}}; /* two are slots */
+                  {"max_mr", device->attr.max_mr, 8 * lanes + 4}};
     for (size_t i = 0; i < sizeof limits / sizeof limits[0] && lanes > 1; i++) {
         if (limits[i].has > 0 && (uint32_t)limits[i].has < limits[i].needed) {
             return wbi_error(WB_ERR_NO_FABRIC,

@@ -1,4 +1,6 @@
 /* Several lanes of the verbs fabric: what one device says to all of them. */
+#include <string.h>
+
 #include "engine/engine.h"
 #include "engine/verbs/domain.h"
 #include "engine/verbs/lane.h"
@@ -161,6 +163,30 @@ START_TEST(test_a_lane_that_lacks_queues_is_shunned)
 }
 END_TEST
 
+/* What slots, pins and chunks of two lanes may take of the regions leaves some for slabs. */
+START_TEST(test_lanes_need_regions)
+{
+    static const int few = 19, enough = 20;
+    struct sim_profile profile = sim_profile_mlx5;
+    profile.attr.max_mr = few + _i;
+    sim_pair_open(&pair, 1, &profile);
+    pair.config.lanes = 2;
+    int status = sim_pair_begin(&pair);
+    if (profile.attr.max_mr < enough) {
+        ck_assert_int_ne(status, WB_OK);
+        ck_assert_ptr_nonnull(strstr(wb_last_error(), "max_mr is 19, and config.lanes, 2"));
+    } else {
+        test_check(status == WB_OK, "%s", wb_last_error());
+        const struct wbi_fabric_caps *caps = second_lane(&pair.client)->caps;
+        unsigned pins = (caps->max_regions + 3) / 4, chunks = 2 * caps->max_pins, slots = 2 * 2;
+        ck_assert_uint_lt(pins + chunks + slots, caps->max_regions);
+        assert_works(pair.peer);
+        assert_works(connect_one_more());
+    }
+    sim_pair_close(&pair);
+}
+END_TEST
+
 static void clear(void)
 {
     sim_pair_clear(&pair);
@@ -177,6 +203,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, test_who_reads_for_another_counts);
     tcase_add_test(tcase, test_a_device_that_tells_is_asked_again);
     tcase_add_test(tcase, test_a_lane_that_lacks_queues_is_shunned);
+    tcase_add_loop_test(tcase, test_lanes_need_regions, 0, 2);
     suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);
 }
