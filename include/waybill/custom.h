@@ -13,7 +13,8 @@
  *
  * Before its parts stands the version, a byte, that its sender has: on reading p->version is that
  * one, from 1 to the receiver's own, so that the function knows which parts are there. A value
- * nests at most WB_DEPTH_LIMIT deep, or as config.max_depth says.
+ * nests at most WB_DEPTH_LIMIT deep, or as config.max_depth says. The function does nothing with
+ * the engine or its calls: a message stands half written, and its lane is kept meanwhile.
  */
 #ifndef WAYBILL_CUSTOM_H
 #define WAYBILL_CUSTOM_H
