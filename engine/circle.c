@@ -6,8 +6,7 @@
 #include "engine/lane.h"
 
 static pthread_mutex_t waits_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct wb_wait *waits; /* under the lock, as is what they point to */
-static uint32_t search;       /* the number of the last one */
+static struct wb_wait *waits; /* newest first; under the lock, as is what they point to */
 
 /* The lanes that a thread is inside of do not change while it waits. */
 static bool keeps(const struct wb_wait *wait, const struct wbi_lane *wanted)
@@ -20,41 +19,63 @@ static bool keeps(const struct wb_wait *wait, const struct wbi_lane *wanted)
     return false;
 }
 
-static bool is_stuck(struct wb_wait *wait, const struct wb_wait *own);
-
-/* Whether nobody brings the lane on while `own` waits. */
-static bool is_kept(const struct wbi_lane *lane, const struct wb_wait *own)
+/* Whether a thread keeps the lane that is taken to be stuck: nobody brings it on. */
+static bool is_kept(const struct wbi_lane *lane)
 {
-    bool kept = keeps(own, lane);
-    for (struct wb_wait *wait = waits; wait != NULL && !kept; wait = wait->next) {
-        kept = keeps(wait, lane) && is_stuck(wait, own);
+    bool kept = false;
+    for (const struct wb_wait *wait = waits; wait != NULL && !kept; wait = wait->next) {
+        kept = wait->stuck && keeps(wait, lane);
     }
     return kept;
 }
 
-static bool are_kept(struct wb_call *const *calls, size_t count, bool any,
-                     const struct wb_wait *own)
+static bool are_kept(struct wb_call *const *calls, size_t count, bool any)
 {
     bool kept = any;
     for (size_t i = 0; i < count && kept == any; i++) {
         const struct wb_call *call = calls[i];
         if (call != NULL) {
-            kept = !wb_call_done(call) && is_kept(call->lane, own);
+            kept = !wb_call_done(call) && is_kept(call->lane);
         }
     }
     return kept;
 }
 
-/* Whether a wait would last for as long as `own`. Each is looked into once a search. */
-static bool is_stuck(struct wb_wait *wait, const struct wb_wait *own)
+/* Takes all waits to be stuck, and lets go, for as long as there are such, those that need a lane
+ * which none of the others keeps. What is left holds itself. */
+static void find_stuck(void)
 {
-    if (wait->seen != search) {
-        wait->seen = search;
-        wait->stuck = false; /* until it is known */
-        wait->stuck = wait->lane != NULL ? is_kept(wait->lane, own)
-                                         : are_kept(wait->calls, wait->count, wait->any, own);
+    bool changed = true;
+    for (struct wb_wait *wait = waits; wait != NULL; wait = wait->next) {
+        wait->stuck = true;
     }
-    return wait->stuck;
+    while (changed) {
+        changed = false;
+        for (struct wb_wait *wait = waits; wait != NULL; wait = wait->next) {
+            bool kept = wait->lane != NULL ? is_kept(wait->lane)
+                                           : are_kept(wait->calls, wait->count, wait->any);
+            changed |= wait->stuck && !kept;
+            wait->stuck = wait->stuck && kept;
+        }
+    }
+}
+
+/* The wait for a lane that the thread inside of `within` has been granted, or NULL. */
+static struct wb_wait *find_granted(const struct wbi_lane *within)
+{
+    struct wb_wait *wait = waits;
+    while (wait != NULL && (wait->within != within || wait->lane == NULL)) {
+        wait = wait->next;
+    }
+    return wait;
+}
+
+/* As one for no calls at all: it has ended, or another one says more exactly what it is for. */
+static void retire(struct wb_wait *wait)
+{
+    wait->lane = NULL;
+    wait->count = 0;
+    wait->any = false;
 }
 
 int wbi_circle_begin(struct wb_wait *wait)
@@ -64,16 +85,36 @@ int wbi_circle_begin(struct wb_wait *wait)
         return WB_OK;
     }
     pthread_mutex_lock(&waits_lock);
-    wait->seen = search++;
-    bool closes = is_stuck(wait, wait);
+    struct wb_wait *granted = find_granted(wait->within);
+    if (granted != NULL) {
+        retire(granted);
+    }
+    wait->next = waits;
+    waits = wait;
+    if (granted == NULL) {
+        find_stuck();
+    }
+    bool closes = granted == NULL && wait->stuck;
     if (closes) {
+        waits = wait->next;
         wait->within = NULL;
-    } else {
-        wait->next = waits;
-        waits = wait;
     }
     pthread_mutex_unlock(&waits_lock);
     return closes ? WB_ERR_DEADLOCK : WB_OK;
+}
+
+void wbi_circle_pass(void)
+{
+    const struct wbi_lane *within = wbi_lane_innermost();
+    if (within == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&waits_lock);
+    struct wb_wait *granted = find_granted(within);
+    if (granted != NULL) {
+        retire(granted);
+    }
+    pthread_mutex_unlock(&waits_lock);
 }
 
 void wbi_circle_end(struct wb_wait *wait)
@@ -83,11 +124,19 @@ void wbi_circle_end(struct wb_wait *wait)
     }
     pthread_mutex_lock(&waits_lock);
     struct wb_wait **at = &waits;
-    while (*at != wait) {
+    while (*at != NULL && *at != wait) { /* a child of fork has forgotten it */
         at = &(*at)->next;
     }
-    *at = wait->next;
+    if (*at != NULL) {
+        *at = wait->next;
+    }
     pthread_mutex_unlock(&waits_lock);
+}
+
+void wbi_circle_forget(void)
+{
+    pthread_mutex_init(&waits_lock, NULL);
+    waits = NULL;
 }
 
 int wbi_circle_say(const char *what)

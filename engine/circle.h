@@ -5,8 +5,8 @@
  * here before it begins, and one that would close a circle is refused. Waits with a time of their
  * own are not: they end.
  *
- * Invariant: of the waits that are entered there is always one that needs no lane which a thread of
- * another one keeps.
+ * Invariant: no set of the waits that are entered holds itself: in each there is one that needs no
+ * lane which a thread of another one in the set keeps.
  */
 #ifndef WBI_ENGINE_CIRCLE_H
 #define WBI_ENGINE_CIRCLE_H
@@ -22,6 +22,14 @@ int wbi_circle_begin(struct wb_wait *wait);
 
 /* Gives *wait back, if it was borrowed. The thread that began it. */
 void wbi_circle_end(struct wb_wait *wait);
+
+/* The calling thread's wait for a lane, if it has begun one, is over, though it has not been given
+ * back. (One that it begins for calls, where it has begun one for their lane, takes its place, and
+ * is not refused.) */
+void wbi_circle_pass(void);
+
+/* In a child of fork: the waits are of the parent's threads. */
+void wbi_circle_forget(void);
 
 /* Says what a refusal means: WB_ERR_DEADLOCK. `what` is a URL. */
 int wbi_circle_say(const char *what);

@@ -1,6 +1,7 @@
 /* An engine belongs to the process that made it: its channels, keys and locks are the parent's. A
  * child of fork has copies of what describes them, and whatever it did with those would be done to
  * the parent's peers. */
+#include "engine/circle.h"
 #include "engine/defer.h"
 #include "engine/engine.h"
 
@@ -12,6 +13,7 @@ static void on_child(void)
 {
     atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
     wbi_helpers_forget();
+    wbi_circle_forget();
 }
 
 static void watch(void)

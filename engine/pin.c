@@ -107,8 +107,8 @@ int wb_mr_unpin(struct wb_engine *engine, const void *address, size_t bytes)
     if (wbi_engine_is_inherited(engine)) {
         return wbi_engine_check_process(engine);
     }
-    bool inside = wbi_engine_inside(engine);
-    int status = wbi_pin_cache_unpin(&engine->pins, address, bytes, !inside, &rest);
+    bool may_wait = !wbi_thread_is_inside(); /* another engine's, too: see wbi_await */
+    int status = wbi_pin_cache_unpin(&engine->pins, address, bytes, may_wait, &rest);
     if (status == WB_ERR_INVALID) {
         return wbi_error(status, "%p and %zu bytes are not pinned", address, bytes);
     }

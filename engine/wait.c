@@ -27,8 +27,7 @@ static const uint64_t sleep_waiting_us =
 
 enum {
     POLLS_A_TURN = 8,         /* of a lane that is alone, by a thread that waits */
-    POLLS_A_LOOK = 32,        /* the clock is read once in so many turns, */
-    TURNS_A_ROUND = 4,        /* and other lanes than the thread's have one */
+    POLLS_A_LOOK = 32,        /* the clock is read once in so many turns; */
     IDLE_PROGRESS_A_LOOK = 4, /* and once in so many wb_progress that find nothing to do */
     YIELDS = 4,               /* where others lie, before a thread decides whether to */
     CALLS_A_YIELD = 64        /* where others lie, by a thread whose calls end at once */
@@ -357,25 +356,19 @@ static void choose_own(struct stay *stay)
                   atomic_load_explicit(&engine->crew.places, memory_order_relaxed) >= peopled;
 }
 
-/* Whether a thread has left the others to others long enough: what it waits for may each time end
- * within a turn or two. */
-static bool others_are_due(void)
-{
-    static _Thread_local uint32_t phase;
-    return wbi_once_in(TURNS_A_ROUND, &phase);
-}
-
-/* A thread that has a lane of its own turns the others now and then, and before it `looks` whether
- * to sleep: whose they are has their cache lines. */
+/* A thread that has a lane of its own turns the others now and then, whatever becomes of its waits,
+ * and before it `looks` whether to sleep: whose they are has their cache lines. */
 static int turn_some(struct stay *stay, bool looks)
 {
-    if (stay->apart && !others_are_due() && !looks) {
-        return wbi_turn_own(stay->engine, stay->own, POLLS_A_TURN);
+    int done = 0;
+    bool round = !stay->apart || looks;
+    if (!round) {
+        done = wbi_turn_own(stay->engine, stay->own, POLLS_A_TURN, &round);
     }
-    if (has_several(stay->engine)) {
+    if (round && has_several(stay->engine)) {
         choose_own(stay);
     }
-    return wbi_turn_all(stay->engine, stay->own, false, POLLS_A_TURN);
+    return round ? done + wbi_turn_all(stay->engine, stay->own, false, POLLS_A_TURN) : done;
 }
 
 /* Returns WB_OK (met), the number of things done, or an error. */
@@ -425,6 +418,10 @@ static int await_outside(struct wb_engine *engine, const struct wbi_vigil *vigil
 int wbi_await(struct wb_engine *engine, bool (*met)(void *context), void *context,
               uint64_t timeout_us)
 {
+    if (timeout_us == UINT64_MAX && wbi_thread_is_inside()) { /* of what engine ever: circle.h */
+        return wbi_error(WB_ERR_DEADLOCK, "inside a handler or callback this waits for no longer "
+                                          "than a time that is said");
+    }
     const struct wbi_vigil vigil = {
         .met = met, .context = context, .wake = WBI_WAKE_END, .park_us = park_us};
     return await_outside(engine, &vigil, timeout_us);

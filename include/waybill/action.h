@@ -103,7 +103,6 @@ struct wb_wait {
     struct wb_call *const *calls;
     size_t count;
     bool any, stuck;
-    uint32_t seen;
     struct wb_wait *next;
 };
 
