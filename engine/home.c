@@ -55,9 +55,18 @@ static bool begin_to_come(struct wbi_lane *lane)
 
 /* ---- which one; `homes` is held ---- */
 
+/* None, where those that have gone have left so many deferred calls that another one's might take
+ * the last slot. */
+bool wbi_home_fits(const struct wbi_lane *lane, uint32_t peers)
+{
+    return peers < lane->shares.peers &&
+           atomic_load_explicit(&lane->orphans, memory_order_relaxed) <=
+               lane->engine->config.credits;
+}
+
 static bool has_place(const struct wbi_lane *lane)
 {
-    return wbi_peer_fits(lane, wbi_lane_peers(lane) + lane->coming);
+    return wbi_home_fits(lane, wbi_lane_peers(lane) + lane->coming);
 }
 
 /* What a lane has for one more: nothing, a place, or more than that, as far as is known. */

@@ -76,7 +76,7 @@ struct wbi_lane {
     uint32_t asked;              /* unanswered requests, beyond those that are kept for each peer */
     struct wb_deferred *deferred; /* all, answered or not */
     _Atomic uint32_t orphans; /* of them, those whose peer is gone: each holds a slot; written by
-                                 the lane thread: see wbi_peer_fits */
+                                 the lane thread: see wbi_home_fits */
     struct wbi_inbound *parked, *parked_last; /* in rounds: see park.c */
     uint32_t parkings;                        /* how often one was parked, ever */
     uint32_t queueing; /* of the parked ones, those that wait for landings and keep none */

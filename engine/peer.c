@@ -50,21 +50,12 @@ static void free_ops(struct wb_peer *peer)
     }
 }
 
-/* None, where those that have gone have left so many deferred calls that another one's might take
- * the last slot. */
-bool wbi_peer_fits(const struct wbi_lane *lane, uint32_t peers)
-{
-    return peers < lane->shares.peers &&
-           atomic_load_explicit(&lane->orphans, memory_order_relaxed) <=
-               lane->engine->config.credits;
-}
-
-/* The same with what only the lane thread knows: as long as places are lent there is none, and
+/* wbi_home_fits with what only the lane thread knows: as long as places are lent there is none, and
  * others are told for a while. */
 static bool has_place(struct wbi_lane *lane)
 {
     uint32_t peers = wbi_lane_peers(lane);
-    bool fits = wbi_peer_fits(lane, peers);
+    bool fits = wbi_home_fits(lane, peers);
     bool lent = fits && lane->asked > wbi_share_replies_most(&lane->shares, peers);
     if (lent) {
         wbi_home_shun(lane);

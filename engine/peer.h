@@ -91,10 +91,6 @@ int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct w
  * (max_peers). */
 int wbi_peer_place(struct wb_peer *peer);
 
-/* Any thread: whether a lane has what one more needs beside so many peers, but for max_peers; as it
- * was a moment ago. */
-bool wbi_peer_fits(const struct wbi_lane *lane, uint32_t peers);
-
 /* Lane thread: it is new no more. */
 void wbi_peer_settle(struct wb_peer *peer);
 

@@ -274,7 +274,8 @@ void wbi_verbs_ready(struct wbi_channel *channel);
 void wbi_verbs_ready_soon(struct wbi_channel *channel);
 
 /* A message came: checks what the immediate data say and gives it to the owner. Takes the slot. */
-uint32_t wbi_verbs_take_message(struct wbi_channel *channel, uint8_t *slot, const struct ibv_wc *wc);
+uint32_t wbi_verbs_take_message(struct wbi_channel *channel, uint8_t *slot,
+                                const struct ibv_wc *wc);
 
 int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer);
 bool wbi_verbs_knows(const struct wbi_channel *channel, const struct wbi_mr *mr);
