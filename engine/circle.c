@@ -60,22 +60,20 @@ static void find_stuck(void)
     }
 }
 
-/* The wait for a lane that the thread inside of `within` has been granted, or NULL. */
-static struct wb_wait *find_granted(const struct wbi_lane *within)
+/* The wait for a lane that the thread inside of `within` has been granted, if it has, becomes one
+ * for no calls at all: it has ended, or another one says more exactly what it is for. */
+static bool retire_granted(const struct wbi_lane *within)
 {
     struct wb_wait *wait = waits;
     while (wait != NULL && (wait->within != within || wait->lane == NULL)) {
         wait = wait->next;
     }
-    return wait;
-}
-
-/* As one for no calls at all: it has ended, or another one says more exactly what it is for. */
-static void retire(struct wb_wait *wait)
-{
-    wait->lane = NULL;
-    wait->count = 0;
-    wait->any = false;
+    if (wait != NULL) {
+        wait->lane = NULL;
+        wait->count = 0;
+        wait->any = false;
+    }
+    return wait != NULL;
 }
 
 int wbi_circle_begin(struct wb_wait *wait)
@@ -85,16 +83,13 @@ int wbi_circle_begin(struct wb_wait *wait)
         return WB_OK;
     }
     pthread_mutex_lock(&waits_lock);
-    struct wb_wait *granted = find_granted(wait->within);
-    if (granted != NULL) {
-        retire(granted);
-    }
+    bool granted = retire_granted(wait->within), closes = false;
     wait->next = waits;
     waits = wait;
-    if (granted == NULL) {
+    if (!granted) {
         find_stuck();
+        closes = wait->stuck;
     }
-    bool closes = granted == NULL && wait->stuck;
     if (closes) {
         waits = wait->next;
         wait->within = NULL;
@@ -110,10 +105,7 @@ void wbi_circle_pass(void)
         return;
     }
     pthread_mutex_lock(&waits_lock);
-    struct wb_wait *granted = find_granted(within);
-    if (granted != NULL) {
-        retire(granted);
-    }
+    (void)retire_granted(within);
     pthread_mutex_unlock(&waits_lock);
 }
 

@@ -31,7 +31,7 @@ void wbi_circle_pass(void);
 /* In a child of fork: the waits are of the parent's threads. */
 void wbi_circle_forget(void);
 
-/* Says what a refusal means: WB_ERR_DEADLOCK. `what` is a URL. */
+/* Says what a refusal means: WB_ERR_DEADLOCK. `what` is a URL, or an action's name. */
 int wbi_circle_say(const char *what);
 
 #endif
