@@ -81,7 +81,8 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         " bytes\narena_bytes %" PRIu64 " bytes\nmax_depth %" PRIu32 " values\nmax_chunks %" PRIu32
         " chunks\nstreams %" PRIu32 " a peer\nstream_items %" PRIu32 " items\nstream_bytes %" PRIu64
         " bytes\nlatency %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
-        " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32 " times\n",
+        " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32
+        " times\nverbs.rails %s\n",
         c->budget_bytes, c->slab_bytes, c->pin_bytes, c->eager_bytes, c->pointer_threshold,
         c->rma_threshold, c->max_calls, c->credits, c->max_peers, wbi_config_lanes(c),
         c->call_timeout_us, c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
@@ -91,7 +92,7 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
-        or_default(c->verbs.retries, WBI_RETRIES));
+        or_default(c->verbs.retries, WBI_RETRIES), c->verbs.rails ? "on" : "off");
 }
 
 static int check_range(const char *name, uint64_t value, uint64_t low, uint64_t high)

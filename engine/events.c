@@ -106,6 +106,17 @@ void wbi_note_lost(const struct wb_peer *peer)
     }
 }
 
+void wbi_note_rail(const struct wb_peer *peer, int status, const char *words)
+{
+    const struct wbi_lane *lane = peer->lane;
+    wbi_note(peer, (struct wbi_event){.kind = status == WB_OK ? WB_EVENT_RAIL : WB_EVENT_RAIL_LOST,
+                                      .chunk = lane->fabric->rails_up(peer->channel),
+                                      .status = status});
+    if (lane->events.reports && status != WB_OK) {
+        wbi_report_rail(peer, status, words);
+    }
+}
+
 static void note_parcel(const struct wb_peer *peer, const struct wbi_header *header, size_t bytes,
                         enum wb_event_kind kind)
 {

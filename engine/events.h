@@ -46,6 +46,10 @@ void wbi_note_new(struct wb_peer *peer) __attribute__((cold));
 void wbi_note_connected(const struct wb_peer *peer) __attribute__((cold));
 void wbi_note_lost(const struct wb_peer *peer) __attribute__((cold));
 
+/* Lane thread: a rail of the peer's is ready (WB_OK), or lost or not to be had, which is reported
+ * likewise. */
+void wbi_note_rail(const struct wb_peer *peer, int status, const char *words) __attribute__((cold));
+
 /* Lane thread: a parcel with chunks was sent, or has come. */
 void wbi_note_sent(const struct wb_peer *peer, const struct wbi_header *header, size_t bytes)
     __attribute__((cold));

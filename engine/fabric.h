@@ -63,6 +63,7 @@ struct wbi_fabric_caps {
     uint32_t max_completions; /* that can wait at once: one for each receive that is posted, and
                                  channel_work for each channel; 0 is no limit that matters */
     uint32_t channel_work;
+    bool rails;           /* READs of a channel may go over several devices: rails() */
     bool revokes_at_once; /* revoke() makes a chunk unreadable by itself, without closing the
                              channel */
 };
@@ -94,6 +95,7 @@ enum {
 struct wbi_fabric_counters {
     uint64_t read_requests;    /* READs as they were posted: after merging */
     uint64_t reads_peak;       /* most of them in flight at once on one channel */
+    uint64_t rail_reads;       /* of these requests, those over rails */
     uint64_t probes;           /* that asked whether a silent peer lives */
     uint64_t bundles, bundled; /* bundles that were sent, and the parcels in them */
 };
@@ -122,6 +124,10 @@ struct wbi_fabric_events {
      */
     void (*on_lost)(void *channel_owner, int status, const char *reason, const void *hello,
                     size_t hello_len);
+
+    /* A channel's rail is ready (WB_OK; words name its device), or was lost or not to be had, which
+     * the channel outlives. Comes from inside poll. */
+    void (*on_rail)(void *channel_owner, int status, const char *words);
 
     /* Gives a free slot to receive into (the fabric owns it until on_message or return_slot), or
      * NULL: receive no more for now. */
@@ -275,6 +281,12 @@ struct wbi_fabric {
      * may go as one. The slots of its reservations are 8 behind a multiple of 16. NULL: the
      * fabric gains nothing by that, and its messages are parcels. */
     void (*bundle)(struct wbi_channel *channel, size_t most);
+
+    /* Both sides have caps.rails: the channel may have further ways for its READs, which are found
+     * by the connection's token. Asked when it is connected, once. And how many it has now. NULL,
+     * both: caps.rails is never set. */
+    void (*rails)(struct wbi_channel *channel, uint64_t token);
+    uint32_t (*rails_up)(const struct wbi_channel *channel);
 
     /* Whether the other side has all that was sent but for control messages; where that is not
      * known, finds it out by later polls. True of a channel that is lost. NULL: what is sent

@@ -13,7 +13,8 @@
 static uint64_t features_of(const struct wbi_lane *lane)
 {
     return wbi_filter_features(&lane->engine->config) |
-           (lane->fabric->bundle != NULL ? WBI_FEATURE_BUNDLES : 0);
+           (lane->fabric->bundle != NULL ? WBI_FEATURE_BUNDLES : 0) |
+           (lane->caps->rails ? WBI_FEATURE_RAILS : 0);
 }
 
 static void describe_self(const struct wbi_lane *lane, struct wbi_hello *hello)
@@ -41,8 +42,12 @@ static void settle(struct wb_peer *peer, const struct wbi_hello *theirs)
     atomic_store_explicit(&peer->filter_from,
                           wbi_filter_from(&peer->lane->engine->config, theirs->features),
                           memory_order_relaxed);
-    if ((features_of(peer->lane) & theirs->features & WBI_FEATURE_BUNDLES) != 0) {
+    uint64_t common = features_of(peer->lane) & theirs->features;
+    if ((common & WBI_FEATURE_BUNDLES) != 0) {
         peer->lane->fabric->bundle(peer->channel, peer->eager_bytes);
+    }
+    if ((common & WBI_FEATURE_RAILS) != 0) {
+        peer->lane->fabric->rails(peer->channel, theirs->token);
     }
     wbi_line_stands(peer);
     wbi_note_connected(peer);
@@ -193,6 +198,11 @@ static void on_lost(void *channel_owner, int status, const char *reason, const v
     wbi_peer_fail(peer, status, reason);
 }
 
+static void on_rail(void *channel_owner, int status, const char *words)
+{
+    wbi_note_rail(channel_owner, status, words);
+}
+
 static uint8_t *take_slot(void *lane_owner)
 {
     return wbi_slots_take(&((struct wbi_lane *)lane_owner)->slots);
@@ -213,6 +223,7 @@ const struct wbi_fabric_events wbi_engine_events = {.home = home,
                                                     .on_request = on_request,
                                                     .on_connected = on_connected,
                                                     .on_lost = on_lost,
+                                                    .on_rail = on_rail,
                                                     .take_slot = take_slot,
                                                     .return_slot = return_slot,
                                                     .receives = receives,

@@ -14,6 +14,7 @@ static void add_fabric(const struct wbi_lane *lane, struct wb_engine_stats *stat
     struct wbi_fabric_counters counters = {0};
     lane->fabric->count(lane->port, &counters);
     stats->read_requests += counters.read_requests;
+    stats->rail_reads += counters.rail_reads;
     stats->probes += counters.probes;
     stats->bundles += counters.bundles;
     stats->bundled += counters.bundled;
@@ -92,6 +93,7 @@ int wb_engine_stats_text(struct wb_engine *engine, char *text, size_t size)
         {"sleeps", stats.sleeps, "times"},
         {"read_requests", stats.read_requests, "reads"},
         {"reads_peak", stats.reads_peak, "reads"},
+        {"rail_reads", stats.rail_reads, "reads"},
         {"bundles", stats.bundles, "messages"},
         {"bundled", stats.bundled, "parcels"},
         {"probes", stats.probes, "times"},

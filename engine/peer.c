@@ -416,6 +416,8 @@ static void add_agreed(const struct wb_peer *peer, struct wb_peer_info *info)
     info->read_align = caps->read_align;
     info->max_read_bytes = caps->max_read_bytes;
     info->engine_id = peer->their_id;
+    info->rails =
+        caps->rails && peer->channel != NULL ? peer->lane->fabric->rails_up(peer->channel) : 0;
 }
 
 int wb_peer_describe(struct wb_peer *peer, struct wb_peer_info *info)

@@ -30,6 +30,8 @@ static const struct {
     [WB_EVENT_WITHDRAWN] = {"withdrawn", "lease", "standing"},
     [WB_EVENT_CANCEL_SENT] = {"cancel sent", NULL, NULL},
     [WB_EVENT_CANCEL_CAME] = {"cancel came", NULL, NULL},
+    [WB_EVENT_RAIL] = {"rail", NULL, "rails"},
+    [WB_EVENT_RAIL_LOST] = {"rail lost", NULL, "rails"},
 };
 
 const char *wb_event_name(enum wb_event_kind kind)
@@ -156,4 +158,12 @@ void wbi_report(const struct wb_peer *peer)
         }
     }
     funlockfile(stderr);
+}
+
+void wbi_report_rail(const struct wb_peer *peer, int status, const char *words)
+{
+    fprintf(stderr,
+            "waybill: a rail of peer %" PRIu32 " %s is lost (%s): %s; its chunks go the ways that "
+            "are left\n",
+            peer->number, peer->url, wb_status_name(status), words);
 }

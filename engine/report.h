@@ -8,4 +8,7 @@
  * seen before. */
 void wbi_report(const struct wb_peer *peer);
 
+/* The same of a rail that it has lost, or did not get, in one line. */
+void wbi_report_rail(const struct wb_peer *peer, int status, const char *words);
+
 #endif

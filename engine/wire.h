@@ -29,8 +29,9 @@ enum wbi_flag {
 
 /* Bits of a hello's features. Those that are unknown mean nothing. */
 enum wbi_feature {
-    WBI_FEATURE_LZ4 = 1,    /* undoes archives that are filtered by lz4 */
-    WBI_FEATURE_BUNDLES = 2 /* takes bundles (bundle.h) */
+    WBI_FEATURE_LZ4 = 1,     /* undoes archives that are filtered by lz4 */
+    WBI_FEATURE_BUNDLES = 2, /* takes bundles (bundle.h) */
+    WBI_FEATURE_RAILS = 4    /* its chunks can be READ over several devices, and READs so */
 };
 
 enum {

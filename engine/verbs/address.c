@@ -18,15 +18,11 @@ static int bad(const char *text, const char *what)
                      text, what);
 }
 
-/* Where the port's colon is; NULL if nowhere that makes sense. */
-static const char *find_colon(const char *text)
+/* Where the host that a text begins with ends: behind its brackets, or at a comma or colon. */
+static const char *host_end(const char *text)
 {
-    if (text[0] == '[') {
-        const char *end = strchr(text, ']');
-        return end != NULL && end[1] == ':' ? end + 1 : NULL;
-    }
-    const char *colon = strchr(text, ':');
-    return colon != NULL && strchr(colon + 1, ':') == NULL ? colon : NULL;
+    const char *bracket = text[0] == '[' ? strchr(text, ']') : NULL;
+    return bracket != NULL ? bracket + 1 : text + strcspn(text, ",:");
 }
 
 static bool parse_port(const char *text, struct wbi_verbs_address *address)
@@ -49,31 +45,85 @@ static bool is_name(const char *host)
     return len > 0 && strspn(host, letters) == len;
 }
 
+/* Takes the host between two places. Returns NULL, or what is wrong with it. */
+static const char *parse_host(const char *text, const char *end, struct wbi_verbs_address *address)
+{
+    struct sockaddr_storage numeric;
+    bool brackets = text[0] == '[';
+    const char *host = brackets ? text + 1 : text;
+    ptrdiff_t len = end - host - (brackets ? 1 : 0);
+    if (len <= 0 || len >= (ptrdiff_t)sizeof address->host) {
+        return "there is no host, or one that is too long";
+    }
+    memcpy(address->host, host, (size_t)len);
+    address->host[len] = 0;
+    address->any = strcmp(address->host, "*") == 0;
+    if (brackets && !wbi_verbs_numeric(address->host, 0, &numeric)) {
+        return "what is in brackets is no IPv6 address";
+    }
+    return brackets || address->any || is_name(address->host)
+               ? NULL
+               : "the host has characters that no name has";
+}
+
+/* Looks at the hosts behind the first, and takes them. Returns where they end; NULL, with *wrong
+ * set. */
+static const char *parse_further(const char *text, struct wbi_verbs_address *address,
+                                 const char **wrong)
+{
+    struct wbi_verbs_address host;
+    const char *at = text;
+    for (unsigned count = 1; *at == ','; count++) {
+        const char *end = host_end(at + 1);
+        *wrong = count == WBI_VERBS_HOSTS ? "it has more than four hosts"
+                                          : parse_host(at + 1, end, &host);
+        if (*wrong == NULL && (host.any || address->any)) {
+            *wrong = "* is every host already";
+        }
+        if (*wrong != NULL) {
+            return NULL;
+        }
+        at = end;
+    }
+    size_t len = at > text ? (size_t)(at - text) - 1 : 0;
+    if (len >= sizeof address->further) {
+        *wrong = "its hosts are too long";
+        return NULL;
+    }
+    if (len > 0) {
+        memcpy(address->further, text + 1, len);
+    }
+    return at;
+}
+
 int wbi_verbs_address_parse(const char *text, struct wbi_verbs_address *address)
 {
     *address = (struct wbi_verbs_address){0};
-    const char *colon = find_colon(text);
-    if (colon == NULL) {
-        return bad(text, "there is no port");
+    const char *end = host_end(text), *wrong = parse_host(text, end, address);
+    if (wrong == NULL) {
+        end = parse_further(end, address, &wrong);
     }
-    bool brackets = text[0] == '[';
-    const char *host = brackets ? text + 1 : text;
-    size_t len = (size_t)(colon - host) - (brackets ? 1 : 0);
-    if (len == 0 || len >= sizeof address->host) {
-        return bad(text, "there is no host, or one that is too long");
+    if (wrong == NULL && *end != ':') {
+        wrong = "there is no port";
     }
-    memcpy(address->host, host, len);
-    if (!parse_port(colon + 1, address)) {
-        return bad(text, "the port is no number from 1 to 65535");
+    if (wrong == NULL && !parse_port(end + 1, address)) {
+        wrong = "the port is no number from 1 to 65535";
     }
-    struct sockaddr_storage numeric;
-    address->any = strcmp(address->host, "*") == 0;
-    if (brackets && !wbi_verbs_numeric(address->host, 0, &numeric)) {
-        return bad(text, "what is in brackets is no IPv6 address");
+    return wrong == NULL ? WB_OK : bad(text, wrong);
+}
+
+bool wbi_verbs_address_next(struct wbi_verbs_address *address)
+{
+    char hosts[sizeof address->further];
+    memcpy(hosts, address->further, sizeof hosts);
+    if (hosts[0] == 0) {
+        return false;
     }
-    return brackets || address->any || is_name(address->host)
-               ? WB_OK
-               : bad(text, "the host has characters that no name has");
+    const char *end = host_end(hosts);
+    (void)parse_host(hosts, end, address); /* it was looked at */
+    end += *end == ',' ? 1 : 0;
+    memmove(address->further, end, strlen(end) + 1);
+    return true;
 }
 
 int wbi_verbs_check_address(const char *text)

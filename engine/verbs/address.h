@@ -1,5 +1,5 @@
-/* Addresses: HOST:PORT, where HOST is a name, an IPv4 address, an IPv6 address in brackets, or *.
- */
+/* Addresses: HOST:PORT, where HOST is a name, an IPv4 address, an IPv6 address in brackets, or *;
+ * or HOST,HOST,…:PORT, of a peer that is reached over several devices: rails.h. */
 #ifndef WBI_VERBS_ADDRESS_H
 #define WBI_VERBS_ADDRESS_H
 
@@ -7,8 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { WBI_VERBS_HOSTS = 4 }; /* of one address */
+
 struct wbi_verbs_address {
-    char host[256]; /* without brackets */
+    char host[256];    /* the first, without brackets */
+    char further[256]; /* those behind it, as they were written; "": none */
     char service[6];
     uint16_t port;
     bool any; /* the host is * */
@@ -17,6 +20,9 @@ struct wbi_verbs_address {
 /* Splits and checks. WB_ERR_BAD_URL with words. */
 int wbi_verbs_address_parse(const char *text, struct wbi_verbs_address *address);
 int wbi_verbs_check_address(const char *text);
+
+/* Makes of an address that of its next host. False: it has no further one. */
+bool wbi_verbs_address_next(struct wbi_verbs_address *address);
 
 /* Whether `host` is a numeric address; *out is it then, with the port. */
 bool wbi_verbs_numeric(const char *host, uint16_t port, struct sockaddr_storage *out);

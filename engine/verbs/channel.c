@@ -5,18 +5,25 @@
 #include <string.h>
 
 #include "engine/clock.h"
-#include "engine/verbs/lane.h"
 #include "engine/verbs/qp.h"
+#include "engine/verbs/rails.h"
 
-int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel **out)
+/* What only a channel has, and no rail. */
+static void take_index(struct wbi_fabric_lane *lane, struct wbi_channel *channel)
 {
-    uint32_t index = 0;
-    if (lane->channel_count == lane->max_channels) {
+    while (lane->by_index[channel->index] != NULL) {
+        channel->index++;
+    }
+    lane->by_index[channel->index] = channel;
+    lane->channel_count++;
+}
+
+int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel *main,
+                          struct wbi_channel **out)
+{
+    if (main == NULL && lane->channel_count == lane->max_channels) {
         return wbi_error(WB_AGAIN, "the lane has %u channels already (max_peers)",
                          lane->max_channels);
-    }
-    while (lane->by_index[index] != NULL) {
-        index++;
     }
     struct wbi_channel *channel = calloc(1, sizeof *channel);
     if (channel == NULL) {
@@ -24,16 +31,17 @@ int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_
     }
     channel->lane = lane;
     channel->owner = owner;
-    channel->index = index;
+    channel->main = main;
     channel->heard = wbi_now();
     channel->next = lane->channels;
     if (channel->next != NULL) {
         channel->next->prev = channel;
     }
     lane->channels = channel;
-    lane->by_index[index] = channel;
-    lane->channel_count++;
     lane->dialling++;
+    if (main == NULL) {
+        take_index(lane, channel);
+    }
     *out = channel;
     return WB_OK;
 }
@@ -47,7 +55,8 @@ int wbi_verbs_channel_equip(struct wbi_channel *channel)
                          "the address is reached over a device that this engine does not use "
                          "(config.verbs.devices)");
     }
-    int status = wbi_verbs_queues_open(lane, (unsigned)number);
+    int status = channel->main != NULL ? wbi_verbs_rail_check(channel, (uint32_t)number) : WB_OK;
+    status = status == WB_OK ? wbi_verbs_queues_open(lane, (unsigned)number) : status;
     struct wbi_verbs_queues *queues = &lane->queues[number];
     if (status != WB_OK) {
         return status;
@@ -66,8 +75,12 @@ void wbi_verbs_channel_open(struct wbi_channel *channel)
 
 void wbi_verbs_channel_establish(struct wbi_channel *channel)
 {
+    bool news = !channel->established;
     channel->established = true;
     channel->heard = channel->lane->now;
+    if (news && channel->main != NULL) {
+        wbi_verbs_rail_stands(channel);
+    }
 }
 
 void wbi_verbs_channel_establish_by_data(struct wbi_channel *channel)
@@ -97,6 +110,10 @@ void wbi_verbs_lose(struct wbi_channel *channel)
     lane->dialling -= channel->state == WBI_VERBS_LOOKUP || channel->state == WBI_VERBS_DIALLING;
     channel->state = WBI_VERBS_LOST;
     channel->told = true;
+    if (channel->main != NULL) {
+        wbi_verbs_rail_lost(channel);
+        return;
+    }
     lane->events.on_lost(channel->owner, channel->doom, channel->doom_reason, channel->refusal,
                          channel->refusal_len);
 }

@@ -1,8 +1,8 @@
 /* The end of a channel, whatever it has come to. */
 #include <stdlib.h>
 
-#include "engine/verbs/lane.h"
 #include "engine/verbs/qp.h"
+#include "engine/verbs/rails.h"
 
 static void unlink_ready(struct wbi_channel *channel)
 {
@@ -26,8 +26,10 @@ static void unlink_channel(struct wbi_channel *channel)
     } else {
         lane->channels = channel->next;
     }
-    lane->by_index[channel->index] = NULL;
-    lane->channel_count--;
+    if (channel->main == NULL) {
+        lane->by_index[channel->index] = NULL;
+        lane->channel_count--;
+    }
     lane->doomed -= channel->doom != WB_OK && !channel->told;
     lane->dialling -= channel->state == WBI_VERBS_LOOKUP || channel->state == WBI_VERBS_DIALLING;
 }
@@ -47,6 +49,10 @@ void wbi_verbs_close(struct wbi_channel *channel)
     unlink_channel(channel);
     channel->state = WBI_VERBS_LOST;
     wbi_verbs_work_drop(channel);
+    wbi_verbs_rails_close(channel);
+    if (channel->main != NULL) {
+        wbi_verbs_rail_leave(channel);
+    }
     wbi_verbs_lookup_drop(channel->lookup, &channel->lane->orphans);
     if (channel->id != NULL) {
         rdma_destroy_id(channel->id);

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "engine/verbs/explain.h"
-#include "engine/verbs/lane.h"
 #include "engine/verbs/qp.h"
+#include "engine/verbs/rails.h"
 
 enum { RESOLVE_MS = 2000 }; /* each step; the engine limits the whole */
 
@@ -16,10 +16,11 @@ static void doom_by_error(struct wbi_channel *channel, int status)
 /* Begins to find the device and the address behind a socket address. */
 static int dial(struct wbi_channel *channel, struct sockaddr_storage *where)
 {
-    const struct wbi_verbs_choice *choice = &channel->lane->domain->choice;
-    struct sockaddr_storage source = choice->source;
+    const struct sockaddr_storage *told =
+        wbi_verbs_source(&channel->lane->domain->choice, channel->host);
+    struct sockaddr_storage source = told != NULL ? *told : (struct sockaddr_storage){0};
     channel->state = WBI_VERBS_DIALLING;
-    if (rdma_resolve_addr(channel->id, choice->has_source ? (struct sockaddr *)&source : NULL,
+    if (rdma_resolve_addr(channel->id, told != NULL ? (struct sockaddr *)&source : NULL,
                           (struct sockaddr *)where, RESOLVE_MS) == 0) {
         return WB_OK;
     }
@@ -27,7 +28,7 @@ static int dial(struct wbi_channel *channel, struct sockaddr_storage *where)
                      errno == ENODEV || errno == EADDRNOTAVAIL
                          ? "no RDMA device has a route to that address"
                          : strerror(errno),
-                     choice->has_source ? " (from config.verbs.source)" : "");
+                     told != NULL ? " (from config.verbs.source)" : "");
 }
 
 /* A fresh identifier: one that has failed to resolve is bound already. */
@@ -77,7 +78,6 @@ void wbi_verbs_on_no_way(struct wbi_channel *channel, const char *why)
 
 static int start(struct wbi_channel *channel, const char *address)
 {
-    struct sockaddr_storage where;
     int status = wbi_verbs_address_parse(address, &channel->address);
     if (status != WB_OK) {
         return status;
@@ -85,8 +85,19 @@ static int start(struct wbi_channel *channel, const char *address)
     if (channel->address.any) {
         return wbi_error(WB_ERR_BAD_URL, "verbs://%s: * is for listening; name a host", address);
     }
+    if (channel->address.further[0] != 0 && !channel->lane->domain->choice.rails) {
+        return wbi_error(WB_ERR_INVALID,
+                         "verbs://%s: several hosts of a peer are rails: set config.verbs.rails",
+                         address);
+    }
+    return wbi_verbs_dial_begin(channel);
+}
+
+int wbi_verbs_dial_begin(struct wbi_channel *channel)
+{
+    struct sockaddr_storage where;
     if (wbi_verbs_numeric(channel->address.host, channel->address.port, &where)) {
-        status = make_id(channel);
+        int status = make_id(channel);
         return status == WB_OK ? dial(channel, &where) : status;
     }
     return wbi_verbs_lookup_begin(&channel->address, &channel->lookup);
@@ -96,7 +107,7 @@ int wbi_verbs_connect(struct wbi_fabric_lane *lane, const char *address, const v
                       size_t hello_len, void *channel_owner, struct wbi_channel **out)
 {
     struct wbi_channel *channel;
-    int status = wbi_verbs_channel_new(lane, channel_owner, &channel);
+    int status = wbi_verbs_channel_new(lane, channel_owner, NULL, &channel);
     if (status != WB_OK) {
         return status;
     }
@@ -125,6 +136,9 @@ void wbi_verbs_on_route(struct wbi_channel *channel)
         doom_by_error(channel, status);
         return;
     }
+    if (channel->main != NULL) {
+        wbi_verbs_rail_introduce(channel);
+    }
     const struct wbi_verbs_device *device = channel->queues->device;
     struct rdma_conn_param param = {.private_data = channel->hello,
                                     .private_data_len = (uint8_t)channel->hello_len,
@@ -132,7 +146,7 @@ void wbi_verbs_on_route(struct wbi_channel *channel)
                                     .initiator_depth = (uint8_t)device->read_depth_out,
                                     .retry_count = channel->lane->domain->choice.retries,
                                     .rnr_retry_count = WBI_VERBS_RNR_RETRY,
-                                    .srq = channel->queues->srq != NULL,
+                                    .srq = wbi_verbs_shares(channel),
                                     .qp_num = channel->qp_num};
     if (rdma_connect(channel->id, &param) != 0) {
         wbi_verbs_doom(channel, WB_ERR_REFUSED, "rdma_connect: %s", strerror(errno));
@@ -150,7 +164,9 @@ void wbi_verbs_on_answer(struct wbi_channel *channel, const struct rdma_conn_par
         wbi_verbs_doom(channel, WB_ERR_PROTOCOL, "the peer allows no RDMA READ");
         return;
     }
-    int status = wbi_verbs_qp_start(channel, outgoing, incoming);
+    int status =
+        channel->main != NULL ? wbi_verbs_rail_take_answer(channel, hello, hello_len) : WB_OK;
+    status = status == WB_OK ? wbi_verbs_qp_start(channel, outgoing, incoming) : status;
     if (status == WB_OK && rdma_establish(channel->id) != 0) {
         status = wbi_error(WB_ERR_SYSTEM, "rdma_establish: %s", strerror(errno));
     }
@@ -160,5 +176,7 @@ void wbi_verbs_on_answer(struct wbi_channel *channel, const struct rdma_conn_par
     }
     wbi_verbs_channel_open(channel);
     wbi_verbs_channel_establish(channel);
-    lane->events.on_connected(channel->owner, hello, hello_len);
+    if (channel->main == NULL) {
+        lane->events.on_connected(channel->owner, hello, hello_len);
+    }
 }

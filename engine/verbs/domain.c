@@ -9,6 +9,7 @@
 #include "engine/verbs/address.h"
 #include "engine/verbs/memlock.h"
 #include "engine/verbs/queues.h"
+#include "engine/verbs/rails.h"
 
 enum {
     READ_BYTES = 1 << 20, /* a READ at most: several pipeline, and a deadline is seen between two */
@@ -30,20 +31,32 @@ static int choose_mtu(uint32_t bytes, enum ibv_mtu *mtu)
                            "config.verbs.mtu is %u; it can be 256, 512, 1024, 2048 or 4096", bytes);
 }
 
+static int choose_sources(const char *list, struct wbi_verbs_choice *choice)
+{
+    char address[INET6_ADDRSTRLEN];
+    for (const char *at = list; at != NULL; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        int len = (int)strcspn(at, ",");
+        snprintf(address, sizeof address, "%.*s", len, at);
+        if (choice->source_count == WBI_VERBS_HOSTS || len >= (int)sizeof address ||
+            !wbi_verbs_numeric(address, 0, &choice->sources[choice->source_count])) {
+            return wbi_error(WB_ERR_INVALID,
+                             "config.verbs.source is '%s', and not one to %d numeric IP addresses "
+                             "with commas between",
+                             list, WBI_VERBS_HOSTS);
+        }
+        choice->source_count++;
+    }
+    return WB_OK;
+}
+
 static int choose(const struct wb_verbs_config *config, struct wbi_verbs_choice *choice)
 {
     *choice = (struct wbi_verbs_choice){
+        .rails = config->rails,
         .ack_timeout = (uint8_t)(config->ack_timeout != 0 ? config->ack_timeout : WBI_ACK_TIMEOUT),
         .retries = (uint8_t)(config->retries != 0 ? config->retries : WBI_RETRIES)};
-    if (config->source != NULL) {
-        choice->has_source = true;
-        if (!wbi_verbs_numeric(config->source, 0, &choice->source)) {
-            return wbi_error(WB_ERR_INVALID,
-                             "config.verbs.source is '%s', which is no numeric IP address",
-                             config->source);
-        }
-    }
-    return choose_mtu(config->mtu, &choice->mtu);
+    int status = config->source != NULL ? choose_sources(config->source, choice) : WB_OK;
+    return status == WB_OK ? choose_mtu(config->mtu, &choice->mtu) : status;
 }
 
 /* ---- devices ---- */
@@ -251,6 +264,7 @@ int wbi_verbs_domain_open(const struct wb_engine_config *config, struct wbi_doma
     if (domain == NULL) {
         return wbi_error(WB_ERR_NO_MEMORY, "no memory for a domain");
     }
+    pthread_mutex_init(&domain->lock, NULL);
     int status = choose(&config->verbs, &domain->choice);
     status = status == WB_OK ? open_devices(domain, config) : status;
     if (status == WB_OK && !wbi_verbs_fork_is_safe()) {
@@ -260,6 +274,7 @@ int wbi_verbs_domain_open(const struct wb_engine_config *config, struct wbi_doma
     status = status == WB_OK ? find_connection_manager() : status;
     if (status == WB_OK) {
         state_caps(domain->devices, domain->device_count, wbi_config_lanes(config), &domain->caps);
+        wbi_verbs_rails_state_caps(domain);
         status = wbi_verbs_memlock_check(config, &domain->caps);
     }
     if (status != WB_OK) {
@@ -278,6 +293,7 @@ void wbi_verbs_domain_close(struct wbi_domain *domain)
     for (unsigned i = 0; i < domain->device_count; i++) {
         wbi_verbs_device_close(&domain->devices[i]);
     }
+    pthread_mutex_destroy(&domain->lock);
     free(domain);
 }
 

@@ -3,8 +3,10 @@
 #define WBI_VERBS_DOMAIN_H
 
 #include <netinet/in.h>
+#include <pthread.h>
 
 #include "engine/fabric.h"
+#include "engine/verbs/address.h"
 #include "engine/verbs/device.h"
 
 enum {
@@ -18,8 +20,9 @@ enum {
 struct wbi_verbs_choice {
     enum ibv_mtu mtu; /* 0: the port's active one */
     uint8_t ack_timeout, retries;
-    bool has_source;
-    struct sockaddr_storage source;
+    bool rails;
+    uint32_t source_count;
+    struct sockaddr_storage sources[WBI_VERBS_HOSTS]; /* for each host of an address */
 };
 
 struct wbi_domain {
@@ -27,7 +30,18 @@ struct wbi_domain {
     unsigned device_count;
     struct wbi_verbs_choice choice;
     struct wbi_fabric_caps caps;
+
+    /* which lane has the channel of a token: rails.h */
+    pthread_mutex_t lock;
+    struct wbi_verbs_rails *accepted;
 };
+
+/* Where connections to host number `host` of an address leave from; NULL: by route. */
+static inline const struct sockaddr_storage *wbi_verbs_source(const struct wbi_verbs_choice *choice,
+                                                              uint32_t host)
+{
+    return host < choice->source_count ? &choice->sources[host] : NULL;
+}
 
 /* A region, registered with every device of the domain, by the device's number. Its place is kept
  * here: what ibv_mr says is not where its READs go, for a dma-buf. */

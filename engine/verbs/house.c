@@ -4,12 +4,13 @@
 #include <sys/eventfd.h>
 
 #include "engine/verbs/explain.h"
-#include "engine/verbs/lane.h"
+#include "engine/verbs/rails.h"
 
 enum {
     EVENTS_A_LOOK = 16,
     PROBE_LOOK_US = 100000,      /* silent channels are looked for that often, at most */
     ESTABLISH_US = 10 * 1000000, /* for a peer that we accepted to say that it is there */
+    RAIL_DIAL_US = 10 * 1000000, /* for a rail to be connected */
 };
 
 /* ---- devices ---- */
@@ -173,13 +174,26 @@ static int take_event(struct wbi_fabric_lane *lane, uint32_t tag)
 
 /* ---- channels ---- */
 
+/* The engine limits the time of a channel, and nobody else that of a rail. */
+static void tend_dialling(struct wbi_channel *channel, uint64_t now)
+{
+    if (channel->main != NULL && channel->doom == WB_OK && now > channel->heard &&
+        now - channel->heard > RAIL_DIAL_US) {
+        wbi_verbs_doom(channel, WB_ERR_TIMED_OUT, "%s: no answer", channel->address.host);
+    }
+}
+
 static void tend(struct wbi_channel *channel, uint64_t now)
 {
     struct wbi_fabric_lane *lane = channel->lane;
     if (channel->state != WBI_VERBS_OPEN || channel->doom != WB_OK) {
+        tend_dialling(channel, now);
         return;
     }
     uint64_t silence = now > channel->heard ? now - channel->heard : 0;
+    if (channel->rails != NULL) {
+        wbi_verbs_rails_tend(channel, now);
+    }
     if (!channel->established) {
         if (silence > ESTABLISH_US) {
             wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "it was accepted and never came");

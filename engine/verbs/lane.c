@@ -124,6 +124,7 @@ void wbi_verbs_lane_count(const struct wbi_fabric_lane *lane, struct wbi_fabric_
 {
     counters->read_requests = wbi_counted(&lane->read_requests);
     counters->reads_peak = wbi_counted(&lane->reads_peak);
+    counters->rail_reads = wbi_counted(&lane->rail_reads);
     counters->probes = wbi_counted(&lane->probes);
     counters->bundles = wbi_counted(&lane->bundles);
     counters->bundled = wbi_counted(&lane->bundled);

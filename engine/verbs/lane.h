@@ -6,7 +6,8 @@
  * lane whose they are (reported, arrivals), and wakes it.
  *
  *   lane ── queues, one a device in use: CQ, SRQ, the receive slots that are posted
- *        └─ channels: a connection (rdma_cm id), a queue pair, its send queue
+ *        └─ channels: a connection (rdma_cm id), a queue pair, its send queue; and rails, which are
+ *           channels of a channel (rails.h)
  */
 #ifndef WBI_VERBS_LANE_H
 #define WBI_VERBS_LANE_H
@@ -47,6 +48,11 @@ struct wbi_channel {
     struct wbi_channel *prev, *next; /* of the lane's */
     struct wbi_channel *next_by_qp;  /* in its bin of queues->by_qp */
     struct wbi_channel *next_ready;  /* in lane->ready */
+    struct wbi_channel *main;        /* a rail's: whose it is (rails.h); else NULL */
+    struct wbi_verbs_rails *rails;   /* a channel's that may have some; else NULL */
+    uint32_t key_place;              /* which of a chunk's keys its READs take */
+    uint32_t host;                   /* of its address, that it dials */
+    bool accepted;
     bool ready;
     bool thirsty;                     /* in queues->thirsty */
     struct wbi_channel *next_thirsty; /* receives.h */
@@ -98,6 +104,7 @@ struct wbi_fabric_lane {
     struct wbi_channel *ready; /* with something to post */
     unsigned doomed;
     unsigned dialling; /* channels that look up or dial */
+    unsigned stranded; /* channels with READs of a rail that has gone */
 
     struct rdma_event_channel *cm;
     struct wbi_verbs_listener *listeners;
@@ -113,7 +120,7 @@ struct wbi_fabric_lane {
     uint32_t polls;
     uint64_t now, looked, probed; /* microseconds: the clock when read last; when looked, probed */
 
-    wbi_counter read_requests, reads_peak, probes, bundles, bundled;
+    wbi_counter read_requests, reads_peak, rail_reads, probes, bundles, bundled;
 };
 
 /* ---- lane.c ---- */
@@ -187,6 +194,10 @@ void wbi_verbs_drop_arrivals(struct wbi_fabric_lane *lane);
 
 int wbi_verbs_connect(struct wbi_fabric_lane *lane, const char *address, const void *hello,
                       size_t hello_len, void *channel_owner, struct wbi_channel **out);
+/* Looks up, or dials, the first host of channel->address. What fails leaves the channel to be
+ * closed.
+ */
+int wbi_verbs_dial_begin(struct wbi_channel *channel);
 /* Goes on with a channel in state LOOKUP: tries the next address of its name. */
 void wbi_verbs_dial_name(struct wbi_channel *channel);
 /* An address leads nowhere: the next one is tried if there is one. */
@@ -207,9 +218,16 @@ void wbi_verbs_close(struct wbi_channel *channel);
 
 /* ---- channel.c ---- */
 
-/* A channel in state LOOKUP with an index and nothing else. WB_AGAIN: the lane has max_channels.
- * WB_ERR_NO_MEMORY. */
-int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel **out);
+/* A channel in state LOOKUP with an index and nothing else; or a rail of `main`, with nothing at
+ * all. WB_AGAIN: the lane has max_channels. WB_ERR_NO_MEMORY. */
+int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel *main,
+                          struct wbi_channel **out);
+
+/* Whether its queue pair takes the device's shared receives. A rail's takes none. */
+static inline bool wbi_verbs_shares(const struct wbi_channel *channel)
+{
+    return channel->main == NULL && channel->queues->srq != NULL;
+}
 
 /* Finds the device behind channel->id and makes the queue pair there. WB_ERR_INVALID: a device that
  * is not ours, WB_ERR_SYSTEM, WB_ERR_NO_MEMORY. */
@@ -284,5 +302,11 @@ int wbi_verbs_revoke(struct wbi_channel *channel, struct wbi_offer *offer);
 void wbi_verbs_offers_close(struct wbi_channel *channel);
 
 int wbi_verbs_read(struct wbi_channel *channel, struct wbi_read *read);
+
+/* The same over one way: a channel without a look at its rails, or a rail. WB_AGAIN. */
+int wbi_verbs_read_over(struct wbi_channel *way, struct wbi_read *read);
+
+/* Whether a way's devices know the chunk and the landing. A channel's always do. */
+bool wbi_verbs_leads_to(const struct wbi_channel *way, const struct wbi_read *read);
 
 #endif

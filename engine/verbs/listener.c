@@ -74,35 +74,54 @@ static int listen_at(struct wbi_fabric_lane *lane, struct sockaddr_storage *wher
     return WB_OK;
 }
 
-int wbi_verbs_listen(struct wbi_fabric_lane *lane, const char *text)
+/* Those that came after `last`. */
+static void close_until(struct wbi_fabric_lane *lane, const struct wbi_verbs_listener *last)
 {
-    struct wbi_verbs_address address;
-    struct sockaddr_storage where;
-    int status = wbi_verbs_address_parse(text, &address);
-    if (status != WB_OK) {
-        return status;
-    }
-    if (!address.any) {
-        status = wbi_verbs_find_host(&address, &where);
-        return status == WB_OK ? listen_at(lane, &where, text) : status;
-    }
-    wbi_verbs_numeric("::", address.port, &where);
-    status = listen_at(lane, &where, text);
-    if (status == WB_OK || status == WB_ERR_IN_USE) {
-        return status;
-    }
-    wbi_verbs_numeric("0.0.0.0", address.port, &where); /* a machine without IPv6 */
-    return listen_at(lane, &where, text);
-}
-
-void wbi_verbs_listeners_close(struct wbi_fabric_lane *lane)
-{
-    while (lane->listeners != NULL) {
+    while (lane->listeners != last) {
         struct wbi_verbs_listener *listener = lane->listeners;
         lane->listeners = listener->next;
         rdma_destroy_id(listener->id);
         free(listener);
     }
+}
+
+static int listen_everywhere(struct wbi_fabric_lane *lane, uint16_t port, const char *text)
+{
+    struct sockaddr_storage where;
+    wbi_verbs_numeric("::", port, &where);
+    int status = listen_at(lane, &where, text);
+    if (status == WB_OK || status == WB_ERR_IN_USE) {
+        return status;
+    }
+    wbi_verbs_numeric("0.0.0.0", port, &where); /* a machine without IPv6 */
+    return listen_at(lane, &where, text);
+}
+
+int wbi_verbs_listen(struct wbi_fabric_lane *lane, const char *text)
+{
+    struct wbi_verbs_address address;
+    struct wbi_verbs_listener *before = lane->listeners;
+    struct sockaddr_storage where;
+    int status = wbi_verbs_address_parse(text, &address);
+    if (status != WB_OK) {
+        return status;
+    }
+    if (address.any) {
+        return listen_everywhere(lane, address.port, text);
+    }
+    do {
+        status = wbi_verbs_find_host(&address, &where);
+        status = status == WB_OK ? listen_at(lane, &where, text) : status;
+    } while (status == WB_OK && wbi_verbs_address_next(&address));
+    if (status != WB_OK) {
+        close_until(lane, before);
+    }
+    return status;
+}
+
+void wbi_verbs_listeners_close(struct wbi_fabric_lane *lane)
+{
+    close_until(lane, NULL);
 }
 
 bool wbi_verbs_is_listener(const struct wbi_fabric_lane *lane, const struct rdma_cm_id *id)

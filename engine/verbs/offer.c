@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "engine/verbs/lane.h"
+#include "engine/verbs/rails.h"
 
 /* offer->lease of user memory is its ibv_mr. */
 static struct ibv_mr *registration(const struct wbi_offer *offer)
@@ -85,6 +85,26 @@ bool wbi_verbs_knows(const struct wbi_channel *channel, const struct wbi_mr *mr)
     return mr != NULL && mr->on[channel->queues->number] != NULL;
 }
 
+static void put_key(struct wbi_offer *offer, uint32_t place, const struct ibv_mr *mr)
+{
+    uint32_t key = mr != NULL ? htole32(mr->rkey) : 0;
+    memcpy(offer->key + place * sizeof key, &key, sizeof key);
+}
+
+/* Those by which rails READ it. What is registered for the offer alone has none but the channel's.
+ */
+static void put_further_keys(const struct wbi_channel *channel, struct wbi_offer *offer)
+{
+    const struct wbi_domain *domain = channel->lane->domain;
+    uint32_t own = channel->queues->number;
+    for (uint32_t i = 0; i < domain->device_count; i++) {
+        if (i != own) {
+            put_key(offer, wbi_verbs_key_place(own, i),
+                    offer->lease == 0 ? offer->mr->on[i] : NULL);
+        }
+    }
+}
+
 int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer)
 {
     struct ibv_mr *mr = NULL;
@@ -96,9 +116,11 @@ int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer)
     if (mr == NULL) {
         return status;
     }
-    uint32_t key = htole32(mr->rkey);
-    memcpy(offer->key, &key, sizeof key);
-    offer->key_len = sizeof key;
+    put_key(offer, 0, mr);
+    offer->key_len = channel->lane->domain->caps.key_bytes;
+    if (offer->key_len > sizeof mr->rkey) {
+        put_further_keys(channel, offer);
+    }
     offer->address = (uintptr_t)offer->data;
     channel->offers++;
     return WB_OK;

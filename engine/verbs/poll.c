@@ -1,7 +1,7 @@
 /* Progress: completions first, then what descriptors report now and then, then what was queued. */
 #include "engine/clock.h"
 #include "engine/verbs/explain.h"
-#include "engine/verbs/lane.h"
+#include "engine/verbs/rails.h"
 #include "engine/verbs/receives.h"
 
 enum {
@@ -176,6 +176,9 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
     if (lane->doomed > 0) {
         done += lose_doomed(lane, dry);
     }
+    if (lane->stranded > 0) {
+        wbi_verbs_rails_rescue(lane);
+    }
     if (is_time_to_look(lane, done)) {
         done += wbi_verbs_keep_house(lane);
     }
@@ -208,7 +211,8 @@ static bool has_completion(struct wbi_verbs_queues *queues)
 int wbi_verbs_lane_arm(struct wbi_fabric_lane *lane)
 {
     wbi_verbs_post_ready(lane);
-    bool busy = lane->doomed > 0 || wbi_verbs_has_arrivals(lane) || atomic_load(&lane->reported);
+    bool busy = lane->doomed > 0 || lane->stranded > 0 || wbi_verbs_has_arrivals(lane) ||
+                atomic_load(&lane->reported);
     for (unsigned i = 0; i < lane->domain->device_count; i++) {
         struct wbi_verbs_queues *queues = &lane->queues[i];
         busy |= queues->device != NULL && queues->deaths != atomic_load(&queues->device->deaths);

@@ -171,13 +171,14 @@ static void check_port(const struct preflight *preflight, const struct rdma_cm_i
     }
 }
 
+/* The way to host number `host` of the address. */
 static void check_way(const struct preflight *preflight, struct rdma_event_channel *cm,
-                      struct sockaddr_storage *where)
+                      uint32_t host, struct sockaddr_storage *where)
 {
     struct rdma_cm_id *id;
-    struct sockaddr_storage source = preflight->domain->choice.source;
-    struct sockaddr *from =
-        preflight->domain->choice.has_source ? (struct sockaddr *)&source : NULL;
+    const struct sockaddr_storage *told = wbi_verbs_source(&preflight->domain->choice, host);
+    struct sockaddr_storage source = told != NULL ? *told : (struct sockaddr_storage){0};
+    struct sockaddr *from = told != NULL ? (struct sockaddr *)&source : NULL;
     if (rdma_create_id(cm, &id, NULL, RDMA_PS_TCP) != 0) {
         say(preflight, WB_CHECK_BAD, "the connection manager gives no identifier");
         return;
@@ -200,12 +201,19 @@ static void check_address(const struct preflight *preflight, const char *text)
         say(preflight, WB_CHECK_BAD, "%s", wb_last_error());
         return;
     }
-    if (wbi_verbs_address_parse(text, &address) != WB_OK || address.any) {
+    bool named = wbi_verbs_address_parse(text, &address) == WB_OK && !address.any;
+    if (!named) {
         say(preflight, WB_CHECK_BAD, "%s: name the host that is to be reached", text);
-    } else if (wbi_verbs_find_host(&address, &where) != WB_OK) {
-        say(preflight, WB_CHECK_BAD, "%s", wb_last_error());
-    } else {
-        check_way(preflight, cm, &where);
+    } else if (address.further[0] != 0 && !preflight->domain->caps.rails) {
+        say(preflight, WB_CHECK_BAD,
+            "%s: several hosts of a peer want verbs.rails, and several devices here", text);
+    }
+    for (uint32_t host = 0; named; host++, named = wbi_verbs_address_next(&address)) {
+        if (wbi_verbs_find_host(&address, &where) != WB_OK) {
+            say(preflight, WB_CHECK_BAD, "%s", wb_last_error());
+        } else {
+            check_way(preflight, cm, host, &where);
+        }
     }
     rdma_destroy_event_channel(cm);
 }

@@ -36,7 +36,7 @@ static int create(struct wbi_channel *channel, uint32_t receives)
         struct ibv_qp_init_attr attr = {.qp_context = channel,
                                         .send_cq = queues->cq,
                                         .recv_cq = queues->cq,
-                                        .srq = queues->srq,
+                                        .srq = wbi_verbs_shares(channel) ? queues->srq : NULL,
                                         .cap = {.max_send_wr = device->send_depth,
                                                 .max_recv_wr = receives,
                                                 .max_send_sge = device->read_sges,
@@ -73,8 +73,8 @@ int wbi_verbs_qp_create(struct wbi_channel *channel)
 {
     struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT};
     struct wbi_fabric_lane *lane = channel->lane;
-    bool shared = channel->queues->srq != NULL;
-    uint32_t receives = shared ? 0 : lane->events.receives(channel->owner);
+    bool shared = wbi_verbs_shares(channel);
+    uint32_t receives = shared || channel->main != NULL ? 0 : lane->events.receives(channel->owner);
     int mask, status = create(channel, receives);
     if (status != WB_OK) {
         return status;
@@ -268,7 +268,7 @@ static void drain(struct wbi_channel *channel)
         return;
     }
     wait_for(channel, DRAIN_ID, false, DRAIN_US);
-    if (channel->queues->srq != NULL) {
+    if (wbi_verbs_shares(channel)) {
         await_last_wqe(channel);
     }
 }
@@ -294,7 +294,7 @@ static void forget_stashed(struct wbi_channel *channel)
 
 void wbi_verbs_qp_destroy(struct wbi_channel *channel)
 {
-    bool broken = false, shared = channel->qp != NULL && channel->queues->srq != NULL;
+    bool broken = false, shared = channel->qp != NULL && wbi_verbs_shares(channel);
     if (channel->qp == NULL) {
         return;
     }

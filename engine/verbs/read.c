@@ -6,7 +6,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "engine/verbs/lane.h"
+#include "engine/verbs/rails.h"
 
 static struct ibv_sge sge_of(const struct wbi_channel *channel, const struct wbi_read *read)
 {
@@ -41,6 +41,7 @@ static bool merge(struct wbi_channel *channel, struct wbi_read *read, uint32_t r
         return false;
     }
     work->bytes += read->len;
+    channel->sends.read_bytes += read->len;
     work->last_read->next = read;
     work->last_read = read;
     return true;
@@ -51,23 +52,46 @@ static void count(struct wbi_channel *channel)
     struct wbi_fabric_lane *lane = channel->lane;
     uint64_t peak = wbi_counted(&lane->reads_peak);
     wbi_count(&lane->read_requests, 1);
+    if (channel->main != NULL) {
+        wbi_count(&lane->rail_reads, 1);
+    }
     if (channel->sends.reads_in_flight > peak) {
         wbi_count(&lane->reads_peak, channel->sends.reads_in_flight - peak);
     }
 }
 
+/* The key of the chunk for the device at the way's other end; 0: there is none. */
+static uint32_t key_of(const struct wbi_channel *way, const struct wbi_read *read)
+{
+    uint32_t rkey = 0, at = way->key_place * (uint32_t)sizeof rkey;
+    if (at + sizeof rkey <= read->key_len) {
+        memcpy(&rkey, read->key + at, sizeof rkey);
+    }
+    return le32toh(rkey);
+}
+
+bool wbi_verbs_leads_to(const struct wbi_channel *way, const struct wbi_read *read)
+{
+    return way->main == NULL ||
+           (key_of(way, read) != 0 && read->into_mr->on[way->queues->number] != NULL);
+}
+
 int wbi_verbs_read(struct wbi_channel *channel, struct wbi_read *read)
 {
-    struct wbi_verbs_send_queue *queue = &channel->sends;
-    uint32_t rkey;
-    if (read->key_len != sizeof rkey) {
+    if (read->key_len == 0 || read->key_len % sizeof(uint32_t) != 0) {
         return wbi_error(WB_ERR_PROTOCOL, "a key of %u bytes is no key of verbs", read->key_len);
     }
+    return channel->rails != NULL ? wbi_verbs_rails_read(channel, read)
+                                  : wbi_verbs_read_over(channel, read);
+}
+
+int wbi_verbs_read_over(struct wbi_channel *channel, struct wbi_read *read)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    uint32_t rkey = key_of(channel, read);
     if (channel->state != WBI_VERBS_OPEN || !channel->established || channel->doom != WB_OK) {
         return WB_AGAIN;
     }
-    memcpy(&rkey, read->key, sizeof rkey);
-    rkey = le32toh(rkey);
     read->next = NULL;
     if (merge(channel, read, rkey)) {
         return WB_OK;
@@ -86,6 +110,7 @@ int wbi_verbs_read(struct wbi_channel *channel, struct wbi_read *read)
     work->bytes = read->len;
     work->reads = work->last_read = read;
     queue->reads_in_flight++;
+    queue->read_bytes += read->len;
     count(channel);
     wbi_verbs_ready_soon(channel);
     return WB_OK;

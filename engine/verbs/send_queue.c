@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/verbs/explain.h"
-#include "engine/verbs/lane.h"
+#include "engine/verbs/rails.h"
 
 static struct wbi_verbs_work *work_at(struct wbi_verbs_send_queue *queue, uint64_t number)
 {
@@ -153,11 +153,18 @@ static void retire(struct wbi_channel *channel, struct wbi_verbs_work *work, int
         work->slot = NULL;
     }
     queue->sends_in_flight -= work->kind == WBI_VERBS_SEND ? 1 : 0;
-    queue->reads_in_flight -= work->kind == WBI_VERBS_READ ? 1 : 0;
     channel->probing &= work->kind != WBI_VERBS_PROBE;
+    if (work->kind == WBI_VERBS_READ) {
+        queue->reads_in_flight--;
+        queue->read_bytes -= work->bytes;
+    }
     struct wbi_read *reads = work->reads;
     work->reads = NULL;
-    end_reads(reads, status);
+    if (status != WB_OK && channel->main != NULL) {
+        wbi_verbs_rail_strand(channel, reads);
+    } else {
+        end_reads(reads, status);
+    }
 }
 
 void wbi_verbs_work_complete(struct wbi_channel *channel, uint64_t number)
@@ -204,7 +211,8 @@ void wbi_verbs_work_failed(struct wbi_channel *channel, const struct ibv_wc *wc)
     say_work(work, what, sizeof what);
     wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "%s failed: %s (%s, vendor code 0x%x)", what,
                    wbi_verbs_wc_words(wc->status), ibv_wc_status_str(wc->status), wc->vendor_err);
-    if (work->kind == WBI_VERBS_READ && wc->status == IBV_WC_REM_ACCESS_ERR) {
+    if (work->kind == WBI_VERBS_READ && wc->status == IBV_WC_REM_ACCESS_ERR &&
+        channel->main == NULL) {
         struct wbi_read *reads = work->reads;
         work->reads = NULL;
         end_reads(reads, WB_ERR_REVOKED); /* this one's; the others end when the channel closes */

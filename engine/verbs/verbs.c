@@ -1,6 +1,6 @@
 /* The verbs fabric as the engine sees it. */
-#include "engine/verbs/lane.h"
 #include "engine/verbs/memlock.h"
+#include "engine/verbs/rails.h"
 
 const struct wbi_fabric wbi_verbs_fabric = {
     .scheme = "verbs",
@@ -32,6 +32,8 @@ const struct wbi_fabric wbi_verbs_fabric = {
     .retire = wbi_verbs_retire,
     .revoke = wbi_verbs_revoke,
     .read = wbi_verbs_read,
+    .rails = wbi_verbs_rails_begin,
+    .rails_up = wbi_verbs_rails_up,
     .gather = wbi_verbs_lane_gather,
     .flush = wbi_verbs_lane_flush,
     .poll = wbi_verbs_lane_poll,

@@ -40,13 +40,17 @@ struct wb_verbs_config {
     const char *devices; /* names with commas between, as ibv_devices lists them; borrowed until
                             wb_engine_create returns; NULL: every device with an active port */
     const char *source;  /* numeric IP address, one of this machine's, that connections leave from:
-                            it chooses device, port and GID; borrowed likewise; NULL: by route */
+                            it chooses device, port and GID; with commas between: one for each host
+                            of a peer's URL, in its order; borrowed likewise; NULL: by route */
     uint32_t mtu; /* bytes of a packet: 256, 512, 1024, 2048 or 4096; 0: the port's active; to
                       be told to both ends alike */
     uint32_t ack_timeout; /* a packet that is not acknowledged within 4.096 us * 2^ack_timeout is
                              sent again; 8 to 20; 0: 16 (268 ms) */
     uint32_t retries;     /* how often, before the peer counts as lost; 1 to 6; 0: 6. A dead peer is
                              known after liveness_us and retries + 1 such times, 2.9 s by default */
+    bool rails; /* READs of chunks go over several devices at once: those over which the hosts of
+                   "verbs://HOST,HOST:PORT" are reached. To be told to both ends; each has to have
+                   several devices. Each chunk then carries a key for each of them; default false */
 };
 
 /* What becomes of a request that cannot land, because others hold the room. (One for which the pool
@@ -209,7 +213,8 @@ WB_API int wb_engine_halt(struct wb_engine *engine);
 
 /*
  * Listens at "shm://NAME" (NAME: 1 to 64 of A-Z a-z 0-9 . _ -) or "verbs://HOST:PORT" (HOST: a
- * name, an IPv4 address, an IPv6 address in brackets, or * for every address of this machine). The
+ * name, an IPv4 address, an IPv6 address in brackets, or * for every address of this machine; or up
+ * to four with commas between: at each of them). The
  * engine serves its registered actions there until it is destroyed. Errors: WB_ERR_BAD_URL,
  * WB_ERR_INVALID (the address is one of a device that the engine does not use),
  * WB_ERR_NO_FABRIC, WB_ERR_IN_USE, WB_ERR_NO_MEMORY, WB_ERR_SYSTEM, WB_ERR_CLOSED (the engine is
@@ -219,11 +224,13 @@ WB_API int wb_listen(struct wb_engine *engine, const char *url);
 
 /*
  * Begins to connect and returns at once with a peer in state WB_PEER_CONNECTING; calls may be made,
- * they wait for the connection. The caller ends *peer with wb_peer_close. Sets *peer on success
- * only. Errors: WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_REFUSED (already known that nobody
- * listens), WB_AGAIN (max_peers), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM, WB_ERR_DEADLOCK (inside a
- * handler or callback of another fabric or engine: whoever keeps this fabric waits for one as well,
- * maybe for that; to be tried again when the handler has returned).
+ * they wait for the connection. Where the URL names several hosts, they are one peer's: the first
+ * is connected to, the others are ways for its chunks besides (config.verbs.rails). The caller ends
+ * *peer with wb_peer_close. Sets *peer on success only. Errors: WB_ERR_BAD_URL, WB_ERR_NO_FABRIC,
+ * WB_ERR_REFUSED (already known that nobody listens), WB_AGAIN (max_peers), WB_ERR_NO_MEMORY,
+ * WB_ERR_SYSTEM, WB_ERR_DEADLOCK (inside a handler or callback of another fabric or engine: whoever
+ * keeps this fabric waits for one as well, maybe for that; to be tried again when the handler has
+ * returned).
  */
 WB_API int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **peer);
 
@@ -258,6 +265,7 @@ struct wb_peer_info {
     uint32_t read_align;      /* that READs are made with here; 1: none */
     uint64_t max_read_bytes;  /* largest single READ here */
     uint64_t engine_id;       /* its engine's, random: another one after a restart */
+    uint32_t rails;           /* devices besides the connection's that chunks are READ over now */
 };
 
 /* Describes a peer. Any thread, handlers too. Errors: WB_ERR_CLOSED (in a child of fork),
@@ -405,6 +413,7 @@ struct wb_engine_stats {
     /* of a fabric that READs in hardware: READs as posted, after merging; the most in flight on one
      * channel; questions whether a silent peer lives */
     uint64_t read_requests, reads_peak, probes;
+    uint64_t rail_reads;       /* of read_requests, those over rails (config.verbs.rails) */
     uint64_t bundles, bundled; /* messages sent that carried several parcels, and those parcels */
     /* of memory without a key of its own, where a fabric registers: offers that registered on the
      * fly, and that a pin (pin.h), or a block around a plain range, saved; ranges pinned now, their

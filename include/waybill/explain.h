@@ -26,7 +26,7 @@ struct wb_limits {
     size_t filter_from;      /* archives of so many bytes are filtered, those of a result where the
                                 caller has room for both; SIZE_MAX: none */
     uint32_t eager_bytes;    /* the largest message; 512 or more */
-    uint32_t key_bytes;      /* of the fabric's keys, 1 to 32: shm 16, verbs 4 */
+    uint32_t key_bytes;      /* of the fabric's keys, 1 to 32: shm 16, verbs 4, or 4 a device */
     uint32_t max_offers;     /* chunks and long parts of one parcel */
     uint64_t max_read_bytes; /* a larger part is READ in several */
 };

@@ -35,6 +35,8 @@ enum wb_event_kind {
     WB_EVENT_WITHDRAWN,     /* chunks taken back; bytes: the lease, chunk: how many still stand */
     WB_EVENT_CANCEL_SENT,   /* the peer is told to stop */
     WB_EVENT_CANCEL_CAME,   /* for a request that is still being received, or waits */
+    WB_EVENT_RAIL,          /* is ready; chunk: how many the peer has now */
+    WB_EVENT_RAIL_LOST,     /* or could not be had; status: why; chunk: how many are left */
     WB_EVENT_KINDS
 };
 

@@ -24,6 +24,11 @@ static uint32_t lanes_asked(void)
     return asked != NULL ? (uint32_t)strtoul(asked, NULL, 10) : 0;
 }
 
+bool test_world_rails_asked(void)
+{
+    return getenv("TEST_RAILS") != NULL;
+}
+
 /* Takes the first lane on both sides, where they have others. It ends with the engines. */
 static void connect_other(unsigned index)
 {
@@ -38,13 +43,28 @@ static void connect_other(unsigned index)
     }
 }
 
+/* Where the URL names several hosts the peer has a rail, soon. */
+static void await_rail(struct wb_peer *peer)
+{
+    uint64_t start = test_clock_us();
+    struct wb_peer_info info = {.rails = 0};
+    while (info.rails == 0 && test_clock_us() - start < test_patience_us) {
+        wb_wait(test_world.engine, 1000);
+        test_assert_status(wb_peer_describe(peer, &info), WB_OK);
+    }
+    ck_assert_uint_gt(info.rails, 0);
+}
+
 void test_world_connect(unsigned index)
 {
     struct test_world *world = &test_world;
-    test_assert_status(wb_connect(world->engine, world->servers[index].url, &world->peers[index]),
-                       WB_OK);
+    const char *url = world->servers[index].url;
+    test_assert_status(wb_connect(world->engine, url, &world->peers[index]), WB_OK);
     world->peer = world->peers[0];
     test_assert_status(wb_peer_wait(world->peers[index], test_patience_us), WB_OK);
+    if (strchr(url, ',') != NULL) {
+        await_rail(world->peers[index]);
+    }
 }
 
 void test_world_open(unsigned servers)
@@ -113,6 +133,7 @@ void test_world_prepare(void)
 {
     wb_engine_config_default(&test_world.server_config);
     test_world.server_config.lanes = lanes_asked();
+    test_world.server_config.verbs.rails = test_world_rails_asked();
     if (test_is_emulated()) { /* to register receives by the thousand takes half a second there,
                                * and to connect some seconds while the machine has other work */
         test_world.server_config.connect_timeout_us = 30000000;

@@ -71,6 +71,9 @@ void test_world_url(unsigned number, char url[TEST_URL_BYTES]);
 /* The same where the client can listen. */
 void test_world_own_url(unsigned number, char url[TEST_URL_BYTES]);
 
+/* Whether the environment has TEST_RAILS: the engines have rails, as far as the fabric does. */
+bool test_world_rails_asked(void);
+
 /* Connects the client to server `index` anew, which must succeed. */
 void test_world_connect(unsigned index);
 

@@ -11,7 +11,12 @@
 
 static void make_url(char *url, size_t size, unsigned number)
 {
-    snprintf(url, size, "verbs://10.0.%u.1:%u", number % TEST_SERVERS, 20000 + number);
+    unsigned device = number % TEST_SERVERS;
+    if (test_world_rails_asked()) {
+        snprintf(url, size, "verbs://10.0.%u.1,10.0.%u.1:%u", device, 1 - device, 20000 + number);
+    } else {
+        snprintf(url, size, "verbs://10.0.%u.1:%u", device, 20000 + number);
+    }
 }
 
 int main(int argc, char **argv)

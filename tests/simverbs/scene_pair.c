@@ -6,7 +6,7 @@ const char *const sim_pair_url = "verbs://10.0.0.2:7471";
 
 void sim_pair_open(struct sim_pair *pair, uint64_t seed, const struct sim_profile *profile)
 {
-    *pair = (struct sim_pair){.peer = NULL};
+    *pair = (struct sim_pair){.url = sim_pair_url};
     sim_open(&(struct sim_options){.seed = seed});
     pair->client_host = sim_host_add();
     pair->server_host = sim_host_add();
@@ -20,6 +20,14 @@ void sim_pair_open(struct sim_pair *pair, uint64_t seed, const struct sim_profil
     pair->config.budget_bytes = 64 << 20;
 }
 
+void sim_pair_add_rails(struct sim_pair *pair, const struct sim_profile *profile)
+{
+    pair->client_rail = sim_device_add(pair->client_host, profile, "10.0.1.1");
+    pair->server_rail = sim_device_add(pair->server_host, profile, "10.0.1.2");
+    pair->url = "verbs://10.0.0.2,10.0.1.2:7471";
+    pair->config.verbs.rails = true;
+}
+
 /* The server's turn. */
 static bool serve(void *context)
 {
@@ -29,17 +37,22 @@ static bool serve(void *context)
     return done > 0;
 }
 
+void sim_pair_drive(struct sim_pair *pair)
+{
+    sim_on_wait(serve, pair);
+}
+
 int sim_pair_begin(struct sim_pair *pair)
 {
     sim_host_enter(pair->server_host);
-    int status = test_service_open(&pair->server, &pair->config, sim_pair_url);
+    int status = test_service_open(&pair->server, &pair->config, pair->url);
     sim_host_enter(pair->client_host);
     if (status != WB_OK) {
         return status;
     }
-    sim_on_wait(serve, pair);
+    sim_pair_drive(pair);
     status = test_service_open(&pair->client, &pair->config, NULL);
-    status = status == WB_OK ? wb_connect(pair->client.engine, sim_pair_url, &pair->peer) : status;
+    status = status == WB_OK ? wb_connect(pair->client.engine, pair->url, &pair->peer) : status;
     return status == WB_OK ? wb_peer_wait(pair->peer, 20000000) : status;
 }
 

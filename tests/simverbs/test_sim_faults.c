@@ -19,6 +19,14 @@ static struct sim_pair pair;
 static struct sim_tally tally;
 static char when[200];
 
+static void open_pair(uint64_t seed, const struct sim_profile *profile, bool rails)
+{
+    sim_pair_open(&pair, seed, profile);
+    if (rails) {
+        sim_pair_add_rails(&pair, profile);
+    }
+}
+
 static void clear(void)
 {
     sim_pair_clear(&pair);
@@ -27,12 +35,17 @@ static void clear(void)
 /* A host whose device has died or was lost is closed in order, in silence, and starts again. */
 static void revive(void)
 {
-    struct sim_device *devices[] = {pair.client_device, pair.server_device};
-    bool lost = sim_device_is_lost(devices[0]) || sim_device_is_lost(devices[1]);
+    struct sim_device *devices[] = {pair.client_device, pair.server_device, pair.client_rail,
+                                    pair.server_rail};
+    unsigned count = pair.server_rail != NULL ? 4 : 2;
+    bool lost = false;
+    for (unsigned i = 0; i < count; i++) {
+        lost |= sim_device_is_lost(devices[i]);
+    }
     if (lost) {
         sim_pair_end(&pair);
     }
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < count; i++) {
         sim_device_revive(devices[i]);
         if (!sim_link_is_up(devices[i])) {
             sim_link_set(devices[i], true);
@@ -108,10 +121,11 @@ static unsigned errors;
 
 /* Runs the scenario with one place failing in one way; 0: none. Returns how many places there are.
  */
-static uint64_t walk(const struct sim_profile *profile, uint64_t fail, unsigned error)
+static uint64_t walk(const struct sim_profile *profile, bool rails, uint64_t fail, unsigned error)
 {
-    snprintf(when, sizeof when, "%s, place %" PRIu64, profile->name, fail);
-    sim_pair_open(&pair, 1, profile);
+    snprintf(when, sizeof when, "%s%s, place %" PRIu64, profile->name, rails ? " with rails" : "",
+             fail);
+    open_pair(1, profile, rails);
     sim_fault_arm_error(fail, error);
     int status = sim_pair_begin(&pair);
     if (status == WB_OK) {
@@ -124,8 +138,8 @@ static uint64_t walk(const struct sim_profile *profile, uint64_t fail, unsigned 
     test_check(fail == 0 || hit != NULL, "%s was not reached", when);
     errors = sim_fault_errors();
     note_hit(hit);
-    snprintf(when, sizeof when, "%s, place %" PRIu64 " (%s), error %u", profile->name, fail, hit,
-             error);
+    snprintf(when, sizeof when, "%s%s, place %" PRIu64 " (%s), error %u", profile->name,
+             rails ? " with rails" : "", fail, hit, error);
     if (is_allocation(hit)) {
         assert_told(status);
     }
@@ -136,17 +150,19 @@ static uint64_t walk(const struct sim_profile *profile, uint64_t fail, unsigned 
     return points;
 }
 
+/* All devices without rails, and the first of them with. */
 START_TEST(test_each_place_fails_in_turn)
 {
-    const struct sim_profile *profile = sim_profiles[_i];
+    bool rails = _i == SIM_PROFILES;
+    const struct sim_profile *profile = sim_profiles[rails ? 0 : _i];
     tally = (struct sim_tally){.good = 0};
-    uint64_t points = walk(profile, 0, 0), walks = 0;
-    ck_assert_uint_eq(walk(profile, 0, 0), points);
+    uint64_t points = walk(profile, rails, 0, 0), walks = 0;
+    ck_assert_uint_eq(walk(profile, rails, 0, 0), points);
     ck_assert_uint_gt(points, 50);
     for (uint64_t fail = 1; fail <= points; fail++) {
         unsigned error = 0;
         do { /* where each takes longer, one error of each place */
-            walk(profile, fail, test_slower() > 1 ? (unsigned)fail : error);
+            walk(profile, rails, fail, test_slower() > 1 ? (unsigned)fail : error);
             walks++;
         } while (++error < errors && test_slower() == 1);
     }
@@ -183,7 +199,7 @@ START_TEST(test_memory_ends_at_each_place)
 {
     const struct sim_profile *profile = sim_profiles[_i];
     tally = (struct sim_tally){.good = 0};
-    uint64_t points = walk(profile, 0, 0);
+    uint64_t points = walk(profile, false, 0, 0);
     for (uint64_t from = 1; from <= points; from += test_slower() > 1 ? 3 : 1) {
         starve(profile, from);
     }
@@ -233,7 +249,7 @@ static uint64_t storm(uint64_t seed)
     struct sim_rates rates = some_rates(&state), none = {.late_ns = 0};
     add_worse(&rates, seed);
     snprintf(when, sizeof when, "seed %" PRIu64, seed);
-    sim_pair_open(&pair, seed, sim_profiles[test_pattern_random(&state) % SIM_PROFILES]);
+    open_pair(seed, sim_profiles[test_pattern_random(&state) % SIM_PROFILES], seed % 3 == 0);
     for (unsigned round = 0; round < 5; round++) {
         sim_fault_rates(&none);
         revive();
@@ -281,7 +297,7 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("simverbs: faults");
     TCase *tcase = tcase_create("faults");
     tcase_add_checked_fixture(tcase, NULL, clear);
-    tcase_add_loop_test(tcase, test_each_place_fails_in_turn, 0, SIM_PROFILES);
+    tcase_add_loop_test(tcase, test_each_place_fails_in_turn, 0, SIM_PROFILES + 1);
     tcase_add_loop_test(tcase, test_memory_ends_at_each_place, 0, SIM_PROFILES);
     tcase_add_test(tcase, test_storms);
     tcase_add_test(tcase, test_a_storm_comes_again);
