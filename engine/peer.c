@@ -376,6 +376,9 @@ void wbi_peer_expire(struct wb_peer *peer, uint64_t now)
         }
     }
     expire_calls(peer, now);
+    if (peer->timed_streams > 0) {
+        wbi_streams_expire(peer, now);
+    }
     wbi_line_expire(peer, now);
     wbi_inbound_expire(peer, now);
     if (!peer->dying) {

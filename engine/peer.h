@@ -45,6 +45,7 @@ struct wb_peer {
     _Atomic uint32_t handles;  /* that the program holds */
     _Atomic uint32_t closes;   /* of those that it has closed, and the lane has yet to */
     uint32_t streams;          /* with this peer; each has a handle, too */
+    uint32_t timed_streams;    /* of those, with a deadline */
     uint32_t number;           /* in the lane's log */
     int status;                /* why it was lost */
     uint64_t connect_deadline; /* 0 until the lane has looked at its clock */

@@ -77,6 +77,7 @@ static void unlist(struct wb_stream *stream)
     give_back(lane, stream->bytes);
     atomic_fetch_sub(&lane->streams.hungry, atomic_exchange(&stream->hungry, false) ? 1 : 0);
     peer->streams--;
+    peer->timed_streams -= stream->deadline_us != 0 ? 1 : 0;
     pthread_mutex_lock(&stream->lock);
     stream->lane = NULL; /* items that the program has outlive it, and maybe the lane */
     pthread_mutex_unlock(&stream->lock);

@@ -62,9 +62,11 @@ struct wb_stream {
     struct wb_peer *peer;  /* a handle */
     struct wb_stream_type *type;
     uint64_t id, timeout_us;
+    uint64_t deadline_us; /* for all of it, of an opener's; 0: none */
     bool opener;
 
     /* lane thread */
+    uint64_t deadline; /* by the lane's clock; 0: until that has been looked at */
     wb_stream_ready_fn ready;
     void *user;
     struct wb_stream *next_due;
@@ -137,6 +139,9 @@ void wbi_streams_close(struct wbi_lane *lane);
 
 /* Lane thread: the peer is lost, closed or drained: its streams end with `status`. */
 void wbi_streams_end(struct wb_peer *peer, int status, const char *reason);
+
+/* Lane thread: ends those of the peer whose deadline is over. */
+void wbi_streams_expire(struct wb_peer *peer, uint64_t now);
 
 /* Lane thread: those that lacked memory try again, or are told to. */
 void wbi_streams_retry(struct wbi_lane *lane);

@@ -69,6 +69,16 @@ static void open_has_ended(struct wb_call *call, void *user)
     wbi_stream_leave(stream);
 }
 
+/* The opening has no more time than all of it. */
+static void set_deadline(struct wb_stream *stream, uint64_t deadline_us)
+{
+    stream->deadline_us = deadline_us;
+    if (deadline_us != 0) {
+        stream->peer->timed_streams++;
+        stream->timeout_us = deadline_us < stream->timeout_us ? deadline_us : stream->timeout_us;
+    }
+}
+
 int wb_stream_open(struct wb_peer *peer, struct wb_stream_type *type, const void *in,
                    const struct wb_stream_options *options, struct wb_stream **out)
 {
@@ -88,6 +98,7 @@ int wb_stream_open(struct wb_peer *peer, struct wb_stream_type *type, const void
         stream->timeout_us = options->timeout_us != 0 ? options->timeout_us : stream->timeout_us;
         stream->ready = options->ready;
         stream->user = options->user;
+        set_deadline(stream, options->deadline_us);
     }
     if (entry == WBI_LANE_ENTERED) {
         wbi_lane_leave(lane);

@@ -99,6 +99,38 @@ void wbi_streams_retry(struct wbi_lane *lane)
     wbi_engine_notify(lane->engine); /* who waits tries again, too */
 }
 
+/* One that is not open yet ends with its opening, which has no more time than that (stream_send.c).
+ */
+static bool is_late(struct wb_stream *stream, uint64_t now)
+{
+    if (stream->deadline_us == 0) {
+        return false;
+    }
+    if (stream->deadline == 0) { /* as of a call: a little later, never sooner */
+        uint64_t next = now + 1;
+        stream->deadline =
+            stream->deadline_us > UINT64_MAX - next ? UINT64_MAX : next + stream->deadline_us;
+    }
+    pthread_mutex_lock(&stream->lock);
+    bool late = now >= stream->deadline && stream->opened && stream->status == WB_OK;
+    pthread_mutex_unlock(&stream->lock);
+    return late;
+}
+
+void wbi_streams_expire(struct wb_peer *peer, uint64_t now)
+{
+    const struct wbi_streams *streams = &peer->lane->streams;
+    for (uint32_t i = 0; i < streams->size && peer->timed_streams > 0; i++) {
+        struct wb_stream *stream = streams->table[i].stream;
+        if (stream != NULL && stream->peer == peer && is_late(stream, now)) {
+            wbi_stream_use(stream);
+            wbi_stream_fail(stream, WB_ERR_TIMED_OUT, 0, "its deadline is over", true);
+            wbi_stream_flush(stream);
+            wbi_stream_leave(stream);
+        }
+    }
+}
+
 void wb_stream_on_ready(struct wb_stream *stream, wb_stream_ready_fn ready, void *user)
 {
     struct wbi_lane *lane = stream->lane;

@@ -53,6 +53,8 @@ struct wb_stream_options {
                             waits for no taker; 0: config.call_timeout_us */
     wb_stream_ready_fn ready; /* or NULL */
     void *user;               /* of ready */
+    uint64_t deadline_us; /* for the whole stream, from its opening: what has not ended then ends
+                             for both sides with WB_ERR_TIMED_OUT; 0: none */
 };
 
 /*

@@ -343,6 +343,71 @@ START_TEST(test_drained)
 }
 END_TEST
 
+/* Opened with a deadline, which must succeed. */
+static struct wb_stream *open_for(enum test_talk_how how, uint64_t deadline_us)
+{
+    struct wb_stream_options options = {.deadline_us = deadline_us};
+    struct talk_in in = {.how = (uint32_t)how};
+    struct wb_stream *stream = NULL;
+    test_assert_status(talk_open(test_world.peer, &in, &options, &stream), WB_OK);
+    return stream;
+}
+
+/* Sends to one that takes nothing until the deadline is over. Whether there was time to open it. */
+static bool wait_for_room(uint64_t deadline_us)
+{
+    struct wb_stream *stream = open_for(TEST_TALK_HOLD, deadline_us);
+    int status = WB_OK;
+    for (unsigned i = 0; status == WB_OK; i++) { /* until the window is full, and beyond */
+        status = test_talk_send_mixed(stream, i, test_patience_us);
+    }
+    test_assert_status(status, WB_ERR_TIMED_OUT);
+    test_assert_status(wb_stream_status(stream, NULL), WB_ERR_TIMED_OUT);
+    test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_TIMED_OUT);
+    bool opened = stream->opened;
+    wb_stream_drop(stream);
+    return opened;
+}
+
+/* What waits for the other side waits no longer than the whole stream may last; both sides hear. */
+START_TEST(test_a_deadline_ends_it)
+{
+    uint64_t deadline_us = 50000;
+    test_world_open(1);
+    while (!wait_for_room(deadline_us)) {
+        deadline_us *= 2;
+    }
+    uint64_t start = test_clock_us();
+    struct talks_out said = test_talk_ask(false);
+    while (said.open > 0 || said.status != WB_ERR_TIMED_OUT) {
+        ck_assert_uint_lt(test_clock_us() - start, test_patience_us);
+        said = test_talk_ask(false);
+    }
+    test_world_close();
+}
+END_TEST
+
+/* One that has more time than it needs, and one that has not even time to be opened. */
+START_TEST(test_deadlines_of_all_lengths)
+{
+    test_world_open(1);
+    struct wb_stream *stream = open_for(TEST_TALK_ECHO, 3600ULL * 1000000);
+    test_assert_status(test_talk_send_mixed(stream, 0, test_patience_us), WB_OK);
+    test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_OK);
+    test_assert_status(wb_stream_finish(stream), WB_OK);
+    test_assert_status(test_talk_next(stream, 1, test_patience_us), WB_END);
+    wb_stream_drop(stream);
+    stream = open_for(TEST_TALK_HOLD, 1);
+    test_assert_status(test_talk_next(stream, 0, test_patience_us), WB_ERR_TIMED_OUT);
+    wb_stream_drop(stream);
+    stream = open_for(TEST_TALK_HOLD, UINT64_MAX);
+    test_talk_await_opened(stream);
+    test_assert_status(wb_stream_status(stream, NULL), WB_OK);
+    wb_stream_drop(stream);
+    test_world_close();
+}
+END_TEST
+
 TCase *test_stream_ends_case(void)
 {
     const TTest *const tests[] = {test_ends_by_the_other_side,
@@ -357,6 +422,8 @@ TCase *test_stream_ends_case(void)
                                   test_lost_while_it_opens,
                                   test_last_words_are_said_again,
                                   test_unheard_finish,
-                                  test_drained};
+                                  test_drained,
+                                  test_a_deadline_ends_it,
+                                  test_deadlines_of_all_lengths};
     return test_world_case("stream_ends", tests, sizeof tests / sizeof tests[0]);
 }
