@@ -30,6 +30,11 @@ bool fabric_usable(const char *scheme, struct wb_fabric_info *info)
     return false;
 }
 
+bool url_has_rails(const char *url)
+{
+    return url != NULL && strchr(url, ',') != NULL;
+}
+
 /* ---- addresses of RDMA devices ---- */
 
 /* Whether `name` is among names with commas between. */

@@ -11,6 +11,9 @@ enum { LISTEN_URL_ROOM = 96 };
 /* The fabric that a URL names, cut to `size`: what is before "://", or "" if nothing is. */
 void url_scheme(const char *url, char *scheme, size_t size);
 
+/* Whether a URL (or NULL) names several hosts of one peer, over which it has rails. */
+bool url_has_rails(const char *url);
+
 /* Whether the fabric is there and can be used; *info (large: not for small stacks) describes it,
  * and if it cannot be used info->why_not says why. */
 bool fabric_usable(const char *scheme, struct wb_fabric_info *info);

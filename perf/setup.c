@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "perf/common_listen.h"
 #include "perf/common_resources.h"
 #include "perf/common_say.h"
 
@@ -111,6 +112,7 @@ static int create_engine(const struct options *o, uint64_t spin_us, struct wb_en
     config.max_peers = (uint32_t)larger(config.max_peers, peers + SPARE_PEERS);
     config.spin_us = larger(config.spin_us, spin_us);
     config.verbs.devices = o->devices;
+    config.verbs.rails = url_has_rails(o->url);
     int status = wb_engine_create(&config, engine);
     return status == WB_OK ? 0
                            : say(EXIT_FAILURE, "cannot create an engine: %s", status_words(status));

@@ -7,6 +7,7 @@
 #include <waybill/waybill.h>
 
 #include "perf/common_command.h"
+#include "perf/common_listen.h"
 #include "perf/common_say.h"
 #include "perf/common_words.h"
 #include "perf/wb_info_limits.h"
@@ -173,6 +174,7 @@ static int check(struct printer *printer, const struct arguments *arguments)
     struct wb_engine_config config;
     wb_engine_config_default(&config);
     config.verbs.devices = arguments->devices;
+    config.verbs.rails = url_has_rails(arguments->url);
     if (!printer->json) {
         return wb_check(&config, arguments->url, print_finding, printer) == 0 ? EXIT_SUCCESS
                                                                               : EXIT_FAILURE;

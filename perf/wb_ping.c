@@ -8,6 +8,7 @@
 
 #include "perf/common_clock.h"
 #include "perf/common_command.h"
+#include "perf/common_listen.h"
 #include "perf/common_say.h"
 #include "perf/common_words.h"
 
@@ -27,14 +28,15 @@ static const char *const help[] = {
     "\n"
     "  URL            shm://NAME or verbs://HOST:PORT, where an engine listens. It needs no\n"
     "                 action for this: what it answers to a call for one that it has not\n"
-    "                 shows that it is alive\n"
+    "                 shows that it is alive. verbs://HOST,HOST:PORT asks for rails, and says\n"
+    "                 how many there are in the end\n"
     "  --count N      calls (5)\n"
     "  --interval S   seconds between two of them (0.2)\n"
     "  --size BYTES   of each call's argument (8), as much as one message takes at most\n"
     "  --format F     text (default), or json: one object: url, fabric, connect_us, calls,\n"
     "                 size, rtt_us{min,p50,max}, agreed{wire_version,eager_bytes,credits,\n"
     "                 credits_granted,read_depth,peer_read_depth,max_read_bytes,read_align,\n"
-    "                 key_bytes}\n"
+    "                 key_bytes,rails}\n"
     "  --help         this text\n"
     "\n"
     "Exit status: 0; 1 with a line on stderr if nobody is there, it refused, or it does not\n"
@@ -207,9 +209,9 @@ static void print_json(const struct arguments *arguments, const struct trip *tri
            trip->rtt_us[n / 2], trip->rtt_us[n - 1]);
     printf("\"agreed\":{\"wire_version\":%u,\"eager_bytes\":%u,\"credits\":%u,"
            "\"credits_granted\":%u,\"read_depth\":%u,\"peer_read_depth\":%u,"
-           "\"max_read_bytes\":%" PRIu64 ",\"read_align\":%u,\"key_bytes\":%u}}\n",
+           "\"max_read_bytes\":%" PRIu64 ",\"read_align\":%u,\"key_bytes\":%u,\"rails\":%u}}\n",
            p->wire_version, p->eager_bytes, p->credits, p->credits_granted, p->read_depth,
-           p->peer_read_depth, p->max_read_bytes, p->read_align, p->key_bytes);
+           p->peer_read_depth, p->max_read_bytes, p->read_align, p->key_bytes, p->rails);
 }
 
 static int ping(struct wb_engine *engine, const struct arguments *arguments, struct trip *trip)
@@ -220,6 +222,9 @@ static int ping(struct wb_engine *engine, const struct arguments *arguments, str
         print_peer(arguments, trip);
     }
     wrong = wrong == 0 ? go_all(engine, peer, arguments, trip) : wrong;
+    if (wrong == 0) {
+        (void)wb_peer_describe(peer, &trip->peer); /* rails come later than the connection */
+    }
     wb_peer_close(peer);
     if (wrong != 0) {
         return wrong;
@@ -231,6 +236,9 @@ static int ping(struct wb_engine *engine, const struct arguments *arguments, str
     } else {
         printf("round trip: min %.1f, median %.1f, max %.1f us\n", trip->rtt_us[0],
                trip->rtt_us[n / 2], trip->rtt_us[n - 1]);
+        if (url_has_rails(arguments->url)) {
+            printf("rails: %u\n", trip->peer.rails);
+        }
     }
     return 0;
 }
@@ -248,6 +256,7 @@ int main(int argc, char **argv)
     wb_engine_config_default(&config);
     config.spin_us = SPIN_US;
     config.max_peers = 1;
+    config.verbs.rails = url_has_rails(arguments.url);
     struct trip trip = {.rtt_us = calloc(arguments.count, sizeof(double))};
     int status = trip.rtt_us != NULL ? wb_engine_create(&config, &engine) : WB_ERR_NO_MEMORY;
     int wrong = status == WB_OK ? ping(engine, &arguments, &trip)
