@@ -44,6 +44,7 @@ struct wbi_fabric_caps {
     uint32_t max_eager_bytes; /* largest message */
     uint32_t read_depth;      /* READs in flight a channel; read() answers WB_AGAIN beyond */
     uint64_t max_read_bytes;  /* largest single READ */
+    uint64_t read_ahead;      /* bytes of READs under way that keep a channel busy */
     uint32_t read_align;  /* a READ's addresses and length are multiples of it: a power of two up to
                              64, 1 is none. An offer's address is its data's, as to this */
     uint32_t key_bytes;   /* length of every key that offer() makes, at most WBI_REMOTE_KEY_MAX */

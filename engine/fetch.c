@@ -131,7 +131,7 @@ static int issue(struct wb_peer *peer, struct wbi_inbound *inbound)
     return status;
 }
 
-void wbi_inbound_fetch(struct wb_peer *peer)
+static void issue_all(struct wb_peer *peer)
 {
     while (peer->fetching != NULL && peer->channel != NULL && !peer->dying) {
         struct wbi_inbound *inbound = peer->fetching;
@@ -156,10 +156,17 @@ void wbi_inbound_fetch(struct wb_peer *peer)
     }
 }
 
+void wbi_inbound_fetch(struct wb_peer *peer)
+{
+    issue_all(peer);
+    wbi_pace_go_on(peer);
+}
+
 void wbi_fetch_begin(struct wbi_inbound *inbound)
 {
     inbound->part_next = 0;
     inbound->part_offset = 0;
+    wbi_pace_begin(inbound);
     enqueue(inbound);
     wbi_inbound_fetch(inbound->peer);
 }

@@ -241,6 +241,9 @@ void wbi_inbound_fail(struct wbi_inbound *in, int status)
     }
     if (in->deferred != NULL) {
         wbi_deferred_give_up(in, false);
+    } else if (in->paced) {
+        wbi_pace_quit(in);
+        end_failed(in);
     } else if (in->fetching) {
         wbi_fetch_quit(in); /* those before it may take long, and its own are to be let go */
     } else if (in->in_flight == 0 && !in->parked) {
@@ -269,6 +272,7 @@ static void deliver(struct wbi_inbound *in)
 
 void wbi_inbound_fetched(struct wbi_inbound *in)
 {
+    wbi_pace_end(in);
     if (in->status != WB_OK) {
         end_failed(in);
         return;
@@ -327,6 +331,9 @@ void wbi_inbound_step(struct wbi_inbound *in)
         wbi_peer_fail(in->peer, status,
                       "a chunk list that does not fit its archive, or cannot be read");
         return; /* the burial ends it */
+    }
+    if (status == WB_OK && wbi_pace_holds(in)) {
+        return;
     }
     status = status == WB_OK ? wbi_inbound_land(in) : status;
     if (status == WB_OK) {

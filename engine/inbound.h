@@ -57,17 +57,19 @@ struct wbi_inbound {
     uint8_t *slot;                   /* the message; kept until the end */
     size_t len;
     struct wbi_header header;
-    uint64_t lease_id;               /* to be released; 0 once it was queued, or if there is none */
-    struct wb_call *call;            /* REPLY: for which; NULL when that has ended meanwhile */
-    struct wb_call *leaving;         /* REPLY: whose end waits for the READs in flight; or NULL */
-    uint64_t deadline;               /* 0 none or not yet known; leaving: of those READs */
-    int status;                      /* the first failure; READs are no more issued */
-    bool parked, fetching, credited; /* in which queue it is; whether its credit went back */
-    bool waiting;                    /* it counts in the lane's */
-    bool orphan;                     /* likewise: deferred, and its peer is gone */
-    uint32_t round;                  /* parked: how many of its peer waited before it */
-    bool noted;                      /* that it was parked is in the log */
-    uint64_t ticket;                 /* 0, or when it began to wait for landings, among all */
+    uint64_t lease_id;            /* to be released; 0 once it was queued, or if there is none */
+    struct wb_call *call;         /* REPLY: for which; NULL when that has ended meanwhile */
+    struct wb_call *leaving;      /* REPLY: whose end waits for the READs in flight; or NULL */
+    uint64_t deadline;            /* 0 none or not yet known; leaving: of those READs */
+    int status;                   /* the first failure; READs are no more issued */
+    bool parked, paced, fetching; /* in which queue it is, if any: pace.h, fetch.c */
+    bool credited;                /* whether its credit went back */
+    uint64_t fetch_bytes;         /* of its peer's; 0: it is not being fetched, or not counted */
+    bool waiting;                 /* it counts in the lane's */
+    bool orphan;                  /* likewise: deferred, and its peer is gone */
+    uint32_t round;               /* parked: how many of its peer waited before it */
+    bool noted;                   /* that it was parked is in the log */
+    uint64_t ticket;              /* 0, or when it began to wait for landings, among all */
     enum wbi_stage stage;
     struct wbi_part archive_part, list_part;
     struct wbi_part plain_part; /* until the filter is undone; no bytes: none, or not yet known */

@@ -171,6 +171,7 @@ void wbi_line_rest(struct wb_peer *peer)
     peer->releases.count = peer->cancels.count = 0;
     peer->fetching = NULL;
     peer->fetching_tail = &peer->fetching;
+    wbi_pace_open(peer);
     peer->culprit[0] = '\0';
     /* messages that are laid out from here on fit whatever the next channel takes */
     atomic_store_explicit(&peer->eager_bytes, WBI_EAGER_MIN, memory_order_relaxed);

@@ -109,6 +109,7 @@ int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct w
     atomic_init(&peer->filter_from, SIZE_MAX);
     peer->waiting_tail = peer->replies_tail = &peer->waiting;
     peer->fetching_tail = &peer->fetching;
+    wbi_pace_open(peer);
     free_ops(peer);
     snprintf(peer->url, sizeof peer->url, "%s", url);
     wbi_note_new(peer);

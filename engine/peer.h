@@ -16,6 +16,7 @@
 #include "engine/control.h"
 #include "engine/inbound.h"
 #include "engine/line.h"
+#include "engine/pace.h"
 #include "engine/parcel.h"
 
 struct wbi_lane;
@@ -75,6 +76,7 @@ struct wb_peer {
     struct wbi_inbound *inbounds;                  /* all */
     uint32_t parked;                               /* of them, in the lane's queue */
     struct wbi_inbound *fetching, **fetching_tail; /* with READs to issue, in order */
+    struct wbi_pace pace;
     struct wbi_read_op ops[WBI_READ_OPS], *free_ops;
 
     char url[112];

@@ -15,6 +15,7 @@
 static const struct wbi_fabric_caps caps = {
     .max_eager_bytes = WBI_SHM_MAX_EAGER,
     .read_depth = WBI_SHM_READ_DEPTH,
+    .read_ahead = 1 << 20, /* what is copied soon should still be in a cache */
     .key_bytes = 16,
     .max_offers = WBI_SHM_LEASES,
     .max_read_bytes = UINT64_MAX / 2,

@@ -150,6 +150,7 @@ static void state_caps(const struct wbi_verbs_device *devices, unsigned count, u
         lower(&caps->max_completions, (uint32_t)attr->max_cqe);
     }
     caps->max_read_bytes -= caps->max_read_bytes % caps->read_align;
+    caps->read_ahead = (uint64_t)caps->read_depth * caps->max_read_bytes;
 }
 
 /* Whether it has the objects that so many lanes need. A limit of 0 is none. Each lane's slots are

@@ -22,6 +22,7 @@ void wbi_verbs_rails_state_caps(struct wbi_domain *domain)
     }
     caps->key_bytes *= domain->device_count;
     caps->max_read_bytes = caps->max_read_bytes < STRIPE ? caps->max_read_bytes : STRIPE;
+    caps->read_ahead *= domain->device_count;
 }
 
 /* ---- beginning and end ---- */

@@ -1,0 +1,95 @@
+#include "engine/pace.h"
+
+#include "engine/inbound.h"
+#include "engine/lane.h"
+#include "engine/peer.h"
+
+enum { LEAST_PART = 16, MOST_TIMES = 8 }; /* of read_ahead: what counts, and waits */
+
+void wbi_pace_open(struct wb_peer *peer)
+{
+    peer->pace = (struct wbi_pace){.tail = &peer->pace.first};
+}
+
+/* Of the stage that is set up; 0: it does not count. */
+static uint64_t counted_bytes(const struct wbi_inbound *in)
+{
+    uint64_t ahead = in->lane->caps->read_ahead, bytes = 0;
+    for (uint32_t i = 0; i < in->part_count && bytes <= ahead * MOST_TIMES; i++) {
+        bytes += in->parts[i].bytes; /* each at most the budget, or refused later */
+    }
+    bool counts = bytes >= ahead / LEAST_PART && bytes <= ahead * MOST_TIMES;
+    return counts && in->header.kind == WBI_REQUEST ? bytes : 0;
+}
+
+static bool is_busy(const struct wb_peer *peer)
+{
+    return peer->pace.bytes >= peer->lane->caps->read_ahead;
+}
+
+bool wbi_pace_holds(struct wbi_inbound *in)
+{
+    struct wbi_pace *pace = &in->peer->pace;
+    bool behind = pace->first != NULL && !pace->going_on;
+    bool began =
+        in->admitted != 0 || in->ticket != 0; /* it has landed something, or waited for that */
+    if (began || (!behind && !is_busy(in->peer)) || counted_bytes(in) == 0) {
+        return false;
+    }
+    in->paced = true;
+    in->queue_next = NULL;
+    *pace->tail = in;
+    pace->tail = &in->queue_next;
+    return true;
+}
+
+void wbi_pace_begin(struct wbi_inbound *in)
+{
+    in->fetch_bytes = counted_bytes(in);
+    in->peer->pace.bytes += in->fetch_bytes;
+}
+
+void wbi_pace_end(struct wbi_inbound *in)
+{
+    in->peer->pace.bytes -= in->fetch_bytes;
+    in->fetch_bytes = 0;
+}
+
+static struct wbi_inbound *take_first(struct wbi_pace *pace)
+{
+    struct wbi_inbound *first = pace->first;
+    pace->first = first->queue_next;
+    if (pace->first == NULL) {
+        pace->tail = &pace->first;
+    }
+    first->paced = false;
+    return first;
+}
+
+/* What a step begins may end at once, and come here again: the first turn goes on. */
+void wbi_pace_go_on(struct wb_peer *peer)
+{
+    struct wbi_pace *pace = &peer->pace;
+    if (pace->going_on) {
+        return;
+    }
+    pace->going_on = true;
+    while (pace->first != NULL && !is_busy(peer) && peer->channel != NULL && !peer->dying) {
+        wbi_inbound_step(take_first(pace));
+    }
+    pace->going_on = false;
+}
+
+void wbi_pace_quit(struct wbi_inbound *in)
+{
+    struct wbi_pace *pace = &in->peer->pace;
+    struct wbi_inbound **at = &pace->first;
+    while (*at != in) {
+        at = &(*at)->queue_next;
+    }
+    *at = in->queue_next;
+    if (*at == NULL) {
+        pace->tail = at;
+    }
+    in->paced = false;
+}
