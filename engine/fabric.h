@@ -45,11 +45,13 @@ struct wbi_fabric_caps {
     uint32_t read_depth;      /* READs in flight a channel; read() answers WB_AGAIN beyond */
     uint64_t max_read_bytes;  /* largest single READ */
     uint64_t read_ahead;      /* bytes of READs under way that keep a channel busy */
-    uint32_t read_align;  /* a READ's addresses and length are multiples of it: a power of two up to
-                             64, 1 is none. An offer's address is its data's, as to this */
-    uint32_t key_bytes;   /* length of every key that offer() makes, at most WBI_REMOTE_KEY_MAX */
-    uint32_t max_offers;  /* chunks that can be offered on a channel at once */
-    uint32_t max_regions; /* registrations at once; 0 is no limit that matters */
+    uint32_t read_align; /* a READ's addresses and length are multiples of it: a power of two up to
+                            64, 1 is none. An offer's address is its data's, as to this */
+    uint32_t key_bytes;  /* length of every key that offer() makes, at most WBI_REMOTE_KEY_MAX; */
+    uint32_t rail_key_bytes; /* where this is not 0, it is this, and a key's first key_bytes will
+                                do: READs of a channel may go over several devices, see rails() */
+    uint32_t max_offers;     /* chunks that can be offered on a channel at once */
+    uint32_t max_regions;    /* registrations at once; 0 is no limit that matters */
     uint32_t max_pins; /* of these, for user memory that is offered: chunks of a lane at once; 0 is
                           no limit that matters */
     uint64_t max_region_bytes; /* largest registration; 0 is no limit that matters */
@@ -64,7 +66,6 @@ struct wbi_fabric_caps {
     uint32_t max_completions; /* that can wait at once: one for each receive that is posted, and
                                  channel_work for each channel; 0 is no limit that matters */
     uint32_t channel_work;
-    bool rails;           /* READs of a channel may go over several devices: rails() */
     bool revokes_at_once; /* revoke() makes a chunk unreadable by itself, without closing the
                              channel */
 };
@@ -127,7 +128,7 @@ struct wbi_fabric_events {
                     size_t hello_len);
 
     /* A channel's rail is ready (WB_OK; words name its device), or was lost or not to be had, which
-     * the channel outlives. Comes from inside poll. */
+     * the channel outlives. Comes from inside poll, or close of any channel of the lane's. */
     void (*on_rail)(void *channel_owner, int status, const char *words);
 
     /* Gives a free slot to receive into (the fabric owns it until on_message or return_slot), or
@@ -283,9 +284,9 @@ struct wbi_fabric {
      * fabric gains nothing by that, and its messages are parcels. */
     void (*bundle)(struct wbi_channel *channel, size_t most);
 
-    /* Both sides have caps.rails: the channel may have further ways for its READs, which are found
-     * by the connection's token. Asked when it is connected, once. And how many it has now. NULL,
-     * both: caps.rails is never set. */
+    /* Both sides have caps.rail_key_bytes: the channel may have further ways for its READs, which
+     * are found by the connection's token. Asked when it is connected, once. And how many it has
+     * now. NULL, both: caps.rail_key_bytes is 0. */
     void (*rails)(struct wbi_channel *channel, uint64_t token);
     uint32_t (*rails_up)(const struct wbi_channel *channel);
 

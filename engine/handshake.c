@@ -14,7 +14,7 @@ static uint64_t features_of(const struct wbi_lane *lane)
 {
     return wbi_filter_features(&lane->engine->config) |
            (lane->fabric->bundle != NULL ? WBI_FEATURE_BUNDLES : 0) |
-           (lane->caps->rails ? WBI_FEATURE_RAILS : 0);
+           (lane->caps->rail_key_bytes != 0 ? WBI_FEATURE_RAILS : 0);
 }
 
 static void describe_self(const struct wbi_lane *lane, struct wbi_hello *hello)
@@ -47,6 +47,8 @@ static void settle(struct wb_peer *peer, const struct wbi_hello *theirs)
         peer->lane->fabric->bundle(peer->channel, peer->eager_bytes);
     }
     if ((common & WBI_FEATURE_RAILS) != 0) {
+        atomic_store_explicit(&peer->key_bytes, peer->lane->caps->rail_key_bytes,
+                              memory_order_relaxed);
         peer->lane->fabric->rails(peer->channel, theirs->token);
     }
     wbi_line_stands(peer);
@@ -118,8 +120,9 @@ static void on_request(void *lane_owner, struct wbi_request *request, const void
         return;
     }
     char name[64];
-    snprintf(name, sizeof name, "%s://(accepted %016llx)", lane->fabric->scheme,
-             (unsigned long long)theirs.token);
+    /* a part of the token tells it from others, and is not enough to ask for rails in its name */
+    snprintf(name, sizeof name, "%s://(accepted %08x)", lane->fabric->scheme,
+             (unsigned)(theirs.token >> 32));
     struct wb_peer *peer;
     status = wbi_peer_new(lane, name, true, &peer);
     if (status != WB_OK) {

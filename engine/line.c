@@ -175,6 +175,7 @@ void wbi_line_rest(struct wb_peer *peer)
     peer->culprit[0] = '\0';
     /* messages that are laid out from here on fit whatever the next channel takes */
     atomic_store_explicit(&peer->eager_bytes, WBI_EAGER_MIN, memory_order_relaxed);
+    atomic_store_explicit(&peer->key_bytes, peer->lane->caps->key_bytes, memory_order_relaxed);
     atomic_store_explicit(&peer->filter_from, SIZE_MAX, memory_order_relaxed);
     atomic_fetch_add_explicit(&line->epoch, 1, memory_order_release);
     set_state(peer, WB_PEER_IDLE);

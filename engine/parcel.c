@@ -27,11 +27,12 @@ static int lay_out(struct wbi_outgoing *out, const struct wb_sizer *sizer, uint3
         wbi_plan_small(out->header.kind, sizer->bytes, releases, eager_bytes, &out->plan)) {
         return WB_OK;
     }
-    struct wbi_plan_limits limits = {.whom = peer->url,
-                                     .kind = out->header.kind,
-                                     .key_bytes = peer->lane->caps->key_bytes,
-                                     .max_offers = peer->lane->caps->max_offers,
-                                     .eager_bytes = eager_bytes};
+    struct wbi_plan_limits limits = {
+        .whom = peer->url,
+        .kind = out->header.kind,
+        .key_bytes = atomic_load_explicit(&peer->key_bytes, memory_order_relaxed),
+        .max_offers = peer->lane->caps->max_offers,
+        .eager_bytes = eager_bytes};
     return wbi_plan_parcel(sizer, &limits, releases, &out->plan);
 }
 

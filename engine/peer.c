@@ -106,6 +106,7 @@ int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct w
     peer->handles = accepted ? 0 : 1;
     atomic_init(&peer->state, accepted ? WB_PEER_CONNECTING : WB_PEER_IDLE);
     atomic_init(&peer->eager_bytes, WBI_EAGER_MIN);
+    atomic_init(&peer->key_bytes, lane->caps->key_bytes);
     atomic_init(&peer->filter_from, SIZE_MAX);
     peer->waiting_tail = peer->replies_tail = &peer->waiting;
     peer->fetching_tail = &peer->fetching;
@@ -416,12 +417,12 @@ static void add_agreed(const struct wb_peer *peer, struct wb_peer_info *info)
     info->credits_granted = peer->granted;
     info->peer_read_depth = peer->their_read_depth;
     info->read_depth = caps->read_depth < WBI_READ_OPS ? caps->read_depth : WBI_READ_OPS;
-    info->key_bytes = caps->key_bytes;
+    info->key_bytes = atomic_load_explicit(&peer->key_bytes, memory_order_relaxed);
     info->read_align = caps->read_align;
     info->max_read_bytes = caps->max_read_bytes;
     info->engine_id = peer->their_id;
-    info->rails =
-        caps->rails && peer->channel != NULL ? peer->lane->fabric->rails_up(peer->channel) : 0;
+    bool rails = caps->rail_key_bytes != 0 && peer->channel != NULL;
+    info->rails = rails ? peer->lane->fabric->rails_up(peer->channel) : 0;
 }
 
 int wb_peer_describe(struct wb_peer *peer, struct wb_peer_info *info)

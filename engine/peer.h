@@ -1,9 +1,9 @@
 /*
  * Peers: the remote end as the engine knows it, one channel each. Written by the lane thread; other
- * threads read `state`, `draining`, `eager_bytes` and `filter_from` only, and set `to_drain`.
- * Lifetime: until the channel is buried and the program has closed its handles (an accepted peer
- * has none unless wb_peer_keep made one). Calls and inbound parcels need none, since burial ends
- * them all.
+ * threads read `state`, `draining`, `eager_bytes`, `key_bytes` and `filter_from` only, and set
+ * `to_drain`. Lifetime: until the channel is buried and the program has closed its handles (an
+ * accepted peer has none unless wb_peer_keep made one). Calls and inbound parcels need none, since
+ * burial ends them all.
  */
 #ifndef WBI_ENGINE_PEER_H
 #define WBI_ENGINE_PEER_H
@@ -37,6 +37,7 @@ struct wb_peer {
     struct wbi_channel *channel;  /* NULL once it is closed */
     _Atomic int state;            /* enum wb_peer_state */
     _Atomic uint32_t eager_bytes; /* largest message that both sides take */
+    _Atomic uint32_t key_bytes;   /* of its chunks' keys, at most; a longer one is cut */
     _Atomic size_t filter_from;   /* archives from here on are filtered; SIZE_MAX: none */
     _Atomic bool to_drain;        /* it will be draining as soon as somebody has the lane */
     _Atomic bool draining;        /* nothing new begins on it */

@@ -41,6 +41,7 @@ int wbi_plan(const struct wbi_plan_input *input, struct wbi_plan *plan)
     }
     struct wbi_plan p = {.chunk_count = input->index_chunks + input->offered,
                          .releases = input->releases,
+                         .key_bytes = input->key_bytes,
                          .record_bytes = wbi_chunk_record_size(input->key_bytes),
                          .archive_bytes = input->archive_bytes};
     p.list_bytes = input->index_chunks * wbi_chunk_record_size(0) + input->offered * p.record_bytes;

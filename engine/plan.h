@@ -27,7 +27,8 @@ struct wbi_plan_input {
 struct wbi_plan {
     bool leased, long_archive, long_list;
     uint32_t chunk_count, releases;
-    size_t record_bytes; /* of an offered chunk's record */
+    uint32_t key_bytes;  /* of an offered chunk's key */
+    size_t record_bytes; /* and record */
     size_t list_bytes, archive_bytes;
     size_t lease_at, releases_at, archive_record_at, list_record_at, list_at, archive_at;
     size_t bytes;

@@ -20,8 +20,9 @@ static size_t encode_record(const struct wbi_outgoing *out, uint32_t i, uint8_t 
         record.address = offer->address;
         record.head = wbi_chunk_head(chunk, align);
         record.tail = wbi_chunk_tail(chunk, align);
-        record.key_len = (uint8_t)offer->key_len;
-        memcpy(record.key, offer->key, offer->key_len);
+        uint32_t planned = out->plan.key_bytes; /* maybe before it was known what the peer takes */
+        record.key_len = (uint8_t)(offer->key_len < planned ? offer->key_len : planned);
+        memcpy(record.key, offer->key, record.key_len);
     }
     return wbi_chunk_record_encode(&record, at);
 }

@@ -55,6 +55,9 @@ static const char *parse_host(const char *text, const char *end, struct wbi_verb
     if (len <= 0 || len >= (ptrdiff_t)sizeof address->host) {
         return "there is no host, or one that is too long";
     }
+    if (brackets && end[-1] != ']') {
+        return "a bracket is not closed";
+    }
     memcpy(address->host, host, (size_t)len);
     address->host[len] = 0;
     address->any = strcmp(address->host, "*") == 0;

@@ -38,7 +38,7 @@ int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_
         channel->next->prev = channel;
     }
     lane->channels = channel;
-    lane->dialling++;
+    wbi_verbs_count_dialling(channel, 1);
     if (main == NULL) {
         take_index(lane, channel);
     }
@@ -70,7 +70,7 @@ void wbi_verbs_channel_open(struct wbi_channel *channel)
 {
     channel->state = WBI_VERBS_OPEN;
     channel->heard = wbi_now();
-    channel->lane->dialling--;
+    wbi_verbs_count_dialling(channel, -1);
 }
 
 void wbi_verbs_channel_establish(struct wbi_channel *channel)
@@ -107,7 +107,9 @@ void wbi_verbs_lose(struct wbi_channel *channel)
 {
     struct wbi_fabric_lane *lane = channel->lane;
     lane->doomed--;
-    lane->dialling -= channel->state == WBI_VERBS_LOOKUP || channel->state == WBI_VERBS_DIALLING;
+    if (channel->state == WBI_VERBS_LOOKUP || channel->state == WBI_VERBS_DIALLING) {
+        wbi_verbs_count_dialling(channel, -1);
+    }
     channel->state = WBI_VERBS_LOST;
     channel->told = true;
     if (channel->main != NULL) {

@@ -31,7 +31,9 @@ static void unlink_channel(struct wbi_channel *channel)
         lane->channel_count--;
     }
     lane->doomed -= channel->doom != WB_OK && !channel->told;
-    lane->dialling -= channel->state == WBI_VERBS_LOOKUP || channel->state == WBI_VERBS_DIALLING;
+    if (channel->state == WBI_VERBS_LOOKUP || channel->state == WBI_VERBS_DIALLING) {
+        wbi_verbs_count_dialling(channel, -1);
+    }
 }
 
 void wbi_verbs_close(struct wbi_channel *channel)

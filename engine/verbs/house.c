@@ -208,7 +208,8 @@ static void tend_channels(struct wbi_fabric_lane *lane)
 {
     uint64_t interval =
         lane->liveness_us / 4 < PROBE_LOOK_US ? lane->liveness_us / 4 : PROBE_LOOK_US;
-    for (struct wbi_channel *channel = lane->channels; channel != NULL && lane->dialling > 0;
+    bool dialling = lane->dialling + lane->rails_dialling > 0;
+    for (struct wbi_channel *channel = lane->channels; channel != NULL && dialling;
          channel = channel->next) {
         if (channel->state == WBI_VERBS_LOOKUP && channel->doom == WB_OK &&
             channel->lookup != NULL) {

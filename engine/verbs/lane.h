@@ -103,8 +103,9 @@ struct wbi_fabric_lane {
     uint32_t channel_count;
     struct wbi_channel *ready; /* with something to post */
     unsigned doomed;
-    unsigned dialling; /* channels that look up or dial */
-    unsigned stranded; /* channels with READs of a rail that has gone */
+    unsigned dialling;       /* channels that look up or dial, */
+    unsigned rails_dialling; /* and rails that do */
+    unsigned stranded;       /* channels with READs of a rail that has gone */
 
     struct rdma_event_channel *cm;
     struct wbi_verbs_listener *listeners;
@@ -222,6 +223,13 @@ void wbi_verbs_close(struct wbi_channel *channel);
  * all. WB_AGAIN: the lane has max_channels. WB_ERR_NO_MEMORY. */
 int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel *main,
                           struct wbi_channel **out);
+
+/* One more, or fewer (-1), that looks up or dials. */
+static inline void wbi_verbs_count_dialling(const struct wbi_channel *channel, int more)
+{
+    struct wbi_fabric_lane *lane = channel->lane;
+    *(channel->main != NULL ? &lane->rails_dialling : &lane->dialling) += (unsigned)more;
+}
 
 /* Whether its queue pair takes the device's shared receives. A rail's takes none. */
 static inline bool wbi_verbs_shares(const struct wbi_channel *channel)

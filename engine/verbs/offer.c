@@ -103,6 +103,7 @@ static void put_further_keys(const struct wbi_channel *channel, struct wbi_offer
                     offer->lease == 0 ? offer->mr->on[i] : NULL);
         }
     }
+    offer->key_len = domain->caps.rail_key_bytes;
 }
 
 int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer)
@@ -117,8 +118,8 @@ int wbi_verbs_offer(struct wbi_channel *channel, struct wbi_offer *offer)
         return status;
     }
     put_key(offer, 0, mr);
-    offer->key_len = channel->lane->domain->caps.key_bytes;
-    if (offer->key_len > sizeof mr->rkey) {
+    offer->key_len = sizeof mr->rkey;
+    if (channel->lane->domain->caps.rail_key_bytes != 0) {
         put_further_keys(channel, offer);
     }
     offer->address = (uintptr_t)offer->data;

@@ -135,7 +135,7 @@ static int lose_doomed(struct wbi_fabric_lane *lane, bool dry)
     struct wbi_channel *next;
     for (struct wbi_channel *channel = lane->channels; channel != NULL; channel = next) {
         next = channel->next;
-        bool heard = dry || channel->queues == NULL ||
+        bool heard = dry || channel->queues == NULL || channel->main != NULL ||
                      channel->queues->taken - channel->doomed_at > channel->queues->entries;
         if (channel->doom != WB_OK && !channel->told && heard) {
             wbi_verbs_lose(channel);

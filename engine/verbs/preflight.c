@@ -204,7 +204,7 @@ static void check_address(const struct preflight *preflight, const char *text)
     bool named = wbi_verbs_address_parse(text, &address) == WB_OK && !address.any;
     if (!named) {
         say(preflight, WB_CHECK_BAD, "%s: name the host that is to be reached", text);
-    } else if (address.further[0] != 0 && !preflight->domain->caps.rails) {
+    } else if (address.further[0] != 0 && preflight->domain->caps.rail_key_bytes == 0) {
         say(preflight, WB_CHECK_BAD,
             "%s: several hosts of a peer want verbs.rails, and several devices here", text);
     }

@@ -7,6 +7,7 @@
 
 enum {
     STRIPE = 256 << 10,      /* bytes of READs that go one way before the next is looked for */
+    STUCK_US = 10000,        /* without an end of a READ, after which a rail gets no more */
     DIAL_FIRST_US = 100000,  /* before a rail that broke is dialled again, */
     DIAL_MOST_US = 10000000, /* doubled each time up to this */
 };
@@ -16,11 +17,10 @@ enum {
 void wbi_verbs_rails_state_caps(struct wbi_domain *domain)
 {
     struct wbi_fabric_caps *caps = &domain->caps;
-    caps->rails = domain->choice.rails && domain->device_count > 1;
-    if (!caps->rails) {
+    if (!domain->choice.rails || domain->device_count < 2) {
         return;
     }
-    caps->key_bytes *= domain->device_count;
+    caps->rail_key_bytes = caps->key_bytes * domain->device_count;
     caps->max_read_bytes = caps->max_read_bytes < STRIPE ? caps->max_read_bytes : STRIPE;
     caps->read_ahead *= domain->device_count;
 }
@@ -123,6 +123,12 @@ static bool can_read(const struct wbi_channel *way, const struct wbi_read *read)
            wbi_verbs_leads_to(way, read);
 }
 
+/* Whether it has READs that do not move. Its end is known when the device has given them up. */
+static bool is_stuck(const struct wbi_channel *way)
+{
+    return way->sends.reads_in_flight > 0 && way->lane->now > way->sends.read_moved + STUCK_US;
+}
+
 /* Of those that lead there, the one with the fewest bytes under way; of equal ones another one than
  * last. */
 static struct wbi_channel *find_way(const struct wbi_verbs_rails *rails,
@@ -131,7 +137,7 @@ static struct wbi_channel *find_way(const struct wbi_verbs_rails *rails,
     struct wbi_channel *best = rails->channel;
     for (unsigned i = 0; i < WBI_VERBS_MAX_RAILS; i++) {
         struct wbi_channel *rail = rails->at[i];
-        if (can_read(rail, read) &&
+        if (can_read(rail, read) && !is_stuck(rail) &&
             (rail->sends.read_bytes < best->sends.read_bytes ||
              (rail->sends.read_bytes == best->sends.read_bytes && best == rails->way))) {
             best = rail;
@@ -145,27 +151,39 @@ static int read_anyhow(struct wbi_verbs_rails *rails, struct wbi_read *read)
 {
     int status = wbi_verbs_read_over(rails->channel, read);
     for (unsigned i = 0; i < WBI_VERBS_MAX_RAILS && status == WB_AGAIN; i++) {
-        if (can_read(rails->at[i], read)) {
+        if (can_read(rails->at[i], read) && !is_stuck(rails->at[i])) {
             status = wbi_verbs_read_over(rails->at[i], read);
         }
     }
     return status;
 }
 
-/* READs that follow each other go one way for a stripe, where they may become one request. */
-int wbi_verbs_rails_read(struct wbi_channel *channel, struct wbi_read *read)
+/* READs that may become one request go one way, for a stripe. */
+static bool stays(const struct wbi_verbs_rails *rails, const struct wbi_read *read)
 {
-    struct wbi_verbs_rails *rails = channel->rails;
-    if (!can_read(channel, read)) {
+    struct wbi_channel *way = rails->way;
+    return rails->left >= read->len && can_read(way, read) &&
+           wbi_verbs_work_last(&way->sends, WBI_VERBS_READ) != NULL;
+}
+
+static int read_over_some(struct wbi_verbs_rails *rails, struct wbi_read *read)
+{
+    if (!can_read(rails->channel, read)) {
         return WB_AGAIN; /* it is about to end, and its rails with it */
     }
-    if (rails->left < read->len || !can_read(rails->way, read)) {
+    if (!stays(rails, read)) {
         rails->way = find_way(rails, read);
         rails->left = STRIPE;
     }
     rails->left -= read->len < rails->left ? read->len : rails->left;
     int status = wbi_verbs_read_over(rails->way, read);
     return status == WB_AGAIN ? read_anyhow(rails, read) : status;
+}
+
+/* What is stranded comes first. */
+int wbi_verbs_rails_read(struct wbi_channel *channel, struct wbi_read *read)
+{
+    return channel->rails->stranded == NULL ? read_over_some(channel->rails, read) : WB_AGAIN;
 }
 
 void wbi_verbs_rail_strand(struct wbi_channel *rail, struct wbi_read *reads)
@@ -185,7 +203,7 @@ static void rescue(struct wbi_verbs_rails *rails)
 {
     while (rails->stranded != NULL) {
         struct wbi_read *read = rails->stranded, *next = read->next;
-        if (wbi_verbs_rails_read(rails->channel, read) != WB_OK) {
+        if (read_over_some(rails, read) != WB_OK) {
             read->next = next;
             return;
         }
@@ -206,13 +224,15 @@ void wbi_verbs_rails_rescue(struct wbi_fabric_lane *lane)
 
 /* ---- dialling ---- */
 
-static uint64_t pause_of(uint32_t failures)
+/* Twice the last one, and up to a quarter more, so that not all dial at once. */
+static uint64_t pause_of(const struct wbi_verbs_rails *rails, uint32_t failures)
 {
     uint64_t pause = DIAL_FIRST_US;
     for (; failures > 1 && pause < DIAL_MOST_US; failures--) {
         pause *= 2;
     }
-    return pause < DIAL_MOST_US ? pause : DIAL_MOST_US;
+    pause = pause < DIAL_MOST_US ? pause : DIAL_MOST_US;
+    return pause + pause * (rails->token % 64) / 256;
 }
 
 static void dial(struct wbi_verbs_rails *rails, unsigned place)
@@ -251,11 +271,24 @@ static unsigned place_of(const struct wbi_verbs_rails *rails, const struct wbi_c
     return place;
 }
 
-void wbi_verbs_rail_stands(struct wbi_channel *rail)
+void wbi_verbs_rail_works(struct wbi_channel *rail)
 {
     struct wbi_verbs_rails *rails = rail->main->rails;
     rails->dials[place_of(rails, rail)].failures = 0;
-    rail->lane->events.on_rail(rail->main->owner, WB_OK, rail->queues->device->name);
+}
+
+/* The engine hears of what the channel outlives, not of how that ends. */
+static void tell(const struct wbi_channel *rail, int status, const char *words)
+{
+    const struct wbi_channel *channel = rail->main;
+    if (channel->doom == WB_OK && channel->state == WBI_VERBS_OPEN) {
+        rail->lane->events.on_rail(channel->owner, status, words);
+    }
+}
+
+void wbi_verbs_rail_stands(struct wbi_channel *rail)
+{
+    tell(rail, WB_OK, rail->queues->device->name);
 }
 
 void wbi_verbs_rail_lost(struct wbi_channel *rail)
@@ -263,8 +296,8 @@ void wbi_verbs_rail_lost(struct wbi_channel *rail)
     struct wbi_verbs_rails *rails = rail->main->rails;
     struct wbi_verbs_rail_dial *dial = &rails->dials[place_of(rails, rail)];
     dial->failures++;
-    dial->due = wbi_now() + pause_of(dial->failures);
-    rail->lane->events.on_rail(rail->main->owner, rail->doom, rail->doom_reason);
+    dial->due = wbi_now() + pause_of(rails, dial->failures);
+    tell(rail, rail->doom, rail->doom_reason);
     wbi_verbs_close(rail);
 }
 

@@ -36,7 +36,7 @@ struct wbi_verbs_rails {
     uint32_t dial_count;
 
     struct wbi_channel *way; /* over which READs go now: the channel, or a rail; */
-    uint64_t left;           /* for so many bytes */
+    uint64_t left;           /* for so many bytes, where they may merge */
     struct wbi_read *stranded, **stranded_end; /* READs to be made anew, oldest first */
     struct wbi_verbs_rails *prev, *next;       /* in domain->accepted, of those that are */
 };
@@ -79,6 +79,9 @@ void wbi_verbs_rail_introduce(struct wbi_channel *rail);
 
 /* Takes the answer. WB_ERR_PROTOCOL: it is none. */
 int wbi_verbs_rail_take_answer(struct wbi_channel *rail, const uint8_t *hello, size_t hello_len);
+
+/* A READ over it has ended well: whoever dials has found a way. */
+void wbi_verbs_rail_works(struct wbi_channel *rail);
 
 /* It is ready on both sides. */
 void wbi_verbs_rail_stands(struct wbi_channel *rail);

@@ -109,6 +109,7 @@ int wbi_verbs_read_over(struct wbi_channel *channel, struct wbi_read *read)
     work->remote = read->address;
     work->bytes = read->len;
     work->reads = work->last_read = read;
+    queue->read_moved = queue->reads_in_flight == 0 ? channel->lane->now : queue->read_moved;
     queue->reads_in_flight++;
     queue->read_bytes += read->len;
     count(channel);

@@ -225,12 +225,12 @@ WB_API int wb_listen(struct wb_engine *engine, const char *url);
 /*
  * Begins to connect and returns at once with a peer in state WB_PEER_CONNECTING; calls may be made,
  * they wait for the connection. Where the URL names several hosts, they are one peer's: the first
- * is connected to, the others are ways for its chunks besides (config.verbs.rails). The caller ends
- * *peer with wb_peer_close. Sets *peer on success only. Errors: WB_ERR_BAD_URL, WB_ERR_NO_FABRIC,
- * WB_ERR_REFUSED (already known that nobody listens), WB_AGAIN (max_peers), WB_ERR_NO_MEMORY,
- * WB_ERR_SYSTEM, WB_ERR_DEADLOCK (inside a handler or callback of another fabric or engine: whoever
- * keeps this fabric waits for one as well, maybe for that; to be tried again when the handler has
- * returned).
+ * is connected to, the others are ways for its chunks besides (config.verbs.rails, without which
+ * that is WB_ERR_INVALID). The caller ends *peer with wb_peer_close. Sets *peer on success only.
+ * Errors: WB_ERR_BAD_URL, WB_ERR_NO_FABRIC, WB_ERR_REFUSED (already known that nobody listens),
+ * WB_AGAIN (max_peers), WB_ERR_NO_MEMORY, WB_ERR_SYSTEM, WB_ERR_DEADLOCK (inside a handler or
+ * callback of another fabric or engine: whoever keeps this fabric waits for one as well, maybe for
+ * that; to be tried again when the handler has returned).
  */
 WB_API int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **peer);
 

@@ -46,5 +46,8 @@ const char *const test_verbs_bad_addresses[] = {"",
                                                 "a,*:1",
                                                 "a,[::1:1",
                                                 "a,b c:1",
+                                                "[1.2.3.45:1",
+                                                "a,[1.2.3.45:1",
+                                                "[1.2.3.45,a:1",
                                                 "a,b,c,d,e:1",
                                                 NULL};

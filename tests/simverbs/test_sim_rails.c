@@ -1,119 +1,69 @@
-/* Rails: READs that go over several devices; what becomes of them where a device, or a rail, goes;
- * and who may have one. */
+/* Rails: READs that go over several devices, and who may have one. (Where one goes:
+ * test_sim_rails_lost.c.) */
 #include <string.h>
 
 #include "engine/engine.h"
 #include "engine/verbs/rails.h"
 #include "mr_cache/allocator.h"
+#include "tests/conformance/bundle.h"
 #include "tests/simverbs/model.h"
-#include "tests/simverbs/scene_calls.h"
+#include "tests/simverbs/scene_rails.h"
 #include "tests/support/pattern.h"
 #include "tests/support/program.h"
 
-enum { LARGE = 3 << 20, PATIENCE_US = 20000000 };
-
-static struct sim_pair pair;
-
-static void clear(void)
-{
-    sim_pair_clear(&pair);
-}
-
-/* What a side has of channels and rails, the newest first; its last lane is of verbs. */
-static const struct wbi_channel *channels_of(const struct test_service *side)
-{
-    return side->engine->lanes[side->engine->lane_count - 1]->port->channels;
-}
-
-static uint32_t rails_of(struct wb_peer *peer)
-{
-    struct wb_peer_info info;
-    ck_assert_int_eq(wb_peer_describe(peer, &info), WB_OK);
-    return info.rails;
-}
-
-/* Lets both go on until the peer has so many. */
-static void await_rails(uint32_t wanted)
-{
-    for (unsigned i = 0; i < 400 && rails_of(pair.peer) != wanted; i++) {
-        sim_pair_settle(&pair, 50000);
-    }
-    ck_assert_uint_eq(rails_of(pair.peer), wanted);
-}
-
-static void begin(const struct sim_profile *profile)
-{
-    sim_pair_open(&pair, 1, profile);
-    sim_pair_add_rails(&pair, profile);
-    ck_assert_int_eq(sim_pair_begin(&pair), WB_OK);
-    await_rails(1);
-}
-
-static struct wb_call *send_large(struct wb_rma_allocator *allocator, struct digest_in *in)
-{
-    struct wb_call *call = NULL;
-    *in = (struct digest_in){.seed = 8};
-    ck_assert_int_eq(wb_rma_vector_create(allocator, 1, LARGE, &in->data), WB_OK);
-    test_pattern_fill(in->data.data, LARGE, 9);
-    ck_assert_int_eq(digest_async(pair.peer, in, NULL, &call), WB_OK);
-    return call;
-}
-
-static void assert_arrives(struct wb_call *call, struct digest_in *in)
-{
-    struct digest_out out;
-    ck_assert_int_eq(wb_call_wait(call, PATIENCE_US), WB_OK);
-    int status = digest_finish(call, &out);
-    test_check(status == WB_OK, "%s", wb_last_error());
-    ck_assert_uint_eq(out.data_right, LARGE);
-    digest_out_drop(&out);
-    digest_in_drop(in);
-}
-
-static void call_large(struct wb_rma_allocator *allocator)
-{
-    struct digest_in in;
-    assert_arrives(send_large(allocator, &in), &in);
-}
-
 static void fetch_large(void)
 {
-    struct wb_call_options options = {.reply_bytes = LARGE + 4096};
-    struct produce_in in = {.seed = 6, .count = LARGE, .elem_size = 1};
+    struct wb_call_options options = {.reply_bytes = SIM_RAILS_LARGE + 4096};
+    struct produce_in in = {.seed = 6, .count = SIM_RAILS_LARGE, .elem_size = 1};
     struct produce_out out;
-    int status = produce_call(pair.peer, &in, &out, &options);
+    int status = produce_call(sim_rails_pair.peer, &in, &out, &options);
     test_check(status == WB_OK, "%s", wb_last_error());
-    ck_assert_uint_eq(test_pattern_check(out.data.data, LARGE, 7), LARGE);
+    ck_assert_uint_eq(test_pattern_check(out.data.data, SIM_RAILS_LARGE, 7), SIM_RAILS_LARGE);
     produce_out_drop(&out);
 }
 
 /* Both sides READ over both devices, about as much over each. */
 START_TEST(test_reads_go_over_both)
 {
-    begin(sim_profiles[_i]);
-    call_large(wb_engine_allocator(pair.client.engine));
+    sim_rails_begin(sim_profiles[_i]);
+    sim_rails_call(wb_engine_allocator(sim_rails_pair.client.engine));
     fetch_large();
-    const struct test_service *sides[] = {&pair.server, &pair.client};
+    const struct test_service *sides[] = {&sim_rails_pair.server, &sim_rails_pair.client};
     for (unsigned i = 0; i < 2; i++) {
         struct wb_engine_stats stats = sim_stats(sides[i]);
         ck_assert_uint_ge(stats.rail_reads, stats.read_requests / 3);
         ck_assert_uint_le(stats.rail_reads, stats.read_requests * 2 / 3);
     }
-    sim_calls_assert_quiet(&pair, "rails");
-    sim_pair_close(&pair);
+    sim_calls_assert_quiet(&sim_rails_pair, "rails");
+    sim_pair_close(&sim_rails_pair);
 }
 END_TEST
 
-/* Small chunks that follow each other stay on one way, where they become one request. */
+/* Parts of one block that follow each other stay on one way, where they become one request. */
 START_TEST(test_what_merges_stays_together)
 {
-    begin(&sim_profile_mlx5);
-    for (unsigned i = 0; i < 4; i++) {
-        ck_assert_int_eq(sim_calls_digest(&pair, i), WB_OK);
+    enum { PARTS = 32, PART = 4096 };
+    wb_rma_vector whole, parts[PARTS];
+    struct test_bundle in = {.count = PARTS, .vectors = parts}, out = {0};
+    struct wb_call_options options = {.reply_bytes = 1 << 20};
+    sim_rails_begin(&sim_profile_mlx5);
+    ck_assert_int_eq(wb_rma_vector_create(wb_engine_allocator(sim_rails_pair.client.engine), 1,
+                                          PARTS * PART, &whole),
+                     WB_OK);
+    for (unsigned i = 0; i < PARTS; i++) {
+        parts[i] = wb_rma_vector_slice(&whole, (size_t)i * PART, PART);
     }
-    struct wb_engine_stats stats = sim_stats(&pair.server);
-    ck_assert_uint_le(stats.read_requests, stats.reads);
-    sim_pair_close(&pair);
+    int status = test_bundle_call(sim_rails_pair.peer, &in, &out, &options);
+    test_check(status == WB_OK, "%s", wb_last_error());
+    struct wb_engine_stats stats = sim_stats(&sim_rails_pair.server);
+    ck_assert_uint_eq(stats.reads, PARTS);
+    ck_assert_uint_le(stats.read_requests, PARTS / 4);
+    test_bundle_drop(&out);
+    for (unsigned i = 0; i < PARTS; i++) {
+        wb_rma_vector_drop(&parts[i]);
+    }
+    wb_rma_vector_drop(&whole);
+    sim_pair_close(&sim_rails_pair);
 }
 END_TEST
 
@@ -121,96 +71,22 @@ END_TEST
  * what is registered for the call. */
 START_TEST(test_memory_of_one_device)
 {
-    begin(&sim_profile_mlx5);
+    sim_rails_begin(&sim_profile_mlx5);
     struct wb_rma_config config;
     struct wb_rma_allocator *allocator = NULL;
     int count = 0;
     struct ibv_device **all = ibv_get_device_list(&count);
     wb_rma_config_default(&config);
     config.devices = ibv_get_device_name(all[_i]); /* the first is the connection's */
-    ck_assert_int_eq(wb_rma_allocator_create(pair.client.engine, &config, &allocator), WB_OK);
+    ck_assert_int_eq(wb_rma_allocator_create(sim_rails_pair.client.engine, &config, &allocator),
+                     WB_OK);
     ibv_free_device_list(all);
-    call_large(allocator);
-    ck_assert_uint_eq(sim_stats(&pair.server).rail_reads, 0);
+    sim_rails_call(allocator);
+    ck_assert_uint_eq(sim_stats(&sim_rails_pair.server).rail_reads, 0);
+    sim_rails_call(wb_engine_allocator(sim_rails_pair.client.engine));
+    ck_assert_uint_gt(sim_stats(&sim_rails_pair.server).rail_reads, 0);
     wb_rma_allocator_destroy(allocator);
-    sim_pair_close(&pair);
-}
-END_TEST
-
-/* A rail's device stops, at either end, or its queue pair breaks, while chunks are READ over it:
- * they arrive all the same, and the rail comes back when its device does. */
-static void stop(unsigned how)
-{
-    struct sim_device *const devices[] = {pair.client_rail, pair.server_rail};
-    if (how < 2) {
-        sim_link_set(devices[how], false);
-    } else {
-        sim_device_upset(devices[how - 2], 0);
-    }
-}
-
-START_TEST(test_a_rail_goes_and_comes_back)
-{
-    struct digest_in in;
-    begin(sim_profiles[_i / 4]);
-    unsigned how = (unsigned)_i % 4;
-    struct wb_call *call = send_large(wb_engine_allocator(pair.client.engine), &in);
-    for (unsigned i = 0; i < 1000 && sim_stats(&pair.server).rail_reads == 0; i++) {
-        sim_pair_settle(&pair, 10);
-    }
-    ck_assert_uint_gt(sim_stats(&pair.server).rail_reads, 0);
-    stop(how);
-    assert_arrives(call, &in);
-    await_rails(how < 2 ? 0 : 1);
-    call_large(wb_engine_allocator(pair.client.engine));
-    if (how < 2) {
-        sim_link_set(how == 0 ? pair.client_rail : pair.server_rail, true);
-        await_rails(1);
-    }
-    uint64_t before = sim_stats(&pair.server).rail_reads;
-    call_large(wb_engine_allocator(pair.client.engine));
-    ck_assert_uint_gt(sim_stats(&pair.server).rail_reads, before);
-    ck_assert_int_eq(wb_peer_state(pair.peer), WB_PEER_CONNECTED);
-    ck_assert_uint_eq(sim_stats(&pair.client).peers_lost, 0);
-    sim_calls_assert_quiet(&pair, "a rail went");
-    sim_pair_close(&pair);
-}
-END_TEST
-
-/* The connection's own device goes: its rails go with it, and nothing is left. */
-START_TEST(test_the_connection_goes)
-{
-    struct digest_in in;
-    struct digest_out out;
-    begin(&sim_profile_mlx5);
-    struct wb_call *call = send_large(wb_engine_allocator(pair.client.engine), &in);
-    sim_pair_settle(&pair, 30);
-    sim_link_set(pair.client_device, false);
-    ck_assert_int_eq(wb_call_wait(call, PATIENCE_US), WB_OK);
-    ck_assert_int_eq(digest_finish(call, &out), WB_ERR_PEER_LOST);
-    digest_in_drop(&in);
-    ck_assert_uint_eq(rails_of(pair.peer), 0);
-    sim_link_set(pair.client_device, true);
-    sim_calls_assert_quiet(&pair, "the connection went");
-    sim_pair_close(&pair);
-}
-END_TEST
-
-/* The peer is closed while it READs over both: nothing offered is readable then, by either. */
-START_TEST(test_closed_while_it_reads)
-{
-    struct digest_in in;
-    begin(sim_profiles[_i]);
-    struct wb_call *call = send_large(wb_engine_allocator(pair.client.engine), &in);
-    sim_pair_settle(&pair, 30);
-    wb_peer_close(pair.peer);
-    pair.peer = NULL;
-    struct digest_out out;
-    ck_assert_int_eq(digest_finish(call, &out), WB_ERR_CLOSED);
-    digest_in_drop(&in);
-    ck_assert_ptr_null(channels_of(&pair.client));
-    sim_calls_assert_quiet(&pair, "closed");
-    sim_pair_close(&pair);
+    sim_pair_close(&sim_rails_pair);
 }
 END_TEST
 
@@ -218,55 +94,59 @@ END_TEST
 
 START_TEST(test_both_have_to_ask)
 {
-    sim_pair_open(&pair, 1, &sim_profile_mlx5);
-    sim_pair_add_rails(&pair, &sim_profile_mlx5);
-    const char *url = pair.url;
-    pair.url = sim_pair_url; /* without: one host */
-    pair.config.verbs.rails = _i == 0;
-    sim_host_enter(pair.server_host);
-    ck_assert_int_eq(test_service_open(&pair.server, &pair.config, url), WB_OK);
-    sim_host_enter(pair.client_host);
-    sim_pair_drive(&pair);
-    pair.config.verbs.rails = _i == 1;
-    ck_assert_int_eq(test_service_open(&pair.client, &pair.config, NULL), WB_OK);
-    int status = wb_connect(pair.client.engine, url, &pair.peer);
+    sim_pair_open(&sim_rails_pair, 1, &sim_profile_mlx5);
+    sim_pair_add_rails(&sim_rails_pair, &sim_profile_mlx5);
+    const char *url = sim_rails_pair.url;
+    sim_rails_pair.url = sim_pair_url; /* without: one host */
+    sim_rails_pair.config.verbs.rails = _i == 0;
+    sim_host_enter(sim_rails_pair.server_host);
+    ck_assert_int_eq(test_service_open(&sim_rails_pair.server, &sim_rails_pair.config, url), WB_OK);
+    sim_host_enter(sim_rails_pair.client_host);
+    sim_pair_drive(&sim_rails_pair);
+    sim_rails_pair.config.verbs.rails = _i == 1;
+    ck_assert_int_eq(test_service_open(&sim_rails_pair.client, &sim_rails_pair.config, NULL),
+                     WB_OK);
+    int status = wb_connect(sim_rails_pair.client.engine, url, &sim_rails_pair.peer);
     if (_i == 0) {
         ck_assert_int_eq(status, WB_ERR_INVALID);
         ck_assert_ptr_nonnull(strstr(wb_last_error(), "verbs.rails"));
-        ck_assert_int_eq(wb_connect(pair.client.engine, sim_pair_url, &pair.peer), WB_OK);
+        ck_assert_int_eq(
+            wb_connect(sim_rails_pair.client.engine, sim_pair_url, &sim_rails_pair.peer), WB_OK);
     }
     for (unsigned i = 0; i < 100; i++) {
-        sim_pair_settle(&pair, 5000);
+        sim_pair_settle(&sim_rails_pair, 5000);
     }
-    ck_assert_int_eq(wb_peer_state(pair.peer), WB_PEER_CONNECTED);
-    ck_assert_uint_eq(rails_of(pair.peer), 0);
-    sim_pair_close(&pair);
+    ck_assert_int_eq(wb_peer_state(sim_rails_pair.peer), WB_PEER_CONNECTED);
+    ck_assert_uint_eq(sim_rails_of(sim_rails_pair.peer), 0);
+    sim_pair_close(&sim_rails_pair);
 }
 END_TEST
 
 /* A second host that is reached over the connection's own device, at either end, is no rail. */
 START_TEST(test_no_rail_over_the_same_device)
 {
-    sim_pair_open(&pair, 1, &sim_profile_mlx5);
-    sim_pair_add_rails(&pair, &sim_profile_mlx5);
-    pair.config.verbs.source = _i == 0 ? "10.0.0.1,10.0.0.1" : "10.0.0.1,10.0.1.1";
-    pair.url = _i == 0 ? pair.url : "verbs://10.0.0.2,10.0.0.2:7471";
-    sim_host_enter(pair.server_host);
-    struct wb_engine_config server = pair.config;
+    sim_pair_open(&sim_rails_pair, 1, &sim_profile_mlx5);
+    sim_pair_add_rails(&sim_rails_pair, &sim_profile_mlx5);
+    sim_rails_pair.config.verbs.source = _i == 0 ? "10.0.0.1,10.0.0.1" : "10.0.0.1,10.0.1.1";
+    sim_rails_pair.url = _i == 0 ? sim_rails_pair.url : "verbs://10.0.0.2,10.0.0.2:7471";
+    sim_host_enter(sim_rails_pair.server_host);
+    struct wb_engine_config server = sim_rails_pair.config;
     server.verbs.source = NULL;
-    ck_assert_int_eq(test_service_open(&pair.server, &server, "verbs://*:7471"), WB_OK);
-    sim_host_enter(pair.client_host);
-    sim_pair_drive(&pair);
-    ck_assert_int_eq(test_service_open(&pair.client, &pair.config, NULL), WB_OK);
-    ck_assert_int_eq(wb_connect(pair.client.engine, pair.url, &pair.peer), WB_OK);
+    ck_assert_int_eq(test_service_open(&sim_rails_pair.server, &server, "verbs://*:7471"), WB_OK);
+    sim_host_enter(sim_rails_pair.client_host);
+    sim_pair_drive(&sim_rails_pair);
+    ck_assert_int_eq(test_service_open(&sim_rails_pair.client, &sim_rails_pair.config, NULL),
+                     WB_OK);
+    ck_assert_int_eq(
+        wb_connect(sim_rails_pair.client.engine, sim_rails_pair.url, &sim_rails_pair.peer), WB_OK);
     for (unsigned i = 0; i < 400; i++) {
-        sim_pair_settle(&pair, 5000);
+        sim_pair_settle(&sim_rails_pair, 5000);
     }
-    ck_assert_int_eq(wb_peer_state(pair.peer), WB_PEER_CONNECTED);
-    ck_assert_uint_eq(rails_of(pair.peer), 0);
-    ck_assert_int_eq(sim_calls_digest(&pair, 4), WB_OK);
-    sim_calls_assert_quiet(&pair, "one device");
-    sim_pair_close(&pair);
+    ck_assert_int_eq(wb_peer_state(sim_rails_pair.peer), WB_PEER_CONNECTED);
+    ck_assert_uint_eq(sim_rails_of(sim_rails_pair.peer), 0);
+    ck_assert_int_eq(sim_calls_digest(&sim_rails_pair, 4), WB_OK);
+    sim_calls_assert_quiet(&sim_rails_pair, "one device");
+    sim_pair_close(&sim_rails_pair);
 }
 END_TEST
 
@@ -293,7 +173,7 @@ static enum rdma_cm_event_type ask(const uint8_t *hello, size_t len)
          i < 1000 && last != RDMA_CM_EVENT_REJECTED && last != RDMA_CM_EVENT_CONNECT_RESPONSE;
          i++) {
         struct rdma_cm_event *event;
-        sim_pair_settle(&pair, 100);
+        sim_pair_settle(&sim_rails_pair, 100);
         if (rdma_get_cm_event(channel, &event) != 0) {
             continue;
         }
@@ -313,7 +193,7 @@ static enum rdma_cm_event_type ask(const uint8_t *hello, size_t len)
 /* The token of the pair's connection. */
 static uint64_t token_of_pair(void)
 {
-    const struct wbi_channel *newest = channels_of(&pair.client);
+    const struct wbi_channel *newest = sim_rails_channels(&sim_rails_pair.client);
     return newest->main->rails->token;
 }
 
@@ -322,7 +202,7 @@ static uint64_t token_of_pair(void)
 START_TEST(test_strangers_get_no_rail)
 {
     uint8_t hello[WBI_HELLO_MAX] = {'W', 'B', 'R', 'L'};
-    begin(&sim_profile_mlx5);
+    sim_rails_begin(&sim_profile_mlx5);
     uint64_t token = token_of_pair();
     ck_assert_int_eq(ask(hello, sizeof hello), RDMA_CM_EVENT_REJECTED);
     memcpy(hello + 8, &(uint64_t){token ^ 1}, sizeof token);
@@ -336,10 +216,10 @@ START_TEST(test_strangers_get_no_rail)
         ck_assert_int_eq(ask(hello, sizeof hello), RDMA_CM_EVENT_REJECTED);
     }
     ck_assert_int_eq(ask(hello, 10), RDMA_CM_EVENT_REJECTED);
-    ck_assert_uint_eq(rails_of(pair.peer), 1);
-    call_large(wb_engine_allocator(pair.client.engine));
-    sim_calls_assert_quiet(&pair, "strangers");
-    sim_pair_close(&pair);
+    ck_assert_uint_eq(sim_rails_of(sim_rails_pair.peer), 1);
+    sim_rails_call(wb_engine_allocator(sim_rails_pair.client.engine));
+    sim_calls_assert_quiet(&sim_rails_pair, "strangers");
+    sim_pair_close(&sim_rails_pair);
 }
 END_TEST
 
@@ -347,25 +227,26 @@ END_TEST
 START_TEST(test_rails_of_several_lanes)
 {
     struct wb_peer *peers[3];
-    sim_pair_open(&pair, 1, &sim_profile_mlx5);
-    sim_pair_add_rails(&pair, &sim_profile_mlx5);
-    pair.config.lanes = 3;
-    ck_assert_int_eq(sim_pair_begin(&pair), WB_OK);
+    sim_pair_open(&sim_rails_pair, 1, &sim_profile_mlx5);
+    sim_pair_add_rails(&sim_rails_pair, &sim_profile_mlx5);
+    sim_rails_pair.config.lanes = 3;
+    ck_assert_int_eq(sim_pair_begin(&sim_rails_pair), WB_OK);
     for (unsigned i = 0; i < 3; i++) {
-        ck_assert_int_eq(wb_connect(pair.client.engine, pair.url, &peers[i]), WB_OK);
-        ck_assert_int_eq(wb_peer_wait(peers[i], PATIENCE_US), WB_OK);
+        ck_assert_int_eq(wb_connect(sim_rails_pair.client.engine, sim_rails_pair.url, &peers[i]),
+                         WB_OK);
+        ck_assert_int_eq(wb_peer_wait(peers[i], SIM_RAILS_PATIENCE_US), WB_OK);
     }
-    await_rails(1);
+    sim_rails_await(1);
     for (unsigned i = 0; i < 3; i++) {
-        struct wb_peer *first = pair.peer;
-        pair.peer = peers[i];
-        await_rails(1);
-        call_large(wb_engine_allocator(pair.client.engine));
-        pair.peer = first;
+        struct wb_peer *first = sim_rails_pair.peer;
+        sim_rails_pair.peer = peers[i];
+        sim_rails_await(1);
+        sim_rails_call(wb_engine_allocator(sim_rails_pair.client.engine));
+        sim_rails_pair.peer = first;
         wb_peer_close(peers[i]);
     }
-    sim_calls_assert_quiet(&pair, "lanes");
-    sim_pair_close(&pair);
+    sim_calls_assert_quiet(&sim_rails_pair, "lanes");
+    sim_pair_close(&sim_rails_pair);
 }
 END_TEST
 
@@ -373,13 +254,10 @@ int main(int argc, char **argv)
 {
     Suite *suite = suite_create("simverbs: rails");
     TCase *tcase = tcase_create("rails");
-    tcase_add_checked_fixture(tcase, NULL, clear);
+    tcase_add_checked_fixture(tcase, NULL, sim_rails_clear);
     tcase_add_loop_test(tcase, test_reads_go_over_both, 0, 3);
     tcase_add_test(tcase, test_what_merges_stays_together);
-    tcase_add_loop_test(tcase, test_memory_of_one_device, 0, 1);
-    tcase_add_loop_test(tcase, test_a_rail_goes_and_comes_back, 0, 8);
-    tcase_add_test(tcase, test_the_connection_goes);
-    tcase_add_loop_test(tcase, test_closed_while_it_reads, 0, 3);
+    tcase_add_loop_test(tcase, test_memory_of_one_device, 0, 2);
     tcase_add_loop_test(tcase, test_both_have_to_ask, 0, 2);
     tcase_add_loop_test(tcase, test_no_rail_over_the_same_device, 0, 2);
     tcase_add_test(tcase, test_strangers_get_no_rail);
