@@ -8,6 +8,7 @@
 enum {
     STRIPE = 256 << 10,      /* bytes of READs that go one way before the next is looked for */
     STUCK_US = 10000,        /* without an end of a READ, after which a rail gets no more */
+    SILENT_US = 400000,      /* of the engine's grace period, a second: READs are made anew in it */
     DIAL_FIRST_US = 100000,  /* before a rail that broke is dialled again, */
     DIAL_MOST_US = 10000000, /* doubled each time up to this */
 };
@@ -203,7 +204,7 @@ static void rescue(struct wbi_verbs_rails *rails)
 {
     while (rails->stranded != NULL) {
         struct wbi_read *read = rails->stranded, *next = read->next;
-        if (read_over_some(rails, read) != WB_OK) {
+        if (wbi_verbs_read_over(rails->channel, read) != WB_OK) {
             read->next = next;
             return;
         }
@@ -252,9 +253,26 @@ static void dial(struct wbi_verbs_rails *rails, unsigned place)
     }
 }
 
+/* Counts work and not time: where the lane itself has stood still, answers wait in the CQ. */
+static void watch(struct wbi_channel *rail, struct wbi_verbs_rail_watch *watched, uint64_t now)
+{
+    const struct wbi_verbs_send_queue *queue = &rail->sends;
+    if (queue->reads_in_flight == 0 || watched->next != queue->done + 1) {
+        *watched = (struct wbi_verbs_rail_watch){.next = queue->done + 1, .since = now};
+    } else if (now - watched->since > SILENT_US) {
+        wbi_verbs_doom(rail, WB_ERR_PEER_LOST, "%u READs over it have had no answer for %u ms",
+                       queue->reads_in_flight, SILENT_US / 1000);
+    }
+}
+
 void wbi_verbs_rails_tend(struct wbi_channel *channel, uint64_t now)
 {
     struct wbi_verbs_rails *rails = channel->rails;
+    for (unsigned i = 0; i < WBI_VERBS_MAX_RAILS; i++) {
+        if (rails->at[i] != NULL) {
+            watch(rails->at[i], &rails->watched[i], now);
+        }
+    }
     for (unsigned i = 0; i < rails->dial_count; i++) {
         if (rails->at[i] == NULL && now >= rails->dials[i].due) {
             dial(rails, i);
@@ -304,7 +322,9 @@ void wbi_verbs_rail_lost(struct wbi_channel *rail)
 void wbi_verbs_rail_leave(struct wbi_channel *rail)
 {
     struct wbi_verbs_rails *rails = rail->main->rails;
-    rails->at[place_of(rails, rail)] = NULL;
+    unsigned place = place_of(rails, rail);
+    rails->at[place] = NULL;
+    rails->watched[place].next = 0;
     if (rails->way == rail) {
         rails->way = rails->channel;
         rails->left = 0;

@@ -15,8 +15,10 @@
  * with the token of the channel's hello, which nobody else has; the domain's `accepted` says which
  * lane has the channel of a token.
  *
- * A rail that breaks takes nothing along: its READs are made anew over what is left (stranded),
- * once its queue pair is gone and writes no more; and it is dialled again while its channel lives.
+ * A rail that breaks takes nothing along: its READs are made anew over the channel (stranded), once
+ * its queue pair is gone and writes no more; and it is dialled again while its channel lives. One
+ * that answers no READ for a while counts as broken, long before its device says so: else a peer
+ * that waits for these READs to end, so that it has its memory back, would close the channel.
  */
 #ifndef WBI_VERBS_RAILS_H
 #define WBI_VERBS_RAILS_H
@@ -34,6 +36,10 @@ struct wbi_verbs_rails {
         uint32_t failures;
     } dials[WBI_VERBS_MAX_RAILS]; /* of whoever dials */
     uint32_t dial_count;
+    struct wbi_verbs_rail_watch {
+        uint64_t next; /* the oldest work not done when it was looked at last, from 1; 0: not yet */
+        uint64_t since; /* microseconds: that was it, and there were READs */
+    } watched[WBI_VERBS_MAX_RAILS];
 
     struct wbi_channel *way; /* over which READs go now: the channel, or a rail; */
     uint64_t left;           /* for so many bytes, where they may merge */
@@ -63,7 +69,7 @@ int wbi_verbs_rails_read(struct wbi_channel *channel, struct wbi_read *read);
 /* Makes stranded READs anew, as far as there is room. */
 void wbi_verbs_rails_rescue(struct wbi_fabric_lane *lane);
 
-/* Dials what is due. */
+/* Dials what is due, and gives up rails that do not answer. */
 void wbi_verbs_rails_tend(struct wbi_channel *channel, uint64_t now);
 
 /* The channel ends: closes its rails, ends what they have stranded. Accepts one without. */

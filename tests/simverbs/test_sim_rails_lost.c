@@ -45,6 +45,41 @@ START_TEST(test_a_rail_goes_and_comes_back)
 }
 END_TEST
 
+/* A rail falls silent, at either end, under the READs of a call whose deadline passes: they end
+ * while its caller still waits for that, and the connection lives. */
+START_TEST(test_a_silent_rail_holds_nothing_up)
+{
+    struct wb_call_options options = {.timeout_us = 50000};
+    struct sim_pair *pair = &sim_rails_pair;
+    struct digest_in in = {.seed = 8};
+    struct digest_out out;
+    struct wb_call *call = NULL;
+    sim_rails_begin(&sim_profile_mlx5);
+    struct sim_device *device = _i == 0 ? pair->client_rail : pair->server_rail;
+    ck_assert_int_eq(wb_rma_vector_create(wb_engine_allocator(pair->client.engine), 1,
+                                          SIM_RAILS_LARGE, &in.data),
+                     WB_OK);
+    ck_assert_int_eq(digest_async(pair->peer, &in, &options, &call), WB_OK);
+    for (unsigned i = 0; i < 1000 && sim_stats(&pair->server).rail_reads == 0; i++) {
+        sim_pair_settle(pair, 10);
+    }
+    ck_assert_uint_gt(sim_stats(&pair->server).rail_reads, 0);
+    sim_device_stop(device);
+    ck_assert_int_eq(wb_call_wait(call, SIM_RAILS_PATIENCE_US), WB_OK);
+    ck_assert_int_eq(digest_finish(call, &out), WB_ERR_TIMED_OUT);
+    digest_in_drop(&in);
+    sim_rails_await(0);
+    for (unsigned i = 0; i < 40; i++) {
+        sim_pair_settle(pair, 50000);
+    }
+    ck_assert_int_eq(wb_peer_state(pair->peer), WB_PEER_CONNECTED);
+    sim_device_revive(device);
+    sim_rails_await(1);
+    sim_calls_assert_quiet(pair, "a silent rail");
+    sim_pair_close(pair);
+}
+END_TEST
+
 /* ---- many calls ---- */
 
 enum { MANY = 20, SMALL = 4096 }; /* more than READs that a peer has in flight */
@@ -252,6 +287,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tcase, test_a_rail_goes_and_comes_back, 0, 8);
     tcase_add_loop_test(tcase, test_a_dead_rail_holds_up_few, 0, 24);
     tcase_add_test(tcase, test_what_is_stranded_comes_first);
+    tcase_add_loop_test(tcase, test_a_silent_rail_holds_nothing_up, 0, 2);
     tcase_add_test(tcase, test_a_rail_that_flaps);
     tcase_add_loop_test(tcase, test_a_goodbye_is_no_loss, 0, 3);
     tcase_add_test(tcase, test_the_connection_goes);
