@@ -6,6 +6,7 @@
 #include "tests/support/pattern.h"
 #include "tests/wb_sim/calls.h"
 #include "tests/wb_sim/play.h"
+#include "tests/wb_sim/rails.h"
 
 void chaos_no_faults(void)
 {
@@ -159,12 +160,17 @@ void chaos_link(struct node *node)
     set_link(node, i, !node->up[i]);
 }
 
+static void silence(struct node *node, unsigned device, uint64_t us)
+{
+    sim_device_stop(node->devices[device]);
+    node->silent_until_ns = sim_now_ns() + us * 1000;
+    node->play->summary.silences++;
+}
+
 void chaos_silence(struct node *node)
 {
     unsigned i = (unsigned)play_below(node->play, node->device_count);
-    sim_device_stop(node->devices[i]);
-    node->silent_until_ns = sim_now_ns() + play_size(node->play, 6000000) * 1000;
-    node->play->summary.silences++;
+    silence(node, i, play_size(node->play, 6000000));
 }
 
 void chaos_speak(struct node *node)
@@ -175,11 +181,30 @@ void chaos_speak(struct node *node)
     node->silent_until_ns = 0;
 }
 
+static void upset(struct node *node, unsigned device, unsigned index)
+{
+    sim_device_upset(node->devices[device], index);
+    node->play->summary.upsets++;
+}
+
 void chaos_upset(struct node *node)
 {
     unsigned i = (unsigned)play_below(node->play, node->device_count);
-    sim_device_upset(node->devices[i], (unsigned)play_below(node->play, 6));
-    node->play->summary.upsets++;
+    upset(node, i, (unsigned)play_below(node->play, 6));
+}
+
+void chaos_strike_rail(struct node *node)
+{
+    static const uint64_t most_us = 1000000;
+    struct play *play = node->play;
+    uint64_t kind = rails_below(play, 8);
+    if (!node->up[RAILS_DEVICE] || kind < 2) {
+        set_link(node, RAILS_DEVICE, !node->up[RAILS_DEVICE]);
+    } else if (kind < 4) {
+        silence(node, RAILS_DEVICE, rails_below(play, most_us >> rails_below(play, 10)));
+    } else {
+        upset(node, RAILS_DEVICE, (unsigned)rails_below(play, 6));
+    }
 }
 
 void chaos_stall(struct node *node)

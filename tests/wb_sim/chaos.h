@@ -24,6 +24,10 @@ void chaos_silence(struct node *node);
 void chaos_speak(struct node *node);
 void chaos_upset(struct node *node);
 
+/* The device that is no connection's has one of these, in a calm run too; or its link comes back.
+ */
+void chaos_strike_rail(struct node *node);
+
 /* A fault has stopped one of its devices, or it was lost: sooner or later the host's process ends,
  * in order, and starts again. */
 bool chaos_has_lost(const struct node *node);

@@ -41,6 +41,9 @@ static const char help[] =
     "  --streams S   yes: in half of the runs hosts open streams to each other; no: as it was "
     "when\n"
     "                the older seeds were found (yes)\n"
+    "  --rails R     yes: in a quarter of the runs hosts have two devices, and READs go over "
+    "both;\n"
+    "                no: as it was when the older seeds were found (yes)\n"
     "  --lanes N     lanes of each host's engine, 1 to 16 (1)\n"
     "  --jobs J      processes that share the seeds; 0: this one runs them, for debuggers (1)\n"
     "  --trace N     events that a failure prints (100)\n"
@@ -120,6 +123,9 @@ static bool set(struct command *c, const char *name, const char *value)
     if (strcmp(name, "--streams") == 0) {
         return read_bool(value, &c->play.streams);
     }
+    if (strcmp(name, "--rails") == 0) {
+        return read_bool(value, &c->play.rails);
+    }
     if (strcmp(name, "--lanes") == 0) {
         return read_unsigned(value, 1, WB_LANES_MOST, &c->play.lanes);
     }
@@ -168,6 +174,7 @@ int command_read(int argc, char **argv, struct command *command, bool *done)
                                          .defers = true,
                                          .lines = true,
                                          .streams = true,
+                                         .rails = true,
                                          .lanes = 1},
                                 .seed = not_told,
                                 .seeds = 1,
@@ -197,11 +204,12 @@ int command_read(int argc, char **argv, struct command *command, bool *done)
 void command_print(const struct command *c, uint64_t seed, FILE *out)
 {
     const char *profile = c->play.profile != NULL ? c->play.profile->name : "any";
-    fprintf(out, "%s --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s%s%s%s%s%s",
+    fprintf(out, "%s --seed %" PRIu64 " --steps %" PRIu64 " --hosts %u --profile %s%s%s%s%s%s%s%s",
             c->program, seed, c->play.steps, c->play.hosts, profile,
             c->play.disturb ? "" : " --disturb no", c->play.breaks ? "" : " --breaks no",
             c->play.gives_up ? "" : " --gives-up no", c->play.defers ? "" : " --defers no",
-            c->play.lines ? "" : " --lines no", c->play.streams ? "" : " --streams no");
+            c->play.lines ? "" : " --lines no", c->play.streams ? "" : " --streams no",
+            c->play.rails ? "" : " --rails no");
     if (c->play.lanes > 1) {
         fprintf(out, " --lanes %u", c->play.lanes);
     }

@@ -133,7 +133,7 @@ static void kill_half(struct play *play)
 void crowd_run(const struct play_options *options, uint64_t seed, FILE *out)
 {
     struct play_options chosen = *options;
-    chosen.streams = false;
+    chosen.streams = chosen.rails = false;
     chosen.disturb = chosen.lines = false;
     chosen.profile = options->profile != NULL ? options->profile : &sim_profile_mlx5;
     struct play *play = play_open(&chosen, seed);

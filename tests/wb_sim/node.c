@@ -12,9 +12,10 @@
 #include "tests/wb_sim/chaos.h"
 #include "tests/wb_sim/later.h"
 #include "tests/wb_sim/play.h"
+#include "tests/wb_sim/rails.h"
 #include "tests/wb_sim/streams.h"
 
-enum { PORT = 7000, URL_BYTES = 64, ADDRESS_BYTES = 40 };
+enum { PORT = 7000, URL_BYTES = 100, ADDRESS_BYTES = 40 };
 
 /* ---- configuration ---- */
 
@@ -43,6 +44,7 @@ static void configure(struct node *node)
     config->liveness_us = ONE_OF(play, 50000, 300000, 1000000);
     config->verbs.ack_timeout = ONE_OF(play, 10, 14, 16);
     config->verbs.retries = ONE_OF(play, 2, 4, 6);
+    config->verbs.rails = play->has_rails;
     if (play->filters && node->number % 4 != 3) {
         config->filter = WB_FILTER_LZ4;
         config->filter_from = 64;
@@ -58,7 +60,7 @@ static void node_address(unsigned number, unsigned device, char *address, size_t
 void node_open(struct node *node, struct play *play, unsigned number)
 {
     *node = (struct node){.play = play, .number = number, .host = sim_host_add()};
-    node->device_count = play_chance(play, 200) ? 2 : 1;
+    node->device_count = play_chance(play, 200) || play->has_rails ? 2 : 1;
     for (unsigned i = 0; i < node->device_count; i++) {
         char address[ADDRESS_BYTES];
         node_address(number, i, address, sizeof address);
@@ -110,6 +112,7 @@ void node_count(const struct node *node)
     wb_engine_stats(node->engine, &stats);
     summary->reads += stats.reads;
     summary->read_requests += stats.read_requests;
+    summary->rail_reads += stats.rail_reads;
     summary->read_bytes += stats.read_bytes;
     summary->messages += stats.parcels_received;
     summary->late_replies += stats.late_replies;
@@ -223,14 +226,24 @@ static int connect_peer(struct node *node, const char *url, unsigned target, str
     return wb_connect_with(node->engine, url, &options, peer);
 }
 
+/* Of one of its devices; with rails of the other one besides. */
+static void draw_url(struct play *play, unsigned target, char *url, size_t size)
+{
+    unsigned device = (unsigned)play_below(play, play->nodes[target].device_count);
+    char first[ADDRESS_BYTES], second[ADDRESS_BYTES];
+    device = rails_are_struck(play) ? !RAILS_DEVICE : device;
+    node_address(target, device, first, sizeof first);
+    node_address(target, !device, second, sizeof second);
+    snprintf(url, size, "verbs://%s%s%s:%d", first, play->has_rails ? "," : "",
+             play->has_rails ? second : "", PORT);
+}
+
 void node_connect_to(struct node *node, unsigned index, unsigned target)
 {
     struct play *play = node->play;
     struct link *link = &node->links[index];
-    unsigned device = (unsigned)play_below(play, play->nodes[target].device_count);
-    char url[URL_BYTES], address[ADDRESS_BYTES];
-    node_address(target, device, address, sizeof address);
-    snprintf(url, sizeof url, "verbs://%s:%d", address, PORT);
+    char url[URL_BYTES];
+    draw_url(play, target, url, sizeof url);
     sim_host_enter(node->host);
     int status = connect_peer(node, url, target, &link->peer);
     if (status != WB_OK) {

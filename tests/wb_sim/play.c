@@ -12,6 +12,7 @@
 #include "tests/wb_sim/calls.h"
 #include "tests/wb_sim/chaos.h"
 #include "tests/wb_sim/later.h"
+#include "tests/wb_sim/rails.h"
 #include "tests/wb_sim/region.h"
 #include "tests/wb_sim/rules.h"
 #include "tests/wb_sim/streams.h"
@@ -42,8 +43,9 @@ void play_fail(const struct play *play, const char *format, ...)
 {
     va_list arguments;
     sim_trace_print(stderr, trace_lines);
+    const char *calm = rails_are_struck(play) ? ", rails alone disturbed" : ", nothing disturbed";
     fprintf(stderr, "wb_sim: seed %" PRIu64 ", step %" PRIu64 ", profile %s%s: ", play->seed,
-            play->step, play->profile->name, play->calm ? ", nothing disturbed" : "");
+            play->step, play->profile->name, play->calm ? calm : "");
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
@@ -283,6 +285,7 @@ static void step(struct play *play)
     }
     later_turn_some(play);
     streams_step(play);
+    rails_step(play);
     revive(play);
     sim_background();
     rules_check_reads(play);
@@ -369,6 +372,7 @@ static void reach_each_other(struct play *play)
         if (link->peer == NULL || wb_peer_state(link->peer) != WB_PEER_CONNECTED) {
             play_fail(play, "host %u does not reach host %u though all is well", i, link->target);
         }
+        rails_check(&play->nodes[i], link);
     }
 }
 
@@ -397,6 +401,7 @@ static void count(struct play *play)
     for (unsigned i = 0; i < play->host_count; i++) {
         node_count(&play->nodes[i]);
     }
+    rails_count(play);
     summary->virtual_us += sim_now_ns() / 1000;
     summary->faults += sim_faults_happened();
     summary_add_kinds(summary, sim_fault_kinds());
@@ -421,6 +426,7 @@ struct play *play_open(const struct play_options *options, uint64_t seed)
     play->lines = seed ^ (uint64_t)0x11e5 << 48;
     play->comes_and_goes = options->lines && play_below_in_lines(play, 3) == 0;
     streams_open(play);
+    rails_open(play);
     play->host_count = options->hosts;
     play->nodes = sim_new(play->host_count * sizeof *play->nodes);
     play->broken_ns =

@@ -23,6 +23,7 @@ struct play_options {
     bool defers;    /* handlers answer later, or run on an executor; in half of the runs */
     bool lines;     /* in some runs connections come and go by themselves, and hosts are drained */
     bool streams;   /* in half of the runs hosts open streams to each other */
+    bool rails;     /* in a quarter of the runs READs go over two devices of each host */
     bool disturb;   /* false: every run is calm */
     uint32_t lanes; /* of every host's engine */
 };
@@ -44,6 +45,8 @@ struct play {
     bool let_go;         /* and it has come to its end: all is answered */
     uint64_t lines;      /* the same of options->lines */
     bool comes_and_goes; /* this run is one of those */
+    uint64_t rails;      /* the same of options->rails */
+    bool has_rails;      /* this run is one of those */
     struct streams *streams; /* what options->streams adds, with a stream of its own */
     bool calm;               /* nothing is disturbed: calls end well, or by their own deadline */
     bool tight;              /* pools are small: there may be no room */

@@ -65,6 +65,9 @@ const char *summary_is_idle(const struct summary *s)
         (s->stream_ends[-WB_END] < s->streams / 8 || s->items_taken < s->items_sent / 2)) {
         return "hardly any stream ended in order, or most items were never taken";
     }
+    if (s->rail_seeds >= MANY / 4 && (s->rail_reads == 0 || s->rails_lost == 0)) {
+        return "no READ went over a rail, or no rail was ever lost";
+    }
     if (s->drains > MANY && s->drained == 0) {
         return "no drain came to its end";
     }
@@ -125,6 +128,10 @@ void summary_print(const struct summary *s, FILE *out)
             " bundles; %" PRIu64 " late replies\n",
             s->reads, s->read_requests, s->read_bytes, s->messages, s->filtered, s->bundled,
             s->bundles, s->late_replies);
+    fprintf(out,
+            "rails       in %" PRIu64 " seeds: %" PRIu64
+            " of the READs as posted went over them, %" PRIu64 " of them were lost\n",
+            s->rail_seeds, s->rail_reads, s->rails_lost);
     fprintf(out,
             "hosts       %" PRIu64 " connects, %" PRIu64 " closes, %" PRIu64
             " channels lost, %" PRIu64 " restarts, %" PRIu64 " kills, %" PRIu64

@@ -22,7 +22,8 @@ struct summary {
     uint64_t ends[SUMMARY_STATUSES]; /* by -status */
     uint64_t pointer_chunks, rma_chunks, copied_archives, long_lists, own_vectors;
     uint64_t reads, read_requests, read_bytes, messages, late_replies, filtered;
-    uint64_t bundles, bundled; /* messages that were several parcels, and these */
+    uint64_t rail_seeds, rail_reads, rails_lost; /* READs as posted; rails that were ready */
+    uint64_t bundles, bundled;                   /* messages that were several parcels, and these */
     uint64_t connects, closes, restarts, kills, losses, links_down, stalls, sleeps, silences,
         upsets, burials;
     uint64_t lines, drains, drained; /* connections that come and go; drains, and whole ones */
