@@ -10,7 +10,7 @@
 #include "engine/peer.h"
 #include "engine/probe.h"
 
-void wbi_call_enter(struct wb_call *call)
+void wbi_call_enter(struct wb_call *call, uint64_t bytes)
 {
     struct wb_peer *peer = call->peer;
     call->prev = NULL;
@@ -21,7 +21,7 @@ void wbi_call_enter(struct wb_call *call)
     peer->calls = call;
     atomic_store_explicit(&call->state, WBI_CALL_OPEN, memory_order_release);
     wbi_count(&call->lane->counters.calls_begun, 1);
-    wbi_probe_call_begin(peer, call->out.header.call_id, call->out.plan.bytes);
+    wbi_probe_call_begin(peer, wbi_call_id(call), bytes);
 }
 
 static void unlist(struct wb_call *call)
@@ -56,6 +56,7 @@ static void list_due(struct wb_call *call)
         call->next_due = NULL;
         *lane->due_tail = call;
         lane->due_tail = &call->next_due;
+        lane->owes = true;
     }
 }
 
@@ -104,8 +105,7 @@ static void tell(struct wb_call *call)
         on_sent(user);
     }
     if (ended && call->one_way) {
-        wbi_call_forget(call);
-        wbi_call_give(&call->lane->calls, call);
+        wbi_call_give(call);
     } else if (ended) {
         struct wbi_lane *lane = call->lane;
         publish(call);
@@ -184,12 +184,26 @@ static bool withdraw(struct wb_call *call)
     return false;
 }
 
+/* From here on no message of the peer's finds it, whenever its program is told. */
+static void begin_end(struct wb_call *call, int status)
+{
+    wbi_probe_call_end(call->peer, wbi_call_id(call), status);
+    unlist(call);
+    atomic_store_explicit(&call->state, WBI_CALL_ENDING, memory_order_relaxed);
+    call->status = status;
+}
+
+/* Its program is told, unless something is still to be waited for. */
+static void finish_end(struct wb_call *call)
+{
+    if (withdraw(call) && !call->is_read) {
+        wbi_call_announce(call);
+    }
+}
+
 void wbi_call_end(struct wb_call *call, int status, const char *text)
 {
-    wbi_probe_call_end(call->peer, call->out.header.call_id, status);
-    unlist(call);
-    /* from here on no message of the peer's finds it, whenever its program is told */
-    atomic_store_explicit(&call->state, WBI_CALL_ENDING, memory_order_relaxed);
+    begin_end(call, status);
     if (call->reply != NULL && call->reply->call == call && status != WB_OK) {
         struct wbi_inbound *reply =
             call->reply; /* still being fetched: nobody waits for it any more */
@@ -201,7 +215,6 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
         wbi_inbound_fail(reply, WB_ERR_CANCELLED);
     }
     disown_parcel(call);
-    call->status = status;
     if (status != WB_OK) {
         memcpy(call->where, call->peer->url, sizeof call->where);
         set_text(call, text);
@@ -210,9 +223,7 @@ void wbi_call_end(struct wb_call *call, int status, const char *text)
     if (status == WB_ERR_TIMED_OUT || status == WB_ERR_CANCELLED) {
         stop_server(call);
     }
-    if (withdraw(call) && !call->is_read) {
-        wbi_call_announce(call);
-    }
+    finish_end(call);
 }
 
 void wbi_call_set_gone(struct wb_call *call)
@@ -295,22 +306,34 @@ static bool take_result(struct wb_call *call, uint8_t *slot, size_t len, size_t 
     } else {
         call->slot = slot;
     }
-    wbi_call_end(call, WB_OK, NULL);
+    begin_end(call, WB_OK); /* it was sent, so it has no parcel, and no other reply */
+    finish_end(call);
     return !small;
+}
+
+/* The call that waits for a reply with that id; NULL: that is late. */
+static struct wb_call *find_asker(struct wb_peer *peer, uint64_t id, size_t len)
+{
+    struct wb_call *call = wbi_call_find(&peer->lane->calls, id);
+    if (call != NULL && call->peer == peer && call->sent && call->reply == NULL && !call->one_way) {
+        return call;
+    }
+    wbi_count(&peer->lane->counters.late_replies, 1);
+    wbi_note(peer, (struct wbi_event){.kind = WB_EVENT_REPLY_LATE, .call = id, .bytes = len});
+    return NULL;
+}
+
+bool wbi_call_result(struct wb_peer *peer, uint8_t *slot, size_t len)
+{
+    struct wb_call *call = find_asker(peer, wbi_message_call(slot), len);
+    return call != NULL && take_result(call, slot, len, WBI_REPLY_BYTES);
 }
 
 bool wbi_call_reply(struct wb_peer *peer, uint8_t *slot, size_t len,
                     const struct wbi_header *header)
 {
-    struct wb_call *call = wbi_call_find(&peer->lane->calls, header->call_id);
-    if (call != NULL &&
-        (call->peer != peer || !call->sent || call->reply != NULL || call->one_way)) {
-        call = NULL;
-    }
+    struct wb_call *call = find_asker(peer, header->call_id, len);
     if (call == NULL) {
-        wbi_count(&peer->lane->counters.late_replies, 1);
-        wbi_note(peer, (struct wbi_event){
-                           .kind = WB_EVENT_REPLY_LATE, .call = header->call_id, .bytes = len});
         if ((header->flags & WBI_FLAG_LEASED) != 0) {
             wbi_control_release(peer, wbi_id_decode(slot + WBI_REPLY_BYTES));
         }
@@ -354,6 +377,12 @@ void wbi_call_reply_fetched(struct wb_call *call, struct wbi_inbound *inbound, i
 /* Apart, so that calls without are quickly forgotten. */
 static __attribute__((noinline)) void forget_memory(struct wb_call *call)
 {
+    if (call->slot != NULL) {
+        wbi_slots_return(&call->lane->slots, call->slot);
+        call->slot = NULL;
+    }
+    wbi_inbound_free(call->reply);
+    call->reply = NULL;
     if (call->room != NULL) {
         wbi_rma_block_unref(call->room);
         call->room = NULL;
@@ -365,13 +394,7 @@ static __attribute__((noinline)) void forget_memory(struct wb_call *call)
 
 void wbi_call_forget(struct wb_call *call)
 {
-    if (call->slot != NULL) {
-        wbi_slots_return(&call->lane->slots, call->slot);
-        call->slot = NULL;
-    }
-    wbi_inbound_free(call->reply);
-    call->reply = NULL;
-    if (call->room != NULL || call->into != NULL) {
+    if (call->slot != NULL || call->reply != NULL || call->room != NULL || call->into != NULL) {
         forget_memory(call);
     }
 }

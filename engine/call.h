@@ -41,23 +41,25 @@ struct wb_call {
     uint64_t timeout_us;
     uint64_t deadline; /* 0 until the lane has looked at its clock */
     bool sent;
-    bool one_way;          /* no answer comes, and the engine ends the handle */
-    bool stopped;          /* a CANCEL has been asked for */
-    _Atomic bool unwanted; /* the program has given it up; the lane is yet to see it */
-    int status;
+    bool stopped;                /* a CANCEL has been asked for */
+    bool due, due_sent, due_end; /* it is in the lane's list, and for what */
+    bool is_read;                /* its end waits for READs into the caller's vectors */
+    bool straight;               /* between begin and commit: it goes straight, and `out` is void */
+    bool one_way;                /* no answer comes, and the engine ends the handle */
+    _Atomic bool unwanted;       /* the program has given it up; the lane is yet to see it */
+    int status;                  /* once it has ended */
 
     /* what the program wants to be told, and what of it is due when the lane is left */
     void (*on_sent)(void *user); /* NULL once it was called */
     void (*then)(struct wb_call *call, void *user);
     void *user;
-    bool due, due_sent, due_end; /* it is in the lane's list, and for what */
-    bool is_read;                /* its end waits for READs into the caller's vectors */
-    uint32_t epoch;              /* of the peer's channels, when it began */
+    uint32_t epoch; /* of the peer's channels, when it was laid out; not of what goes straight */
     struct wb_call *next_due;
 
-    /* the request */
-    struct wbi_outgoing out; /* between begin and commit; afterwards its parcel, while that waits */
-    union {                  /* one more word here would make all calls slower to find */
+    /* The request: between begin and commit; afterwards its parcel, while that waits. Of a free
+     * call, and of one that goes straight, nothing of it counts but that it has no parcel. */
+    struct wbi_outgoing out;
+    union {                        /* one more word here would make all calls slower to find */
         struct wbi_draft *draft;   /* between begin and commit, where out has no message yet */
         struct wbi_lease_set *set; /* afterwards: chunks that the peer may be reading; or NULL */
     };
@@ -90,9 +92,9 @@ struct wbi_calls {
 int wbi_calls_open(struct wbi_calls *calls, struct wbi_lane *lane, uint32_t count);
 void wbi_calls_close(struct wbi_calls *calls);
 
-/* Any thread: a free call, or NULL; and back. */
+/* Any thread: a free call, or NULL; and back, with all that it holds. */
 struct wb_call *wbi_call_take(struct wbi_calls *calls);
-void wbi_call_give(struct wbi_calls *calls, struct wb_call *call);
+void wbi_call_give(struct wb_call *call);
 
 /* Gives back what an ended call holds: slot, landings, room. Whoever owns the call. */
 void wbi_call_forget(struct wb_call *call);
@@ -115,8 +117,8 @@ struct wb_thresholds wbi_call_thresholds(const struct wb_engine_config *config, 
  * pool; 0: something else, or there was none. */
 uint64_t wbi_call_lacked(const struct wb_peer *peer);
 
-/* Lane thread: the call is under way: lists it at its peer. */
-void wbi_call_enter(struct wb_call *call);
+/* Lane thread: the call is under way, with a message of `bytes` bytes: lists it at its peer. */
+void wbi_call_enter(struct wb_call *call, uint64_t bytes);
 
 /* Lane thread: ends an open call, once. The set is withdrawn, a parcel that still waits is
  * disowned, the peer is told to stop where the end came from here (timed out). `text` may be NULL.
@@ -138,7 +140,9 @@ void wbi_call_set_gone(struct wb_call *call);
 /* Lane thread: tells the caller: nothing more will change. */
 void wbi_call_announce(struct wb_call *call);
 
-/* Lane thread: a reply has come. Returns whether the slot was kept. */
+/* Lane thread: a reply has come; and one that is plain (wire.h). Return whether the slot was kept.
+ */
+bool wbi_call_result(struct wb_peer *peer, uint8_t *slot, size_t len);
 bool wbi_call_reply(struct wb_peer *peer, uint8_t *slot, size_t len,
                     const struct wbi_header *header);
 

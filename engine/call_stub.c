@@ -1,19 +1,14 @@
-/* A call as its caller makes it: the steps behind NAME_async, NAME_finish and NAME_call. Any
+/* A call as its caller begins it: the steps behind NAME_async. Its result is result.c's. Any
  * thread. */
-#include <string.h>
 #include <waybill/action.h>
-#include <waybill/print.h>
 
 #include "engine/clock.h"
 #include "engine/draft.h"
 #include "engine/engine.h"
-#include "engine/inbound.h"
 #include "engine/into.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
-#include "engine/serve.h"
 #include "engine/straight.h"
-#include "engine/stream.h"
 
 static const struct wb_call_options no_options;
 
@@ -124,6 +119,9 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
             wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained", peer->url);
         return NULL;
     }
+    if (atomic_load_explicit(&action->id, memory_order_acquire) == 0) {
+        wb_action_prepare(action);
+    }
     struct wb_call *call = wbi_call_take(&lane->calls);
     if (call == NULL) {
         lack(peer, 0);
@@ -136,42 +134,26 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
         wbi_latency_begin(lane->latency, call);
     }
     call->peer = peer;
-    /* before what the channel takes is looked at */
-    call->epoch = atomic_load_explicit(&peer->line.epoch, memory_order_acquire);
     call->action = action->name;
     call->timeout_us =
         options->timeout_us != 0 ? options->timeout_us : lane->engine->config.call_timeout_us;
     call->deadline = 0;
-    call->sent = call->stopped = false;
-    call->status = WB_OK;
-    call->set = NULL;
+    call->sent = call->stopped = call->due = call->due_sent = call->due_end = false;
+    call->is_read = call->straight = false;
+    atomic_store_explicit(&call->unwanted, false, memory_order_relaxed);
     call->error = options->error;
     call->on_sent = options->on_sent;
     call->one_way = (options->flags & WB_CALL_ONE_WAY) != 0;
     call->then = call->one_way ? NULL : options->then;
     call->user = options->user;
-    call->due = call->due_sent = call->due_end = call->is_read = false;
-    atomic_store_explicit(&call->unwanted, false, memory_order_relaxed);
-    call->text[0] = '\0';
-    call->out.peer = peer;
-    call->out.call = call;
-    call->out.message = NULL;
-    call->out.parcel = NULL;
-    call->out.set = NULL;
-    call->out.long_block = NULL;
-    call->out.plain = (struct wbi_plain){0};
-    call->out.straight = false;
     return call;
 }
 
-/* Field by field, as the receiver does: what is copied whole is waited for. */
-static void set_header(struct wb_call *call, struct wb_action *action,
-                       const struct wb_call_options *options)
+/* Inline, and field by field: of one that is only to be encoded nothing is left, and of one that is
+ * kept nothing is copied whole, which would be waited for. */
+static inline void set_header(struct wbi_header *header, const struct wb_call *call,
+                              const struct wb_action *action, const struct wb_call_options *options)
 {
-    struct wbi_header *header = &call->out.header;
-    if (atomic_load_explicit(&action->id, memory_order_acquire) == 0) {
-        wb_action_prepare(action);
-    }
     header->kind = WBI_REQUEST;
     header->flags = (uint8_t)(((options->flags & WB_CALL_COPY) != 0 ? WBI_FLAG_COPY : 0) |
                               (call->one_way ? WBI_FLAG_ONE_WAY : 0));
@@ -189,12 +171,6 @@ int wb_call_refuse_one_way(void)
 {
     return wbi_error(WB_ERR_INVALID, "WB_CALL_ONE_WAY is NAME_apply's: such a call has no end that "
                                      "could be waited for");
-}
-
-static void give_call(struct wb_call *call)
-{
-    wbi_call_forget(call);
-    wbi_call_give(&call->lane->calls, call);
 }
 
 /* Lays the message out and finds its place. Where that is the fabric's slot, the lane stays entered
@@ -246,20 +222,65 @@ static int place_draft(struct wb_call *call, struct wb_writer *writer)
 }
 
 /* Straight into the fabric's slot, where nothing but the arguments is to be sent, and nobody holds
- * the lane; it stays entered until commit. */
-static bool begin_straight(struct wb_call *call, const struct wb_sizer *sizer,
+ * the lane; it stays entered until commit, and so nothing of what was found can change. */
+static bool begin_straight(struct wb_call *call, const struct wb_action *action,
+                           const struct wb_sizer *sizer, const struct wb_call_options *options,
                            struct wb_writer *writer)
 {
+    struct wb_peer *peer = call->peer;
     struct wbi_lane *lane = call->lane;
     enum wbi_entry_kind entry = wbi_lane_enter(lane);
     if (entry == WBI_LANE_BUSY) {
         return false;
     }
-    bool goes = wbi_outgoing_go_straight(&call->out, WBI_REQUEST, sizer, writer);
-    if (!goes && entry == WBI_LANE_ENTERED) {
-        wbi_lane_leave(lane);
+    uint8_t *message = wbi_peer_is_draining(peer)
+                           ? NULL
+                           : wbi_straight_place(peer, WBI_REQUEST, call->one_way, sizer, writer);
+    if (message == NULL) {
+        if (entry == WBI_LANE_ENTERED) {
+            wbi_lane_leave(lane);
+        }
+        return false;
     }
-    return goes;
+    struct wbi_header header;
+    set_header(&header, call, action, options);
+    wbi_header_encode(&header, message);
+    call->straight = true;
+    return true;
+}
+
+/* As begin, of one that does not go straight. Apart, so that those that do need little. */
+static __attribute__((noinline)) int
+begin_otherwise(struct wb_call *call, const struct wb_action *action, const struct wb_sizer *sizer,
+                const struct wb_call_options *options, struct wb_writer *writer)
+{
+    struct wb_peer *peer = call->peer;
+    struct wbi_outgoing *out = &call->out;
+    /* before what the channel takes is looked at */
+    call->epoch = atomic_load_explicit(&peer->line.epoch, memory_order_acquire);
+    out->peer = peer;
+    out->call = call;
+    out->message = NULL;
+    out->parcel = NULL;
+    out->set = NULL;
+    out->long_block = NULL;
+    out->plain = (struct wbi_plain){0};
+    set_header(&out->header, call, action, options);
+    size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
+    bool inside = wbi_lane_is_mine(peer->lane);
+    uint64_t reply_bytes = call->one_way ? 0 : options->reply_bytes;
+    int status = WB_OK;
+    if (options->into_count > 0 && !call->one_way) {
+        status = wbi_into_open(call, action, options, &reply_bytes);
+    }
+    status = status == WB_OK ? reserve_room(call, reply_bytes, !inside) : status;
+    if (status == WB_OK && (sizer->bytes < filter_from || !begin_draft(call, sizer, writer))) {
+        status = place(call, sizer, inside, writer);
+    }
+    if (status != WB_OK) {
+        wbi_call_give(call);
+    }
+    return status;
 }
 
 int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct wb_sizer *sizer,
@@ -271,57 +292,35 @@ int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct w
     if (call == NULL) {
         return status;
     }
-    size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
-    bool alone = sizer->bytes < filter_from && (options->reply_bytes | options->into_count) == 0;
-    set_header(call, action, options);
-    if (alone && wbi_straight_suits(peer, WBI_REQUEST, sizer) &&
-        begin_straight(call, sizer, writer)) {
-        call->room_bytes = 0; /* not the last tenant's */
-        writer->owner = call;
-        return WB_OK;
-    }
-    bool inside = wbi_lane_is_mine(peer->lane);
-    uint64_t reply_bytes = call->one_way ? 0 : options->reply_bytes;
-    if (options->into_count > 0 && !call->one_way) {
-        status = wbi_into_open(call, action, options, &reply_bytes);
-    }
-    status = status == WB_OK ? reserve_room(call, reply_bytes, !inside) : status;
-    if (status == WB_OK && (sizer->bytes < filter_from || !begin_draft(call, sizer, writer))) {
-        status = place(call, sizer, inside, writer);
-    }
-    if (status != WB_OK) {
-        give_call(call);
-        return status;
+    bool alone = (options->reply_bytes | options->into_count) == 0;
+    if (!alone || !begin_straight(call, action, sizer, options, writer)) {
+        status = begin_otherwise(call, action, sizer, options, writer);
     }
     writer->owner = call;
-    return WB_OK;
+    return status;
 }
 
 /* The message stands in the fabric's slot, and this thread has held the lane since begin. */
 static void commit_in_lane(struct wb_call *call)
 {
     struct wbi_lane *lane = call->lane;
-    wbi_call_enter(call);
+    wbi_call_enter(call, call->out.plan.bytes);
     wbi_outgoing_send(&call->out);
     if (!lane->inside) {
         wbi_lane_leave(lane);
     }
 }
 
-int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
+static __attribute__((noinline)) int commit_otherwise(struct wb_writer *writer,
+                                                      struct wb_call **out)
 {
     struct wb_call *call = writer->owner;
     struct wbi_lane *lane = call->lane;
     int status = WB_OK;
-    if (call->out.straight && wbi_straight_is_written(writer)) {
-        *out = call;
-        commit_in_lane(call);
-        return WB_OK;
-    }
     if (call->out.message == NULL) {
         status = place_draft(call, writer);
         if (status != WB_OK) {
-            give_call(call);
+            wbi_call_give(call);
             return status;
         }
     }
@@ -332,7 +331,7 @@ int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
         if (in_slot && !lane->inside) {
             wbi_lane_leave(lane);
         }
-        give_call(call);
+        wbi_call_give(call);
         return status;
     }
     *out = call;
@@ -345,106 +344,44 @@ int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
     return WB_OK;
 }
 
-/* ---- waiting and the result ---- */
-
-/* A packed vector in what the landings have left of the call's room, at its end, which moves.
- * False: it has no place. */
-static bool make_vector_in_room(struct wb_call *call, const void *data, uint64_t bytes,
-                                uint32_t elem_size, wb_rma_vector *out)
+/* What was to go straight is not what had been sized. */
+static __attribute__((noinline)) int refuse_straight(struct wb_call *call)
 {
-    uint64_t used = call->reply != NULL ? call->reply->room_used : 0;
-    uint64_t needed = wbi_landing_bytes(bytes);
-    if (call->room == NULL || used > call->room_bytes || needed > call->room_bytes - used) {
-        return false;
+    struct wb_peer *peer = call->peer;
+    struct wbi_lane *lane = call->lane;
+    int status =
+        wbi_error(WB_ERR_INVALID, "%s: an argument changed while it was being packed", peer->url);
+    lane->fabric->cancel(peer->channel);
+    if (!lane->inside) {
+        wbi_lane_leave(lane);
     }
-    call->room_bytes = (call->room_bytes - needed) / WBI_RMA_ALIGN * WBI_RMA_ALIGN;
-    uint8_t *place = (uint8_t *)wbi_rma_block_data(call->room) + call->room_bytes;
-    memcpy(place, data, bytes);
-    *out =
-        wbi_rma_vector_slice(call->room, call->room_bytes, elem_size, (size_t)(bytes / elem_size));
-    return true;
+    wbi_call_give(call);
+    return status;
 }
 
-/* A result is decoded once: what another thread may free later is no help to it. What was packed
- * gets a block of its own, so that a few bytes do not keep a large room; where the pool has none,
- * the room was reserved for just that. */
-static int make_result_vector(void *context, struct wb_rma_block *block, const void *data,
-                              uint64_t bytes, uint32_t elem_size, wb_rma_vector *out)
+int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
 {
-    struct wb_call *call = context;
-    if (call->into != NULL && wbi_into_take(call, data, bytes, elem_size, out)) {
-        return WB_OK;
+    struct wb_call *call = writer->owner;
+    struct wbi_lane *lane = call->lane;
+    if (!call->straight) {
+        return commit_otherwise(writer, out);
     }
-    int status = wbi_make_vector(call->lane, block, data, bytes, elem_size, out);
-    if (status != WB_AGAIN && status != WB_ERR_BUDGET) {
-        return status;
+    if (!wbi_straight_is_written(writer)) {
+        return refuse_straight(call);
     }
-    return make_vector_in_room(call, data, bytes, elem_size, out) ? WB_OK : WB_ERR_BUDGET;
+    *out = call;
+    wbi_call_enter(call, (uint64_t)(writer->end - writer->begin) + WBI_REQUEST_BYTES);
+    wbi_straight_send(call->peer, WBI_REQUEST, writer);
+    wbi_peer_asked(call->peer, call->one_way);
+    call->sent = true;
+    wbi_call_sent(call);
+    if (!lane->inside) {
+        wbi_lane_leave(lane);
+    }
+    return WB_OK;
 }
 
-int wb_call_open(struct wb_call *call, struct wb_reader *reader)
-{
-    int status = wbi_engine_check_process(call->lane->engine);
-    /* the lane ends the call at its deadline at the latest */
-    status = status == WB_OK ? wb_call_wait(call, UINT64_MAX) : status;
-    if (status != WB_OK) {
-        return status;
-    }
-    if (call->status != WB_OK) {
-        return wbi_error(call->status, "%s: %s: %s%s%s", call->where, call->action,
-                         wb_status_text(call->status), call->text[0] != '\0' ? ": " : "",
-                         call->text);
-    }
-    const struct wbi_inbound *reply = call->reply;
-    wb_reader_start(reader, call->archive, call->archive_len);
-    wbi_config_limit(&call->lane->engine->config, reader);
-    reader->make_vector = make_result_vector;
-    reader->context = call;
-    if (reply != NULL) {
-        reader->landings = reply->landings;
-        reader->landing_count = reply->chunk_count;
-        reader->backing = reply->archive_part.block;
-    }
-    return call->into != NULL ? wbi_into_begin_reading(call) : WB_OK;
-}
-
-void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader,
-                            const struct wb_field *fields)
-{
-    char fault[200];
-    wb_reader_find_fault(reader, fields, fault, sizeof fault);
-    wbi_error(reader->status, "%s: its result: %s", call->action, fault);
-}
-
-void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)
-{
-    if (!wb_call_done(call) || wbi_engine_is_inherited(call->lane->engine)) {
-        return; /* finish was refused: the handle stays the caller's, or the parent's */
-    }
-    if (keep) {
-        if (call->into != NULL) {
-            wbi_into_close(call); /* its results have references of their own */
-        }
-        hold->call = call;
-    } else {
-        give_call(call);
-    }
-}
-
-void wb_hold_release(struct wb_hold *hold)
-{
-    if (hold->call != NULL && !wbi_engine_is_inherited(hold->call->lane->engine)) {
-        give_call(hold->call);
-        hold->call = NULL;
-    }
-    if (hold->item != NULL) {
-        wbi_stream_item_end(hold->item);
-        hold->item = NULL;
-    }
-    if (hold->arena.blocks != NULL) {
-        wb_arena_free(&hold->arena);
-    }
-}
+/* ---- where there is no room ---- */
 
 static bool call_is_free(void *context)
 {

@@ -50,8 +50,10 @@ struct wb_call *wbi_call_take(struct wbi_calls *calls)
     return NULL;
 }
 
-void wbi_call_give(struct wbi_calls *calls, struct wb_call *call)
+void wbi_call_give(struct wb_call *call)
 {
+    struct wbi_calls *calls = &call->lane->calls;
+    wbi_call_forget(call);
     call->generation++;
     atomic_store_explicit(&call->state, WBI_CALL_FREE, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&calls->free, memory_order_relaxed);

@@ -155,16 +155,22 @@ static __attribute__((noinline)) void take_ids(struct wb_peer *peer,
     }
 }
 
-int wbi_control_receive(struct wb_peer *peer, const struct wbi_header *header, const uint8_t *slot,
-                        const char **what)
+int wbi_control_take_credits(struct wb_peer *peer, uint16_t credits, const char **what)
 {
-    if (header->credits > peer->credits_max - peer->credits) {
+    if (credits > peer->credits_max - peer->credits) {
         *what = "more credits were granted than there are";
         return WB_ERR_PROTOCOL;
     }
-    peer->credits += header->credits;
-    if ((header->release_count | header->cancel_count) != 0) {
+    peer->credits += credits;
+    return WB_OK;
+}
+
+int wbi_control_receive(struct wb_peer *peer, const struct wbi_header *header, const uint8_t *slot,
+                        const char **what)
+{
+    int status = wbi_control_take_credits(peer, header->credits, what);
+    if (status == WB_OK && (header->release_count | header->cancel_count) != 0) {
         take_ids(peer, header, ids_of(slot, header));
     }
-    return WB_OK;
+    return status;
 }

@@ -38,6 +38,9 @@ uint16_t wbi_control_credits(struct wb_peer *peer);
 /* Lane thread: sends what waits. True: nothing waits any more. */
 bool wbi_control_flush(struct wb_peer *peer);
 
+/* Lane thread: a message brought so many credits. WB_OK or WB_ERR_PROTOCOL with *what. */
+int wbi_control_take_credits(struct wb_peer *peer, uint16_t credits, const char **what);
+
 /* Lane thread: what the message in `slot` brought: credits, and ids behind its header. Returns
  * WB_OK or WB_ERR_PROTOCOL with *what. */
 int wbi_control_receive(struct wb_peer *peer, const struct wbi_header *header, const uint8_t *slot,

@@ -48,6 +48,8 @@ struct wb_engine {
     unsigned lane_count;
     pthread_mutex_t homes;    /* guards who lives where: see home.h */
     _Atomic uint32_t peopled; /* the lanes that have something to do, a bit each; likewise */
+    _Atomic uint32_t bare; /* of those, lanes where nobody lives or is coming, and that are awake. A
+                              hint: written where that changes, by any thread */
     char why_not[WBI_MAX_FABRICS][WBI_WHY_NOT_BYTES]; /* by fabric: why it is not used, or "" */
     pthread_mutex_t waking;        /* guards `open` against the pool's growing thread */
     bool open;                     /* the lanes can be woken */
@@ -96,6 +98,17 @@ struct wbi_network *wbi_engine_route(struct wb_engine *engine, const char *url,
 void wbi_engine_rouse(struct wb_engine *engine);
 void wbi_engine_wake(struct wb_engine *engine);
 
+/* A thread that stops polling wakes the one that sleeps, if it took the lanes' alarm away: a turn
+ * disarms; and if that one has been called, and is not yet up. Any thread. */
+void wbi_engine_hand_over_now(struct wb_engine *engine);
+static inline void wbi_engine_hand_over(struct wb_engine *engine)
+{
+    if (atomic_load_explicit(&engine->disarmed, memory_order_relaxed) != 0 ||
+        atomic_load_explicit(&engine->sleepers.called, memory_order_relaxed)) {
+        wbi_engine_hand_over_now(engine);
+    }
+}
+
 /* Wakes threads that wait for something other than the descriptor. Any thread. */
 void wbi_engine_notify(struct wb_engine *engine);
 
@@ -131,6 +144,11 @@ int wbi_engine_check_process(const struct wb_engine *engine);
 /* Whether the calling thread is inside a handler or callback of this engine; and whether it may
  * wait: WB_OK, or with words WB_ERR_DEADLOCK (inside), WB_ERR_CLOSED (the engine is a parent's). */
 bool wbi_engine_inside(struct wb_engine *engine);
-int wbi_engine_check_outside(struct wb_engine *engine);
+int wbi_engine_say_inside(struct wb_engine *engine);
+static inline int wbi_engine_check_outside(struct wb_engine *engine)
+{
+    bool outside = !wbi_engine_is_inherited(engine) && !wbi_thread_is_inside();
+    return outside ? WB_OK : wbi_engine_say_inside(engine);
+}
 
 #endif

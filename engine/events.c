@@ -8,6 +8,7 @@
 #include "engine/peer.h"
 #include "engine/probe.h"
 #include "engine/report.h"
+#include "serial/hash.h"
 
 enum { LOGGED = 2048, PEERS_NAMED = 256, ACTIONS_NAMED = 32 };
 
@@ -153,7 +154,7 @@ void wbi_note_error(const struct wb_peer *peer, const struct wbi_header *request
 void wbi_note_end(const struct wb_call *call, int status)
 {
     struct wbi_ring *actions = &call->lane->events.actions;
-    uint64_t action = call->out.header.action, record[NAME_WORDS];
+    uint64_t action = wbi_hash_name(call->action), record[NAME_WORDS];
     if (!find_name(actions, action, record)) {
         write_name(actions, action, call->action);
     }

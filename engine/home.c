@@ -43,13 +43,24 @@ static void change_population(struct wbi_lane *lane, int more)
     }
 }
 
+void wbi_home_set_bare(struct wbi_lane *lane, bool bare)
+{
+    _Atomic uint32_t *all = &lane->engine->bare;
+    bool is = (atomic_load_explicit(all, memory_order_relaxed) & lane->bit) != 0;
+    if (bare && !is) {
+        atomic_fetch_or_explicit(all, lane->bit, memory_order_relaxed);
+    } else if (is && !bare) {
+        atomic_fetch_and_explicit(all, ~lane->bit, memory_order_relaxed);
+    }
+}
+
 /* True: somebody may sleep who has not armed it. */
 static bool begin_to_come(struct wbi_lane *lane)
 {
     bool was = is_peopled(lane);
     lane->coming++;
     change_population(lane, 1);
-    atomic_store_explicit(&lane->bare, false, memory_order_relaxed);
+    wbi_home_set_bare(lane, false);
     return !was;
 }
 

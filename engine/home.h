@@ -63,6 +63,9 @@ static inline bool wbi_home_has_peers(const struct wbi_lane *lane)
     return atomic_load_explicit(&lane->population, memory_order_relaxed) != 0;
 }
 
+/* Any thread: whether the lane is among engine->bare. */
+void wbi_home_set_bare(struct wbi_lane *lane, bool bare);
+
 /* Any thread: whether a lane has what one more needs beside so many peers, but for max_peers; as it
  * was a moment ago. */
 bool wbi_home_fits(const struct wbi_lane *lane, uint32_t peers);

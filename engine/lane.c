@@ -107,7 +107,7 @@ void wbi_lane_drain(struct wbi_lane *lane)
     while (parcel != NULL) {
         struct wbi_parcel *next = parcel->next;
         struct wbi_outgoing out = parcel->out;
-        wbi_call_enter(out.call);
+        wbi_call_enter(out.call, out.plan.bytes);
         wbi_outgoing_send(&out);
         parcel = next;
     }
@@ -122,6 +122,7 @@ void wbi_lane_end_buffer(struct wbi_lane *lane, struct wb_buffer_owner *owner)
 {
     owner->next = lane->ended;
     lane->ended = owner;
+    lane->owes = true;
 }
 
 static bool is_due(const struct wbi_lane *lane)
@@ -161,7 +162,7 @@ static bool has_many_due(const struct wbi_lane *lane)
 }
 
 /* Callbacks are inside the lane as handlers are, and may end more calls and buffers. */
-static void call_back(struct wbi_lane *lane)
+static __attribute__((noinline)) void call_back(struct wbi_lane *lane)
 {
     bool may_grow = wbi_rma_thread_may_grow(false);
     bool many = has_many_due(lane);
@@ -180,6 +181,7 @@ static void call_back(struct wbi_lane *lane)
         wbi_rooms_tell(lane);
         wbi_streams_tell(lane);
     }
+    lane->owes = false;
     if (many) {
         flush(lane);
     }
@@ -227,9 +229,9 @@ static void do_as_asked(struct wbi_lane *lane)
 
 /* Calls the program back and lets go: whoever submits after our last look sees the lane free, or we
  * see his parcel afterwards. True: something was asked, and it is ours again. */
-static bool let_go(struct wbi_lane *lane)
+static inline bool let_go(struct wbi_lane *lane)
 {
-    if (is_due(lane)) {
+    if (lane->owes) {
         call_back(lane);
     }
     wbi_hold_leave(&lane->hold);
@@ -241,7 +243,7 @@ static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
     bool wake = false;
     do {
         do_as_asked(lane);
-        if (is_due(lane)) {
+        if (lane->owes) {
             call_back(lane);
         }
         wake = wbi_lane_take_wake(lane) || wake; /* they need the lane: not before it is free */
@@ -251,11 +253,17 @@ static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
     }
 }
 
-void wbi_lane_leave(struct wbi_lane *lane)
+/* Inline: a turn ends with it. */
+static inline __attribute__((always_inline)) void leave(struct wbi_lane *lane)
 {
-    if (is_asked(lane, memory_order_relaxed) || let_go(lane)) {
+    if (let_go(lane)) {
         leave_asked(lane);
     }
+}
+
+void wbi_lane_leave(struct wbi_lane *lane)
+{
+    leave(lane);
 }
 
 void wbi_lane_ask(struct wbi_lane *lane, enum wbi_asked what)
@@ -379,19 +387,19 @@ static int look_for(struct wbi_lane *lane, unsigned polls)
     return done;
 }
 
-int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls)
+/* Whether there is more to do in a turn than to poll, which is seldom. */
+static bool has_more_to_do(const struct wbi_lane *lane)
 {
-    go_inside(lane);
-    lane->crowded -= lane->crowded > 0;
-    if (inbox_waits(lane)) {
-        lane->crowded = TURNS_CROWDED;
-        gather(lane); /* until the poll, which sends first */
-        wbi_lane_drain(lane);
-    }
-    int done = look_for(lane, polls);
-    lane->turns++;
+    return lane->turns % TURNS_A_RETRY == 0 || lane->busy != NULL || lane->parked != NULL ||
+           lane->dying != NULL || lane->bare || wbi_rooms_want(&lane->rooms);
+}
+
+static __attribute__((noinline)) int do_the_rest(struct wbi_lane *lane, bool look)
+{
+    int done = 0;
+    bool retry = look || lane->turns % TURNS_A_RETRY == 0;
     if (lane->busy != NULL || lane->parked != NULL) {
-        done += go_on(lane, look || lane->turns % TURNS_A_RETRY == 0);
+        done += go_on(lane, retry);
     }
     if (look || lane->turns % TURNS_A_LOOK == 0) {
         keep_house(lane);
@@ -401,10 +409,43 @@ int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls)
         wbi_lane_bury(lane);
     }
     if (wbi_rooms_want(&lane->rooms)) {
-        done += wbi_rooms_look(lane, look || lane->turns % TURNS_A_RETRY == 0);
+        done += wbi_rooms_look(lane, retry);
     }
-    atomic_store_explicit(&lane->bare, !wbi_home_has_peers(lane), memory_order_relaxed);
+    lane->bare = !wbi_home_has_peers(lane);
+    wbi_home_set_bare(lane, lane->bare);
+    return done;
+}
+
+static void disarm(struct wbi_lane *lane)
+{
+    lane->armed = false;
+    atomic_store_explicit(&lane->engine->disarmed, 1, memory_order_relaxed);
+}
+
+int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls, uint32_t *turns)
+{
+    if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
+        return 0;
+    }
+    if (lane->armed) {
+        disarm(lane);
+    }
+    go_inside(lane);
+    if (lane->crowded > 0) {
+        lane->crowded--;
+    }
+    if (inbox_waits(lane)) {
+        lane->crowded = TURNS_CROWDED;
+        gather(lane); /* until the poll, which sends first */
+        wbi_lane_drain(lane);
+    }
+    int done = look_for(lane, polls);
+    *turns = ++lane->turns;
+    if (look || has_more_to_do(lane)) {
+        done += do_the_rest(lane, look);
+    }
     come_out(lane);
+    leave(lane);
     return done;
 }
 

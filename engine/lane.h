@@ -68,6 +68,7 @@ struct wbi_lane {
     uint32_t pinned;                 /* registrations on the fly that its sets may have */
     struct wb_buffer_owner *ended;   /* buffers whose programs are still to be told */
     struct wb_call *due, **due_tail; /* calls likewise */
+    bool owes; /* set where one of these, or of what rooms and streams have due, is not empty */
     struct wb_peer *peers, *busy, *dying;
     _Atomic uint32_t peer_count; /* that have a place: see home.h */
     uint32_t shared_credits;     /* not granted to anybody */
@@ -84,7 +85,7 @@ struct wbi_lane {
     uint64_t now;                   /* when the lane last looked at the clock */
     uint64_t dial_at;               /* the next attempt to connect that waits for its time, or 0 */
     struct wbi_lane *outer;         /* that the thread inside is inside of, too */
-    _Atomic bool bare;              /* nobody lives there or is coming, and it is awake. A hint */
+    bool bare;                      /* so it has said when it last looked at that: engine->bare */
     uint32_t turns;
     uint32_t crowded;              /* turns for which other threads are known to want the lane */
     bool armed;                    /* the fabric's alarm is set */
@@ -181,9 +182,10 @@ void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel);
  */
 void wbi_lane_ask(struct wbi_lane *lane, enum wbi_asked what);
 
-/* Lane thread, not nested: one turn; `look` at the clock and at what waits, whether or not it is
- * time; `polls` times at most until there is something. Returns the number of things done. */
-int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls);
+/* Any thread that is not in the lane: one turn, if nobody is in it; `look` at the clock and at what
+ * waits, whether or not it is time; `polls` times at most until there is something. Returns the
+ * number of things done; *turns becomes the number of the lane's turns, if it had one. */
+int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls, uint32_t *turns);
 
 /* Lane thread: whether the peer waits to be buried. */
 bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer);

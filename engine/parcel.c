@@ -47,7 +47,7 @@ static bool place_in_slot(struct wbi_outgoing *out)
     const struct wb_peer *peer = out->peer;
     /* it was laid out without the lane: a line's next channel may take less */
     bool fits = out->plan.bytes <= atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
-    return fits && wbi_outgoing_is_next(peer, &out->header) &&
+    return fits && wbi_outgoing_is_next(peer, (enum wbi_kind)out->header.kind, is_one_way(out)) &&
            peer->lane->fabric->reserve(peer->channel, out->plan.bytes, false, &out->message) ==
                WB_OK;
 }
@@ -291,7 +291,7 @@ static void lose(struct wbi_outgoing *out, int status)
 static bool send_in_place(struct wbi_outgoing *out)
 {
     struct wb_peer *peer = out->peer;
-    int status = out->straight ? WB_OK : wbi_outgoing_seal(out);
+    int status = wbi_outgoing_seal(out);
     if (status == WB_OK) {
         wbi_header_set_credits(out->message, wbi_control_credits(peer));
         peer->lane->fabric->send(peer->channel, out->plan.bytes);

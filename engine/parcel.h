@@ -23,7 +23,6 @@ struct wbi_outgoing {
     struct wbi_plan plan;
     uint8_t *message;          /* plan.bytes of room */
     struct wbi_parcel *parcel; /* that message is in, or NULL: in the fabric's slot */
-    bool straight;             /* its header is written, too: see straight.h */
     struct wbi_lease_set *set; /* or NULL: no chunks */
     struct wb_rma_block
         *long_block; /* that the long archive is written to; the set's once it has been added */

@@ -88,7 +88,7 @@ static void list(struct wb_peer *peer)
         lane->peers->prev = peer;
     }
     lane->peers = peer;
-    atomic_store_explicit(&lane->bare, false, memory_order_relaxed);
+    wbi_home_set_bare(lane, false);
 }
 
 int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct wb_peer **out)

@@ -41,14 +41,14 @@ static bool request(struct wb_peer *peer, uint8_t *slot, size_t len,
 }
 
 /* A reply to a call that has ended is late; one that no request asked for is none. */
-static bool reply(struct wb_peer *peer, uint8_t *slot, size_t len, const struct wbi_header *header)
+static bool was_asked_for(struct wb_peer *peer)
 {
     if (peer->unanswered == 0) {
         wbi_peer_fail(peer, WB_ERR_PROTOCOL, "sent a reply that no request asked for");
         return false;
     }
     wbi_peer_answered(peer);
-    return wbi_call_reply(peer, slot, len, header);
+    return true;
 }
 
 /* Returns whether the slot was kept. */
@@ -59,31 +59,55 @@ static bool dispatch(struct wb_peer *peer, uint8_t *slot, size_t len,
     case WBI_REQUEST:
         return request(peer, slot, len, header);
     case WBI_REPLY:
-        return reply(peer, slot, len, header);
+        return was_asked_for(peer) && wbi_call_reply(peer, slot, len, header);
     default:
         return false; /* a control message has done its work */
     }
 }
 
-void wbi_receive(void *channel_owner, uint8_t *slot, size_t len)
+/* Returns whether the slot was kept. */
+static bool receive_any(struct wb_peer *peer, uint8_t *slot, size_t len)
 {
-    struct wb_peer *peer = channel_owner;
-    struct wbi_lane *lane = peer->lane;
     struct wbi_header header;
     const char *what;
-    bool kept = false;
     int status = wbi_header_decode(slot, len, &header, &what);
     if (status == WB_OK) {
         status = wbi_control_receive(peer, &header, slot, &what);
     }
     if (status != WB_OK) {
         wbi_peer_fail(peer, status, what);
-    } else if (!peer->dying) {
-        wbi_count(&lane->counters.parcels_received, header.kind != WBI_CONTROL);
-        kept = dispatch(peer, slot, len, &header);
+        return false;
     }
+    if (peer->dying) {
+        return false;
+    }
+    wbi_count(&peer->lane->counters.parcels_received, header.kind != WBI_CONTROL);
+    return dispatch(peer, slot, len, &header);
+}
+
+/* The same of a plain reply, of which no header need be made. */
+static bool receive_result(struct wb_peer *peer, uint8_t *slot, size_t len)
+{
+    const char *what;
+    int status = wbi_control_take_credits(peer, wbi_message_credits(slot), &what);
+    if (status != WB_OK) {
+        wbi_peer_fail(peer, status, what);
+        return false;
+    }
+    if (peer->dying) {
+        return false;
+    }
+    wbi_count(&peer->lane->counters.parcels_received, 1);
+    return was_asked_for(peer) && wbi_call_result(peer, slot, len);
+}
+
+void wbi_receive(void *channel_owner, uint8_t *slot, size_t len)
+{
+    struct wb_peer *peer = channel_owner;
+    bool plain = len >= WBI_REPLY_BYTES && wbi_reply_is_plain(slot);
+    bool kept = plain ? receive_result(peer, slot, len) : receive_any(peer, slot, len);
     if (!kept) {
-        wbi_slots_give(&lane->slots, slot);
+        wbi_slots_give(&peer->lane->slots, slot);
     }
 }
 

@@ -5,10 +5,11 @@
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/peer.h"
+#include "engine/probe.h"
 #include "engine/serve.h"
 #include "engine/straight.h"
 
-bool wb_reply_wanted(struct wb_context *context)
+static bool is_wanted(struct wb_context *context)
 {
     if (context->deferred != NULL) {
         return false; /* it will come by itself */
@@ -24,8 +25,11 @@ bool wb_reply_wanted(struct wb_context *context)
     return false;
 }
 
-void wb_reply_size(struct wb_sizer *sizer, struct wb_context *context)
+bool wb_reply_size(struct wb_sizer *sizer, struct wb_context *context)
 {
+    if (!is_wanted(context)) {
+        return false;
+    }
     const struct wbi_header *header = context->header;
     bool chunks = (header->flags & WBI_FLAG_COPY) == 0 && header->reply_room > 0;
     const struct wbi_lane *lane = context->peer->lane;
@@ -36,6 +40,7 @@ void wb_reply_size(struct wb_sizer *sizer, struct wb_context *context)
                                        .pointer_mask = lane->caps->read_align - 1,
                                        .buffer = chunks ? config->pointer_threshold : SIZE_MAX};
     wb_sizer_start(sizer, thresholds);
+    return true;
 }
 
 /* Bytes that chunks take at the caller. */
@@ -144,33 +149,25 @@ static int place_draft(struct wb_context *context, struct wb_writer *writer)
 static bool begin_straight(struct wb_context *context, const struct wb_sizer *sizer,
                            struct wb_writer *writer)
 {
-    struct wb_peer *peer = context->peer;
-    struct wbi_outgoing *out = &context->out;
-    size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
-    if (context->later != NULL || *context->reply_block != NULL || sizer->bytes >= filter_from) {
+    if (context->later != NULL || *context->reply_block != NULL) {
         return false;
     }
-    struct wbi_header *header = &out->header;
-    header->flags = 0;
-    header->credits = 0;
-    header->chunk_count = header->release_count = 0;
-    header->call_id = context->header->call_id;
-    header->status = header->code = 0;
-    out->peer = peer;
-    out->call = NULL;
-    out->parcel = NULL;
-    out->set = NULL;
-    out->long_block = NULL;
-    out->plain = (struct wbi_plain){0};
-    return wbi_outgoing_go_straight(out, WBI_REPLY, sizer, writer);
+    uint8_t *message = wbi_straight_place(context->peer, WBI_REPLY, false, sizer, writer);
+    if (message == NULL) {
+        return false;
+    }
+    const struct wbi_header header = {.kind = WBI_REPLY, .call_id = context->header->call_id};
+    wbi_header_encode(&header, message);
+    context->straight = true;
+    return true;
 }
 
-int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
-                   struct wb_writer *writer)
+/* As begin, of one that does not go straight. */
+static __attribute__((noinline)) int
+begin_otherwise(struct wb_context *context, const struct wb_sizer *sizer, struct wb_writer *writer)
 {
     const struct wbi_header *request = context->header;
     struct wb_peer *peer = context->peer;
-    struct wbi_outgoing *out = &context->out;
     uint32_t eager = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
     bool roomy = sizer->bytes <= request->reply_room;
     if (!roomy && sizer->bytes > eager) {
@@ -178,18 +175,21 @@ int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
                          "%s: a result of %zu bytes, for which %llu were reserved", peer->url,
                          sizer->bytes, (unsigned long long)request->reply_room);
     }
-    if (begin_straight(context, sizer, writer)) {
-        return WB_OK;
-    }
-    *out = (struct wbi_outgoing){.peer = peer,
-                                 .header = {.kind = WBI_REPLY, .call_id = request->call_id},
-                                 .long_block = *context->reply_block};
+    context->out = (struct wbi_outgoing){.peer = peer,
+                                         .header = {.kind = WBI_REPLY, .call_id = request->call_id},
+                                         .long_block = *context->reply_block};
     *context->reply_block = NULL;
     /* what cannot be undone in the caller's room is not filtered */
     if (roomy && begin_draft(context, sizer, writer)) {
         return WB_OK;
     }
     return place(context, sizer, writer);
+}
+
+int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
+                   struct wb_writer *writer)
+{
+    return begin_straight(context, sizer, writer) ? WB_OK : begin_otherwise(context, sizer, writer);
 }
 
 /* ---- its end ---- */
@@ -205,16 +205,11 @@ static uint64_t room_needed(const struct wbi_outgoing *out)
     return room;
 }
 
-int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
+static __attribute__((noinline)) int commit_otherwise(struct wb_context *context,
+                                                      struct wb_writer *writer)
 {
     struct wbi_outgoing *out = &context->out;
     int status = WB_OK;
-    if (out->straight && wbi_straight_is_written(writer)) {
-        context->replied = true;
-        context->peer->in_hand = 0;
-        wbi_outgoing_send(out);
-        return WB_OK;
-    }
     if (writer->owner != NULL) {
         status = place_draft(context, writer);
         if (status != WB_OK) {
@@ -244,5 +239,31 @@ int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
     } else if (out->parcel == NULL) {
         wbi_deferred_send(context);
     } /* else the lane thread sends the parcel */
+    return WB_OK;
+}
+
+/* What was to go straight is not what had been sized. */
+static __attribute__((noinline)) int refuse_straight(struct wb_context *context)
+{
+    struct wb_peer *peer = context->peer;
+    context->straight = false;
+    peer->lane->fabric->cancel(peer->channel);
+    return wbi_error(WB_ERR_INVALID, "%s: a result changed while it was being packed", peer->url);
+}
+
+int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
+{
+    struct wb_peer *peer = context->peer;
+    if (!context->straight) {
+        return commit_otherwise(context, writer);
+    }
+    if (!wbi_straight_is_written(writer)) {
+        return refuse_straight(context);
+    }
+    context->replied = true;
+    peer->in_hand = 0;
+    wbi_straight_send(peer, WBI_REPLY, writer);
+    wbi_probe_reply(peer, context->header->call_id,
+                    (uint64_t)(writer->end - writer->begin) + WBI_REPLY_BYTES);
     return WB_OK;
 }

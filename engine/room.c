@@ -43,6 +43,7 @@ static void make_due(struct wbi_lane *lane, struct wbi_room *room)
     room->next = NULL;
     *rooms->due_tail = room;
     rooms->due_tail = &room->next;
+    lane->owes = true;
     atomic_fetch_sub(&rooms->waiting, 1);
 }
 

@@ -153,7 +153,7 @@ static void open_context(struct wb_context *context, struct wb_peer *peer,
     context->slot = NULL;
     context->len = context->archive_at = 0;
     context->deferred = context->later = NULL;
-    context->entered = context->replied = false;
+    context->entered = context->straight = context->replied = false;
     context->reply_block = reply_block;
     context->code = 0;
     context->text[0] = '\0';

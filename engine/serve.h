@@ -24,7 +24,8 @@ struct wb_context {
     bool entered;                 /* `later`: the lane, to write into the fabric's slot */
     struct wb_rma_block *
         *reply_block; /* reserved room for a long reply; taken by the reply that uses it; or NULL */
-    struct wbi_outgoing out;
+    struct wbi_outgoing out; /* the reply, unless it goes straight */
+    bool straight;
     bool replied;
     int code; /* the handler's, with text */
     char text[120];

@@ -14,6 +14,7 @@ void wbi_stream_make_due(struct wb_stream *stream)
     stream->next_due = NULL;
     *streams->due_tail = stream;
     streams->due_tail = &stream->next_due;
+    stream->lane->owes = true;
 }
 
 bool wbi_stream_is_dropped(struct wb_stream *stream)

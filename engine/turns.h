@@ -14,6 +14,6 @@ int wbi_turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsi
 
 /* The same on one lane alone. *round is set once in so many of its turns that the others are to
  * have one, too. */
-int wbi_turn_own(struct wb_engine *engine, struct wbi_lane *own, unsigned polls, bool *round);
+int wbi_turn_own(struct wbi_lane *own, unsigned polls, bool *round);
 
 #endif

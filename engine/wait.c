@@ -26,11 +26,10 @@ static const uint64_t sleep_waiting_us =
     1000; /* and that often while something waits for memory or room */
 
 enum {
-    POLLS_A_TURN = 8,         /* of a lane that is alone, by a thread that waits */
-    POLLS_A_LOOK = 32,        /* the clock is read once in so many turns; */
-    IDLE_PROGRESS_A_LOOK = 4, /* and once in so many wb_progress that find nothing to do */
-    YIELDS = 4,               /* where others lie, before a thread decides whether to */
-    CALLS_A_YIELD = 64        /* where others lie, by a thread whose calls end at once */
+    POLLS_A_TURN = 8,  /* of a lane that is alone, by a thread that waits */
+    POLLS_A_LOOK = 32, /* the clock is read once in so many turns */
+    YIELDS = 4,        /* where others lie, before a thread decides whether to */
+    CALLS_A_YIELD = 64 /* where others lie, by a thread whose calls end at once */
 };
 
 /* Whether a fabric has several lanes. */
@@ -81,14 +80,8 @@ void wbi_engine_rouse(struct wb_engine *engine)
     }
 }
 
-/* A thread that stops polling wakes the one that sleeps, if it took the lanes' alarm away: a turn
- * disarms; and if that one has been called, and is not yet up. */
-static void hand_over(struct wb_engine *engine)
+void wbi_engine_hand_over_now(struct wb_engine *engine)
 {
-    if (atomic_load_explicit(&engine->disarmed, memory_order_relaxed) == 0 &&
-        !atomic_load_explicit(&engine->sleepers.called, memory_order_relaxed)) {
-        return;
-    }
     atomic_store_explicit(&engine->disarmed, 0, memory_order_relaxed);
     wbi_engine_rouse(engine);
 }
@@ -98,7 +91,7 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-int wbi_engine_check_outside(struct wb_engine *engine)
+int wbi_engine_say_inside(struct wb_engine *engine)
 {
     int status = wbi_engine_check_process(engine);
     if (status != WB_OK) {
@@ -123,7 +116,8 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         }
         bool armed = lane->fabric->arm(lane->port) == WB_OK;
         lane->armed = armed;
-        atomic_store_explicit(&lane->bare, false, memory_order_relaxed); /* until it is disarmed */
+        lane->bare = false; /* until it is disarmed */
+        wbi_home_set_bare(lane, false);
         if (lane->parked != NULL || lane->busy != NULL || lane->rooms.hungry > 0 ||
             wbi_streams_hunger(&lane->streams)) {
             *limit = least(*limit, sleep_waiting_us);
@@ -192,7 +186,7 @@ static enum rest lie_down(struct stay *stay, struct wbi_helper *helper, uint64_t
     if (!lies) {
         return REST_REFUSED;
     }
-    hand_over(engine);
+    wbi_engine_hand_over(engine);
     if (sleeper.looks) {
         wbi_sleepers_look(engine, &sleeper);
     }
@@ -363,7 +357,7 @@ static int turn_some(struct stay *stay, bool looks)
     int done = 0;
     bool round = !stay->apart || looks;
     if (!round) {
-        done = wbi_turn_own(stay->engine, stay->own, POLLS_A_TURN, &round);
+        done = wbi_turn_own(stay->own, POLLS_A_TURN, &round);
     }
     if (round && has_several(stay->engine)) {
         choose_own(stay);
@@ -398,7 +392,7 @@ static int await(struct wb_engine *engine, const struct wbi_vigil *vigil, uint64
     }
     wbi_lanes_end_wait();
     resign(&stay);
-    hand_over(engine);
+    wbi_engine_hand_over(engine);
     return status;
 }
 
@@ -444,24 +438,6 @@ void wbi_await_notified(struct wb_engine *engine, unsigned place, bool (*met)(vo
                                     .park_us = sleep_us,
                                     .place = place + 1};
     await(engine, &vigil, UINT64_MAX);
-}
-
-int wb_progress(struct wb_engine *engine)
-{
-    int status = wbi_engine_check_outside(engine);
-    if (status != WB_OK) {
-        return status;
-    }
-    /* a program may call this seldom, from a loop of its own, and deadlines have to be kept all the
-     * same */
-    uint32_t idle = atomic_load_explicit(&engine->idle, memory_order_relaxed);
-    bool looked = idle >= IDLE_PROGRESS_A_LOOK;
-    int done = wbi_turn_all(engine, NULL, looked, 1);
-    if (looked || done == 0) {
-        atomic_store_explicit(&engine->idle, looked ? 0 : idle + 1, memory_order_relaxed);
-    }
-    hand_over(engine);
-    return done;
 }
 
 static bool never(void *context)

@@ -8,40 +8,14 @@
 
 static const uint32_t hello_magic = 0x4c594257; /* "WBYL" */
 
-static uint16_t get16(const uint8_t *in)
-{
-    uint16_t v;
-    memcpy(&v, in, sizeof v);
-    return v;
-}
-
-static uint32_t get32(const uint8_t *in)
-{
-    uint32_t v;
-    memcpy(&v, in, sizeof v);
-    return v;
-}
-
-static uint64_t get64(const uint8_t *in)
-{
-    uint64_t v;
-    memcpy(&v, in, sizeof v);
-    return v;
-}
-
-uint64_t wbi_id_decode(const uint8_t *bytes)
-{
-    return get64(bytes);
-}
-
 /* What requests and replies have at the same place, but for the kind, which is known. */
 static void get_head(const uint8_t *m, struct wbi_header *h)
 {
     h->flags = m[1];
-    h->credits = get16(m + 2);
-    h->chunk_count = get32(m + 4);
+    h->credits = wbi_get16(m + 2);
+    h->chunk_count = wbi_get32(m + 4);
     h->cancel_count = 0;
-    h->call_id = get64(m + 8);
+    h->call_id = wbi_get64(m + 8);
 }
 
 /* Each sets all fields, one by one: a struct that is made first and then copied is read before its
@@ -50,11 +24,11 @@ static void get_request(const uint8_t *m, struct wbi_header *h)
 {
     h->kind = WBI_REQUEST;
     get_head(m, h);
-    h->release_count = get32(m + 36);
-    h->action = get64(m + 16);
-    h->signature = get64(m + 24);
-    h->deadline_us = get32(m + 32);
-    h->reply_room = get64(m + 40);
+    h->release_count = wbi_get32(m + 36);
+    h->action = wbi_get64(m + 16);
+    h->signature = wbi_get64(m + 24);
+    h->deadline_us = wbi_get32(m + 32);
+    h->reply_room = wbi_get64(m + 40);
     h->status = h->code = 0;
 }
 
@@ -62,21 +36,21 @@ static void get_reply(const uint8_t *m, struct wbi_header *h)
 {
     h->kind = WBI_REPLY;
     get_head(m, h);
-    h->release_count = get32(m + 24);
+    h->release_count = wbi_get32(m + 24);
     h->action = h->signature = 0;
     h->deadline_us = 0;
     h->reply_room = 0;
-    h->status = (int32_t)get32(m + 16);
-    h->code = (int32_t)get32(m + 20);
+    h->status = (int32_t)wbi_get32(m + 16);
+    h->code = (int32_t)wbi_get32(m + 20);
 }
 
 static void get_control(const uint8_t *m, struct wbi_header *h)
 {
     *h = (struct wbi_header){.kind = WBI_CONTROL,
                              .flags = m[1],
-                             .credits = get16(m + 2),
-                             .release_count = get32(m + 4),
-                             .cancel_count = get32(m + 8)};
+                             .credits = wbi_get16(m + 2),
+                             .release_count = wbi_get32(m + 4),
+                             .cancel_count = wbi_get32(m + 8)};
 }
 
 /* Bytes that must be on board behind the header, going by the header alone. */
@@ -99,11 +73,11 @@ static const char *fault_of(const struct wbi_header *h, const uint8_t *message, 
     if ((h->flags & (uint8_t)~WBI_FLAGS_KNOWN) != 0) {
         return "an unknown flag is set";
     }
-    if (h->kind == WBI_CONTROL && (h->flags != 0 || get32(message + 12) != 0)) {
+    if (h->kind == WBI_CONTROL && (h->flags != 0 || wbi_get32(message + 12) != 0)) {
         return "a control message with flags or a reserved field set";
     }
     if (h->kind == WBI_REPLY &&
-        (get32(message + 28) != 0 || (h->flags & (WBI_FLAG_COPY | WBI_FLAG_ONE_WAY)) != 0)) {
+        (wbi_get32(message + 28) != 0 || (h->flags & (WBI_FLAG_COPY | WBI_FLAG_ONE_WAY)) != 0)) {
         return "a reply with a request's flag or a reserved field set";
     }
     if (((h->flags & needs_lease) != 0 || h->chunk_count > 0) != ((h->flags & leased) != 0)) {
@@ -125,12 +99,6 @@ static const char *fault_of(const struct wbi_header *h, const uint8_t *message, 
     return NULL;
 }
 
-/* A message with nothing on board but its archive, as most are: fault_of finds none then. */
-static bool is_plain(const struct wbi_header *h, uint8_t flags)
-{
-    return (h->flags & (uint8_t)~flags) == 0 && (h->chunk_count | h->release_count) == 0;
-}
-
 int wbi_header_decode(const uint8_t *message, size_t len, struct wbi_header *header,
                       const char **what)
 {
@@ -141,14 +109,11 @@ int wbi_header_decode(const uint8_t *message, size_t len, struct wbi_header *hea
     }
     if (message[0] == WBI_REQUEST) {
         get_request(message, header);
-        if (is_plain(header, WBI_FLAG_COPY | WBI_FLAG_ONE_WAY)) {
+        if (wbi_request_is_plain(message)) {
             return WB_OK;
         }
     } else if (message[0] == WBI_REPLY) {
         get_reply(message, header);
-        if (is_plain(header, 0) && header->status == 0 && get32(message + 28) == 0) {
-            return WB_OK;
-        }
     } else {
         get_control(message, header);
     }
@@ -173,18 +138,18 @@ void wbi_hello_encode(const struct wbi_hello *hello, uint8_t out[WBI_HELLO_BYTES
 
 int wbi_hello_decode(const uint8_t *bytes, size_t len, struct wbi_hello *hello)
 {
-    if (len < WBI_HELLO_BYTES || get32(bytes) != hello_magic) {
+    if (len < WBI_HELLO_BYTES || wbi_get32(bytes) != hello_magic) {
         return WB_ERR_PROTOCOL;
     }
     *hello = (struct wbi_hello){.version_min = bytes[4],
                                 .version_max = bytes[5],
                                 .status = (int8_t)bytes[6],
-                                .eager_bytes = get32(bytes + 8),
-                                .credits = get32(bytes + 12),
-                                .read_depth = get32(bytes + 16),
-                                .features = get64(bytes + 24),
-                                .engine_id = get64(bytes + 32),
-                                .token = get64(bytes + 40)};
+                                .eager_bytes = wbi_get32(bytes + 8),
+                                .credits = wbi_get32(bytes + 12),
+                                .read_depth = wbi_get32(bytes + 16),
+                                .features = wbi_get64(bytes + 24),
+                                .engine_id = wbi_get64(bytes + 32),
+                                .token = wbi_get64(bytes + 40)};
     if (hello->version_min > WB_WIRE_VERSION_MAX || hello->version_max < WB_WIRE_VERSION_MIN) {
         return WB_ERR_VERSION;
     }

@@ -76,6 +76,24 @@ static inline size_t wbi_header_bytes(uint8_t kind)
     }
 }
 
+static inline uint16_t wbi_get16(const uint8_t *in)
+{
+    uint16_t v;
+    memcpy(&v, in, sizeof v);
+    return v;
+}
+static inline uint32_t wbi_get32(const uint8_t *in)
+{
+    uint32_t v;
+    memcpy(&v, in, sizeof v);
+    return v;
+}
+static inline uint64_t wbi_get64(const uint8_t *in)
+{
+    uint64_t v;
+    memcpy(&v, in, sizeof v);
+    return v;
+}
 static inline void wbi_put16(uint8_t *out, uint16_t v)
 {
     memcpy(out, &v, sizeof v);
@@ -119,6 +137,32 @@ static inline size_t wbi_header_encode(const struct wbi_header *h, uint8_t *out)
     return WBI_REQUEST_BYTES;
 }
 
+/* Most messages have nothing on board but their archive, and of such no field but these is not
+ * zero: their first 8 bytes, which are kind, flags, credits and the number of chunks, say nearly
+ * all. Both ask for a message of the kind's header at least, and find it right in all that
+ * wbi_header_decode checks. */
+static inline bool wbi_request_is_plain(const uint8_t *message)
+{
+    const uint64_t any = (uint64_t)UINT16_MAX << 16 | (WBI_FLAG_COPY | WBI_FLAG_ONE_WAY) << 8;
+    return (wbi_get64(message) & ~any) == WBI_REQUEST && wbi_get32(message + 36) == 0;
+}
+static inline bool wbi_reply_is_plain(const uint8_t *message)
+{
+    const uint64_t any = (uint64_t)UINT16_MAX << 16;
+    return (wbi_get64(message) & ~any) == WBI_REPLY &&
+           (wbi_get64(message + 16) | wbi_get64(message + 24)) == 0;
+}
+
+/* What is at the same place in requests and replies. */
+static inline uint16_t wbi_message_credits(const uint8_t *message)
+{
+    return wbi_get16(message + 2);
+}
+static inline uint64_t wbi_message_call(const uint8_t *message)
+{
+    return wbi_get64(message + 8);
+}
+
 /* Reads the header of a message of `len` bytes, checks that the lengths it states fit in the
  * message as far as they are on board. Returns WB_OK, or WB_ERR_PROTOCOL with *what set to static
  * words. */
@@ -141,7 +185,10 @@ static inline void wbi_id_encode(uint64_t id, uint8_t *out)
 {
     wbi_put64(out, id);
 }
-uint64_t wbi_id_decode(const uint8_t *bytes);
+static inline uint64_t wbi_id_decode(const uint8_t *bytes)
+{
+    return wbi_get64(bytes);
+}
 
 /* What both sides say of themselves when they connect. */
 struct wbi_hello {

@@ -15,12 +15,19 @@ static void spoil(struct wbi_shm_ring_out *ring, uint64_t end)
     }
 }
 
-int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool control,
-                         uint8_t **payload)
+static int place_at(struct wbi_shm_ring_out *ring, uint64_t at, uint64_t size, uint8_t **payload)
 {
-    uint64_t size = wbi_shm_ring_size(len);
-    uint64_t to_end = ring->bytes - (ring->head & (ring->bytes - 1));
-    uint64_t pad = size <= to_end ? 0 : to_end;
+    ring->at = at;
+    spoil(ring, at + size);
+    *payload = wbi_shm_ring_place(ring->base, ring->bytes, at) + sizeof(uint64_t);
+    return WB_OK;
+}
+
+/* Behind a pad, or where what is known of the consumer's position leaves no room. */
+static __attribute__((noinline)) int reserve_otherwise(struct wbi_shm_ring_out *ring, uint64_t size,
+                                                       uint64_t pad, bool control,
+                                                       uint8_t **payload)
+{
     if (!has_room(ring, size + pad, control)) {
         uint64_t consumed = atomic_load(ring->consumed);
         if (consumed < ring->tail || consumed > ring->head) {
@@ -31,10 +38,18 @@ int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool contr
             return WB_AGAIN;
         }
     }
-    ring->at = ring->head + pad;
-    spoil(ring, ring->at + size);
-    *payload = wbi_shm_ring_place(ring->base, ring->bytes, ring->at) + sizeof(uint64_t);
-    return WB_OK;
+    return place_at(ring, ring->head + pad, size, payload);
+}
+
+int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool control,
+                         uint8_t **payload)
+{
+    uint64_t size = wbi_shm_ring_size(len);
+    uint64_t to_end = ring->bytes - (ring->head & (ring->bytes - 1));
+    if (size > to_end || !has_room(ring, size, control)) {
+        return reserve_otherwise(ring, size, size > to_end ? to_end : 0, control, payload);
+    }
+    return place_at(ring, ring->head, size, payload);
 }
 
 static void set_word(const struct wbi_shm_ring_out *ring, uint64_t at, uint64_t value,

@@ -16,8 +16,8 @@ void wbi_shm_ring_doorbell(struct wbi_channel *channel)
 
 /* The ring seems full: asks to be told of room, and looks once more, since room may have come
  * before the peer could see that. */
-static int reserve_starved(struct wbi_channel *channel, uint32_t bytes, bool control,
-                           uint8_t **slot)
+static __attribute__((noinline)) int reserve_starved(struct wbi_channel *channel, uint32_t bytes,
+                                                     bool control, uint8_t **slot)
 {
     atomic_store(&channel->mine.head->starved.word, 1);
     int status = wbi_shm_ring_reserve(&channel->out, bytes, control, slot);
@@ -25,7 +25,17 @@ static int reserve_starved(struct wbi_channel *channel, uint32_t bytes, bool con
     if (status == WB_OK) {
         atomic_store(&channel->mine.head->starved.word, 0);
     }
+    if (status == WB_ERR_PROTOCOL) {
+        wbi_shm_doom(channel, status, false, "the peer consumed messages that were not sent");
+        return WB_AGAIN;
+    }
     return status;
+}
+
+static __attribute__((noinline)) int refuse_long(const struct wbi_channel *channel, size_t bytes)
+{
+    return wbi_error(WB_ERR_INVALID, "a message of %zu bytes is longer than the %u of this channel",
+                     bytes, channel->max_send);
 }
 
 int wbi_shm_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
@@ -34,19 +44,13 @@ int wbi_shm_reserve(struct wbi_channel *channel, size_t bytes, bool control, uin
         return WB_AGAIN; /* on_lost comes, or has come */
     }
     if (bytes > channel->max_send) {
-        return wbi_error(WB_ERR_INVALID,
-                         "a message of %zu bytes is longer than the %u of this channel", bytes,
-                         channel->max_send);
+        return refuse_long(channel, bytes);
     }
     int status = wbi_shm_ring_reserve(&channel->out, (uint32_t)bytes, control, slot);
     if (__builtin_expect(status != WB_OK || channel->starved, 0)) {
-        status = reserve_starved(channel, (uint32_t)bytes, control, slot);
+        return reserve_starved(channel, (uint32_t)bytes, control, slot);
     }
-    if (status == WB_ERR_PROTOCOL) {
-        wbi_shm_doom(channel, status, false, "the peer consumed messages that were not sent");
-        return WB_AGAIN;
-    }
-    return status;
+    return WB_OK;
 }
 
 void wbi_shm_send(struct wbi_channel *channel, size_t bytes)

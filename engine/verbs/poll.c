@@ -22,7 +22,8 @@ static bool is_too_long(enum ibv_wc_status status)
     return status == IBV_WC_LOC_LEN_ERR || status == IBV_WC_LOC_QP_OP_ERR;
 }
 
-static void on_failed_receive(struct wbi_channel *channel, const struct ibv_wc *wc)
+static __attribute__((noinline)) void on_failed_receive(struct wbi_channel *channel,
+                                                        const struct ibv_wc *wc)
 {
     if (wc->status == IBV_WC_WR_FLUSH_ERR) { /* of a queue pair's own: something else came first */
         wbi_verbs_device_events(channel->lane, channel->queues->device);
@@ -35,7 +36,7 @@ static void on_failed_receive(struct wbi_channel *channel, const struct ibv_wc *
                    ibv_wc_status_str(wc->status));
 }
 
-/* Returns the parcels that came. */
+/* Returns the parcels that came; 1 where it was none. */
 static uint32_t on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
 {
     struct wbi_fabric_lane *lane = queues->lane;
@@ -43,12 +44,12 @@ static uint32_t on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc 
     struct wbi_channel *channel = wbi_verbs_map_find(queues, wc->qp_num);
     if (channel == NULL || channel->state != WBI_VERBS_OPEN || channel->deaf) {
         lane->events.return_slot(lane->owner, slot); /* of one that was closed */
-        return 0;
+        return 1;
     }
     if (wc->status != IBV_WC_SUCCESS) {
         on_failed_receive(channel, wc);
         lane->events.return_slot(lane->owner, slot);
-        return 0;
+        return 1;
     }
     if (!channel->established) {
         wbi_verbs_channel_establish_by_data(channel);
@@ -56,7 +57,9 @@ static uint32_t on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc 
     return wbi_verbs_take_message(channel, slot, wc);
 }
 
-static void on_work(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
+/* Apart: there is one for several messages. */
+static __attribute__((noinline)) void on_work(struct wbi_verbs_queues *queues,
+                                              const struct ibv_wc *wc)
 {
     struct wbi_channel *channel = wbi_verbs_map_find(queues, wc->qp_num);
     if (channel == NULL || channel->state != WBI_VERBS_OPEN) {
@@ -79,30 +82,29 @@ static void refill_if_due(struct wbi_verbs_queues *queues)
 
 /* Takes a batch of completions. Replies do not wait for more handlers than a batch of messages has:
  * a bundle is as many as it has parcels. Returns the completions, and parcels beyond those. */
-static int take_all(struct wbi_verbs_queues *queues, const struct ibv_wc *wcs, int count)
+static inline int take_all(struct wbi_verbs_queues *queues, const struct ibv_wc *wcs, int count)
 {
-    uint32_t more = 0, unposted = 0;
+    uint32_t done = 0, posted = 0;
     for (const struct ibv_wc *wc = wcs, *end = wcs + count; wc < end; wc++) {
         if ((wc->wr_id & WBI_VERBS_RECEIVE) == 0) {
             on_work(queues, wc);
+            done++;
             continue;
         }
         uint32_t parcels = on_receive(queues, wc);
-        unposted += parcels;
-        if (__builtin_expect(parcels > 1, 0)) {
-            more += parcels - 1;
-            if (unposted >= COMPLETIONS) {
-                unposted = 0;
-                refill_if_due(queues);
-                wbi_verbs_post_ready(queues->lane);
-            }
+        done += parcels;
+        if (__builtin_expect(parcels > 1, 0) && done - posted >= COMPLETIONS) {
+            posted = done;
+            refill_if_due(queues);
+            wbi_verbs_post_ready(queues->lane);
         }
     }
-    return count + (int)more;
+    return (int)done;
 }
 
-/* Takes completions; *dry is cleared where more may be waiting. */
-static int poll_queues(struct wbi_verbs_queues *queues, bool *dry)
+/* Takes completions; *dry is cleared where more may be waiting. Inline: it is what a poll is. */
+static inline __attribute__((always_inline)) int poll_queues(struct wbi_verbs_queues *queues,
+                                                             bool *dry)
 {
     struct ibv_wc wcs[COMPLETIONS];
     int done = 0;
@@ -148,7 +150,7 @@ static int lose_doomed(struct wbi_fabric_lane *lane, bool dry)
 static bool is_time_to_look(struct wbi_fabric_lane *lane, int done)
 {
     /* one with bundles may have been many handlers */
-    lane->polls += done > 0 ? 1 + (unsigned)(done - 1) / (COMPLETIONS * ROUNDS) : IDLE_POLL_WEIGHT;
+    lane->polls += done > 0 ? 1 + (unsigned)done / (COMPLETIONS * ROUNDS) : IDLE_POLL_WEIGHT;
     if (lane->polls < POLLS_A_LOOK && !lane->woken) {
         return false;
     }
@@ -160,6 +162,26 @@ static bool is_time_to_look(struct wbi_fabric_lane *lane, int done)
     return look;
 }
 
+/* What is seldom due: ends of channels, and what descriptors report. Polling the queues has left
+ * nothing to be posted but what this makes. */
+static __attribute__((noinline)) int do_the_rest(struct wbi_fabric_lane *lane, bool look, bool dry)
+{
+    int done = lane->doomed > 0 ? lose_doomed(lane, dry) : 0;
+    if (lane->stranded > 0) {
+        wbi_verbs_rails_rescue(lane);
+    }
+    if (look) {
+        done += wbi_verbs_keep_house(lane);
+    }
+    wbi_verbs_post_ready(lane);
+    for (unsigned i = 0; i < lane->domain->device_count; i++) {
+        if (lane->queues[i].device != NULL) {
+            refill_if_due(&lane->queues[i]);
+        }
+    }
+    return done;
+}
+
 int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
 {
     int done = 0;
@@ -168,25 +190,15 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
     lane->woken |= lane->armed;
     lane->armed = false;
     wbi_verbs_post_ready(lane); /* what was begun since the last poll */
-    for (unsigned i = 0; i < lane->domain->device_count; i++) {
-        if (lane->queues[i].device != NULL) {
-            done += poll_queues(&lane->queues[i], &dry);
+    struct wbi_verbs_queues *end = lane->queues + lane->domain->device_count;
+    for (struct wbi_verbs_queues *queues = lane->queues; queues < end; queues++) {
+        if (queues->device != NULL) {
+            done += poll_queues(queues, &dry);
         }
     }
-    if (lane->doomed > 0) {
-        done += lose_doomed(lane, dry);
-    }
-    if (lane->stranded > 0) {
-        wbi_verbs_rails_rescue(lane);
-    }
-    if (is_time_to_look(lane, done)) {
-        done += wbi_verbs_keep_house(lane);
-    }
-    wbi_verbs_post_ready(lane);
-    for (unsigned i = 0; i < lane->domain->device_count; i++) {
-        if (lane->queues[i].device != NULL) {
-            refill_if_due(&lane->queues[i]);
-        }
+    bool look = is_time_to_look(lane, done);
+    if (look || (lane->doomed | lane->stranded) != 0) {
+        done += do_the_rest(lane, look, dry);
     }
     lane->gathering = false;
     return done;

@@ -73,7 +73,7 @@ static void thin_signals(struct wbi_verbs_send_queue *queue, struct ibv_send_wr 
     }
 }
 
-/* The list of what is queued; there is something. */
+/* The list of what is queued; there is more than one. */
 static void describe_all(struct wbi_verbs_send_queue *queue, struct ibv_send_wr *wrs)
 {
     uint64_t number = queue->posted;
@@ -86,21 +86,16 @@ static void describe_all(struct wbi_verbs_send_queue *queue, struct ibv_send_wr 
         wr->next = wr + 1;
     }
     wr->next = NULL;
-    if (wr != wrs) {
-        thin_signals(queue, wrs);
-    }
+    thin_signals(queue, wrs);
 }
 
 /* What the device has copied needs its slot no more. */
-static void release_inline(struct wbi_channel *channel, uint64_t from)
+static void release_inline(struct wbi_channel *channel, struct wbi_verbs_work *work)
 {
-    struct wbi_verbs_send_queue *queue = &channel->sends;
-    for (uint64_t number = from; number < queue->posted; number++) {
-        struct wbi_verbs_work *work = work_at(queue, number);
-        if ((work->flags & IBV_SEND_INLINE) != 0 && work->slot != NULL) {
-            wbi_verbs_send_slot_give(&channel->lane->send_slots, &queue->slots_used, work->slot);
-            work->slot = NULL;
-        }
+    if ((work->flags & IBV_SEND_INLINE) != 0 && work->slot != NULL) {
+        wbi_verbs_send_slot_give(&channel->lane->send_slots, &channel->sends.slots_used,
+                                 work->slot);
+        work->slot = NULL;
     }
 }
 
@@ -115,22 +110,49 @@ static void refused(struct wbi_channel *channel, const struct ibv_send_wr *bad, 
     wbi_verbs_doom(channel, WB_ERR_PEER_LOST, "the device refused work: %s", strerror(error));
 }
 
-void wbi_verbs_work_post(struct wbi_channel *channel)
+/* Posts the list of what is queued. */
+static void post(struct wbi_channel *channel, struct ibv_send_wr *wrs)
 {
-    struct wbi_verbs_send_queue *queue = &channel->sends;
-    struct ibv_send_wr wrs[WBI_VERBS_SEND_DEPTH], *bad = NULL;
-    uint64_t from = queue->posted;
-    if (from == queue->queued || channel->doom != WB_OK) {
-        return;
-    }
-    describe_all(queue, wrs);
-    queue->posted = queue->queued;
-    queue->kept_back = 0;
+    struct ibv_send_wr *bad = NULL;
+    channel->sends.posted = channel->sends.queued;
+    channel->sends.kept_back = 0;
     int error = ibv_post_send(channel->qp, wrs, &bad);
     if (error != 0) {
         refused(channel, bad, error);
     }
-    release_inline(channel, from);
+}
+
+static __attribute__((noinline)) void post_several(struct wbi_channel *channel)
+{
+    struct ibv_send_wr wrs[WBI_VERBS_SEND_DEPTH];
+    uint64_t from = channel->sends.posted;
+    describe_all(&channel->sends, wrs);
+    post(channel, wrs);
+    for (; from < channel->sends.posted; from++) {
+        release_inline(channel, work_at(&channel->sends, from));
+    }
+}
+
+/* Most works are alone. */
+void wbi_verbs_work_post(struct wbi_channel *channel)
+{
+    struct wbi_verbs_send_queue *queue = &channel->sends;
+    uint64_t from = queue->posted;
+    if (from == queue->queued || channel->doom != WB_OK) {
+        return;
+    }
+    if (queue->queued - from > 1) {
+        post_several(channel);
+        return;
+    }
+    struct wbi_verbs_work *work = work_at(queue, from);
+    struct ibv_send_wr wr;
+    describe(work, from, &wr);
+    wr.next = NULL;
+    post(channel, &wr);
+    if (queue->posted > from) {
+        release_inline(channel, work);
+    }
 }
 
 /* ---- completing ---- */
@@ -176,7 +198,11 @@ void wbi_verbs_work_complete(struct wbi_channel *channel, uint64_t number)
     struct wbi_verbs_send_queue *queue = &channel->sends;
     while (queue->done <= number && queue->done < queue->posted) {
         struct wbi_verbs_work *work = work_at(queue, queue->done++);
-        retire(channel, work, WB_OK);
+        if (work->kind == WBI_VERBS_SEND && work->slot == NULL) {
+            queue->sends_in_flight--; /* as most: the device has copied it */
+        } else {
+            retire(channel, work, WB_OK);
+        }
     }
 }
 

@@ -59,15 +59,10 @@ struct wbi_verbs_send_queue {
 
 void wbi_verbs_send_queue_open(struct wbi_verbs_send_queue *queue, uint32_t depth);
 
-/* The next piece of work, signalled, with nothing in it but its kind; NULL: the queue is full, or
- * what is left of it is for other kinds. */
-static inline struct wbi_verbs_work *wbi_verbs_work_add(struct wbi_verbs_send_queue *queue,
-                                                        enum wbi_verbs_work_kind kind)
+/* The next piece of work, signalled, with nothing in it but its kind; there is room. */
+static inline struct wbi_verbs_work *wbi_verbs_work_next(struct wbi_verbs_send_queue *queue,
+                                                         enum wbi_verbs_work_kind kind)
 {
-    bool ours = kind == WBI_VERBS_CONTROL || kind == WBI_VERBS_PROBE; /* the link's own */
-    if (queue->queued - queue->done >= queue->depth - (ours ? 1 : WBI_VERBS_KEPT_WORKS)) {
-        return NULL;
-    }
     struct wbi_verbs_work *work = &queue->works[queue->queued++ % WBI_VERBS_SEND_DEPTH];
     work->kind = kind;
     work->flags = IBV_SEND_SIGNALED;
@@ -76,6 +71,17 @@ static inline struct wbi_verbs_work *wbi_verbs_work_add(struct wbi_verbs_send_qu
     work->sge_count = 0;
     work->reads = NULL;
     return work;
+}
+
+/* The same; NULL: the queue is full, or what is left of it is for other kinds. */
+static inline struct wbi_verbs_work *wbi_verbs_work_add(struct wbi_verbs_send_queue *queue,
+                                                        enum wbi_verbs_work_kind kind)
+{
+    bool ours = kind == WBI_VERBS_CONTROL || kind == WBI_VERBS_PROBE; /* the link's own */
+    if (queue->queued - queue->done >= queue->depth - (ours ? 1 : WBI_VERBS_KEPT_WORKS)) {
+        return NULL;
+    }
+    return wbi_verbs_work_next(queue, kind);
 }
 
 /* The youngest that is not posted yet, if it is of this kind; or NULL. */

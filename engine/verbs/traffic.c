@@ -162,7 +162,8 @@ void wbi_verbs_send(struct wbi_channel *channel, size_t bytes)
         send_otherwise(channel, bytes);
         return;
     }
-    struct wbi_verbs_work *work = wbi_verbs_work_add(queue, WBI_VERBS_SEND);
+    /* for which reserve has found room */
+    struct wbi_verbs_work *work = wbi_verbs_work_next(queue, WBI_VERBS_SEND);
     work->sge = (struct ibv_sge){.addr = (uintptr_t)channel->reserved,
                                  .length = (uint32_t)bytes,
                                  .lkey = channel->queues->send_mr->lkey};

@@ -129,13 +129,18 @@ WB_API void wb_call_explain_result(const struct wb_call *call, const struct wb_r
 /* Ends the handle, or leaves it to `hold` where the result has views into it (keep). */
 WB_API void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep);
 
-/* Gives back what a result's views point into; accepts a zeroed hold. */
+/* Gives back what a result's views point into; accepts a zeroed hold, as most are. */
 WB_API void wb_hold_release(struct wb_hold *hold);
+static inline void wbi_hold_drop(struct wb_hold *hold)
+{
+    if (hold->call != NULL || hold->item != NULL || hold->arena.blocks != NULL) {
+        wb_hold_release(hold);
+    }
+}
 
-/* The reply's steps, as the call's. wanted: whether there is one; after it the handler is never run
- * again. */
-WB_API bool wb_reply_wanted(struct wb_context *context);
-WB_API void wb_reply_size(struct wb_sizer *sizer, struct wb_context *context);
+/* The reply's steps, as the call's. size: false where no reply is wanted; after it the handler is
+ * never run again. */
+WB_API bool wb_reply_size(struct wb_sizer *sizer, struct wb_context *context);
 WB_API int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
                           struct wb_writer *writer);
 WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer);
@@ -155,7 +160,7 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
     WBI_GENERATED void record##_drop(struct record *v)                                             \
     {                                                                                              \
         FIELDS(WBI_DROP)                                                                           \
-        wb_hold_release(&v->hold);                                                                 \
+        wbi_hold_drop(&v->hold);                                                                   \
     }                                                                                              \
     WBI_ARCHIVE(record)                                                                            \
     WBI_GENERATED int record##_get(struct wb_reader *r, struct record *v)                          \
@@ -167,6 +172,7 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
             wb_reader_pass_added(r);                                                               \
         }                                                                                          \
         int status = wb_reader_finish(r);                                                          \
+        r->arena = NULL; /* it may outlive *v */                                                   \
         if (status != WB_OK) {                                                                     \
             record##_drop(v);                                                                      \
             *v = (struct record){0};                                                               \
@@ -187,10 +193,9 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
     {                                                                                              \
         struct wb_sizer sizer;                                                                     \
         struct wb_writer writer;                                                                   \
-        if (!wb_reply_wanted(context)) {                                                           \
+        if (!wb_reply_size(&sizer, context)) {                                                     \
             return WB_OK;                                                                          \
         }                                                                                          \
-        wb_reply_size(&sizer, context);                                                            \
         action##_out_size(&sizer, out);                                                            \
         if (wb_sizer_gathers(&sizer)) {                                                            \
             action##_out_size(&sizer, out);                                                        \

@@ -160,9 +160,10 @@ static void assert_found(unsigned lane)
 {
     struct wbi_lane *found = wbi_home_find(&lanes_scene.guest->networks[0], NULL);
     ck_assert_ptr_eq(found, lanes_scene.guest->lanes[lane]);
-    ck_assert(!atomic_load(&found->bare)); /* it has to be turned: its events are awaited */
+    ck_assert((atomic_load(&found->engine->bare) & found->bit) ==
+              0); /* it has to be turned: its events are awaited */
     wbi_turn_all(lanes_scene.guest, NULL, true, 1);
-    ck_assert(!atomic_load(&found->bare));
+    ck_assert((atomic_load(&found->engine->bare) & found->bit) == 0);
     wbi_home_leave(found, true);
 }
 
