@@ -302,7 +302,8 @@ static bool take_result(struct wb_call *call, uint8_t *slot, size_t len, size_t 
     call->archive = slot + archive_at;
     call->archive_len = len - archive_at;
     if (small) {
-        call->archive = memcpy(call->small, call->archive, len - archive_at);
+        wbi_copy_short(call->small, call->archive, len - archive_at);
+        call->archive = call->small;
     } else {
         call->slot = slot;
     }
@@ -312,7 +313,7 @@ static bool take_result(struct wb_call *call, uint8_t *slot, size_t len, size_t 
 }
 
 /* The call that waits for a reply with that id; NULL: that is late. */
-static struct wb_call *find_asker(struct wb_peer *peer, uint64_t id, size_t len)
+static inline struct wb_call *find_asker(struct wb_peer *peer, uint64_t id, size_t len)
 {
     struct wb_call *call = wbi_call_find(&peer->lane->calls, id);
     if (call != NULL && call->peer == peer && call->sent && call->reply == NULL && !call->one_way) {

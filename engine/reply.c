@@ -9,7 +9,7 @@
 #include "engine/serve.h"
 #include "engine/straight.h"
 
-static bool is_wanted(struct wb_context *context)
+bool wb_reply_wanted(struct wb_context *context)
 {
     if (context->deferred != NULL) {
         return false; /* it will come by itself */
@@ -25,11 +25,8 @@ static bool is_wanted(struct wb_context *context)
     return false;
 }
 
-bool wb_reply_size(struct wb_sizer *sizer, struct wb_context *context)
+void wb_reply_size(struct wb_sizer *sizer, const struct wb_context *context)
 {
-    if (!is_wanted(context)) {
-        return false;
-    }
     const struct wbi_header *header = context->header;
     bool chunks = (header->flags & WBI_FLAG_COPY) == 0 && header->reply_room > 0;
     const struct wbi_lane *lane = context->peer->lane;
@@ -40,7 +37,6 @@ bool wb_reply_size(struct wb_sizer *sizer, struct wb_context *context)
                                        .pointer_mask = lane->caps->read_align - 1,
                                        .buffer = chunks ? config->pointer_threshold : SIZE_MAX};
     wb_sizer_start(sizer, thresholds);
-    return true;
 }
 
 /* Bytes that chunks take at the caller. */

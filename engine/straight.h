@@ -48,10 +48,11 @@ static inline uint8_t *wbi_straight_place(struct wb_peer *peer, enum wbi_kind ki
     return message;
 }
 
-/* Whether the stub has written what it had sized. */
+/* Whether the stub has written what it had sized. (A chunk, for which the writer has no room, would
+ * have failed.) */
 static inline bool wbi_straight_is_written(const struct wb_writer *writer)
 {
-    return writer->at == writer->end && writer->chunk_count == 0 && writer->status == WB_OK;
+    return writer->at == writer->end && writer->status == WB_OK;
 }
 
 /* Lane thread: sends what has been placed so, encoded and written. */

@@ -124,9 +124,10 @@ int wbi_stream_reply(struct wb_context *context, const struct wbi_stream_head *h
 {
     struct wb_sizer sizer;
     struct wb_writer writer;
-    if (!wb_reply_size(&sizer, context)) {
+    if (!wb_reply_wanted(context)) {
         return WB_OK;
     }
+    wb_reply_size(&sizer, context);
     wb_size_raw(&sizer, head != NULL ? WBI_STREAM_HEAD_BYTES : 0);
     wb_sizer_finish(&sizer);
     int status = wb_reply_begin(context, &sizer, &writer);

@@ -138,9 +138,10 @@ static inline void wbi_hold_drop(struct wb_hold *hold)
     }
 }
 
-/* The reply's steps, as the call's. size: false where no reply is wanted; after it the handler is
- * never run again. */
-WB_API bool wb_reply_size(struct wb_sizer *sizer, struct wb_context *context);
+/* The reply's steps, as the call's. wanted: whether there is one; after it the handler is never run
+ * again. */
+WB_API bool wb_reply_wanted(struct wb_context *context);
+WB_API void wb_reply_size(struct wb_sizer *sizer, const struct wb_context *context);
 WB_API int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
                           struct wb_writer *writer);
 WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer);
@@ -193,12 +194,17 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
     {                                                                                              \
         struct wb_sizer sizer;                                                                     \
         struct wb_writer writer;                                                                   \
-        if (!wb_reply_size(&sizer, context)) {                                                     \
+        if (!wb_reply_wanted(context)) {                                                           \
             return WB_OK;                                                                          \
         }                                                                                          \
-        action##_out_size(&sizer, out);                                                            \
-        if (wb_sizer_gathers(&sizer)) {                                                            \
+        if (!action##_out_varies) {                                                                \
+            sizer = (struct wb_sizer){.bytes = action##_out_wire_min};                             \
+        } else {                                                                                   \
+            wb_reply_size(&sizer, context);                                                        \
             action##_out_size(&sizer, out);                                                        \
+            if (wb_sizer_gathers(&sizer)) {                                                        \
+                action##_out_size(&sizer, out);                                                    \
+            }                                                                                      \
         }                                                                                          \
         int status = wb_reply_begin(context, &sizer, &writer);                                     \
         if (status == WB_OK) {                                                                     \
@@ -251,10 +257,14 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
     {                                                                                              \
         struct wb_sizer sizer;                                                                     \
         struct wb_writer writer;                                                                   \
-        wb_call_size(&sizer, peer, options);                                                       \
-        action##_in_size(&sizer, in);                                                              \
-        if (wb_sizer_gathers(&sizer)) {                                                            \
+        if (!action##_in_varies) {                                                                 \
+            sizer = (struct wb_sizer){.bytes = action##_in_wire_min};                              \
+        } else {                                                                                   \
+            wb_call_size(&sizer, peer, options);                                                   \
             action##_in_size(&sizer, in);                                                          \
+            if (wb_sizer_gathers(&sizer)) {                                                        \
+                action##_in_size(&sizer, in);                                                      \
+            }                                                                                      \
         }                                                                                          \
         int status = wb_call_begin(peer, &action##_action, &sizer, options, &writer);              \
         if (status == WB_OK) {                                                                     \

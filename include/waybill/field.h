@@ -137,6 +137,18 @@
 #define WBI_OWNS_FIXED(type) || type##_owns
 #define WBI_OWNS_ADDED(type) || type##_owns
 
+/* Whether its bytes in the archive may be more or fewer than T_wire_min. */
+#define WBI_VARIES(kind, type, ...) WBI_VARIES_##kind(type)
+#define WBI_VARIES_VALUE(type)
+#define WBI_VARIES_STRING(type) || 1
+#define WBI_VARIES_BYTES(type) || 1
+#define WBI_VARIES_RMA(type) || 1
+#define WBI_VARIES_OBJECT(type) || 1
+#define WBI_VARIES_BUFFER(type) || 1
+#define WBI_VARIES_TYPE(type) || !type##_wire_raw
+#define WBI_VARIES_FIXED(type) || !type##_wire_raw
+#define WBI_VARIES_ADDED(type) || 1
+
 /* As the signature sees it. */
 #define WBI_FIELD(kind, type, ...) WBI_FIELD_##kind(type, __VA_ARGS__)
 #define WBI_FIELD_OF(kind, type, name, of, count) {kind, type, name, of, count},
@@ -185,6 +197,7 @@ static inline uint32_t wbi_added_id(const char *type, const char *name)
 #define WBI_PASSES(T, FIELDS)                                                                      \
     enum { T##_wire_min = 0 FIELDS(WBI_MIN), T##_wire_raw = 0 };                                   \
     enum { T##_views = 0 FIELDS(WBI_VIEWS), T##_owns = 0 FIELDS(WBI_OWNS) };                       \
+    enum { T##_varies = 0 FIELDS(WBI_VARIES) };                                                    \
     WBI_UNUSED static const struct wb_field T##_fields[] = {FIELDS(WBI_FIELD) WBI_FIELD_END};      \
     WBI_GENERATED size_t T##_wire_size(struct wb_sizer *s, size_t at, const struct T *v)           \
     {                                                                                              \
