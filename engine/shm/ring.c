@@ -1,55 +1,23 @@
 #include "engine/shm/ring.h"
 
-/* Whether so many bytes more have room: one granule stays free for the 0 at the head. */
-static bool has_room(const struct wbi_shm_ring_out *ring, uint64_t more, bool control)
-{
-    uint64_t kept = WBI_SHM_GRANULE + (control ? 0 : WBI_SHM_CONTROL_ROOM);
-    return ring->head - ring->tail + more + kept <= ring->bytes;
-}
-
-/* What is about to be written may stay there though it is never published. */
-static void spoil(struct wbi_shm_ring_out *ring, uint64_t end)
-{
-    if (end - ring->head > WBI_SHM_GRANULE && end > ring->spoilt) {
-        ring->spoilt = end;
-    }
-}
-
-static int place_at(struct wbi_shm_ring_out *ring, uint64_t at, uint64_t size, uint8_t **payload)
-{
-    ring->at = at;
-    spoil(ring, at + size);
-    *payload = wbi_shm_ring_place(ring->base, ring->bytes, at) + sizeof(uint64_t);
-    return WB_OK;
-}
-
-/* Behind a pad, or where what is known of the consumer's position leaves no room. */
-static __attribute__((noinline)) int reserve_otherwise(struct wbi_shm_ring_out *ring, uint64_t size,
-                                                       uint64_t pad, bool control,
-                                                       uint8_t **payload)
-{
-    if (!has_room(ring, size + pad, control)) {
-        uint64_t consumed = atomic_load(ring->consumed);
-        if (consumed < ring->tail || consumed > ring->head) {
-            return WB_ERR_PROTOCOL;
-        }
-        ring->tail = consumed;
-        if (!has_room(ring, size + pad, control)) {
-            return WB_AGAIN;
-        }
-    }
-    return place_at(ring, ring->head + pad, size, payload);
-}
-
 int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool control,
                          uint8_t **payload)
 {
     uint64_t size = wbi_shm_ring_size(len);
     uint64_t to_end = ring->bytes - (ring->head & (ring->bytes - 1));
-    if (size > to_end || !has_room(ring, size, control)) {
-        return reserve_otherwise(ring, size, size > to_end ? to_end : 0, control, payload);
+    uint64_t pad = size <= to_end ? 0 : to_end;
+    if (!wbi_shm_ring_has_room(ring, size + pad, control)) {
+        uint64_t consumed = atomic_load(ring->consumed);
+        if (consumed < ring->tail || consumed > ring->head) {
+            return WB_ERR_PROTOCOL;
+        }
+        ring->tail = consumed;
+        if (!wbi_shm_ring_has_room(ring, size + pad, control)) {
+            return WB_AGAIN;
+        }
     }
-    return place_at(ring, ring->head, size, payload);
+    *payload = wbi_shm_ring_take(ring, ring->head + pad, size);
+    return WB_OK;
 }
 
 static void set_word(const struct wbi_shm_ring_out *ring, uint64_t at, uint64_t value,

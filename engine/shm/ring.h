@@ -99,6 +99,38 @@ static inline bool wbi_shm_ring_begins(uint64_t word, uint64_t at)
 int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool control,
                          uint8_t **payload);
 
+/* Whether so many bytes more have room, as far as is known: one granule stays free for the 0 at the
+ * head. */
+static inline bool wbi_shm_ring_has_room(const struct wbi_shm_ring_out *ring, uint64_t more,
+                                         bool control)
+{
+    uint64_t kept = WBI_SHM_GRANULE + (control ? 0 : WBI_SHM_CONTROL_ROOM);
+    return ring->head - ring->tail + more + kept <= ring->bytes;
+}
+
+/* The payload's place of a message of `size` bytes that is to begin at `at`: it is reserved. What
+ * is about to be written may stay there though it is never published. */
+static inline uint8_t *wbi_shm_ring_take(struct wbi_shm_ring_out *ring, uint64_t at, uint64_t size)
+{
+    uint64_t end = at + size;
+    ring->at = at;
+    if (end - ring->head > WBI_SHM_GRANULE && end > ring->spoilt) {
+        ring->spoilt = end;
+    }
+    return wbi_shm_ring_place(ring->base, ring->bytes, at) + sizeof(uint64_t);
+}
+
+/* Reserves as above, where that needs neither a pad nor a look at the consumer's position, as
+ * mostly; or NULL. */
+static inline uint8_t *wbi_shm_ring_reserve_here(struct wbi_shm_ring_out *ring, uint32_t len,
+                                                 bool control)
+{
+    uint64_t size = wbi_shm_ring_size(len);
+    uint64_t to_end = ring->bytes - (ring->head & (ring->bytes - 1));
+    bool goes = size <= to_end && wbi_shm_ring_has_room(ring, size, control);
+    return goes ? wbi_shm_ring_take(ring, ring->head, size) : NULL;
+}
+
 /* Publishes the reserved message, `len` at most what was reserved. Sequentially consistent, so that
  * a load of the consumer's attention after it cannot come too early. */
 void wbi_shm_ring_publish(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t len);

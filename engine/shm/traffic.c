@@ -16,14 +16,33 @@ void wbi_shm_ring_doorbell(struct wbi_channel *channel)
 
 /* The ring seems full: asks to be told of room, and looks once more, since room may have come
  * before the peer could see that. */
-static __attribute__((noinline)) int reserve_starved(struct wbi_channel *channel, uint32_t bytes,
-                                                     bool control, uint8_t **slot)
+static int reserve_starved(struct wbi_channel *channel, uint32_t bytes, bool control,
+                           uint8_t **slot)
 {
     atomic_store(&channel->mine.head->starved.word, 1);
     int status = wbi_shm_ring_reserve(&channel->out, bytes, control, slot);
     channel->starved = status != WB_OK;
     if (status == WB_OK) {
         atomic_store(&channel->mine.head->starved.word, 0);
+    }
+    return status;
+}
+
+/* Whatever stands against it, or seems to. */
+static __attribute__((noinline)) int reserve_otherwise(struct wbi_channel *channel, size_t bytes,
+                                                       bool control, uint8_t **slot)
+{
+    if (channel->state != WBI_SHM_OPEN || channel->doom != WB_OK) {
+        return WB_AGAIN; /* on_lost comes, or has come */
+    }
+    if (bytes > channel->max_send) {
+        return wbi_error(WB_ERR_INVALID,
+                         "a message of %zu bytes is longer than the %u of this channel", bytes,
+                         channel->max_send);
+    }
+    int status = wbi_shm_ring_reserve(&channel->out, (uint32_t)bytes, control, slot);
+    if (status != WB_OK || channel->starved) {
+        status = reserve_starved(channel, (uint32_t)bytes, control, slot);
     }
     if (status == WB_ERR_PROTOCOL) {
         wbi_shm_doom(channel, status, false, "the peer consumed messages that were not sent");
@@ -32,24 +51,16 @@ static __attribute__((noinline)) int reserve_starved(struct wbi_channel *channel
     return status;
 }
 
-static __attribute__((noinline)) int refuse_long(const struct wbi_channel *channel, size_t bytes)
-{
-    return wbi_error(WB_ERR_INVALID, "a message of %zu bytes is longer than the %u of this channel",
-                     bytes, channel->max_send);
-}
-
 int wbi_shm_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
 {
-    if (channel->state != WBI_SHM_OPEN || channel->doom != WB_OK) {
-        return WB_AGAIN; /* on_lost comes, or has come */
+    bool simple = channel->state == WBI_SHM_OPEN && channel->doom == WB_OK && !channel->starved &&
+                  bytes <= channel->max_send;
+    uint8_t *here =
+        simple ? wbi_shm_ring_reserve_here(&channel->out, (uint32_t)bytes, control) : NULL;
+    if (here == NULL) {
+        return reserve_otherwise(channel, bytes, control, slot);
     }
-    if (bytes > channel->max_send) {
-        return refuse_long(channel, bytes);
-    }
-    int status = wbi_shm_ring_reserve(&channel->out, (uint32_t)bytes, control, slot);
-    if (__builtin_expect(status != WB_OK || channel->starved, 0)) {
-        return reserve_starved(channel, (uint32_t)bytes, control, slot);
-    }
+    *slot = here;
     return WB_OK;
 }
 
