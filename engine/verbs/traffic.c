@@ -45,6 +45,14 @@ static uint8_t *take_slot(struct wbi_channel *channel)
     return wbi_verbs_send_slot_take(&channel->lane->send_slots, &channel->sends.slots_used);
 }
 
+/* A message begins in a slot of its own. */
+static uint8_t *place_in(struct wbi_channel *channel, uint8_t *own)
+{
+    channel->reserved_as = WBI_VERBS_AS_MESSAGE;
+    channel->reserved = own + WBI_BUNDLE_FRAME; /* others may join it */
+    return channel->reserved;
+}
+
 /* What is kept back holds slots, which inline messages give back when they are posted. Out of the
  * way of those who find one at once. */
 static __attribute__((noinline)) uint8_t *take_slot_of_posted(struct wbi_channel *channel)
@@ -54,7 +62,9 @@ static __attribute__((noinline)) uint8_t *take_slot_of_posted(struct wbi_channel
     return can_send(channel) && has_room(channel, false) ? take_slot(channel) : NULL;
 }
 
-int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
+/* Behind what is queued, of a control message, or where something is short. */
+static __attribute__((noinline)) int reserve_otherwise(struct wbi_channel *channel, size_t bytes,
+                                                       bool control, uint8_t **slot)
 {
     struct wbi_fabric_lane *lane = channel->lane;
     if (!can_send(channel)) {
@@ -79,14 +89,26 @@ int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, u
         return WB_OK;
     }
     uint8_t *own = take_slot(channel);
-    if (__builtin_expect(own == NULL, 0)) {
+    if (own == NULL) {
         own = take_slot_of_posted(channel);
-        if (own == NULL) {
-            return WB_AGAIN;
-        }
     }
-    channel->reserved_as = WBI_VERBS_AS_MESSAGE;
-    *slot = channel->reserved = own + WBI_BUNDLE_FRAME; /* others may join it */
+    if (own == NULL) {
+        return WB_AGAIN;
+    }
+    *slot = place_in(channel, own);
+    return WB_OK;
+}
+
+/* Most messages are alone. */
+int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
+{
+    bool simple = !control && can_send(channel) && bytes <= channel->lane->eager_bytes &&
+                  channel->sends.queued == channel->sends.posted && has_room(channel, false);
+    uint8_t *own = simple ? take_slot(channel) : NULL;
+    if (own == NULL) {
+        return reserve_otherwise(channel, bytes, control, slot);
+    }
+    *slot = place_in(channel, own);
     return WB_OK;
 }
 
