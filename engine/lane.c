@@ -8,14 +8,6 @@
 #include "mr_cache/allocator.h"
 #include "mr_cache/buffer.h"
 
-enum {
-    TURNS_A_LOOK = 256, /* the clock is read once in so many turns */
-    TURNS_A_RETRY = 64, /* parked parcels are tried again once in so many turns */
-    TURNS_CROWDED = 256 /* after another thread has left something, the lane is not kept */
-};
-
-static const uint64_t housekeeping_us = 1000;
-
 /* ---- who holds the lane ---- */
 
 enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane)
@@ -28,19 +20,18 @@ enum wbi_entry_kind wbi_lane_enter_soon(struct wbi_lane *lane)
     return entry;
 }
 
-/* The innermost lane that this thread is in the middle of a turn of, or calls back from. */
-static _Thread_local struct wbi_lane *innermost __attribute__((tls_model("initial-exec")));
+_Thread_local struct wbi_lane *wbi_lane_inside __attribute__((tls_model("initial-exec")));
 
 void wbi_lanes_begin_wait(void)
 {
-    for (struct wbi_lane *lane = innermost; lane != NULL; lane = lane->outer) {
+    for (struct wbi_lane *lane = wbi_lane_inside; lane != NULL; lane = lane->outer) {
         atomic_fetch_add(&lane->holder_waits, 1);
     }
 }
 
 void wbi_lanes_end_wait(void)
 {
-    for (struct wbi_lane *lane = innermost; lane != NULL; lane = lane->outer) {
+    for (struct wbi_lane *lane = wbi_lane_inside; lane != NULL; lane = lane->outer) {
         atomic_fetch_sub(&lane->holder_waits, 1);
     }
 }
@@ -69,7 +60,7 @@ enum wbi_entry_kind wbi_lane_enter_waiting(struct wbi_lane *lane)
 
 enum wbi_entry_kind wbi_lane_enter_in_turn(struct wbi_lane *lane)
 {
-    return enter_waiting(lane, innermost != NULL);
+    return enter_waiting(lane, wbi_lane_inside != NULL);
 }
 
 /* The inbox, oldest first. */
@@ -86,21 +77,6 @@ static struct wbi_parcel *take_inbox(struct wbi_lane *lane)
     return oldest;
 }
 
-/* What is sent between the two leaves together, where the fabric gains by that. */
-static void gather(struct wbi_lane *lane)
-{
-    if (lane->fabric->gather != NULL) {
-        lane->fabric->gather(lane->port);
-    }
-}
-
-static void flush(struct wbi_lane *lane)
-{
-    if (lane->fabric->flush != NULL) {
-        lane->fabric->flush(lane->port);
-    }
-}
-
 void wbi_lane_drain(struct wbi_lane *lane)
 {
     struct wbi_parcel *parcel = take_inbox(lane);
@@ -111,11 +87,6 @@ void wbi_lane_drain(struct wbi_lane *lane)
         wbi_outgoing_send(&out);
         parcel = next;
     }
-}
-
-static bool inbox_waits(struct wbi_lane *lane)
-{
-    return atomic_load_explicit(&lane->inbox, memory_order_relaxed) != NULL;
 }
 
 void wbi_lane_end_buffer(struct wbi_lane *lane, struct wb_buffer_owner *owner)
@@ -131,29 +102,6 @@ static bool is_due(const struct wbi_lane *lane)
            lane->streams.due != NULL;
 }
 
-static void go_inside(struct wbi_lane *lane)
-{
-    lane->inside = true;
-    lane->outer = innermost;
-    innermost = lane;
-}
-
-static void come_out(struct wbi_lane *lane)
-{
-    lane->inside = false;
-    innermost = lane->outer;
-}
-
-bool wbi_thread_is_inside(void)
-{
-    return innermost != NULL;
-}
-
-const struct wbi_lane *wbi_lane_innermost(void)
-{
-    return innermost;
-}
-
 /* Whether callbacks may well send more than one message together: there are several, or one that
  * has waited for room. What a single one sends leaves at once. */
 static bool has_many_due(const struct wbi_lane *lane)
@@ -166,9 +114,9 @@ static __attribute__((noinline)) void call_back(struct wbi_lane *lane)
 {
     bool may_grow = wbi_rma_thread_may_grow(false);
     bool many = has_many_due(lane);
-    go_inside(lane);
+    wbi_lane_go_inside(lane);
     if (many) {
-        gather(lane);
+        wbi_lane_gather(lane);
     }
     while (is_due(lane)) {
         wbi_lane_before_program(lane);
@@ -183,17 +131,10 @@ static __attribute__((noinline)) void call_back(struct wbi_lane *lane)
     }
     lane->owes = false;
     if (many) {
-        flush(lane);
+        wbi_lane_flush(lane);
     }
-    come_out(lane);
+    wbi_lane_come_out(lane);
     wbi_rma_thread_may_grow(may_grow);
-}
-
-/* What other threads have left for the lane thread. */
-static bool is_asked(struct wbi_lane *lane, memory_order order)
-{
-    return atomic_load_explicit(&lane->inbox, order) != NULL ||
-           atomic_load_explicit(&lane->wants, order) != 0;
 }
 
 /* Parcels first: a call that was given up may be among them. Asked is read before: what is asked
@@ -203,11 +144,11 @@ static void do_as_asked(struct wbi_lane *lane)
     unsigned asked =
         atomic_fetch_and_explicit(&lane->wants, WBI_ASKED_TO_WAKE, memory_order_acq_rel);
     bool may_grow = wbi_rma_thread_may_grow(false);
-    if (inbox_waits(lane) || (asked & ~(unsigned)WBI_ASKED_TO_WAKE) != 0) {
-        lane->crowded = TURNS_CROWDED;
+    if (wbi_lane_inbox_waits(lane) || (asked & ~(unsigned)WBI_ASKED_TO_WAKE) != 0) {
+        lane->crowded = WBI_TURNS_CROWDED;
     }
-    go_inside(lane); /* what ends may let a parcel go on that a handler was waiting for */
-    gather(lane);
+    wbi_lane_go_inside(lane); /* what ends may let a parcel go on that a handler was waiting for */
+    wbi_lane_gather(lane);
     wbi_lane_drain(lane);
     if ((asked & WBI_ASKED_TO_COLLECT) != 0) {
         wbi_deferred_collect(lane);
@@ -222,8 +163,8 @@ static void do_as_asked(struct wbi_lane *lane)
     if ((asked & WBI_ASKED_TO_COLLECT) != 0 && (lane->busy != NULL || lane->parked != NULL)) {
         wbi_rooms_want_turn(lane); /* for credits that go alone, and what is tried again */
     }
-    flush(lane);
-    come_out(lane);
+    wbi_lane_flush(lane);
+    wbi_lane_come_out(lane);
     wbi_rma_thread_may_grow(may_grow);
 }
 
@@ -235,7 +176,8 @@ static inline bool let_go(struct wbi_lane *lane)
         call_back(lane);
     }
     wbi_hold_leave(&lane->hold);
-    return is_asked(lane, memory_order_seq_cst) && wbi_lane_enter(lane) == WBI_LANE_ENTERED;
+    return wbi_lane_is_asked(lane, memory_order_seq_cst) &&
+           wbi_lane_enter(lane) == WBI_LANE_ENTERED;
 }
 
 static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
@@ -253,17 +195,11 @@ static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
     }
 }
 
-/* Inline: a turn ends with it. */
-static inline __attribute__((always_inline)) void leave(struct wbi_lane *lane)
+void wbi_lane_leave(struct wbi_lane *lane)
 {
     if (let_go(lane)) {
         leave_asked(lane);
     }
-}
-
-void wbi_lane_leave(struct wbi_lane *lane)
-{
-    leave(lane);
 }
 
 void wbi_lane_ask(struct wbi_lane *lane, enum wbi_asked what)
@@ -288,54 +224,7 @@ void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel)
     }
 }
 
-/* ---- a turn ---- */
-
-/* Peers with something to send, or that may have: those for whom there is still no room stay in the
- * list, before those that could send, so that what is scarce goes round. */
-static int flush_busy(struct wbi_lane *lane)
-{
-    int done = 0;
-    struct wb_peer *peer = lane->busy, *first = NULL, **tail = &first;
-    lane->busy = NULL;
-    while (peer != NULL) {
-        struct wb_peer *next = peer->busy_next;
-        peer->busy = false;
-        if (atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED) {
-            bool clear = wbi_control_flush(peer);
-            int sent = wbi_parcels_flush(peer);
-            done += sent;
-            wbi_inbound_fetch(peer);
-            if (sent == 0 && peer->waiting != NULL && !peer->busy) {
-                peer->busy = true;
-                *tail = peer;
-                tail = &peer->busy_next;
-            } else if (!clear || peer->waiting != NULL) {
-                wbi_peer_busy(peer);
-            }
-        }
-        peer = next;
-    }
-    *tail = lane->busy;
-    lane->busy = first;
-    return done;
-}
-
-static void keep_house(struct wbi_lane *lane)
-{
-    uint64_t now = wbi_now();
-    if (now - lane->now < housekeeping_us) {
-        return;
-    }
-    lane->now = now;
-    lane->dial_at = 0; /* whoever still waits says so */
-    struct wb_peer *next;
-    for (struct wb_peer *peer = lane->peers; peer != NULL; peer = next) {
-        next = peer->next;
-        if (!peer->dying) {
-            wbi_peer_expire(peer, now);
-        }
-    }
-}
+/* ---- life ---- */
 
 bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer)
 {
@@ -357,99 +246,6 @@ void wbi_lane_bury(struct wbi_lane *lane)
         wbi_peer_bury(peer);
     }
 }
-
-/* Tries again what waits, in the order in which room is given. */
-static int go_on(struct wbi_lane *lane, bool retry)
-{
-    int done = 0;
-    if (lane->busy != NULL) {
-        gather(lane);
-        done += flush_busy(lane);
-        flush(lane);
-    }
-    if (lane->parked != NULL && retry) {
-        done += wbi_inbound_retry(lane); /* replies do not wait for the next ones' handlers */
-    }
-    return done;
-}
-
-/* Polls until there is something, `polls` times at most. Who enters and leaves the lane between any
- * two of them pays for it with what comes meanwhile; others that would have it see to it that this
- * one does not keep it. */
-static int look_for(struct wbi_lane *lane, unsigned polls)
-{
-    int done = lane->fabric->poll(lane->port);
-    polls = lane->crowded > 0 ? 1 : polls;
-    while (done == 0 && --polls > 0 && !is_asked(lane, memory_order_relaxed)) {
-        wbi_relax();
-        done = lane->fabric->poll(lane->port);
-    }
-    return done;
-}
-
-/* Whether there is more to do in a turn than to poll, which is seldom. */
-static bool has_more_to_do(const struct wbi_lane *lane)
-{
-    return lane->turns % TURNS_A_RETRY == 0 || lane->busy != NULL || lane->parked != NULL ||
-           lane->dying != NULL || lane->bare || wbi_rooms_want(&lane->rooms);
-}
-
-static __attribute__((noinline)) int do_the_rest(struct wbi_lane *lane, bool look)
-{
-    int done = 0;
-    bool retry = look || lane->turns % TURNS_A_RETRY == 0;
-    if (lane->busy != NULL || lane->parked != NULL) {
-        done += go_on(lane, retry);
-    }
-    if (look || lane->turns % TURNS_A_LOOK == 0) {
-        keep_house(lane);
-        wbi_streams_retry(lane); /* nothing is done by that: who waits is not to spin */
-    }
-    if (lane->dying != NULL) {
-        wbi_lane_bury(lane);
-    }
-    if (wbi_rooms_want(&lane->rooms)) {
-        done += wbi_rooms_look(lane, retry);
-    }
-    lane->bare = !wbi_home_has_peers(lane);
-    wbi_home_set_bare(lane, lane->bare);
-    return done;
-}
-
-static void disarm(struct wbi_lane *lane)
-{
-    lane->armed = false;
-    atomic_store_explicit(&lane->engine->disarmed, 1, memory_order_relaxed);
-}
-
-int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls, uint32_t *turns)
-{
-    if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
-        return 0;
-    }
-    if (lane->armed) {
-        disarm(lane);
-    }
-    go_inside(lane);
-    if (lane->crowded > 0) {
-        lane->crowded--;
-    }
-    if (inbox_waits(lane)) {
-        lane->crowded = TURNS_CROWDED;
-        gather(lane); /* until the poll, which sends first */
-        wbi_lane_drain(lane);
-    }
-    int done = look_for(lane, polls);
-    *turns = ++lane->turns;
-    if (look || has_more_to_do(lane)) {
-        done += do_the_rest(lane, look);
-    }
-    come_out(lane);
-    leave(lane);
-    return done;
-}
-
-/* ---- life ---- */
 
 int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, unsigned number, unsigned index)
 {
@@ -498,13 +294,13 @@ void wbi_lane_end(struct wbi_lane *lane)
         return;
     }
     wbi_lane_enter_waiting(lane);
-    go_inside(lane);
+    wbi_lane_go_inside(lane);
     wbi_lane_drain(lane);
     for (struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
         wbi_peer_fail(peer, WB_ERR_CLOSED, "the engine was destroyed");
     }
     wbi_lane_bury(lane);
-    come_out(lane);
+    wbi_lane_come_out(lane);
     call_back(lane);
 }
 
@@ -513,7 +309,7 @@ void wbi_lane_close(struct wbi_lane *lane)
     if (lane->fabric == NULL) {
         return;
     }
-    go_inside(lane); /* what goes may be the program's to free */
+    wbi_lane_go_inside(lane); /* what goes may be the program's to free */
     wbi_deferred_end_all(lane);
     wbi_streams_close(lane);
     while (lane->peers != NULL) { /* lost, and kept for handles; or of a callback's making */
@@ -533,6 +329,6 @@ void wbi_lane_close(struct wbi_lane *lane)
     wbi_lease_table_close(&lane->leases);
     wbi_events_close(lane);
     wbi_latency_close(lane->latency);
-    come_out(lane);
+    wbi_lane_come_out(lane);
     lane->fabric = NULL;
 }

@@ -36,7 +36,10 @@ enum wbi_asked {
     WBI_ASKED_TO_WAKE = 8     /* calls may have ended for which a thread sleeps */
 };
 
-enum { WBI_LANE_APART = 64 }; /* bytes: a line of the CPU's cache */
+enum {
+    WBI_LANE_APART = 64,    /* bytes: a line of the CPU's cache */
+    WBI_TURNS_CROWDED = 256 /* after another thread has left something, the lane is not kept */
+};
 
 struct wbi_lane {
     struct wbi_hold hold;               /* who is in */
@@ -154,13 +157,59 @@ static inline uint32_t wbi_lane_peers(const struct wbi_lane *lane)
     return atomic_load_explicit(&lane->peer_count, memory_order_relaxed);
 }
 
+/* The innermost lane that the calling thread is in the middle of a turn of, or calls back from; its
+ * `outer` is that before. NULL: none. */
+extern _Thread_local struct wbi_lane *wbi_lane_inside __attribute__((tls_model("initial-exec")));
+static inline const struct wbi_lane *wbi_lane_innermost(void)
+{
+    return wbi_lane_inside;
+}
+
 /* Whether the calling thread runs handlers or callbacks, of whatever lane and engine; and whether
  * of this engine's. */
-bool wbi_thread_is_inside(void);
+static inline bool wbi_thread_is_inside(void)
+{
+    return wbi_lane_inside != NULL;
+}
 bool wbi_thread_is_inside_of(const struct wb_engine *engine);
 
-/* The lane that it is inside of, last entered; its `outer` is that before; NULL: of none. */
-const struct wbi_lane *wbi_lane_innermost(void);
+/* Lane thread: around what may run handlers or callbacks. */
+static inline void wbi_lane_go_inside(struct wbi_lane *lane)
+{
+    lane->inside = true;
+    lane->outer = wbi_lane_inside;
+    wbi_lane_inside = lane;
+}
+static inline void wbi_lane_come_out(struct wbi_lane *lane)
+{
+    lane->inside = false;
+    wbi_lane_inside = lane->outer;
+}
+
+/* Lane thread: what is sent between the two leaves together, where the fabric gains by that. */
+static inline void wbi_lane_gather(struct wbi_lane *lane)
+{
+    if (lane->fabric->gather != NULL) {
+        lane->fabric->gather(lane->port);
+    }
+}
+static inline void wbi_lane_flush(struct wbi_lane *lane)
+{
+    if (lane->fabric->flush != NULL) {
+        lane->fabric->flush(lane->port);
+    }
+}
+
+/* Whether other threads have left something for the lane thread; and whether parcels. */
+static inline bool wbi_lane_inbox_waits(struct wbi_lane *lane)
+{
+    return atomic_load_explicit(&lane->inbox, memory_order_relaxed) != NULL;
+}
+static inline bool wbi_lane_is_asked(struct wbi_lane *lane, memory_order order)
+{
+    return atomic_load_explicit(&lane->inbox, order) != NULL ||
+           atomic_load_explicit(&lane->wants, order) != 0;
+}
 
 /* Whether the calling thread holds the lane. */
 static inline bool wbi_lane_is_mine(const struct wbi_lane *lane)
@@ -181,11 +230,6 @@ void wbi_lane_submit(struct wbi_lane *lane, struct wbi_parcel *parcel);
 /* Any thread: what it is asked to do is done when the lane is next left; here, if nobody holds it.
  */
 void wbi_lane_ask(struct wbi_lane *lane, enum wbi_asked what);
-
-/* Any thread that is not in the lane: one turn, if nobody is in it; `look` at the clock and at what
- * waits, whether or not it is time; `polls` times at most until there is something. Returns the
- * number of things done; *turns becomes the number of the lane's turns, if it had one. */
-int wbi_lane_turn(struct wbi_lane *lane, bool look, unsigned polls, uint32_t *turns);
 
 /* Lane thread: whether the peer waits to be buried. */
 bool wbi_lane_is_dying(const struct wbi_lane *lane, const struct wb_peer *peer);

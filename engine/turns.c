@@ -1,25 +1,178 @@
+/* Turns: what whoever makes progress does on a lane, and on which lanes. */
 #include "engine/turns.h"
 
+#include "engine/clock.h"
 #include "engine/engine.h"
+#include "engine/home.h"
+#include "engine/peer.h"
 #include "mr_cache/allocator.h"
 
 /* Lanes count their turns while they are held: threads on different ones write nothing together,
  * and a simulated run does the same each time. */
 enum {
-    TURNS_A_BARE = 16, /* a lane without peers has one in so many of another's, */
-    TURNS_A_ROUND = 4, /* and one with peers in so many, of a thread that has a lane of its own */
+    TURNS_A_LOOK = 256, /* the clock is read once in so many turns */
+    TURNS_A_RETRY = 64, /* parked parcels are tried again once in so many turns */
+    TURNS_A_BARE = 16,  /* a lane without peers has one in so many of another's, */
+    TURNS_A_ROUND = 4,  /* and one with peers in so many, of a thread that has a lane of its own */
     IDLE_PROGRESS_A_LOOK = 4 /* the clock is read once in so many wb_progress that find nothing */
 };
 
-/* Turns on some of the lanes, a bit each. */
-static inline int turn_these(struct wb_engine *engine, uint32_t lanes, bool look, unsigned polls,
-                             uint32_t *turns)
+static const uint64_t housekeeping_us = 1000;
+
+/* ---- of a lane ---- */
+
+/* Peers with something to send, or that may have: those for whom there is still no room stay in the
+ * list, before those that could send, so that what is scarce goes round. */
+static int flush_busy(struct wbi_lane *lane)
 {
     int done = 0;
-    for (; lanes != 0; lanes &= lanes - 1) {
-        done += wbi_lane_turn(engine->lanes[__builtin_ctz(lanes)], look, polls, turns);
+    struct wb_peer *peer = lane->busy, *first = NULL, **tail = &first;
+    lane->busy = NULL;
+    while (peer != NULL) {
+        struct wb_peer *next = peer->busy_next;
+        peer->busy = false;
+        if (atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED) {
+            bool clear = wbi_control_flush(peer);
+            int sent = wbi_parcels_flush(peer);
+            done += sent;
+            wbi_inbound_fetch(peer);
+            if (sent == 0 && peer->waiting != NULL && !peer->busy) {
+                peer->busy = true;
+                *tail = peer;
+                tail = &peer->busy_next;
+            } else if (!clear || peer->waiting != NULL) {
+                wbi_peer_busy(peer);
+            }
+        }
+        peer = next;
+    }
+    *tail = lane->busy;
+    lane->busy = first;
+    return done;
+}
+
+static void keep_house(struct wbi_lane *lane)
+{
+    uint64_t now = wbi_now();
+    if (now - lane->now < housekeeping_us) {
+        return;
+    }
+    lane->now = now;
+    lane->dial_at = 0; /* whoever still waits says so */
+    struct wb_peer *next;
+    for (struct wb_peer *peer = lane->peers; peer != NULL; peer = next) {
+        next = peer->next;
+        if (!peer->dying) {
+            wbi_peer_expire(peer, now);
+        }
+    }
+}
+
+/* Tries again what waits, in the order in which room is given. */
+static int go_on(struct wbi_lane *lane, bool retry)
+{
+    int done = 0;
+    if (lane->busy != NULL) {
+        wbi_lane_gather(lane);
+        done += flush_busy(lane);
+        wbi_lane_flush(lane);
+    }
+    if (lane->parked != NULL && retry) {
+        done += wbi_inbound_retry(lane); /* replies do not wait for the next ones' handlers */
     }
     return done;
+}
+
+/* Polls once more, and so until there is something, `polls` times at most. Who enters and leaves the
+ * lane between any two of them pays for it with what comes meanwhile; others that would have it see
+ * to it that this one does not keep it. */
+static __attribute__((noinline)) int look_again(struct wbi_lane *lane, unsigned polls)
+{
+    int done = 0;
+    for (; done == 0 && polls > 0 && !wbi_lane_is_asked(lane, memory_order_relaxed); polls--) {
+        wbi_relax();
+        done = lane->fabric->poll(lane->port);
+    }
+    return done;
+}
+
+/* Whether there is more to do in a turn than to poll, which is seldom. */
+static bool has_more_to_do(const struct wbi_lane *lane)
+{
+    return lane->turns % TURNS_A_RETRY == 0 || lane->busy != NULL || lane->parked != NULL ||
+           lane->dying != NULL || lane->bare || wbi_rooms_want(&lane->rooms);
+}
+
+static __attribute__((noinline)) int do_the_rest(struct wbi_lane *lane, bool look)
+{
+    int done = 0;
+    bool retry = look || lane->turns % TURNS_A_RETRY == 0;
+    if (lane->busy != NULL || lane->parked != NULL) {
+        done += go_on(lane, retry);
+    }
+    if (look || lane->turns % TURNS_A_LOOK == 0) {
+        keep_house(lane);
+        wbi_streams_retry(lane); /* nothing is done by that: who waits is not to spin */
+    }
+    if (lane->dying != NULL) {
+        wbi_lane_bury(lane);
+    }
+    if (wbi_rooms_want(&lane->rooms)) {
+        done += wbi_rooms_look(lane, retry);
+    }
+    lane->bare = !wbi_home_has_peers(lane);
+    wbi_home_set_bare(lane, lane->bare);
+    return done;
+}
+
+static void disarm(struct wbi_lane *lane)
+{
+    lane->armed = false;
+    atomic_store_explicit(&lane->engine->disarmed, 1, memory_order_relaxed);
+}
+
+/* A thread that is not in the lane: one turn, if nobody is in it; `look` at the clock and at what
+ * waits, whether or not it is time; `polls` times at most until there is something. Returns the
+ * number of things done; *turns becomes the number of the lane's turns, if it had one. Inline in
+ * the loop of who makes progress. */
+static inline __attribute__((always_inline)) int turn(struct wbi_lane *lane, bool look,
+                                                      unsigned polls, uint32_t *turns)
+{
+    if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
+        return 0;
+    }
+    if (lane->armed) {
+        disarm(lane);
+    }
+    wbi_lane_go_inside(lane);
+    if (lane->crowded > 0) {
+        lane->crowded--;
+    }
+    if (wbi_lane_inbox_waits(lane)) {
+        lane->crowded = WBI_TURNS_CROWDED;
+        wbi_lane_gather(lane); /* until the poll, which sends first */
+        wbi_lane_drain(lane);
+    }
+    int done = lane->fabric->poll(lane->port);
+    if (done == 0 && polls > 1 && lane->crowded == 0) {
+        done = look_again(lane, polls - 1);
+    }
+    *turns = ++lane->turns;
+    if (look || has_more_to_do(lane)) {
+        done += do_the_rest(lane, look);
+    }
+    wbi_lane_come_out(lane);
+    wbi_lane_leave(lane);
+    return done;
+}
+
+/* ---- of a thread ---- */
+
+/* On one lane more than those of the loop below. */
+static __attribute__((noinline)) int turn_own(struct wbi_lane *lane, bool look, unsigned polls,
+                                              uint32_t *turns)
+{
+    return turn(lane, look, polls, turns);
 }
 
 /* Inline, since a turn of wb_progress is nothing else. */
@@ -29,17 +182,23 @@ turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsigned pol
     int done = 0;
     uint32_t peopled = atomic_load_explicit(&engine->peopled, memory_order_relaxed);
     uint32_t bare = peopled & atomic_load_explicit(&engine->bare, memory_order_relaxed);
-    uint32_t busy = peopled & ~bare, turns = 1;
+    uint32_t lanes = peopled & ~bare, turns = 1;
     bool may_grow = wbi_rma_thread_may_grow(false);
-    polls = (busy & (busy - 1)) == 0 ? polls : 1;
+    polls = (lanes & (lanes - 1)) == 0 ? polls : 1;
     if (own != NULL) {
-        done += wbi_lane_turn(own, look, polls, &turns);
-        busy &= ~own->bit;
+        done += turn_own(own, look, polls, &turns);
+        lanes &= ~own->bit;
         bare &= ~own->bit;
     }
-    done += turn_these(engine, busy, look, polls, &turns);
-    if (bare != 0 && (done == 0 || look || turns % TURNS_A_BARE == 0)) {
-        done += turn_these(engine, bare, look, 1, &turns);
+    while ((lanes | bare) != 0) {
+        if (lanes == 0) { /* those without peers come last, and seldom */
+            lanes = done == 0 || look || turns % TURNS_A_BARE == 0 ? bare : 0;
+            bare = 0;
+            polls = 1;
+            continue;
+        }
+        done += turn(engine->lanes[__builtin_ctz(lanes)], look, polls, &turns);
+        lanes &= lanes - 1;
     }
     wbi_rma_thread_may_grow(may_grow);
     return done;
@@ -54,7 +213,7 @@ int wbi_turn_own(struct wbi_lane *own, unsigned polls, bool *round)
 {
     uint32_t turns = 1;
     bool may_grow = wbi_rma_thread_may_grow(false);
-    int done = wbi_lane_turn(own, false, polls, &turns);
+    int done = turn(own, false, polls, &turns);
     wbi_rma_thread_may_grow(may_grow);
     *round = turns % TURNS_A_ROUND == 0;
     return done;
