@@ -71,7 +71,6 @@ struct wbi_lane {
     uint32_t pinned;                 /* registrations on the fly that its sets may have */
     struct wb_buffer_owner *ended;   /* buffers whose programs are still to be told */
     struct wb_call *due, **due_tail; /* calls likewise */
-    bool owes; /* set where one of these, or of what rooms and streams have due, is not empty */
     struct wb_peer *peers, *busy, *dying;
     _Atomic uint32_t peer_count; /* that have a place: see home.h */
     uint32_t shared_credits;     /* not granted to anybody */
@@ -88,11 +87,12 @@ struct wbi_lane {
     uint64_t now;                   /* when the lane last looked at the clock */
     uint64_t dial_at;               /* the next attempt to connect that waits for its time, or 0 */
     struct wbi_lane *outer;         /* that the thread inside is inside of, too */
-    bool bare;                      /* so it has said when it last looked at that: engine->bare */
     uint32_t turns;
-    uint32_t crowded;              /* turns for which other threads are known to want the lane */
-    bool armed;                    /* the fabric's alarm is set */
-    bool inside;                   /* a turn is under way: handlers may run */
+    uint32_t crowded; /* turns for which other threads are known to want the lane */
+    bool armed;       /* the fabric's alarm is set */
+    bool bare;        /* so it has said when it last looked at that: engine->bare */
+    bool owes;        /* set where `ended`, `due`, or what rooms or streams have due is not empty */
+    bool inside;      /* a turn is under way: handlers may run */
     _Atomic uint32_t holder_waits; /* not 0: the thread inside waits for what others hold or do */
     struct wbi_counters counters;
     struct wbi_events events;

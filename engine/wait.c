@@ -7,7 +7,8 @@
  * whoever holds the lane, and from the peer. When nothing has happened for config.spin_us, one of
  * those that are awake sleeps on the engine's descriptor, so that the network wakes it (arm, then
  * sleep: a lane that has something refuses to be armed); the others lie down. A program's own loop
- * that waits for the descriptor is a sleeper too, whom a thread that disarms wakes (hand_over).
+ * that waits for the descriptor is a sleeper too, whom a thread that disarms wakes
+ * (wbi_engine_hand_over).
  *
  * A worker of an executor does other work between its turns, which may take long. So it is awake
  * only while it sleeps, and others hear of it when it stops that.
@@ -71,7 +72,7 @@ void wbi_engine_rouse(struct wb_engine *engine)
     bool wanted = watcher != NULL && watcher != wbi_thread_token();
     if (atomic_load(&engine->sleeper) != 0) {
         /* it may be about to sleep, and a turn of another's take from the descriptor what was to
-         * wake it: that one sees this when it stops (hand_over) */
+         * wake it: that one sees this when it stops (wbi_engine_hand_over) */
         wbi_sleepers_call_watch(engine);
         wanted = true;
     }

@@ -131,7 +131,7 @@ WB_API void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)
 
 /* Gives back what a result's views point into; accepts a zeroed hold, as most are. */
 WB_API void wb_hold_release(struct wb_hold *hold);
-static inline void wbi_hold_drop(struct wb_hold *hold)
+static inline void wbi_drop_hold(struct wb_hold *hold)
 {
     if (hold->call != NULL || hold->item != NULL || hold->arena.blocks != NULL) {
         wb_hold_release(hold);
@@ -161,7 +161,7 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
     WBI_GENERATED void record##_drop(struct record *v)                                             \
     {                                                                                              \
         FIELDS(WBI_DROP)                                                                           \
-        wbi_hold_drop(&v->hold);                                                                   \
+        wbi_drop_hold(&v->hold);                                                                   \
     }                                                                                              \
     WBI_ARCHIVE(record)                                                                            \
     WBI_GENERATED int record##_get(struct wb_reader *r, struct record *v)                          \
