@@ -253,6 +253,45 @@ START_TEST(test_control_messages_are_nothing_but_ids)
 }
 END_TEST
 
+/* Whether a bit of a plain message's header may be anything: of its credits, and of what says which
+ * call it is for and what is to be done. */
+static bool is_free(uint8_t kind, size_t byte, unsigned bit)
+{
+    bool anybodys = byte == 2 || byte == 3 || (byte >= 8 && byte < 16);
+    bool requests = (byte == 1 && (1U << bit & (WBI_FLAG_COPY | WBI_FLAG_ONE_WAY)) != 0) ||
+                    (byte >= 16 && byte < 36) || byte >= 40;
+    return anybodys || (kind == WBI_REQUEST && requests);
+}
+
+static bool is_plain(uint8_t kind, const uint8_t *message)
+{
+    return kind == WBI_REQUEST ? wbi_request_is_plain(message) : wbi_reply_is_plain(message);
+}
+
+START_TEST(test_plain_are_those_with_nothing_on_board)
+{
+    for (uint8_t kind = WBI_REQUEST; kind <= WBI_REPLY; kind++) {
+        const struct wbi_header plain = {.kind = kind};
+        uint8_t message[WBI_REQUEST_BYTES] = {0};
+        size_t len = wbi_header_encode(&plain, message);
+        ck_assert(is_plain(kind, message));
+        for (size_t i = 0; i < len * 8; i++) {
+            struct wbi_header header;
+            const char *what;
+            message[i / 8] ^= (uint8_t)(1U << i % 8);
+            bool any = is_free(kind, i / 8, i % 8);
+            ck_assert_msg(is_plain(kind, message) == any, "kind %d, bit %zu", kind, i);
+            if (any) {
+                ck_assert_int_eq(wbi_header_decode(message, len, &header, &what), WB_OK);
+                ck_assert_uint_eq(header.credits, wbi_message_credits(message));
+                ck_assert_uint_eq(header.call_id, wbi_message_call(message));
+            }
+            message[i / 8] ^= (uint8_t)(1U << i % 8);
+        }
+    }
+}
+END_TEST
+
 /* Whatever decodes has one form: it encodes to the same bytes. */
 START_TEST(test_noise)
 {
@@ -372,6 +411,7 @@ int main(int argc, char **argv)
                                     test_statuses_that_no_reply_has,
                                     test_counts_that_lie,
                                     test_control_messages_are_nothing_but_ids,
+                                    test_plain_are_those_with_nothing_on_board,
                                     test_noise};
     const TTest *const hellos[] = {test_golden_hello, test_hellos_of_others, test_versions};
     Suite *suite = suite_create("wire");
