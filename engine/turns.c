@@ -83,9 +83,9 @@ static int go_on(struct wbi_lane *lane, bool retry)
     return done;
 }
 
-/* Polls once more, and so until there is something, `polls` times at most. Who enters and leaves the
- * lane between any two of them pays for it with what comes meanwhile; others that would have it see
- * to it that this one does not keep it. */
+/* Polls once more, and so until there is something, `polls` times at most. Who enters and leaves
+ * the lane between any two of them pays for it with what comes meanwhile; others that would have it
+ * see to it that this one does not keep it. */
 static __attribute__((noinline)) int look_again(struct wbi_lane *lane, unsigned polls)
 {
     int done = 0;

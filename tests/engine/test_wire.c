@@ -270,7 +270,8 @@ static bool is_plain(uint8_t kind, const uint8_t *message)
 
 START_TEST(test_plain_are_those_with_nothing_on_board)
 {
-    for (uint8_t kind = WBI_REQUEST; kind <= WBI_REPLY; kind++) {
+    for (unsigned number = WBI_REQUEST; number <= WBI_REPLY; number++) {
+        uint8_t kind = (uint8_t)number;
         const struct wbi_header plain = {.kind = kind};
         uint8_t message[WBI_REQUEST_BYTES] = {0};
         size_t len = wbi_header_encode(&plain, message);
