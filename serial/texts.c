@@ -28,6 +28,9 @@ size_t wb_wire_size_texts(struct wb_sizer *s, size_t at, const void *items, size
 {
     size_t bytes;
     at = wbi_sum(at, wb_len_size(count));
+    if (items == NULL) {
+        return at; /* to put them fails, if there are any */
+    }
     return wbi_lengths_add(items, count, short_below(s->thresholds), &bytes)
                ? wbi_sum(at, count + bytes)
                : size_slowly(s, at, items, count);

@@ -75,7 +75,8 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
             return wb_wire_size_texts(s, at, v->data, v->len);                                     \
         }                                                                                          \
         at = wbi_sum(at, wb_len_size(v->len));                                                     \
-        for (size_t i = 0; i < v->len; i++) {                                                      \
+        const size_t count = v->data != NULL ? v->len : 0; /* to put what is not there fails */    \
+        for (size_t i = 0; i < count; i++) {                                                       \
             at = T##_wire_size(s, at, &v->data[i]);                                                \
         }                                                                                          \
         return at;                                                                                 \

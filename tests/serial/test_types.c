@@ -281,7 +281,12 @@ START_TEST(test_values_that_are_none)
     ck_assert_int_eq(write_sample(&parcel, &value, packed), WB_ERR_INVALID);
     value = sample;
     value.ways = (paths){NULL, 2};
+    ck_assert_int_eq(write_sample(&parcel, &value, packed), WB_ERR_INVALID);
+    value = sample;
+    value.words = (names){NULL, 2};
+    ck_assert_int_eq(write_sample(&parcel, &value, packed), WB_ERR_INVALID);
     value.words = (names){NULL, 0};
+    ck_assert_int_eq(write_sample(&parcel, &value, packed), WB_OK);
     test_arena_clear(&arena);
 }
 END_TEST
