@@ -229,6 +229,9 @@ static bool begin_straight(struct wb_call *call, const struct wb_action *action,
 {
     struct wb_peer *peer = call->peer;
     struct wbi_lane *lane = call->lane;
+    if (sizer->records != 0 || sizer->bytes > lane->shares.eager_bytes) {
+        return false; /* as the lane would have it, without taking it */
+    }
     enum wbi_entry_kind entry = wbi_lane_enter(lane);
     if (entry == WBI_LANE_BUSY) {
         return false;

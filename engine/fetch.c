@@ -69,6 +69,7 @@ static void on_read_done(struct wbi_read *read, int status)
     op->next_free = peer->free_ops;
     peer->free_ops = op;
     inbound->in_flight--;
+    wbi_pace_less(inbound, read->len);
     wbi_probe_read_done(peer, inbound->header.call_id, status);
     if (status != WB_OK) {
         note(op, WB_EVENT_READ_FAILED, status);

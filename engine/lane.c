@@ -195,9 +195,10 @@ static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
     }
 }
 
+/* What others have left comes before callbacks that are due, which may be long. */
 void wbi_lane_leave(struct wbi_lane *lane)
 {
-    if (let_go(lane)) {
+    if ((lane->owes && wbi_lane_is_asked(lane, memory_order_relaxed)) || let_go(lane)) {
         leave_asked(lane);
     }
 }

@@ -128,8 +128,8 @@ void wbi_lanes_end_wait(void);
 
 /* Says so: WB_ERR_DEADLOCK. `what` is a URL. */
 int wbi_lane_say_busy(const char *what);
-/* Sends what came into the inbox, does what it was asked to, calls the program back, and lets the
- * lane go. */
+/* Calls the program back, and lets the lane go; what came into the inbox is sent, and what it was
+ * asked to do is done, before callbacks, or when it has been let go. */
 void wbi_lane_leave(struct wbi_lane *lane);
 
 /* Lane thread: whether those are to be woken for whom a call has ended; it is asked no more. */

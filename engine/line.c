@@ -187,8 +187,9 @@ void wbi_line_rest(struct wb_peer *peer)
 bool wbi_line_takes(const struct wbi_outgoing *out)
 {
     const struct wb_peer *peer = out->peer;
-    bool fits_any =
-        out->plan.bytes <= WBI_EAGER_MIN && (out->header.flags & WBI_FLAG_FILTERED) == 0;
+    bool fits_any = out->plan.bytes <= WBI_EAGER_MIN &&
+                    out->plan.key_bytes <= peer->lane->caps->key_bytes &&
+                    (out->header.flags & WBI_FLAG_FILTERED) == 0;
     uint32_t epoch = atomic_load_explicit(&peer->line.epoch, memory_order_relaxed);
     bool fits = fits_any || (out->call->epoch == epoch && !peer->dying);
     return fits && !wbi_peer_is_draining(peer);

@@ -43,16 +43,25 @@ bool wbi_pace_holds(struct wbi_inbound *in)
     return true;
 }
 
+/* What passes those that wait, in its second stage, does not keep them waiting. */
 void wbi_pace_begin(struct wbi_inbound *in)
 {
-    in->fetch_bytes = counted_bytes(in);
-    in->peer->pace.bytes += in->fetch_bytes;
+    struct wbi_pace *pace = &in->peer->pace;
+    bool passes = pace->first != NULL && !pace->going_on;
+    in->fetch_bytes = passes ? 0 : counted_bytes(in);
+    pace->bytes += in->fetch_bytes;
+}
+
+void wbi_pace_less(struct wbi_inbound *in, uint64_t bytes)
+{
+    bytes = bytes < in->fetch_bytes ? bytes : in->fetch_bytes;
+    in->fetch_bytes -= bytes;
+    in->peer->pace.bytes -= bytes;
 }
 
 void wbi_pace_end(struct wbi_inbound *in)
 {
-    in->peer->pace.bytes -= in->fetch_bytes;
-    in->fetch_bytes = 0;
+    wbi_pace_less(in, in->fetch_bytes);
 }
 
 static struct wbi_inbound *take_first(struct wbi_pace *pace)

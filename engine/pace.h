@@ -18,7 +18,7 @@ struct wbi_inbound;
 struct wb_peer;
 
 struct wbi_pace {
-    uint64_t bytes; /* of the stages that are being fetched, of those that count */
+    uint64_t bytes; /* yet to be READ, of stages that are being fetched and count */
     struct wbi_inbound *first, **tail; /* that wait to land, as they came; by queue_next */
     bool going_on;                     /* some are just told to */
 };
@@ -31,8 +31,9 @@ void wbi_pace_open(struct wb_peer *peer);
 /* The stage is set up: whether it is to wait; then it does, and is stepped again later. */
 bool wbi_pace_holds(struct wbi_inbound *inbound);
 
-/* A stage's READs begin; and all of them have ended, or it is given up. */
+/* A stage's READs begin; one of so many bytes has ended; and all have, or it is given up. */
 void wbi_pace_begin(struct wbi_inbound *inbound);
+void wbi_pace_less(struct wbi_inbound *inbound, uint64_t bytes);
 void wbi_pace_end(struct wbi_inbound *inbound);
 
 /* Steps those whose time has come. */

@@ -77,6 +77,11 @@ int wbi_stream_say(struct wb_stream *stream, struct wb_action *action,
                    const void *value, void (*then)(struct wb_call *, void *))
 {
     struct wb_call_options options = options_of(stream, then);
+    bool bounded = head->what == WBI_STREAM_OPEN && stream->deadline_us != 0;
+    if (bounded && stream->deadline_us < options.timeout_us) {
+        options.timeout_us =
+            stream->deadline_us; /* of all; what is to be said at its end has time */
+    }
     struct wb_sizer sizer;
     struct wb_writer writer;
     struct wb_call *call;

@@ -69,14 +69,10 @@ static void open_has_ended(struct wb_call *call, void *user)
     wbi_stream_leave(stream);
 }
 
-/* The opening has no more time than all of it. */
 static void set_deadline(struct wb_stream *stream, uint64_t deadline_us)
 {
     stream->deadline_us = deadline_us;
-    if (deadline_us != 0) {
-        stream->peer->timed_streams++;
-        stream->timeout_us = deadline_us < stream->timeout_us ? deadline_us : stream->timeout_us;
-    }
+    stream->peer->timed_streams += deadline_us != 0 ? 1 : 0;
 }
 
 int wb_stream_open(struct wb_peer *peer, struct wb_stream_type *type, const void *in,

@@ -100,7 +100,7 @@ void wbi_streams_retry(struct wbi_lane *lane)
     wbi_engine_notify(lane->engine); /* who waits tries again, too */
 }
 
-/* One that is not open yet ends with its opening, which has no more time than that (stream_send.c).
+/* One that is not open yet ends with its opening, which has no more time than that (stream_say.c).
  */
 static bool is_late(struct wb_stream *stream, uint64_t now)
 {

@@ -127,7 +127,7 @@ static bool can_read(const struct wbi_channel *way, const struct wbi_read *read)
 /* Whether it has READs that do not move. Its end is known when the device has given them up. */
 static bool is_stuck(const struct wbi_channel *way)
 {
-    return way->sends.reads_in_flight > 0 && way->lane->now > way->sends.read_moved + STUCK_US;
+    return way->sends.reads_in_flight > 0 && wbi_now() > way->sends.read_moved + STUCK_US;
 }
 
 /* Of those that lead there, the one with the fewest bytes under way; of equal ones another one than
@@ -253,12 +253,16 @@ static void dial(struct wbi_verbs_rails *rails, unsigned place)
     }
 }
 
-/* Counts work and not time: where the lane itself has stood still, answers wait in the CQ. */
+/* Where the lane itself has stood still, in a handler, nothing is known: answers wait in the CQ,
+ * and what was posted may be new. */
 static void watch(struct wbi_channel *rail, struct wbi_verbs_rail_watch *watched, uint64_t now)
 {
     const struct wbi_verbs_send_queue *queue = &rail->sends;
-    if (queue->reads_in_flight == 0 || watched->next != queue->done + 1) {
-        *watched = (struct wbi_verbs_rail_watch){.next = queue->done + 1, .since = now};
+    bool stood_still = now - watched->looked > SILENT_US / 2;
+    watched->looked = now;
+    if (stood_still || queue->reads_in_flight == 0 || watched->next != queue->done + 1) {
+        watched->next = queue->done + 1;
+        watched->since = now;
     } else if (now - watched->since > SILENT_US) {
         wbi_verbs_doom(rail, WB_ERR_PEER_LOST, "%u READs over it have had no answer for %u ms",
                        queue->reads_in_flight, SILENT_US / 1000);
@@ -293,6 +297,7 @@ void wbi_verbs_rail_works(struct wbi_channel *rail)
 {
     struct wbi_verbs_rails *rails = rail->main->rails;
     rails->dials[place_of(rails, rail)].failures = 0;
+    rail->sends.read_moved = wbi_now();
 }
 
 /* The engine hears of what the channel outlives, not of how that ends. */

@@ -38,7 +38,8 @@ struct wbi_verbs_rails {
     uint32_t dial_count;
     struct wbi_verbs_rail_watch {
         uint64_t next; /* the oldest work not done when it was looked at last, from 1; 0: not yet */
-        uint64_t since; /* microseconds: that was it, and there were READs */
+        uint64_t since;  /* microseconds: that was it, and there were READs */
+        uint64_t looked; /* when it was looked at last */
     } watched[WBI_VERBS_MAX_RAILS];
 
     struct wbi_channel *way; /* over which READs go now: the channel, or a rail; */

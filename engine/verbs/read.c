@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "engine/clock.h"
 #include "engine/verbs/rails.h"
 
 static struct ibv_sge sge_of(const struct wbi_channel *channel, const struct wbi_read *read)
@@ -109,7 +110,9 @@ int wbi_verbs_read_over(struct wbi_channel *channel, struct wbi_read *read)
     work->remote = read->address;
     work->bytes = read->len;
     work->reads = work->last_read = read;
-    queue->read_moved = queue->reads_in_flight == 0 ? channel->lane->now : queue->read_moved;
+    if (channel->main != NULL && queue->reads_in_flight == 0) {
+        queue->read_moved = wbi_now();
+    }
     queue->reads_in_flight++;
     queue->read_bytes += read->len;
     count(channel);

@@ -179,7 +179,6 @@ static void retire(struct wbi_channel *channel, struct wbi_verbs_work *work, int
     if (work->kind == WBI_VERBS_READ) {
         queue->reads_in_flight--;
         queue->read_bytes -= work->bytes;
-        queue->read_moved = channel->lane->now;
         if (status == WB_OK && channel->main != NULL) {
             wbi_verbs_rail_works(channel);
         }

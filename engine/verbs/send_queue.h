@@ -51,7 +51,7 @@ struct wbi_verbs_send_queue {
     uint32_t read_depth;  /* READs in flight that both devices allow */
     uint32_t read_number; /* counts READs: which row of read_sges is next */
     uint64_t read_bytes;  /* of the READs in flight */
-    uint64_t read_moved;  /* microseconds: when the first of them began, or one has ended since */
+    uint64_t read_moved;  /* of a rail's, microseconds: when the first began, or one ended since */
     uint32_t inline_bytes;
     struct wbi_verbs_work works[WBI_VERBS_SEND_DEPTH];
     struct ibv_sge read_sges[WBI_VERBS_READ_DEPTH][WBI_VERBS_READ_SGES];

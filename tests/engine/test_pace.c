@@ -34,10 +34,12 @@ static struct found look(void)
     return found;
 }
 
-static void begin(unsigned i, size_t bytes, bool never_ends)
+static void begin_with(unsigned i, size_t bytes, bool never_ends, wb_bytes raw)
 {
-    struct wb_call_options options = {.reply_bytes = bytes + 4096, .timeout_us = test_patience_us};
-    in[i] = (struct echo_in){.number = i};
+    struct wb_call_options options = {.reply_bytes = 2 * bytes + 4096,
+                                      .timeout_us = test_patience_us,
+                                      .pointer_threshold = SIZE_MAX};
+    in[i] = (struct echo_in){.number = i, .raw = raw};
     ck_assert_int_eq(wb_rma_vector_create(wb_engine_allocator(scene.friend), 1, bytes, &in[i].data),
                      WB_OK);
     test_pattern_fill(in[i].data.data, bytes, i);
@@ -45,6 +47,11 @@ static void begin(unsigned i, size_t bytes, bool never_ends)
                      ? never_async(scene.peer, (struct never_in *)&in[i], &options, &calls[i])
                      : echo_async(scene.peer, &in[i], &options, &calls[i]);
     ck_assert_int_eq(status, WB_OK);
+}
+
+static void begin(unsigned i, size_t bytes, bool never_ends)
+{
+    begin_with(i, bytes, never_ends, (wb_bytes){.data = NULL});
 }
 
 static void end(unsigned i)
@@ -84,6 +91,59 @@ START_TEST(test_large_ones_land_in_turn)
         ck_assert_uint_lt(test_clock_us() - start, test_patience_us);
     }
     ck_assert_uint_ge(most_paced, CALLS - 3);
+    for (unsigned i = 0; i < CALLS; i++) {
+        end(i);
+    }
+    test_scene_close(&scene);
+}
+END_TEST
+
+static void take_turns(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        test_scene_turn(&scene);
+    }
+}
+
+static char raw[30000];
+
+/* A turn; those that have ended begin again. Returns how many. */
+static unsigned go_on_with_others(unsigned gap)
+{
+    unsigned begun = 0;
+    test_scene_turn(&scene);
+    for (unsigned i = 1; i < CALLS; i++) {
+        if (wb_call_done(calls[i])) {
+            end(i);
+            begin_with(i, LARGE, false, (wb_bytes){.data = raw, .len = sizeof raw});
+            begun++;
+            take_turns((i * 7 + gap) % 4);
+        }
+    }
+    return begun;
+}
+
+/* Some ask without a pause for what has a long archive before its large chunk: what waits for its
+ * turn to land has one all the same. */
+START_TEST(test_two_stages_do_not_starve_others)
+{
+    unsigned others;
+    test_scene_open(&scene, NULL);
+    for (unsigned i = 1; i < CALLS; i++) {
+        begin_with(i, LARGE, false, (wb_bytes){.data = raw, .len = sizeof raw});
+        take_turns(3 * i); /* so that one or the other is always being READ */
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        begin(0, LARGE, false);
+        others = 0;
+        while (!wb_call_done(calls[0])) {
+            others += go_on_with_others(i);
+            ck_assert_uint_lt(others, 300);
+        }
+        end(0);
+    }
+    begin(0, LARGE, false);
+    test_scene_until(&scene, all_done());
     for (unsigned i = 0; i < CALLS; i++) {
         end(i);
     }
@@ -159,6 +219,7 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("engine: pace");
     TCase *tcase = tcase_create("pace");
     tcase_add_test(tcase, test_large_ones_land_in_turn);
+    tcase_add_test(tcase, test_two_stages_do_not_starve_others);
     tcase_add_test(tcase, test_small_ones_pass);
     tcase_add_test(tcase, test_cancelled_while_they_wait);
     tcase_add_test(tcase, test_the_peer_goes_while_they_wait);

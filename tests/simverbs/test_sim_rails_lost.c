@@ -80,6 +80,80 @@ START_TEST(test_a_silent_rail_holds_nothing_up)
 }
 END_TEST
 
+/* How many events of a kind a side has logged, of the last 1000. */
+static unsigned events_of(const struct test_service *side, enum wb_event_kind kind)
+{
+    static struct wb_event events[1000];
+    int count = wb_engine_events(side->engine, events, 1000);
+    unsigned found = 0;
+    for (int i = 0; i < count; i++) {
+        found += events[i].kind == kind;
+    }
+    return found;
+}
+
+/* ---- who stands still himself ---- */
+
+#define STAND(F)
+WB_ACTION(stand, STAND, STAND)
+
+static void pass(uint64_t us)
+{
+    for (uint64_t end = sim_now_ns() + us * 1000; sim_now_ns() < end;) {
+        sim_advance((end - sim_now_ns()) / 1000 + 1);
+    }
+}
+
+static int on_stand(struct wb_context *context, struct stand_in *in, struct stand_out *out,
+                    void *user)
+{
+    (void)context;
+    (void)in;
+    (void)out;
+    (void)user;
+    pass(500000); /* longer than a rail may be silent */
+    return WB_OK;
+}
+
+static void sleep_at(struct wb_engine *engine)
+{
+    uint64_t most;
+    int armed = WB_AGAIN;
+    for (unsigned i = 0; i < 100 && armed != WB_OK; i++) {
+        sim_pair_settle(&sim_rails_pair, 1000);
+        armed = wb_engine_arm(engine, &most);
+    }
+    ck_assert_int_eq(armed, WB_OK);
+}
+
+/* A long handler, and behind it a request whose chunks are READ over the rail: that has not been
+ * silent, its lane has not looked. */
+START_TEST(test_a_long_handler_breaks_no_rail)
+{
+    struct sim_pair *pair = &sim_rails_pair;
+    struct stand_in nothing = {0};
+    struct stand_out out;
+    struct digest_in in;
+    struct wb_call *stands, *call;
+    sim_rails_begin(&sim_profile_mlx5);
+    ck_assert_int_eq(stand_register(pair->server.engine, on_stand, NULL), WB_OK);
+    sim_rails_call(wb_engine_allocator(pair->client.engine));
+    sim_pair_settle(pair, 1000000);
+    sleep_at(pair->server.engine);
+    ck_assert_int_eq(stand_async(pair->peer, &nothing, NULL, &stands), WB_OK);
+    call = sim_rails_send(wb_engine_allocator(pair->client.engine), &in);
+    for (unsigned i = 0; i < 20; i++) {
+        wb_progress(pair->client.engine);
+        pass(10);
+    }
+    sim_rails_assert_arrives(call, &in);
+    ck_assert_int_eq(wb_call_wait(stands, SIM_RAILS_PATIENCE_US), WB_OK);
+    ck_assert_int_eq(stand_finish(stands, &out), WB_OK);
+    ck_assert_uint_eq(events_of(&pair->server, WB_EVENT_RAIL_LOST), 0);
+    sim_pair_close(pair);
+}
+END_TEST
+
 /* ---- many calls ---- */
 
 enum { MANY = 20, SMALL = 4096 }; /* more than READs that a peer has in flight */
@@ -196,18 +270,6 @@ START_TEST(test_what_is_stranded_comes_first)
 }
 END_TEST
 
-/* How many events of a kind a side has logged, of the last 1000. */
-static unsigned events_of(const struct test_service *side, enum wb_event_kind kind)
-{
-    static struct wb_event events[1000];
-    int count = wb_engine_events(side->engine, events, 1000);
-    unsigned found = 0;
-    for (int i = 0; i < count; i++) {
-        found += events[i].kind == kind;
-    }
-    return found;
-}
-
 /* One that is connected each time and breaks before anything was READ over it is dialled ever more
  * seldom: in 20 s not some hundred times. */
 START_TEST(test_a_rail_that_flaps)
@@ -286,6 +348,7 @@ int main(int argc, char **argv)
     tcase_add_checked_fixture(tcase, NULL, sim_rails_clear);
     tcase_add_loop_test(tcase, test_a_rail_goes_and_comes_back, 0, 8);
     tcase_add_loop_test(tcase, test_a_dead_rail_holds_up_few, 0, 9);
+    tcase_add_test(tcase, test_a_long_handler_breaks_no_rail);
     tcase_add_test(tcase, test_what_is_stranded_comes_first);
     tcase_add_loop_test(tcase, test_a_silent_rail_holds_nothing_up, 0, 2);
     tcase_add_test(tcase, test_a_rail_that_flaps);
