@@ -78,7 +78,8 @@ static void start(const struct command *command, struct job *job, unsigned index
 static bool look(struct job *job)
 {
     int status;
-    if (job->pid != 0 && test_clock_us() - atomic_load(&job->begun_us) > patience_us) {
+    uint64_t begun = atomic_load(&job->begun_us), now = test_clock_us(); /* in this order */
+    if (job->pid != 0 && now - begun > patience_us) {
         kill(job->pid, SIGKILL);
         fprintf(stderr, "wb_sim: seed %" PRIu64 " does not end\n", atomic_load(&job->seed));
     }
