@@ -296,7 +296,7 @@ START_TEST(test_offers_that_cannot_be)
     for (uint32_t len = 0; len <= WBI_REMOTE_KEY_MAX; len++) {
         test_area_read(&pair.client_area, 0, &reads[0], &offer, 0, 1);
         reads[0].read.key_len = len;
-        if (len != offer.key_len) {
+        if (len == 0 || len % sizeof(uint32_t) != 0) { /* others may have keys of rails behind */
             ck_assert_int_eq(wbi_verbs_fabric.read(pair.client_end->channel, &reads[0].read),
                              WB_ERR_PROTOCOL);
         }
