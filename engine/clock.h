@@ -27,6 +27,15 @@ int wbi_wait(int fd, uint64_t timeout_us);
 void wbi_park(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_us);
 void wbi_unpark(_Atomic uint32_t *word);
 
+/* When something ends that lasts so many microseconds, by a clock that was looked at before it
+ * began and that leaves out the part of a microsecond: it may last that little longer, never
+ * shorter. */
+static inline uint64_t wbi_deadline(uint64_t now, uint64_t lasts_us)
+{
+    uint64_t next = now + 1;
+    return lasts_us > UINT64_MAX - next ? UINT64_MAX : next + lasts_us;
+}
+
 /* Tells the processor that this thread is polling. */
 static inline void wbi_relax(void)
 {

@@ -10,26 +10,14 @@
 
 static void enqueue(struct wbi_inbound *inbound)
 {
-    struct wb_peer *peer = inbound->peer;
-    inbound->queue_next = NULL;
     inbound->fetching = true;
-    *peer->fetching_tail = inbound;
-    peer->fetching_tail = &inbound->queue_next;
+    wbi_inbound_queue_put(&inbound->peer->fetching, inbound);
 }
 
-/* From wherever it stands in the queue. */
 static void unqueue(struct wbi_inbound *inbound)
 {
-    struct wb_peer *peer = inbound->peer;
-    struct wbi_inbound **at = &peer->fetching;
-    while (*at != inbound) {
-        at = &(*at)->queue_next;
-    }
-    *at = inbound->queue_next;
-    if (*at == NULL) {
-        peer->fetching_tail = at;
-    }
     inbound->fetching = false;
+    wbi_inbound_queue_remove(&inbound->peer->fetching, inbound);
 }
 
 static bool all_issued(const struct wbi_inbound *inbound)
@@ -134,8 +122,8 @@ static int issue(struct wb_peer *peer, struct wbi_inbound *inbound)
 
 static void issue_all(struct wb_peer *peer)
 {
-    while (peer->fetching != NULL && peer->channel != NULL && !peer->dying) {
-        struct wbi_inbound *inbound = peer->fetching;
+    while (peer->fetching.first != NULL && peer->channel != NULL && !peer->dying) {
+        struct wbi_inbound *inbound = peer->fetching.first;
         while (!all_issued(inbound) && peer->free_ops != NULL) {
             int status = issue(peer, inbound);
             if (status == WB_AGAIN) {

@@ -169,8 +169,7 @@ void wbi_line_rest(struct wb_peer *peer)
     peer->wire_version = 0; /* nothing is agreed on */
     peer->credits = peer->unreturned = peer->owed = 0;
     peer->releases.count = peer->cancels.count = 0;
-    peer->fetching = NULL;
-    peer->fetching_tail = &peer->fetching;
+    wbi_inbound_queue_open(&peer->fetching);
     wbi_pace_open(peer);
     peer->culprit[0] = '\0';
     /* messages that are laid out from here on fit whatever the next channel takes */

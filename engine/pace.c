@@ -8,7 +8,8 @@ enum { LEAST_PART = 16, MOST_TIMES = 8 }; /* of read_ahead: what counts, and wai
 
 void wbi_pace_open(struct wb_peer *peer)
 {
-    peer->pace = (struct wbi_pace){.tail = &peer->pace.first};
+    peer->pace = (struct wbi_pace){.bytes = 0};
+    wbi_inbound_queue_open(&peer->pace.waiting);
 }
 
 /* Of the stage that is set up; 0: it does not count. */
@@ -30,16 +31,14 @@ static bool is_busy(const struct wb_peer *peer)
 bool wbi_pace_holds(struct wbi_inbound *in)
 {
     struct wbi_pace *pace = &in->peer->pace;
-    bool behind = pace->first != NULL && !pace->going_on;
+    bool behind = pace->waiting.first != NULL && !pace->going_on;
     bool began =
         in->admitted != 0 || in->ticket != 0; /* it has landed something, or waited for that */
     if (began || (!behind && !is_busy(in->peer)) || counted_bytes(in) == 0) {
         return false;
     }
     in->paced = true;
-    in->queue_next = NULL;
-    *pace->tail = in;
-    pace->tail = &in->queue_next;
+    wbi_inbound_queue_put(&pace->waiting, in);
     return true;
 }
 
@@ -47,7 +46,7 @@ bool wbi_pace_holds(struct wbi_inbound *in)
 void wbi_pace_begin(struct wbi_inbound *in)
 {
     struct wbi_pace *pace = &in->peer->pace;
-    bool passes = pace->first != NULL && !pace->going_on;
+    bool passes = pace->waiting.first != NULL && !pace->going_on;
     in->fetch_bytes = passes ? 0 : counted_bytes(in);
     pace->bytes += in->fetch_bytes;
 }
@@ -64,15 +63,10 @@ void wbi_pace_end(struct wbi_inbound *in)
     wbi_pace_less(in, in->fetch_bytes);
 }
 
-static struct wbi_inbound *take_first(struct wbi_pace *pace)
+void wbi_pace_quit(struct wbi_inbound *in)
 {
-    struct wbi_inbound *first = pace->first;
-    pace->first = first->queue_next;
-    if (pace->first == NULL) {
-        pace->tail = &pace->first;
-    }
-    first->paced = false;
-    return first;
+    in->paced = false;
+    wbi_inbound_queue_remove(&in->peer->pace.waiting, in);
 }
 
 /* What a step begins may end at once, and come here again: the first turn goes on. */
@@ -83,22 +77,10 @@ void wbi_pace_go_on(struct wb_peer *peer)
         return;
     }
     pace->going_on = true;
-    while (pace->first != NULL && !is_busy(peer) && peer->channel != NULL && !peer->dying) {
-        wbi_inbound_step(take_first(pace));
+    while (pace->waiting.first != NULL && !is_busy(peer) && peer->channel != NULL && !peer->dying) {
+        struct wbi_inbound *first = pace->waiting.first;
+        wbi_pace_quit(first);
+        wbi_inbound_step(first);
     }
     pace->going_on = false;
-}
-
-void wbi_pace_quit(struct wbi_inbound *in)
-{
-    struct wbi_pace *pace = &in->peer->pace;
-    struct wbi_inbound **at = &pace->first;
-    while (*at != in) {
-        at = &(*at)->queue_next;
-    }
-    *at = in->queue_next;
-    if (*at == NULL) {
-        pace->tail = at;
-    }
-    in->paced = false;
 }

@@ -14,13 +14,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct wbi_inbound;
+#include "engine/inbound_queue.h"
+
 struct wb_peer;
 
 struct wbi_pace {
     uint64_t bytes; /* yet to be READ, of stages that are being fetched and count */
-    struct wbi_inbound *first, **tail; /* that wait to land, as they came; by queue_next */
-    bool going_on;                     /* some are just told to */
+    struct wbi_inbound_queue waiting; /* to land */
+    bool going_on;                    /* some are just told to */
 };
 
 /* Lane thread, all. */

@@ -7,6 +7,7 @@
  * once is bounded by admission.) Invariant: from `parked` to `parked_last` rounds never fall.
  */
 #include "engine/admission.h"
+#include "engine/clock.h"
 #include "engine/engine.h"
 #include "engine/inbound.h"
 #include "engine/lane.h"
@@ -229,7 +230,7 @@ static bool expired(struct wbi_inbound *in, uint64_t now)
         return false;
     }
     if (in->deadline == 0) {
-        in->deadline = now + 1 + in->header.deadline_us; /* the clock leaves out a part of one */
+        in->deadline = wbi_deadline(now, in->header.deadline_us);
     }
     return now >= in->deadline;
 }

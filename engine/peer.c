@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/clock.h"
 #include "engine/engine.h"
 #include "engine/home.h"
 #include "engine/lane.h"
@@ -109,7 +110,7 @@ int wbi_peer_new(struct wbi_lane *lane, const char *url, bool accepted, struct w
     atomic_init(&peer->key_bytes, lane->caps->key_bytes);
     atomic_init(&peer->filter_from, SIZE_MAX);
     peer->waiting_tail = peer->replies_tail = &peer->waiting;
-    peer->fetching_tail = &peer->fetching;
+    wbi_inbound_queue_open(&peer->fetching);
     wbi_pace_open(peer);
     free_ops(peer);
     snprintf(peer->url, sizeof peer->url, "%s", url);
@@ -322,11 +323,7 @@ void wbi_peer_discard(struct wb_peer *peer)
 static bool expired(struct wb_call *call, uint64_t now)
 {
     if (call->deadline == 0) {
-        /* begun since the lane last looked at its clock, which leaves out the part of a
-         * microsecond: a call may live that little longer, never shorter */
-        uint64_t next = now + 1;
-        call->deadline =
-            call->timeout_us > UINT64_MAX - next ? UINT64_MAX : next + call->timeout_us;
+        call->deadline = wbi_deadline(now, call->timeout_us);
     }
     return now >= call->deadline;
 }

@@ -15,6 +15,7 @@
 #include "engine/call.h"
 #include "engine/control.h"
 #include "engine/inbound.h"
+#include "engine/inbound_queue.h"
 #include "engine/line.h"
 #include "engine/pace.h"
 #include "engine/parcel.h"
@@ -72,11 +73,11 @@ struct wb_peer {
     struct wbi_parcel *waiting, **waiting_tail, **replies_tail;
     uint32_t replies_waiting; /* as many credits wait with them, or more than need to */
     struct wbi_ids releases, cancels;
-    struct wb_call *calls;                         /* open ones */
-    struct wbi_lease_set *sets;                    /* offered ones */
-    struct wbi_inbound *inbounds;                  /* all */
-    uint32_t parked;                               /* of them, in the lane's queue */
-    struct wbi_inbound *fetching, **fetching_tail; /* with READs to issue, in order */
+    struct wb_call *calls;             /* open ones */
+    struct wbi_lease_set *sets;        /* offered ones */
+    struct wbi_inbound *inbounds;      /* all */
+    uint32_t parked;                   /* of them, in the lane's queue */
+    struct wbi_inbound_queue fetching; /* with READs to issue */
     struct wbi_pace pace;
     struct wbi_read_op ops[WBI_READ_OPS], *free_ops;
 

@@ -1,4 +1,5 @@
 /* What a stream's program is told, and when; and what is left to the next look of its lane. */
+#include "engine/clock.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/stream.h"
@@ -107,10 +108,8 @@ static bool is_late(struct wb_stream *stream, uint64_t now)
     if (stream->deadline_us == 0) {
         return false;
     }
-    if (stream->deadline == 0) { /* as of a call: a little later, never sooner */
-        uint64_t next = now + 1;
-        stream->deadline =
-            stream->deadline_us > UINT64_MAX - next ? UINT64_MAX : next + stream->deadline_us;
+    if (stream->deadline == 0) {
+        stream->deadline = wbi_deadline(now, stream->deadline_us);
     }
     pthread_mutex_lock(&stream->lock);
     bool late = now >= stream->deadline && stream->opened && stream->status == WB_OK;

@@ -196,8 +196,7 @@ void wbi_verbs_drop_arrivals(struct wbi_fabric_lane *lane);
 int wbi_verbs_connect(struct wbi_fabric_lane *lane, const char *address, const void *hello,
                       size_t hello_len, void *channel_owner, struct wbi_channel **out);
 /* Looks up, or dials, the first host of channel->address. What fails leaves the channel to be
- * closed.
- */
+ * closed. */
 int wbi_verbs_dial_begin(struct wbi_channel *channel);
 /* Goes on with a channel in state LOOKUP: tries the next address of its name. */
 void wbi_verbs_dial_name(struct wbi_channel *channel);
@@ -223,6 +222,12 @@ void wbi_verbs_close(struct wbi_channel *channel);
  * all. WB_AGAIN: the lane has max_channels. WB_ERR_NO_MEMORY. */
 int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel *main,
                           struct wbi_channel **out);
+
+/* Whether it is open, ready on the other side, and not about to end. */
+static inline bool wbi_verbs_stands(const struct wbi_channel *channel)
+{
+    return channel->state == WBI_VERBS_OPEN && channel->established && channel->doom == WB_OK;
+}
 
 /* One more, or fewer (-1), that looks up or dials. */
 static inline void wbi_verbs_count_dialling(const struct wbi_channel *channel, int more)

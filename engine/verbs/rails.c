@@ -49,7 +49,7 @@ static void leave(struct wbi_verbs_rails *rails)
     }
     if (rails->prev != NULL) {
         rails->prev->next = rails->next;
-    } else if (domain->accepted == rails) {
+    } else {
         domain->accepted = rails->next;
     }
     pthread_mutex_unlock(&domain->lock);
@@ -79,14 +79,10 @@ void wbi_verbs_rails_begin(struct wbi_channel *channel, uint64_t token)
 /* Nobody makes these READs any more. */
 static void end_stranded(struct wbi_verbs_rails *rails)
 {
-    struct wbi_read *read = rails->stranded;
-    rails->channel->lane->stranded -= read != NULL ? 1 : 0;
+    struct wbi_read *reads = rails->stranded;
+    rails->channel->lane->stranded -= reads != NULL ? 1 : 0;
     rails->stranded = NULL;
-    while (read != NULL) {
-        struct wbi_read *next = read->next; /* done() may use it anew */
-        read->done(read, WB_ERR_PEER_LOST);
-        read = next;
-    }
+    wbi_verbs_reads_end(reads, WB_ERR_PEER_LOST);
 }
 
 void wbi_verbs_rails_close(struct wbi_channel *channel)
@@ -111,7 +107,7 @@ uint32_t wbi_verbs_rails_up(const struct wbi_channel *channel)
     uint32_t up = 0;
     for (unsigned i = 0; channel->rails != NULL && i < WBI_VERBS_MAX_RAILS; i++) {
         const struct wbi_channel *rail = channel->rails->at[i];
-        up += rail != NULL && rail->established && rail->doom == WB_OK ? 1 : 0;
+        up += rail != NULL && wbi_verbs_stands(rail) ? 1 : 0;
     }
     return up;
 }
@@ -120,8 +116,7 @@ uint32_t wbi_verbs_rails_up(const struct wbi_channel *channel)
 
 static bool can_read(const struct wbi_channel *way, const struct wbi_read *read)
 {
-    return way != NULL && way->state == WBI_VERBS_OPEN && way->established && way->doom == WB_OK &&
-           wbi_verbs_leads_to(way, read);
+    return way != NULL && wbi_verbs_stands(way) && wbi_verbs_leads_to(way, read);
 }
 
 /* Whether it has READs that do not move. Its end is known when the device has given them up. */

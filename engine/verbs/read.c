@@ -90,7 +90,7 @@ int wbi_verbs_read_over(struct wbi_channel *channel, struct wbi_read *read)
 {
     struct wbi_verbs_send_queue *queue = &channel->sends;
     uint32_t rkey = key_of(channel, read);
-    if (channel->state != WBI_VERBS_OPEN || !channel->established || channel->doom != WB_OK) {
+    if (!wbi_verbs_stands(channel)) {
         return WB_AGAIN;
     }
     read->next = NULL;

@@ -157,7 +157,7 @@ void wbi_verbs_work_post(struct wbi_channel *channel)
 
 /* ---- completing ---- */
 
-static void end_reads(struct wbi_read *read, int status)
+void wbi_verbs_reads_end(struct wbi_read *read, int status)
 {
     while (read != NULL) {
         struct wbi_read *next = read->next; /* done() may use it anew */
@@ -188,7 +188,7 @@ static void retire(struct wbi_channel *channel, struct wbi_verbs_work *work, int
     if (status != WB_OK && channel->main != NULL) {
         wbi_verbs_rail_strand(channel, reads);
     } else {
-        end_reads(reads, status);
+        wbi_verbs_reads_end(reads, status);
     }
 }
 
@@ -244,7 +244,8 @@ void wbi_verbs_work_failed(struct wbi_channel *channel, const struct ibv_wc *wc)
         channel->main == NULL) {
         struct wbi_read *reads = work->reads;
         work->reads = NULL;
-        end_reads(reads, WB_ERR_REVOKED); /* this one's; the others end when the channel closes */
+        wbi_verbs_reads_end(
+            reads, WB_ERR_REVOKED); /* this one's; the others end when the channel closes */
     }
 }
 

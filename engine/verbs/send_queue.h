@@ -98,6 +98,9 @@ void wbi_verbs_work_complete(struct wbi_channel *channel, uint64_t number);
 /* Number `number` failed, as the completion says: dooms the channel. */
 void wbi_verbs_work_failed(struct wbi_channel *channel, const struct ibv_wc *wc);
 
+/* Ends all READs of a list, so. Takes the list. */
+void wbi_verbs_reads_end(struct wbi_read *reads, int status);
+
 /* The queue pair is gone: gives slots back, ends READs with WB_ERR_PEER_LOST. */
 void wbi_verbs_work_drop(struct wbi_channel *channel);
 

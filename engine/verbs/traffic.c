@@ -21,11 +21,6 @@ enum { RECEIPTS = 0xffff, IS_CONTROL = 1 << 16, IS_RECEIPT = 1 << 17, IS_BUNDLE 
 
 /* ---- sending ---- */
 
-static bool can_send(const struct wbi_channel *channel)
-{
-    return channel->state == WBI_VERBS_OPEN && channel->established && channel->doom == WB_OK;
-}
-
 static uint16_t unreceipted(const struct wbi_channel *channel)
 {
     return (uint16_t)(channel->controls_sent - channel->controls_receipted);
@@ -59,7 +54,7 @@ static __attribute__((noinline)) uint8_t *take_slot_of_posted(struct wbi_channel
 {
     wbi_verbs_post_ready(channel->lane);
     /* receipts may have gone along and taken places */
-    return can_send(channel) && has_room(channel, false) ? take_slot(channel) : NULL;
+    return wbi_verbs_stands(channel) && has_room(channel, false) ? take_slot(channel) : NULL;
 }
 
 /* Behind what is queued, of a control message, or where something is short. */
@@ -67,7 +62,7 @@ static __attribute__((noinline)) int reserve_otherwise(struct wbi_channel *chann
                                                        bool control, uint8_t **slot)
 {
     struct wbi_fabric_lane *lane = channel->lane;
-    if (!can_send(channel)) {
+    if (!wbi_verbs_stands(channel)) {
         return WB_AGAIN;
     }
     if (bytes > (control ? WBI_CONTROL_ROOM : lane->eager_bytes)) {
@@ -102,7 +97,7 @@ static __attribute__((noinline)) int reserve_otherwise(struct wbi_channel *chann
 /* Most messages are alone. */
 int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
 {
-    bool simple = !control && can_send(channel) && bytes <= channel->lane->eager_bytes &&
+    bool simple = !control && wbi_verbs_stands(channel) && bytes <= channel->lane->eager_bytes &&
                   channel->sends.queued == channel->sends.posted && has_room(channel, false);
     uint8_t *own = simple ? take_slot(channel) : NULL;
     if (own == NULL) {
@@ -210,7 +205,7 @@ static bool owes_receipts(const struct wbi_channel *channel)
 static void send_receipts(struct wbi_channel *channel)
 {
     struct wbi_verbs_work *work =
-        can_send(channel) ? wbi_verbs_work_add(&channel->sends, WBI_VERBS_CONTROL) : NULL;
+        wbi_verbs_stands(channel) ? wbi_verbs_work_add(&channel->sends, WBI_VERBS_CONTROL) : NULL;
     if (work != NULL) {
         work->immediate = htonl(receipts(channel) | IS_RECEIPT);
     }
@@ -229,7 +224,7 @@ void wbi_verbs_probe(struct wbi_channel *channel)
 /* Most sends are not signalled: the end of a probe behind them speaks for them. */
 bool wbi_verbs_arrived(struct wbi_channel *channel)
 {
-    if (!can_send(channel) || channel->sends.sends_in_flight == 0) {
+    if (!wbi_verbs_stands(channel) || channel->sends.sends_in_flight == 0) {
         return true;
     }
     if (!channel->probing) {
