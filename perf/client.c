@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
+#include "perf/cargo.h"
 #include "perf/common_say.h"
 #include "perf/crowd.h"
 #include "perf/local_server.h"
@@ -23,29 +25,20 @@ struct client {
     char url[LISTEN_URL_ROOM]; /* of the server that --local has started */
 };
 
-size_t baseline_bytes(const struct options *o)
-{
-    size_t most = 0;
-    for (size_t size = o->size_min; size > 0; size = options_next_size(o, size)) {
-        uint32_t window = o->window_max > 0 ? o->window_max : first_window(o, size);
-        struct calls_wanted wanted = wanted_calls(o, size, window);
-        size_t bytes = size * floor_copies(size, burst_calls(&wanted));
-        most = bytes > most ? bytes : most;
-    }
-    return o->test == TEST_BW || o->test == TEST_BIBW ? most : 1;
-}
-
+/* The area has payloads only where the floor copies them out of it. */
 static int open_orders(const struct options *o, struct client *client)
 {
     client->orders.server = &client->child;
-    return area_create(&client->orders.area, o->vs == VS_FLOOR ? baseline_bytes(o) : 1);
+    return area_create(&client->orders.area, o->vs == VS_FLOOR ? (size_t)cargo_most(o) : 1);
 }
 
-static int open_raw(const struct options *o, struct client *client)
+/* What --vs needs once the server is there; our own calls are to be as they are without. */
+static int open_baseline(const struct options *o, struct client *client)
 {
-    bool pings = o->test == TEST_LAT;
-    return raw_open(&client->raw, client->url, pings ? 2 * o->size_max : baseline_bytes(o),
-                    pings ? o->size_max : 0);
+    if (o->vs == VS_VMREADV) {
+        prctl(PR_SET_PTRACER, client->child.pid); /* where Yama asks who may read us */
+    }
+    return o->vs == VS_RAW ? raw_join(&client->raw, client->url) : 0;
 }
 
 static int open_client(const struct options *o, struct client *client)
@@ -67,7 +60,7 @@ static int open_client(const struct options *o, struct client *client)
     for (uint32_t i = 0; wrong == 0 && i < o->peers; i++) {
         wrong = setup_peer(client->session.engine, url, &client->peers[i]);
     }
-    return wrong == 0 && o->vs == VS_RAW ? open_raw(o, client) : wrong;
+    return wrong == 0 ? open_baseline(o, client) : wrong;
 }
 
 /* Returns the server's exit status: 0 where there is none. */
@@ -79,7 +72,7 @@ static int close_client(struct client *client)
     service_close(&client->service);
     wb_engine_destroy(client->session.engine);
     floor_close(&client->floor);
-    raw_close(&client->raw);
+    raw_leave(&client->raw);
     orders_close(&client->orders);
     return child_stop(&client->child);
 }
@@ -105,7 +98,8 @@ int client_run(const struct options *o)
     }
     client->child = CHILD_NONE;
     client->orders = ORDERS_NONE;
-    client->floor.orders = client->raw.orders = &client->orders;
+    client->floor = (struct floor){.orders = &client->orders, .options = o};
+    client->raw = (struct raw){.orders = &client->orders, .options = o};
     client->session.floor = &client->floor;
     client->session.raw = &client->raw;
     client->session.options = o;

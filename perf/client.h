@@ -2,12 +2,7 @@
 #ifndef WAYBILL_PERF_CLIENT_H
 #define WAYBILL_PERF_CLIENT_H
 
-#include <stddef.h>
-
 #include "perf/options.h"
-
-/* The largest burst of the baseline, in bytes. */
-size_t baseline_bytes(const struct options *options);
 
 /* Connects, with --local to a server that it starts, and measures and reports step by step; a
  * process that --processes has started tells its parent instead. Returns the exit status; failures

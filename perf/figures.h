@@ -16,10 +16,13 @@ struct figures {
     uint64_t ticks;        /* that they took */
 };
 
-/* Counts a burst of at least one call; its calls are in rtt already. */
+/* Counts a burst, if there was a call in it; its calls are in rtt already. */
 static inline void figures_add_burst(struct figures *f, uint64_t calls, uint64_t bytes,
                                      uint64_t ticks)
 {
+    if (calls == 0) {
+        return;
+    }
     histogram_add(&f->pace, ticks / calls, 1);
     f->calls += calls;
     f->bytes += bytes;

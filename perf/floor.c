@@ -1,247 +1,183 @@
+/* What both sides of the floor do. */
 #include "perf/floor.h"
 
-#include <float.h>
-#include <math.h>
-#include <sched.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "perf/common_say.h"
-#include "perf/payload.h"
-#include "perf/relax.h"
-
-enum { PROBE_TRIPS = 300, INTERRUPTION_NS = 1000, CHOICE_TURNS = 4 };
-enum { PATIENCE_TURNS = 1 << 16 };
-
-static const uint64_t copies_bytes = (uint64_t)64 << 20;
-
-uint64_t floor_copies(size_t size, uint32_t calls)
+static void drop_takers(struct floor *floor)
 {
-    uint64_t fits = copies_bytes / size;
-    return fits == 0 ? 1 : fits < calls ? fits : calls;
+    for (uint32_t t = 0; floor->taker != NULL && t < floor->takers; t++) {
+        if (floor->taker[t] != NULL) {
+            free(floor->taker[t]->landing);
+            free(floor->taker[t]);
+        }
+    }
+    free(floor->taker);
+    floor->taker = NULL;
+    floor->takers = 0;
 }
 
 void floor_close(struct floor *floor)
 {
-    free(floor->copied);
+    drop_takers(floor);
+    cargo_drop(&floor->cargo);
+    free(floor->own);
     *floor = (struct floor){0};
 }
 
-/*
- * Waits until *word is no longer `old`. Whether a pause between two looks makes the line travel
- * faster (fewer looks disturb the writer) or slower depends on the processor. Returns the new
- * value, or `old` if nobody answers.
- */
-static inline uint32_t await_change(const _Atomic uint32_t *word, uint32_t old, bool pauses,
-                                    const struct child *other)
+/* Memory that has been touched. */
+static uint8_t *make_memory(size_t bytes)
 {
-    uint64_t since = 0;
-    for (uint32_t turn = 1;; turn++) {
-        uint32_t value = atomic_load_explicit(word, memory_order_acquire);
-        if (value != old) {
-            return value;
-        }
-        if (pauses) {
-            relax_pause();
-        }
-        if (turn % PATIENCE_TURNS == 0) {
-            if (!orders_patience(&since, other, 0)) {
-                return old;
-            }
-            sched_yield();
-        }
+    uint8_t *memory = malloc(bytes + 1);
+    if (memory != NULL) {
+        memset(memory, 1, bytes + 1);
     }
+    return memory;
 }
 
-/* ---- the client ---- */
-
-static int echo_begin(struct floor *floor, bool pauses)
+static int make_takers(struct floor *floor)
 {
-    struct area_head *head = floor->orders->area.head;
-    uint32_t last = atomic_load_explicit(&head->pong, memory_order_relaxed);
-    atomic_store_explicit(&head->ping, last, memory_order_relaxed);
-    head->pauses = pauses;
-    return orders_await(floor->orders, orders_give(floor->orders, ORDER_ECHO), 0);
-}
-
-/* Waits until the server has left the echo, so that the line is ours again. */
-static int echo_end(struct floor *floor)
-{
-    atomic_store_explicit(&floor->orders->area.head->ping, ECHO_END, memory_order_release);
-    return orders_await(floor->orders, ~floor->orders->given, 0);
-}
-
-/*
- * Makes `trips` round trips and adds them to the histogram. The next ping leaves before the last
- * one is counted, so that counting costs no time: it happens while the line travels. If something
- * else runs just then, the trip's start is stamped late; so a short trip that follows an
- * interruption is not counted.
- */
-static int make_trips(struct floor *floor, uint32_t trips, struct histogram *histogram)
-{
-    struct area_head *head = floor->orders->area.head;
-    const uint64_t interruption = ticks_from_ns(INTERRUPTION_NS);
-    const bool pauses = head->pauses;
-    uint32_t value = atomic_load_explicit(&head->pong, memory_order_relaxed);
-    uint64_t sent = 0, last = 0;
-    for (uint32_t trip = 0; trip <= trips; trip++) {
-        uint32_t next = value + 1 == ECHO_END ? 0 : value + 1;
-        atomic_store_explicit(&head->ping, next, memory_order_release);
-        uint64_t now = ticks_now(), took = now - sent;
-        if (trip > 0 && (last < interruption || took >= interruption)) {
-            histogram_add(histogram, took, 1);
+    size_t there = pieces_longest(&floor->cargo.there), back = pieces_longest(&floor->cargo.back);
+    uint32_t takers = floor->side == 0 ? floor->options->threads : 1;
+    drop_takers(floor);
+    floor->taker = calloc(takers, sizeof(struct taker *));
+    floor->takers = floor->taker != NULL ? takers : 0;
+    int wrong = floor->taker != NULL ? 0 : -1;
+    for (uint32_t t = 0; wrong == 0 && t < takers; t++) {
+        struct taker *taker = floor->taker[t] = calloc(1, sizeof *taker);
+        if (taker != NULL) {
+            taker->landing = make_memory(there > back ? there : back);
         }
-        last = trip > 0 ? took : 0;
-        sent = now;
-        if (await_change(&head->pong, value, pauses, floor->orders->server) == value) {
-            return orders_no_answer(floor->orders);
-        }
-        value = next;
+        wrong = taker != NULL && taker->landing != NULL ? 0 : -1;
     }
-    return 0;
-}
-
-/* The median of PROBE_TRIPS round trips. */
-static int median_trip(struct floor *floor, bool pauses, double *median_us)
-{
-    floor->probe = (struct histogram){0};
-    int wrong = echo_begin(floor, pauses);
-    if (wrong == 0) {
-        wrong = make_trips(floor, PROBE_TRIPS, &floor->probe);
-    }
-    if (wrong == 0) {
-        wrong = echo_end(floor);
-    }
-    *median_us = ticks_to_us(histogram_quantile(&floor->probe, 0.5, ticks_grain()));
     return wrong;
 }
 
-int floor_probe(struct floor *floor, double *median_us)
+static int make_own(struct floor *floor)
 {
-    return median_trip(floor, false, median_us);
+    const struct cargo *cargo = &floor->cargo;
+    struct area_own *told = &floor->orders->area.head->own[floor->side];
+    free(floor->own);
+    floor->own = make_memory(floor->side == 0 ? cargo->threads * cargo->stretch : cargo->back.room);
+    *told = (struct area_own){.process = getpid(), .address = (uintptr_t)floor->own};
+    return floor->own != NULL ? 0 : -1;
 }
 
-/* Finds out which way of polling makes round trips fastest just now. */
-static int choose_pauses(struct floor *floor)
+/* Whether the area has been made for as much. */
+static bool fits(const struct area *area, const struct cargo *cargo)
 {
-    double best_us[2] = {DBL_MAX, DBL_MAX};
-    for (int turn = 0; turn < CHOICE_TURNS; turn++) {
-        double median_us;
-        if (median_trip(floor, turn % 2 != 0, &median_us) != 0) {
-            return EXIT_FAILURE;
+    return cargo->threads * cargo->stretch <= area->part_bytes &&
+           cargo->back.room <= area->part_bytes;
+}
+
+int floor_lay(struct floor *floor, bool *anew)
+{
+    const struct area *area = &floor->orders->area;
+    const struct area_head *head = area->head;
+    struct cargo *cargo = &floor->cargo;
+    int wrong = cargo_lay(cargo, floor->options, head->size, head->calls, anew);
+    if (wrong == 0 && *anew) {
+        wrong = make_takers(floor);
+        if (wrong == 0) {
+            wrong = head->by_process ? make_own(floor) : fits(area, cargo) ? 0 : -1;
         }
-        best_us[turn % 2] = fmin(best_us[turn % 2], median_us);
+        if (wrong != 0) {
+            cargo_drop(cargo);
+        }
     }
-    floor->pauses = best_us[1] < best_us[0];
+    return wrong;
+}
+
+uint8_t *floor_memory(const struct floor *floor)
+{
+    return floor->own != NULL ? floor->own : area_part(&floor->orders->area, floor->side);
+}
+
+/* Reads `count` ranges of the process. What is read may be less than what was asked for. */
+static int read_process(struct taker *taker, pid_t process, size_t count)
+{
+    for (size_t first = 0; first < count;) {
+        ssize_t got = process_vm_readv(process, taker->here + first, count - first,
+                                       taker->there + first, count - first, 0);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return got < 0 ? errno : EFAULT;
+        }
+        size_t left = (size_t)got;
+        while (first < count && left >= taker->here[first].iov_len) {
+            left -= taker->here[first++].iov_len;
+        }
+        if (left > 0) {
+            struct iovec *here = &taker->here[first], *there = &taker->there[first];
+            *here = (struct iovec){(uint8_t *)here->iov_base + left, here->iov_len - left};
+            *there = (struct iovec){(uint8_t *)there->iov_base + left, there->iov_len - left};
+        }
+    }
     return 0;
 }
 
-int floor_ping(struct floor *floor, uint64_t ticks, struct figures *figures)
+static int take_of_process(struct taker *taker, const struct area_own *own,
+                           const struct piece *piece, uint32_t chunks, size_t offset)
 {
-    int wrong = choose_pauses(floor);
-    if (wrong == 0) {
-        wrong = echo_begin(floor, floor->pauses);
+    size_t base = piece->at, count = 0;
+    uintptr_t from = (uintptr_t)own->address + offset;
+    for (uint32_t j = 0; j < chunks; j++) {
+        if (piece[j].bytes > 0) {
+            taker->here[count] =
+                (struct iovec){taker->landing + (piece[j].at - base), piece[j].bytes};
+            taker->there[count++] = (struct iovec){(void *)(from + piece[j].at), piece[j].bytes};
+        }
     }
-    if (wrong != 0) {
-        return wrong;
-    }
-    uint64_t start = ticks_now(), end, trips = 0;
-    do {
-        wrong = make_trips(floor, PROBE_TRIPS, &figures->rtt);
-        trips += PROBE_TRIPS + 1; /* the first of them is not in the histogram */
-        end = ticks_now();
-    } while (wrong == 0 && end - start < ticks);
-    figures_add_burst(figures, trips, trips * sizeof(uint64_t), end - start);
-    return wrong == 0 ? echo_end(floor) : wrong;
+    return read_process(taker, own->process, count);
 }
 
-/* Copies `count` buffers of one part, one after the other, to the private buffer; says when.
- * Returns 0 or says why not. */
-static int copy_part(struct floor *floor, int side, size_t size, uint64_t count, uint64_t *start,
-                     uint64_t *end)
+int floor_take(const struct floor *floor, struct taker *taker, const struct pieces *pieces,
+               size_t i, size_t offset)
 {
-    if (floor->copied_bytes != size) {
-        free(floor->copied);
-        floor->copied = malloc(size);
-        floor->copied_bytes = floor->copied != NULL ? size : 0;
-        if (floor->copied == NULL) {
-            return say(EXIT_FAILURE, "no memory for a buffer of %zu bytes", size);
-        }
-        memset(floor->copied, 1, size);
+    const struct area *area = &floor->orders->area;
+    const struct piece *piece = pieces_of(pieces, i);
+    int other = 1 - floor->side;
+    if (floor->own != NULL) {
+        return take_of_process(taker, &area->head->own[other], piece, pieces->chunks, offset);
     }
-    const uint8_t *from = area_part(&floor->orders->area, side);
-    *start = ticks_now();
-    for (uint64_t i = 0; i < count; i++) {
-        memcpy(floor->copied, from + i * size, size);
-        /* The compiler may not see that nobody reads what it copies. */
-        __asm__ volatile("" : : "r"(floor->copied) : "memory");
+    const uint8_t *from = area_part(area, other) + offset;
+    size_t base = piece->at;
+    for (uint32_t j = 0; j < pieces->chunks; j++) {
+        memcpy(taker->landing + (piece[j].at - base), from + piece[j].at, piece[j].bytes);
     }
-    *end = ticks_now();
+    /* The compiler may not see that nobody reads what it copies. */
+    __asm__ volatile("" : : "r"(taker->landing) : "memory");
     return 0;
 }
 
-int floor_copy(struct floor *floor, size_t size, uint64_t count, bool both, struct figures *figures)
+int floor_verify(const struct floor *floor, const struct taker *taker, const struct pieces *pieces,
+                 size_t i, uint64_t stamp)
 {
-    struct area_head *head = floor->orders->area.head;
-    head->size = size;
-    head->count = count;
-    uint32_t word = both ? orders_give(floor->orders, ORDER_WRITE) : 0;
-    pattern_fill(area_part(&floor->orders->area, 0), size * count, floor->orders->given);
-    if (both && orders_await(floor->orders, word, size * count) != 0) {
-        return EXIT_FAILURE;
-    }
-    uint64_t start = UINT64_MAX, end = 0;
-    word = orders_give(floor->orders, ORDER_COPY);
-    if (both && copy_part(floor, 1, size, count, &start, &end) != 0) {
-        return EXIT_FAILURE;
-    }
-    if (orders_await(floor->orders, word, size * count) != 0) {
-        return EXIT_FAILURE;
-    }
-    start = head->copy_start < start ? head->copy_start : start;
-    end = head->copy_end > end ? head->copy_end : end;
-    histogram_add(&figures->rtt, (end - start) / count, count);
-    uint64_t copies = both ? 2 * count : count;
-    figures_add_burst(figures, copies, copies * size, end - start);
-    return 0;
+    bool right = !floor->options->verify || pieces_check(pieces, i, taker->landing, stamp);
+    return right ? 0 : EBADMSG;
 }
 
-/* ---- the server ---- */
-
-static void echo(struct area_head *head, uint32_t order)
+void floor_words(int error, char *text, size_t size)
 {
-    const bool pauses = head->pauses;
-    uint32_t last = atomic_load_explicit(&head->pong, memory_order_relaxed);
-    atomic_store_explicit(&head->done, order, memory_order_release);
-    for (;;) {
-        uint32_t value = await_change(&head->ping, last, pauses, NULL);
-        if (value == ECHO_END || value == last) {
-            break;
-        }
-        atomic_store_explicit(&head->pong, value, memory_order_release);
-        last = value;
-    }
-    atomic_store_explicit(&head->done, ~order, memory_order_release);
-}
-
-void floor_obey(struct floor *floor, uint32_t order)
-{
-    struct area_head *head = floor->orders->area.head;
-    uint64_t start = 0, end = 0;
-    switch (orders_kind(order)) {
-    case ORDER_ECHO:
-        echo(head, order);
-        return;
-    case ORDER_WRITE:
-        pattern_fill(area_part(&floor->orders->area, 1), head->size * head->count, order);
+    switch (error) {
+    case EBADMSG:
+        snprintf(text, size, "a payload that the baseline moved is wrong");
+        break;
+    case EPERM:
+    case EACCES:
+    case ENOSYS:
+        snprintf(text, size,
+                 "process_vm_readv of the other process is not allowed here (%s; see "
+                 "/proc/sys/kernel/yama/ptrace_scope): --vs floor copies shared memory instead",
+                 strerror(error));
         break;
     default:
-        if (copy_part(floor, 0, head->size, head->count, &start, &end) != 0) {
-            return; /* the client will miss our answer */
-        }
-        head->copy_start = start;
-        head->copy_end = end;
+        snprintf(text, size, "process_vm_readv of the other process: %s", strerror(error));
         break;
     }
-    orders_obeyed(floor->orders, order);
 }

@@ -16,8 +16,8 @@ struct run {
     const struct session *session;
     struct result *result;
     struct calls_wanted wanted;
+    struct hands *hands; /* the threads, of the team and of the baseline */
     struct team *team;
-    uint32_t threads; /* of the team */
     struct slices slices;
     uint32_t burst;          /* calls a thread in a burst */
     uint64_t calls_left;     /* of --iters; else UINT64_MAX */
@@ -41,7 +41,7 @@ double measure_of(enum test test, const struct figures *figures)
 /* The calls that the next burst makes on each thread. */
 static uint32_t next_burst(const struct run *run)
 {
-    uint64_t each = run->calls_left / run->threads;
+    uint64_t each = run->calls_left / hands_count(run->hands);
     each = each == 0 ? 1 : each;
     return each < run->burst ? (uint32_t)each : run->burst;
 }
@@ -67,7 +67,7 @@ static int burst_for(struct run *run, uint64_t ns, struct figures *figures)
     uint64_t start = clock_ns();
     do {
         uint32_t calls = next_burst(run);
-        uint64_t all = (uint64_t)calls * run->threads;
+        uint64_t all = (uint64_t)calls * hands_count(run->hands);
         if (burst(run, calls, figures) != 0) {
             return EXIT_FAILURE;
         }
@@ -90,14 +90,24 @@ static int warm_up(struct run *run)
     return 0;
 }
 
+static void tear_down(struct run *run)
+{
+    team_close(run->team);
+    hands_close(run->hands);
+    run->team = NULL;
+    run->hands = NULL;
+}
+
 /* Sets up a team in the place of the one before. */
 static int set_up(struct run *run, uint32_t threads)
 {
-    team_close(run->team);
-    run->team = NULL;
-    run->threads = threads;
-    int status = team_open(&run->team, run->session->engine, run->session->peers, &run->wanted,
-                           run->burst, threads);
+    const struct session *session = run->session;
+    tear_down(run);
+    int status = hands_open(&run->hands, threads);
+    if (status == WB_OK) {
+        status = team_open(&run->team, run->hands, session->engine, session->peers, &run->wanted,
+                           run->burst);
+    }
     if (status != WB_OK) {
         say(EXIT_FAILURE, "cannot set up calls of %zu bytes: %s", run->wanted.size,
             status_words(status));
@@ -122,59 +132,70 @@ static int team_slice(struct run *run, bool ours)
     return wrong;
 }
 
-/* One slice of bare verbs. */
-static int raw_slice(const struct run *run, struct figures *figures)
+static bool makes_trips(const struct options *o)
 {
-    const struct session *session = run->session;
-    size_t size = run->result->size;
-    if (session->options->test == TEST_LAT) {
-        return raw_ping(session->raw, size, ticks_from_ns(LONG_SLICE_NS), figures);
-    }
-    uint64_t start = clock_ns();
-    do {
-        if (raw_read(session->raw, size, floor_copies(size, run->burst), figures) != 0) {
-            return EXIT_FAILURE;
-        }
-    } while (clock_ns() - start < LONG_SLICE_NS);
-    return 0;
+    return o->test == TEST_LAT || o->test == TEST_RATE;
 }
 
-/* One slice of the floor. */
-static int floor_slice(const struct run *run, struct figures *figures)
+/* One burst of bare verbs. */
+static int raw_burst(const struct run *run, uint32_t calls, struct figures *figures)
 {
-    const struct session *session = run->session;
-    enum test test = session->options->test;
-    if (test == TEST_LAT || test == TEST_RATE) {
-        return floor_ping(session->floor, ticks_from_ns(SLICE_NS), figures);
-    }
+    struct raw *raw = run->session->raw;
     size_t size = run->result->size;
+    return makes_trips(run->session->options) ? raw_trips(raw, run->hands, size, calls, figures)
+                                              : raw_stream(raw, run->hands, size, calls, figures);
+}
+
+/* One burst of the floor. */
+static int floor_burst(const struct run *run, uint32_t calls, struct figures *figures)
+{
+    struct floor *floor = run->session->floor;
+    size_t size = run->result->size;
+    return makes_trips(run->session->options)
+               ? floor_trips(floor, run->hands, size, calls, figures)
+               : floor_stream(floor, run->hands, size, calls, figures);
+}
+
+/* One slice of what is measured past the library. */
+static int bare_slice(const struct run *run, uint64_t ns, struct figures *figures)
+{
+    const struct options *o = run->session->options;
+    struct floor *floor = run->session->floor;
+    uint32_t calls = cargo_calls(o, run->result->size, run->burst);
+    bool raw = o->vs == VS_RAW;
+    if (!raw && makes_trips(o) && floor_choose(floor) != 0) {
+        return EXIT_FAILURE;
+    }
+    if (vs_is_words(o)) {
+        return floor_ping(floor, run->hands, ticks_from_ns(ns), figures);
+    }
     uint64_t start = clock_ns();
     do {
-        if (floor_copy(session->floor, size, floor_copies(size, run->burst), test == TEST_BIBW,
-                       figures) != 0) {
-            return EXIT_FAILURE;
+        int wrong = raw ? raw_burst(run, calls, figures) : floor_burst(run, calls, figures);
+        if (wrong != 0) {
+            return wrong;
         }
-    } while (clock_ns() - start < SLICE_NS);
+    } while (clock_ns() - start < ns);
     return 0;
 }
 
 /* One slice of ours or of the baseline. */
 static int any_slice(struct run *run, bool ours)
 {
-    bool raw = run->session->options->vs == VS_RAW;
-    if (run->session->options->vs == VS_ONE) {
+    const struct options *o = run->session->options;
+    if (o->vs == VS_ONE) {
         return team_slice(run, ours);
     }
-    if (ours) {
-        return burst_for(run, raw ? LONG_SLICE_NS : SLICE_NS, run->scratch);
-    }
-    return raw ? raw_slice(run, run->scratch) : floor_slice(run, run->scratch);
+    uint64_t ns = o->vs == VS_RAW ? LONG_SLICE_NS : SLICE_NS;
+    return ours ? burst_for(run, ns, run->scratch) : bare_slice(run, ns, run->scratch);
 }
 
 /* Leaves *median_us at 0 where there are no probes. */
 static int probe(const struct run *run, double *median_us)
 {
-    return run->session->options->vs == VS_FLOOR ? floor_probe(run->session->floor, median_us) : 0;
+    const struct options *o = run->session->options;
+    bool probes = (o->vs == VS_FLOOR || o->vs == VS_VMREADV) && o->threads == 1;
+    return probes ? floor_probe(run->session->floor, median_us) : 0;
 }
 
 static struct side *side_of(struct run *run, bool near)
@@ -279,7 +300,8 @@ int measure(const struct session *session, size_t size, uint32_t window, struct 
     struct run run = {
         .session = session, .result = result, .wanted = wanted_calls(o, size, window)};
     run.burst = burst_calls(&run.wanted);
-    if (o->vs == VS_RAW && o->test == TEST_LAT && run.burst > RAW_LAT_BURST) {
+    if (o->vs == VS_RAW && o->test == TEST_LAT && o->trace_path == NULL &&
+        run.burst > RAW_LAT_BURST) {
         run.burst = RAW_LAT_BURST; /* a slice has whole bursts, and slow devices need short ones */
     }
     *result = (struct result){.size = size, .window = window};
@@ -291,7 +313,7 @@ int measure(const struct session *session, size_t size, uint32_t window, struct 
     if (wrong == 0) {
         wrong = run_all(&run);
     }
-    team_close(run.team);
+    tear_down(&run);
     slices_drop(&run.slices);
     free(run.scratch);
     return wrong;

@@ -5,9 +5,10 @@
  *   probe | baseline | probe | ours | probe | baseline | probe | ours | … | baseline | probe
  *
  * A slice is near if the probes right before and after it are; the CPUs may move at any time, so
- * slices are short. --vs raw and one have no probes, and all slices are near: what a device takes
- * does not hang on how near the cores are, and several threads are nowhere in particular. With --vs
- * one each slice sets its team up, so that no thread polls which the slice does not measure.
+ * slices are short. --vs raw and several threads have no probes, and all slices are near: what a
+ * device takes does not hang on how near the cores are, and threads are nowhere in particular. The
+ * threads are the same for ours and for the baseline, so that none polls beside them. With --vs one
+ * each slice sets its team up, so that no thread polls which the slice does not measure.
  */
 #ifndef WAYBILL_PERF_MEASURE_H
 #define WAYBILL_PERF_MEASURE_H
@@ -27,7 +28,7 @@ struct session {
     struct wb_engine *engine;
     struct wb_peer *const *peers; /* --peers of them */
     struct service *service;
-    struct floor *floor; /* used with --vs floor */
+    struct floor *floor; /* used with --vs floor and vmreadv */
     struct raw *raw;     /* used with --vs raw */
 };
 
@@ -55,7 +56,7 @@ int measure(const struct session *session, size_t size, uint32_t window, struct 
 
 /* What a slice's figures are compared by: for lat the median round trip and for rate the time of a
  * call, in microseconds; for bw and bibw MB/s, the latter three of the median burst. The baseline
- * of lat and rate is the median round trip of two cache lines. With --vs one it is calls a second
+ * of lat and rate is its median round trip. With --vs one it is calls a second
  * in all of them. */
 double measure_of(enum test test, const struct figures *figures);
 

@@ -10,7 +10,7 @@
 
 static const char *const test_names[] = {"?", "lat", "bw", "bibw", "rate"};
 static const char *const path_names[] = {"?", "eager", "copy", "pointer", "rma"};
-static const char *const vs_names[] = {"?", "floor", "raw", "one"};
+static const char *const vs_names[] = {"?", "floor", "vmreadv", "raw", "one"};
 
 const char *test_name(enum test test)
 {
@@ -29,7 +29,13 @@ const char *vs_name(enum vs vs)
 
 bool vs_has_orders(enum vs vs)
 {
-    return vs == VS_FLOOR || vs == VS_RAW;
+    return vs == VS_FLOOR || vs == VS_VMREADV || vs == VS_RAW;
+}
+
+bool vs_is_words(const struct options *o)
+{
+    return o->vs == VS_FLOOR && (o->test == TEST_LAT || o->test == TEST_RATE) &&
+           o->path == PATH_EAGER && o->reply == 0 && o->trace_path == NULL;
 }
 
 static int set_cpus(struct options *o, const char *text)

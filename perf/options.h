@@ -14,7 +14,7 @@ struct wb_engine_config;
 enum test { TEST_NONE, TEST_LAT, TEST_BW, TEST_BIBW, TEST_RATE };
 enum path { PATH_DEFAULT, PATH_EAGER, PATH_COPY, PATH_POINTER, PATH_RMA };
 enum role { ROLE_NONE, ROLE_LOCAL, ROLE_LISTEN, ROLE_CONNECT };
-enum vs { VS_NONE, VS_FLOOR, VS_RAW, VS_ONE };
+enum vs { VS_NONE, VS_FLOOR, VS_VMREADV, VS_RAW, VS_ONE };
 
 enum {
     WINDOW_MAX = 4096,
@@ -100,6 +100,9 @@ const char *vs_name(enum vs vs);
 
 /* Whether the server takes part in the baseline, past the library: --local only. */
 bool vs_has_orders(enum vs vs);
+
+/* Whether the baseline is a word that travels, since the payload is in our message itself. */
+bool vs_is_words(const struct options *options);
 
 /* The largest payload of --path eager: what an eager message of the default engine holds beside its
  * headers. */

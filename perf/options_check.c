@@ -76,16 +76,17 @@ static int check_vs(const struct options *o)
                    "--vs %s shares memory between the two sides, which only --local has",
                    vs_name(o->vs));
     }
-    if (vs_has_orders(o->vs) && (is_special(o) || o->peers > 1)) {
-        return say(EXIT_USAGE, "--vs %s is without --reply, --trace, --chunks and --peers",
-                   vs_name(o->vs));
-    }
     if (o->vs != VS_NONE && o->processes > 0) {
         return say(EXIT_USAGE, "--vs has one process that calls, and no --processes");
     }
-    if (o->vs == VS_RAW && (strcmp(o->fabric, "verbs") != 0 || o->threads > 1 ||
-                            (o->test != TEST_LAT && o->test != TEST_BW))) {
-        return say(EXIT_USAGE, "--vs raw is for --fabric verbs, lat and bw, with one thread");
+    if (o->vs == VS_RAW && strcmp(o->fabric, "verbs") != 0) {
+        return say(EXIT_USAGE,
+                   "--vs raw is bare verbs, for --fabric verbs; %s has --vs floor and "
+                   "vmreadv",
+                   o->fabric);
+    }
+    if (o->vs == VS_RAW && o->peers > 1) {
+        return say(EXIT_USAGE, "--vs raw has a queue pair for each thread, and no --peers");
     }
     if (o->vs == VS_ONE && o->threads == 1) {
         return say(EXIT_USAGE, "--vs one compares several threads with one; give --threads");

@@ -9,7 +9,7 @@
 #include "perf/common_say.h"
 #include "perf/relax.h"
 
-enum { ORDER_BITS = 3 };
+enum { ORDER_BITS = 4 };
 
 bool orders_patience(uint64_t *since, const struct child *other, uint64_t bytes)
 {
@@ -54,6 +54,13 @@ int orders_await(struct orders *orders, uint32_t word, uint64_t bytes)
     }
     const char *why = orders->area.head->why;
     return why[0] == '\0' ? 0 : say(EXIT_FAILURE, "%.*s", AREA_WHY_ROOM, why);
+}
+
+bool orders_has_failed(const struct orders *orders)
+{
+    const struct area_head *head = orders->area.head;
+    return atomic_load_explicit(&head->done, memory_order_acquire) == orders->given &&
+           head->why[0] != '\0';
 }
 
 /* ---- the server ---- */

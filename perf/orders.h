@@ -3,7 +3,7 @@
  * word in the memory that both share; the server sees it in its main loop, obeys, and sets done to
  * the same word, or says why it failed.
  *
- * Order words are serial numbers times 8 plus an enum order, so that each differs from the last.
+ * Order words are serial numbers times 16 plus an enum order, so that each differs from the last.
  */
 #ifndef WAYBILL_PERF_ORDERS_H
 #define WAYBILL_PERF_ORDERS_H
@@ -16,12 +16,15 @@
 
 enum order {
     ORDER_ECHO = 1,   /* answer pings until ECHO_END; done says begun, its complement ended */
+    ORDER_LAY,        /* lay out the cargo, and write the replies */
     ORDER_WRITE,      /* write the server's buffers */
-    ORDER_COPY,       /* copy the client's buffers one by one to a private buffer */
+    ORDER_COPY,       /* take the client's payloads one by one */
     ORDER_RAW_LISTEN, /* wait at raw.server, on a port of its own, for a raw queue pair */
     ORDER_RAW_ACCEPT, /* connect with the one that comes */
-    ORDER_RAW_ECHO,   /* answer raw pings until one says that it is the last */
-    ORDER_RAW_READ    /* READ the client's buffers */
+    ORDER_RAW_LAY,    /* as ORDER_LAY */
+    ORDER_RAW_WRITE,  /* as ORDER_WRITE */
+    ORDER_RAW_ECHO,   /* answer the pings of a burst; done as with ORDER_ECHO */
+    ORDER_RAW_READ    /* READ the client's payloads */
 };
 
 /* One side's; start from ORDERS_NONE. */
@@ -36,7 +39,7 @@ struct orders {
 
 static inline enum order orders_kind(uint32_t word)
 {
-    return (enum order)(word & 7U);
+    return (enum order)(word & 15U);
 }
 
 /* Whether the order is one for raw.h. */
@@ -53,6 +56,9 @@ uint32_t orders_give(struct orders *orders, enum order order);
 /* Waits until done is `word`, patiently if the server moves `bytes`. Returns 0, or EXIT_FAILURE
  * with a line said: no answer, or what the server failed at. */
 int orders_await(struct orders *orders, uint32_t word, uint64_t bytes);
+
+/* Whether the server has failed at the order that was given last, as far as it is done with it. */
+bool orders_has_failed(const struct orders *orders);
 
 /* Says that the server does not answer, or has ended; returns EXIT_FAILURE. */
 int orders_no_answer(const struct orders *orders);

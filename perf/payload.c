@@ -1,10 +1,10 @@
 #include "perf/payload.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+#include "perf/pieces.h"
 
 enum { WAIT_US = 1000, WAIT_TURNS = 10000 };
-enum { LINE = 64 };
 
 static const size_t burst_most = (size_t)16 << 20;
 
@@ -18,20 +18,6 @@ static int create_vector(struct wb_engine *engine, size_t size, wb_rma_vector *v
         status = wb_rma_vector_create(pool, 1, size, vector);
     }
     return status;
-}
-
-/* Bytes of buffer j: those of its call in as equal parts as may be. */
-static size_t piece_bytes(const struct calls_wanted *wanted, size_t j)
-{
-    size_t bytes = argument_of(wanted, j / wanted->chunks);
-    return bytes / wanted->chunks + (j % wanted->chunks < bytes % wanted->chunks);
-}
-
-/* How far it is to the next one: several of one call have a line between them, lest they are read
- * as one. */
-static size_t piece_pitch(const struct calls_wanted *wanted, size_t bytes)
-{
-    return wanted->chunks == 1 ? bytes : ((bytes + LINE - 1) & ~(size_t)(LINE - 1)) + LINE;
 }
 
 static int create_vectors(struct payloads *p, struct wb_engine *engine,
@@ -48,21 +34,19 @@ static int create_vectors(struct payloads *p, struct wb_engine *engine,
 
 static int create_pieces(struct payloads *p, const struct calls_wanted *wanted)
 {
-    size_t count = p->calls * p->chunks, bytes = 0;
-    for (size_t j = 0; j < count; j++) {
-        bytes += piece_pitch(wanted, piece_bytes(wanted, j));
+    struct pieces laid;
+    int status = pieces_lay_arguments(&laid, wanted, p->calls);
+    if (status != WB_OK) {
+        return status;
     }
-    p->memory = malloc(bytes + 1); /* a trace may have nothing but replies */
+    size_t count = p->calls * p->chunks;
+    p->memory = malloc(laid.room + 1); /* a trace may have nothing but replies */
     p->pieces = calloc(count + 1, sizeof *p->pieces);
-    if (p->memory == NULL || p->pieces == NULL) {
-        return WB_ERR_NO_MEMORY;
+    for (size_t j = 0; p->memory != NULL && p->pieces != NULL && j < count; j++) {
+        p->pieces[j] = (wb_bytes){.data = p->memory + laid.piece[j].at, .len = laid.piece[j].bytes};
     }
-    uint8_t *at = p->memory;
-    for (size_t j = 0; j < count; j++) {
-        p->pieces[j] = (wb_bytes){.data = at, .len = piece_bytes(wanted, j)};
-        at += piece_pitch(wanted, p->pieces[j].len);
-    }
-    return WB_OK;
+    pieces_drop(&laid);
+    return p->memory != NULL && p->pieces != NULL ? WB_OK : WB_ERR_NO_MEMORY;
 }
 
 int payloads_create(struct payloads *payloads, struct wb_engine *engine,

@@ -1,171 +1,211 @@
-/* The client's part of --vs raw: pings, and memory to READ. */
-#include <arpa/inet.h>
-#include <errno.h>
+/* The client's part of --vs raw. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "perf/common_say.h"
-#include "perf/payload.h"
 #include "perf/raw.h"
 #include "perf/relax.h"
 
-enum { RESOLVE_MS = 5000, HOST_ROOM = 64 };
-
-static int failed(const struct raw *raw)
+/* From the first thread's start to the last one's end. Returns 0, or EXIT_FAILURE with a line said.
+ */
+static int sum_up(const struct raw *raw, uint64_t *start, uint64_t *end)
 {
-    char words[AREA_WHY_ROOM];
-    raw_link_words(&raw->link, words, sizeof words);
-    return say(EXIT_FAILURE, "%s", words);
-}
-
-/* The numeric host of a URL as an address without a port. */
-static bool read_host(const char *url, struct sockaddr_storage *where)
-{
-    char host[HOST_ROOM];
-    const char *at = strstr(url, "://");
-    at = at == NULL ? url : at + 3;
-    bool brackets = *at == '[';
-    at += brackets;
-    size_t len = strcspn(at, brackets ? "]" : ":");
-    if (len >= sizeof host) {
-        return false;
-    }
-    memcpy(host, at, len);
-    host[len] = '\0';
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    memset(where, 0, sizeof *where);
-    if (brackets ? inet_pton(AF_INET6, host, &v6.sin6_addr) == 1
-                 : inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
-        memcpy(where, brackets ? (const void *)&v6 : (const void *)&v4,
-               brackets ? sizeof v6 : sizeof v4);
-        return true;
-    }
-    return false;
-}
-
-/* Finds the device that leads to the server. */
-static int resolve(struct raw_link *link, struct sockaddr_storage *server)
-{
-    if (raw_link_begin(link, &link->id) != 0) {
-        return -1;
-    }
-    if (rdma_resolve_addr(link->id, NULL, (struct sockaddr *)server, RESOLVE_MS) != 0 ||
-        rdma_resolve_route(link->id, RESOLVE_MS) != 0) {
-        return raw_link_fail(link, "cannot find the way to the server");
+    for (uint32_t t = 0; t < raw->options->threads; t++) {
+        const struct raw_end *one = raw->ends[t];
+        if (one->error != 0) { /* the server's reason may be ours */
+            return orders_has_failed(raw->orders) ? orders_await(raw->orders, raw->orders->given, 0)
+                                                  : raw_failed(raw, t);
+        }
+        *start = one->start < *start ? one->start : *start;
+        *end = one->end > *end ? one->end : *end;
     }
     return 0;
 }
 
-int raw_open(struct raw *raw, const char *url, size_t bytes, size_t receive_bytes)
+static void write_together(void *user, uint32_t t)
+{
+    const struct raw *raw = user;
+    uint64_t stamp = raw->orders->area.head->stamp;
+    cargo_write_there(&raw->cargo, raw->ends[t]->link.memory, stamp, t);
+}
+
+/* Has both sides lay out the cargo, and write what is moved. */
+static int prepare(struct raw *raw, struct hands *hands, size_t size, uint32_t calls)
 {
     struct orders *orders = raw->orders;
     struct area_head *head = orders->area.head;
-    struct raw_link *link = &raw->link;
-    if (!read_host(url, &head->raw.server)) {
-        return say(EXIT_FAILURE, "%s: no numeric address for raw verbs", url);
+    bool anew;
+    head->size = size;
+    head->calls = calls;
+    head->stamp += PAYLOAD_STRIDE * 0x10000U;
+    if (raw_lay(raw, &anew) != 0) {
+        return say(EXIT_FAILURE, "no memory for what --vs moves");
     }
-    head->raw.bytes = bytes;
-    head->raw.receive_bytes = receive_bytes;
-    if (orders_await(orders, orders_give(orders, ORDER_RAW_LISTEN), bytes) != 0) {
+    uint64_t bytes = cargo_bytes(&raw->cargo);
+    if (anew && orders_await(orders, orders_give(orders, ORDER_RAW_LAY), bytes) != 0) {
         return EXIT_FAILURE;
     }
-    struct sockaddr_storage server = head->raw.server;
-    if (resolve(link, &server) != 0 || raw_link_equip(link, bytes, receive_bytes) != 0) {
-        return failed(raw);
+    for (uint32_t t = 0; t < raw->options->threads; t++) {
+        raw->ends[t]->trips = (struct histogram){0};
+        raw->ends[t]->error = 0;
     }
-    head->raw.address = (uintptr_t)link->memory;
-    head->raw.rkey = link->mr->rkey;
-    struct rdma_conn_param param = raw_link_conn_param(link);
-    uint32_t word = orders_give(orders, ORDER_RAW_ACCEPT);
-    if (rdma_connect(link->id, &param) != 0) {
-        raw_link_fail(link, "cannot connect to the server");
-        return head->why[0] != '\0' ? orders_await(orders, word, bytes) : failed(raw);
-    }
-    return orders_await(orders, word, bytes);
+    uint32_t word = raw->cargo.rewritten ? orders_give(orders, ORDER_RAW_WRITE) : 0;
+    hands_do(hands, write_together, raw);
+    return word != 0 ? orders_await(orders, word, bytes) : 0;
 }
 
-/* Waits for the answer. */
-static int await_pong(struct raw *raw)
+/* ---- trips ---- */
+
+/* Waits for the answer. Returns 0, or an enum raw_error. */
+static int await_pong(const struct raw *raw, struct raw_link *link)
 {
     struct relax wait = {0};
     uint64_t since = 0;
     for (;;) {
-        int got = raw_link_received(&raw->link);
+        int got = raw_link_received(link);
         if (got != 0) {
-            return got > 0 ? 0 : failed(raw);
+            return got > 0 ? 0 : RAW_LINK_FAILED;
         }
-        if (relax(&wait) &&
-            !orders_patience(&since, raw->orders->server, raw->link.receive_bytes)) {
-            return orders_no_answer(raw->orders);
+        if (relax(&wait) && (orders_has_failed(raw->orders) ||
+                             !orders_patience(&since, raw->orders->server, link->bytes))) {
+            return RAW_NO_ANSWER;
         }
     }
 }
 
 /* One round trip; posting the next receive is not on its way. */
-static int ping(struct raw *raw, size_t size, uint64_t *took)
+static int trip(const struct raw *raw, struct raw_end *end, size_t i, uint64_t *took)
 {
+    struct raw_link *link = &end->link;
+    const struct cargo *cargo = &raw->cargo;
+    bool asks = raw_trips_read(raw->options);
+    size_t offset = asks ? 0 : pieces_of(&cargo->there, i)->at;
+    size_t bytes = asks ? RAW_ASK_BYTES : pieces_span(&cargo->there, i);
     uint64_t start = ticks_now();
-    if (raw_link_send(&raw->link, size) != 0) {
-        return failed(raw);
-    }
-    if (await_pong(raw) != 0) {
-        return EXIT_FAILURE;
-    }
+    int error = raw_link_send(link, offset, bytes) == 0 ? await_pong(raw, link) : RAW_LINK_FAILED;
     *took = ticks_now() - start;
-    return raw_link_post_receive(&raw->link) == 0 && raw_link_collect(&raw->link) == 0
-               ? 0
-               : failed(raw);
+    if (error == 0 && (raw_link_post_receive(link) != 0 || raw_link_collect(link) != 0)) {
+        error = RAW_LINK_FAILED;
+    }
+    return error;
 }
 
-int raw_ping(struct raw *raw, size_t size, uint64_t ticks, struct figures *figures)
+static void trip_together(void *user, uint32_t t)
+{
+    struct raw *raw = user;
+    const struct cargo *cargo = &raw->cargo;
+    struct raw_end *end = raw->ends[t];
+    end->start = ticks_now();
+    for (size_t i = 0; end->error == 0 && i < cargo->there.calls; i++) {
+        uint64_t took = 0;
+        end->error = trip(raw, end, i, &took);
+        histogram_add(&end->trips, took, 1);
+    }
+    end->end = ticks_now();
+    if (end->error == 0 && raw->options->verify) {
+        size_t bytes = raw_answer_bytes(cargo, cargo->there.calls - 1);
+        uint64_t stamp = cargo_stamp_back(cargo, 0);
+        bool right = pattern_check(raw_link_received_at(&end->link), bytes, stamp) == bytes;
+        end->error = right ? 0 : RAW_WRONG_BYTES;
+    }
+}
+
+/* What a device SENDs at once. */
+static int check_message(const struct raw *raw)
+{
+    size_t longest = pieces_longest(&raw->cargo.there), back = 0;
+    for (size_t i = 0; i < raw->cargo.back.calls; i++) {
+        size_t bytes = raw_answer_bytes(&raw->cargo, i);
+        back = bytes > back ? bytes : back;
+    }
+    uint64_t most = raw->ends[0]->link.max_message;
+    return raw_trips_read(raw->options) || (longest <= most && back <= most)
+               ? 0
+               : say(EXIT_FAILURE,
+                     "the device SENDs %" PRIu64 " bytes at most; choose smaller payloads for "
+                     "--vs raw",
+                     most);
+}
+
+int raw_trips(struct raw *raw, struct hands *hands, size_t size, uint32_t calls,
+              struct figures *figures)
 {
     struct orders *orders = raw->orders;
-    if (size > raw->link.max_message) {
-        return say(EXIT_FAILURE,
-                   "the device SENDs %" PRIu64
-                   " bytes at most; choose a smaller --size for --vs raw",
-                   raw->link.max_message);
+    uint64_t start = UINT64_MAX, end = 0;
+    int wrong = prepare(raw, hands, size, calls);
+    wrong = wrong == 0 ? check_message(raw) : wrong;
+    if (wrong != 0) {
+        return wrong;
     }
-    orders->area.head->size = size;
     uint32_t word = orders_give(orders, ORDER_RAW_ECHO);
-    if (orders_await(orders, ~word, 0) != 0) {
-        return EXIT_FAILURE;
+    wrong = orders_await(orders, ~word, 0);
+    if (wrong == 0) {
+        hands_do(hands, trip_together, raw);
+        wrong = sum_up(raw, &start, &end);
     }
-    uint64_t start = ticks_now(), trips = 0;
-    raw->link.memory[0] = 0;
-    while (raw->link.memory[0] != RAW_LAST) {
-        uint64_t took = 0;
-        raw->link.memory[0] = (uint8_t)(ticks_now() - start < ticks ? 0 : RAW_LAST);
-        if (ping(raw, size, &took) != 0) {
-            return EXIT_FAILURE;
-        }
-        histogram_add(&figures->rtt, took, 1);
-        trips++;
+    if (wrong != 0) {
+        return wrong;
     }
-    figures_add_burst(figures, trips, trips * size, ticks_now() - start);
+    uint64_t trips = (uint64_t)calls * raw->options->threads;
+    for (uint32_t t = 0; t < raw->options->threads; t++) {
+        histogram_merge(&figures->rtt, &raw->ends[t]->trips);
+    }
+    figures_add_burst(figures, trips, cargo_bytes(&raw->cargo), end - start);
     return orders_await(orders, word, 0);
 }
 
-int raw_read(struct raw *raw, size_t size, uint64_t count, struct figures *figures)
+/* ---- READs ---- */
+
+/* READs what is the server's. */
+static void read_together(void *user, uint32_t t)
 {
-    struct orders *orders = raw->orders;
-    struct area_head *head = orders->area.head;
-    head->size = size;
-    head->count = count;
-    pattern_fill(raw->link.memory, size * count, orders->given);
-    if (orders_await(orders, orders_give(orders, ORDER_RAW_READ), size * count) != 0) {
-        return EXIT_FAILURE;
+    struct raw *raw = user;
+    const struct pieces *back = &raw->cargo.back;
+    struct raw_end *end = raw->ends[t];
+    struct relax wait = {0};
+    uint64_t since = 0;
+    end->start = ticks_now();
+    raw_begin_reads(raw, t, 0, back->calls);
+    while (end->error == 0 && !raw_reads_ended(&end->reads)) {
+        int done = raw_reads_step(&end->reads);
+        end->error = done < 0 ? RAW_LINK_FAILED : 0;
+        since = done != 0 ? 0 : since;
+        if (done == 0 && relax(&wait) &&
+            !orders_patience(&since, raw->orders->server, pieces_longest(back) * RAW_READS)) {
+            end->error = RAW_NO_ANSWER;
+        }
     }
-    uint64_t took = head->copy_end - head->copy_start;
-    histogram_add(&figures->rtt, took / count, count);
-    figures_add_burst(figures, count, count * size, took);
-    return 0;
+    end->end = ticks_now();
+    if (end->error == 0) {
+        const uint8_t *landing = raw_plan_landing(&raw->plan, &end->link, back->calls - 1);
+        uint64_t stamp = cargo_stamp_back(&raw->cargo, raw->orders->area.head->stamp);
+        end->error = raw_verify(raw, back, back->calls - 1, landing, stamp);
+    }
 }
 
-void raw_close(struct raw *raw)
+int raw_stream(struct raw *raw, struct hands *hands, size_t size, uint32_t calls,
+               struct figures *figures)
 {
-    raw_link_close(&raw->link);
-    *raw = (struct raw){0};
+    struct area_head *head = raw->orders->area.head;
+    uint64_t start = UINT64_MAX, end = 0;
+    int wrong = prepare(raw, hands, size, calls);
+    if (wrong != 0) {
+        return wrong;
+    }
+    uint64_t bytes = cargo_bytes(&raw->cargo);
+    uint32_t word = orders_give(raw->orders, ORDER_RAW_READ);
+    if (raw->cargo.back.calls > 0) {
+        hands_do(hands, read_together, raw);
+        wrong = sum_up(raw, &start, &end);
+    }
+    if (wrong != 0 || orders_await(raw->orders, word, bytes) != 0) {
+        return EXIT_FAILURE;
+    }
+    start = head->copy_start < start ? head->copy_start : start;
+    end = head->copy_end > end ? head->copy_end : end;
+    uint64_t all = (uint64_t)calls * raw->options->threads;
+    histogram_add(&figures->rtt, (end - start) / calls, all);
+    figures_add_burst(figures, raw->cargo.rewritten ? 2 * all : all, bytes, end - start);
+    return 0;
 }

@@ -1,180 +1,217 @@
 /* The server's part of --vs raw: answers pings, and READs the client's memory. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
 #include "perf/raw.h"
+#include "perf/raw_meet.h"
 #include "perf/relax.h"
 #include "perf/ticks.h"
 
-/* ---- meeting ---- */
+/* ---- pings and READs ---- */
 
-static int listen_at(struct raw_link *link, struct area_raw *about)
-{
-    if (raw_link_begin(link, &link->listener) != 0) {
-        return -1;
-    }
-    if (rdma_bind_addr(link->listener, (struct sockaddr *)&about->server) != 0 ||
-        rdma_listen(link->listener, 1) != 0) {
-        return raw_link_fail(link, "cannot listen");
-    }
-    uint16_t port = rdma_get_src_port(link->listener); /* in the network's order, as below */
-    if (about->server.ss_family == AF_INET6) {
-        ((struct sockaddr_in6 *)&about->server)->sin6_port = port;
-    } else {
-        ((struct sockaddr_in *)&about->server)->sin_port = port;
-    }
-    return 0;
-}
-
-static int accept_client(struct raw_link *link, const struct area_raw *about)
-{
-    if (rdma_get_request(link->listener, &link->id) != 0) {
-        return raw_link_fail(link, "nobody comes");
-    }
-    if (raw_link_equip(link, about->bytes, about->receive_bytes) != 0) {
-        rdma_reject(link->id, NULL, 0);
-        return -1;
-    }
-    struct rdma_conn_param param = raw_link_conn_param(link);
-    return rdma_accept(link->id, &param) == 0 ? 0 : raw_link_fail(link, "cannot accept");
-}
-
-/* ---- pings ---- */
-
-/* Waits for a message; -1 also where none comes for long. */
-static int await_ping(struct raw_link *link)
-{
-    struct relax wait = {0};
-    uint64_t since = 0;
-    for (;;) {
-        int got = raw_link_received(link);
-        if (got != 0) {
-            return got > 0 ? 0 : -1;
-        }
-        if (relax(&wait) && !orders_patience(&since, NULL, link->receive_bytes)) {
-            errno = ETIMEDOUT;
-            return raw_link_fail(link, "no ping came");
-        }
-    }
-}
-
-static int echo(struct raw_link *link, size_t size)
-{
-    const uint8_t *landing = link->memory + link->bytes - link->receive_bytes;
-    size_t answer = size < RAW_ANSWER_BYTES ? size : RAW_ANSWER_BYTES;
-    for (bool last = false; !last;) {
-        if (await_ping(link) != 0) {
-            return -1;
-        }
-        last = landing[0] == RAW_LAST;
-        if (raw_link_send(link, answer) != 0 || raw_link_post_receive(link) != 0 ||
-            raw_link_collect(link) != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* ---- READs ---- */
-
-/* The READs of a burst: `each` for every one of `count` buffers of `size` bytes, since a device
- * takes no more than so many bytes at once. */
-struct reads {
-    struct raw_link *link;
-    const struct area_head *head;
-    uint64_t size, piece, each, total;
-    uint64_t landings;
-    uint64_t posted, done;
+/* What is going on for each of the client's threads; `left` have not ended. */
+struct serving {
+    struct raw *raw;
+    uint32_t left;
+    bool reading[THREADS_MAX]; /* whether a ping waits for its READs */
 };
 
-static void describe(const struct reads *reads, uint64_t number, struct ibv_send_wr *wr,
-                     struct ibv_sge *sge)
+static int fail(struct raw_end *end, int error)
 {
-    const struct area_raw *about = &reads->head->raw;
-    uint64_t buffer = number / reads->each, offset = number % reads->each * reads->piece;
-    uint64_t left = reads->size - offset;
-    uint64_t landing = (buffer % reads->landings) * reads->size + offset;
-    *sge = (struct ibv_sge){.addr = (uintptr_t)reads->link->memory + landing,
-                            .length = (uint32_t)(left < reads->piece ? left : reads->piece),
-                            .lkey = reads->link->mr->lkey};
-    *wr = (struct ibv_send_wr){
-        .sg_list = sge, .num_sge = 1, .opcode = IBV_WR_RDMA_READ, .send_flags = IBV_SEND_SIGNALED};
-    wr->wr.rdma.remote_addr = about->address + buffer * reads->size + offset;
-    wr->wr.rdma.rkey = about->rkey;
+    end->error = error;
+    return -1;
 }
 
-/* Posts what the depth allows, as one list. */
-static int post(struct reads *reads)
+/* Answers the ping that has come last. */
+static int answer(struct serving *serving, uint32_t t)
 {
-    struct ibv_send_wr wrs[RAW_READS], *bad;
-    struct ibv_sge sges[RAW_READS];
-    uint32_t count = 0;
-    while (reads->posted < reads->total && reads->posted - reads->done < reads->link->depth) {
-        describe(reads, reads->posted++, &wrs[count], &sges[count]);
-        if (count > 0) {
-            wrs[count - 1].next = &wrs[count];
+    const struct cargo *cargo = &serving->raw->cargo;
+    struct raw_end *end = serving->raw->ends[t];
+    struct raw_link *link = &end->link;
+    size_t bytes = raw_answer_bytes(cargo, end->count++);
+    serving->left -= end->count == cargo->there.calls;
+    return raw_link_send(link, 0, bytes) == 0 && raw_link_post_receive(link) == 0 &&
+                   raw_link_collect(link) == 0
+               ? 1
+               : fail(end, RAW_LINK_FAILED);
+}
+
+/* Looks for what there is to do for thread t's ping. Returns whether there was anything, or -1. */
+static int ping_step(struct serving *serving, uint32_t t)
+{
+    struct raw *raw = serving->raw;
+    struct raw_end *end = raw->ends[t];
+    if (serving->reading[t]) {
+        int done = raw_reads_step(&end->reads);
+        if (done < 0) {
+            return fail(end, RAW_LINK_FAILED);
         }
-        count++;
+        serving->reading[t] = !raw_reads_ended(&end->reads);
+        return serving->reading[t] ? done : answer(serving, t);
     }
-    errno = count > 0 ? ibv_post_send(reads->link->id->qp, wrs, &bad) : 0;
-    return errno == 0 ? 0 : raw_link_fail(reads->link, "cannot post READs");
+    int got = raw_link_received(&end->link);
+    if (got <= 0) {
+        return got == 0 ? 0 : fail(end, RAW_LINK_FAILED);
+    }
+    if (raw_trips_read(raw->options)) {
+        raw_begin_reads(raw, t, end->count, end->count + 1);
+        serving->reading[t] = true;
+        return 1;
+    }
+    return answer(serving, t);
 }
 
-static int read_buffers(struct raw_link *link, struct area_head *head)
+/* Carries thread t's READs on. */
+static int read_step(struct serving *serving, uint32_t t)
 {
-    struct reads reads = {.link = link, .head = head, .size = head->size};
-    reads.piece = head->size < link->max_message ? head->size : link->max_message;
-    reads.each = (head->size + reads.piece - 1) / reads.piece;
-    reads.total = reads.each * head->count;
-    reads.landings = link->bytes / head->size < RAW_READS ? link->bytes / head->size : RAW_READS;
-    uint64_t start = ticks_now(), since = 0;
+    struct raw_end *end = serving->raw->ends[t];
+    if (end->count == 0) {
+        return 0;
+    }
+    int done = raw_reads_step(&end->reads);
+    if (done < 0) {
+        return fail(end, RAW_LINK_FAILED);
+    }
+    if (raw_reads_ended(&end->reads)) {
+        end->count = 0;
+        serving->left--;
+    }
+    return done;
+}
+
+/* Serves the threads in turn until all have had what they want. */
+static int serve(struct serving *serving, int (*step)(struct serving *serving, uint32_t t))
+{
+    struct raw *raw = serving->raw;
     struct relax wait = {0};
-    while (reads.done < reads.total) {
-        if (post(&reads) != 0) {
-            return -1;
+    uint64_t since = 0;
+    while (serving->left > 0) {
+        int busy = 0;
+        for (uint32_t t = 0; t < raw->options->threads; t++) {
+            int done = step(serving, t);
+            if (done < 0) {
+                return -1;
+            }
+            busy += done;
         }
-        int got = raw_link_poll_sends(link, RAW_READS);
-        if (got < 0) {
-            return -1;
-        }
-        since = got > 0 ? 0 : since;
-        reads.done += (uint64_t)got;
-        if (got == 0 && relax(&wait) && !orders_patience(&since, NULL, reads.piece * RAW_READS)) {
-            errno = ETIMEDOUT;
-            return raw_link_fail(link, "the READs do not end");
+        if (busy > 0) {
+            wait = (struct relax){0};
+            since = 0;
+        } else if (relax(&wait) && !orders_patience(&since, NULL, cargo_bytes(&raw->cargo))) {
+            return fail(raw->ends[0], RAW_NO_ANSWER);
         }
     }
-    head->copy_start = start;
-    head->copy_end = ticks_now();
     return 0;
+}
+
+/* Looks at each thread's last payload. */
+static int verify(const struct raw *raw, bool sent)
+{
+    const struct pieces *there = &raw->cargo.there;
+    size_t last = there->calls - 1;
+    int status = 0;
+    for (uint32_t t = 0; status == 0 && t < raw->options->threads; t++) {
+        struct raw_end *end = raw->ends[t];
+        const uint8_t *landing = sent ? raw_link_received_at(&end->link)
+                                      : raw_plan_landing(&raw->plan, &end->link, last);
+        uint64_t stamp = cargo_stamp_there(raw->orders->area.head->stamp, t);
+        end->error = raw_verify(raw, there, last, landing, stamp);
+        status = end->error == 0 ? 0 : -1;
+    }
+    return status;
+}
+
+static int echo(struct raw *raw)
+{
+    struct serving serving = {.raw = raw, .left = raw->options->threads};
+    for (uint32_t t = 0; t < raw->options->threads; t++) {
+        raw->ends[t]->count = 0;
+    }
+    int status = serve(&serving, ping_step);
+    return status == 0 ? verify(raw, !raw_trips_read(raw->options)) : status;
+}
+
+static int read_all(struct raw *raw)
+{
+    struct area_head *head = raw->orders->area.head;
+    struct serving serving = {.raw = raw, .left = raw->options->threads};
+    head->copy_start = ticks_now();
+    for (uint32_t t = 0; t < raw->options->threads; t++) {
+        raw->ends[t]->count = 1;
+        raw_begin_reads(raw, t, 0, raw->cargo.there.calls);
+    }
+    int status = serve(&serving, read_step);
+    head->copy_end = ticks_now();
+    return status == 0 ? verify(raw, false) : status;
+}
+
+/* ---- orders ---- */
+
+/* Writes what the client takes, on each link, since any may be asked. */
+static void write_back(struct raw *raw)
+{
+    const struct cargo *cargo = &raw->cargo;
+    uint64_t stamp = raw->orders->area.head->stamp;
+    for (uint32_t t = 0; t < raw->options->threads; t++) {
+        uint8_t *memory = raw->ends[t]->link.memory;
+        if (cargo->rewritten) {
+            cargo_write_back(cargo, memory, stamp);
+        } else {
+            pattern_fill(memory, cargo->back.room + RAW_ANSWER_BYTES, cargo_stamp_back(cargo, 0));
+        }
+    }
+}
+
+static int lay(struct raw *raw)
+{
+    bool anew;
+    if (raw_lay(raw, &anew) != 0) {
+        errno = ENOMEM;
+        raw_link_fail(&raw->ends[0]->link, "no room for what --vs moves");
+        return fail(raw->ends[0], RAW_LINK_FAILED);
+    }
+    if (!raw->cargo.rewritten) {
+        write_back(raw);
+    }
+    return 0;
+}
+
+static int obey(struct raw *raw, uint32_t order)
+{
+    uint32_t t = raw->orders->area.head->thread;
+    switch (orders_kind(order)) {
+    case ORDER_RAW_LISTEN:
+    case ORDER_RAW_ACCEPT:
+        return raw_meet(raw, t, orders_kind(order) == ORDER_RAW_ACCEPT);
+    case ORDER_RAW_LAY:
+        return lay(raw);
+    case ORDER_RAW_WRITE:
+        write_back(raw);
+        return 0;
+    case ORDER_RAW_ECHO:
+        orders_obeyed(raw->orders, ~order); /* begun: what comes from now on is echoed */
+        return echo(raw);
+    default:
+        return read_all(raw);
+    }
 }
 
 void raw_obey(struct raw *raw, uint32_t order)
 {
-    struct raw_link *link = &raw->link;
-    struct area_head *head = raw->orders->area.head;
-    int status;
-    switch (orders_kind(order)) {
-    case ORDER_RAW_LISTEN:
-        status = listen_at(link, &head->raw);
-        break;
-    case ORDER_RAW_ACCEPT:
-        status = accept_client(link, &head->raw);
-        break;
-    case ORDER_RAW_ECHO:
-        orders_obeyed(raw->orders, ~order); /* begun: what comes from now on is echoed */
-        status = echo(link, head->size);
-        break;
-    default:
-        status = read_buffers(link, head);
-        break;
+    uint32_t t = raw->orders->area.head->thread;
+    if (t >= raw->options->threads || raw_end_make(raw, t) == NULL) {
+        orders_failed(raw->orders, order, "raw verbs: no memory");
+        return;
     }
-    if (status == 0) {
+    if (obey(raw, order) == 0) {
         orders_obeyed(raw->orders, order);
         return;
     }
+    t = 0;
+    while (t + 1 < raw->options->threads && (raw->ends[t] == NULL || raw->ends[t]->error == 0)) {
+        t++;
+    }
     char words[AREA_WHY_ROOM];
-    raw_link_words(link, words, sizeof words);
+    raw_words(raw, t, words, sizeof words);
     orders_failed(raw->orders, order, "%s", words);
 }

@@ -56,14 +56,14 @@ static const char *test_title(enum test test)
     }
 }
 
+/* Above what the baseline has reached, by its name and unit. */
 static const char *baseline_title(const struct options *o)
 {
-    if (o->vs == VS_ONE) {
-        return "One's calls/s";
-    }
-    const char *floor = is_stream(o) ? "Floor MB/s" : "Floor us";
-    const char *raw = is_stream(o) ? "Raw MB/s" : "Raw us";
-    return o->vs == VS_RAW ? raw : floor;
+    static const char *const titles[][2] = {[VS_FLOOR] = {"Floor us", "Floor MB/s"},
+                                            [VS_VMREADV] = {"vmreadv us", "vmreadv MB/s"},
+                                            [VS_RAW] = {"Raw us", "Raw MB/s"},
+                                            [VS_ONE] = {"One's calls/s", "One's calls/s"}};
+    return titles[o->vs][is_stream(o)];
 }
 
 static double baseline_value(const struct options *o, const struct figures *baseline)

@@ -41,7 +41,7 @@ static void close_server(struct server *server)
     service_close(&server->service);
     wb_engine_destroy(server->engine);
     floor_close(&server->floor);
-    raw_close(&server->raw);
+    raw_leave(&server->raw);
     orders_close(&server->orders);
 }
 
@@ -131,8 +131,8 @@ int server_run(const struct options *options)
         return say(EXIT_FAILURE, "no memory");
     }
     server->orders = ORDERS_NONE;
-    server->floor.orders = &server->orders;
-    server->raw.orders = &server->orders;
+    server->floor = (struct floor){.orders = &server->orders, .options = options, .side = 1};
+    server->raw = (struct raw){.orders = &server->orders, .options = options, .side = 1};
     int wrong = open_server(options, server);
     if (wrong == 0 && options->parent_fd != NO_FD) {
         parent_tell_ready(options->parent_fd, server->url);

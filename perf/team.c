@@ -1,67 +1,49 @@
 #include "perf/team.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
-#include "perf/meeting.h"
-
 struct member {
-    struct team *team;
-    pthread_t thread;
     struct caller caller;
     struct histogram rtt;
     int status; /* of the last burst */
 };
 
-/* Invariant: members[0, started) have open callers, and all of these but members[0] have threads.
- */
+/* Invariant: members[0, members_open) have open callers. */
 struct team {
-    struct meeting meeting;
-    uint32_t started;
-    uint32_t calls; /* of the burst to come; 0 ends the threads */
+    struct hands *hands;
+    uint32_t members_open;
+    uint32_t calls; /* of the burst to come */
     struct member members[];
 };
 
-static void take_part(struct member *member)
+static void write_payloads(void *user, uint32_t number)
 {
-    caller_write(&member->caller, member->team->calls);
-    meet(&member->team->meeting);
-    member->status = caller_burst(&member->caller, member->team->calls);
-    meet(&member->team->meeting);
+    struct team *team = user;
+    caller_write(&team->members[number].caller, team->calls);
 }
 
-static void *run(void *argument)
+static void make_calls(void *user, uint32_t number)
 {
-    struct member *member = argument;
-    for (;;) {
-        meet(&member->team->meeting);
-        if (member->team->calls == 0) {
-            return NULL;
-        }
-        take_part(member);
-    }
+    struct team *team = user;
+    struct member *member = &team->members[number];
+    member->status = caller_burst(&member->caller, team->calls);
 }
 
-int team_open(struct team **team, struct wb_engine *engine, struct wb_peer *const *peers,
-              const struct calls_wanted *wanted, uint32_t burst, uint32_t threads)
+int team_open(struct team **team, struct hands *hands, struct wb_engine *engine,
+              struct wb_peer *const *peers, const struct calls_wanted *wanted, uint32_t burst)
 {
+    uint32_t threads = hands_count(hands);
     struct team *t = calloc(1, sizeof *t + threads * sizeof t->members[0]);
     if (t == NULL) {
         return WB_ERR_NO_MEMORY;
     }
-    t->meeting.size = threads;
+    t->hands = hands;
     int status = WB_OK;
-    while (t->started < threads && status == WB_OK) {
-        struct member *member = &t->members[t->started];
-        member->team = t;
+    while (t->members_open < threads && status == WB_OK) {
+        struct member *member = &t->members[t->members_open];
         status = caller_open(&member->caller, engine, peers, wanted, burst);
         member->caller.rtt = &member->rtt;
-        if (status == WB_OK && t->started > 0 &&
-            pthread_create(&member->thread, NULL, run, member) != 0) {
-            caller_close(&member->caller);
-            status = WB_ERR_SYSTEM;
-        }
-        t->started += status == WB_OK;
+        t->members_open += status == WB_OK;
     }
     if (status != WB_OK) {
         team_close(t);
@@ -76,15 +58,7 @@ void team_close(struct team *team)
     if (team == NULL) {
         return;
     }
-    team->calls = 0;
-    team->meeting.size = team->started;
-    if (team->started > 1) {
-        meet(&team->meeting);
-    }
-    for (uint32_t i = 0; i < team->started; i++) {
-        if (i > 0) {
-            pthread_join(team->members[i].thread, NULL);
-        }
+    for (uint32_t i = 0; i < team->members_open; i++) {
         caller_close(&team->members[i].caller);
     }
     free(team);
@@ -92,7 +66,7 @@ void team_close(struct team *team)
 
 void team_set_span(struct team *team, struct span span)
 {
-    for (uint32_t i = 0; i < team->started; i++) {
+    for (uint32_t i = 0; i < team->members_open; i++) {
         team->members[i].caller.span = span;
     }
 }
@@ -106,7 +80,7 @@ struct caller *team_caller(struct team *team)
 static int sum_up(struct team *team, struct figures *figures, const char **words)
 {
     uint64_t start = UINT64_MAX, end = 0, checking = 0, carried = 0;
-    for (uint32_t i = 0; i < team->meeting.size; i++) {
+    for (uint32_t i = 0; i < team->members_open; i++) {
         struct member *member = &team->members[i];
         struct caller *caller = &member->caller;
         if (member->status != WB_OK) {
@@ -122,7 +96,7 @@ static int sum_up(struct team *team, struct figures *figures, const char **words
             member->rtt = (struct histogram){0};
         }
     }
-    uint64_t calls = (uint64_t)team->meeting.size * team->calls;
+    uint64_t calls = (uint64_t)team->members_open * team->calls;
     figures_add_burst(figures, calls, carried, end - start > checking ? end - start - checking : 0);
     return WB_OK;
 }
@@ -131,9 +105,7 @@ int team_burst(struct team *team, uint32_t calls, struct figures *figures, const
 {
     team->members[0].caller.rtt = &figures->rtt;
     team->calls = calls;
-    if (team->meeting.size > 1) {
-        meet(&team->meeting);
-    }
-    take_part(&team->members[0]);
+    hands_do(team->hands, write_payloads, team);
+    hands_do(team->hands, make_calls, team);
     return sum_up(team, figures, words);
 }

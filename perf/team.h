@@ -1,8 +1,7 @@
 /*
- * The client's threads: each has a caller of its own, and they burst together. Thread 0 is the one
- * that calls.
+ * The client's threads as callers: each has one of its own, and they burst together.
  *
- *   everyone: write payloads | barrier | burst | barrier
+ *   everyone: write payloads | all meet | burst | all meet
  *
  * so that a burst of the team lasts from the first thread's start to the last one's end.
  */
@@ -13,14 +12,15 @@
 
 #include "perf/caller.h"
 #include "perf/figures.h"
+#include "perf/hands.h"
 
 struct team;
 
-/* Sets up `threads` callers for bursts of up to `burst` calls each, and starts the threads. Returns
- * WB_OK, WB_ERR_NO_MEMORY, WB_ERR_SYSTEM, or as caller_open; sets *team on success only. */
-int team_open(struct team **team, struct wb_engine *engine, struct wb_peer *const *peers,
-              const struct calls_wanted *wanted, uint32_t burst, uint32_t threads);
-/* Ends the threads. Accepts NULL. */
+/* Sets up a caller for each of `hands` (borrowed), for bursts of up to `burst` calls each. Returns
+ * WB_OK, WB_ERR_NO_MEMORY, or as caller_open; sets *team on success only. */
+int team_open(struct team **team, struct hands *hands, struct wb_engine *engine,
+              struct wb_peer *const *peers, const struct calls_wanted *wanted, uint32_t burst);
+/* Accepts NULL. */
 void team_close(struct team *team);
 
 /* From the next burst on, only calls that end in this span count. */

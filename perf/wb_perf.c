@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "perf/alloc.h"
+#include "perf/cargo.h"
 #include "perf/client.h"
 #include "perf/common_command.h"
 #include "perf/common_resources.h"
@@ -21,8 +22,8 @@
 static int check_memory(const struct options *o)
 {
     uint64_t sides = o->role == ROLE_LOCAL ? 2 : 1;
-    uint64_t needed = sides * memory_needed(o) +
-                      (vs_has_orders(o->vs) ? 2 * baseline_bytes(o) + sides * o->size_max : 0);
+    uint64_t baseline = vs_has_orders(o->vs) ? 4 * cargo_most(o) + sides * o->size_max : 0;
+    uint64_t needed = sides * memory_needed(o) + baseline;
     if (needed <= memory_available()) {
         return 0;
     }
