@@ -100,35 +100,18 @@ uint32_t wbi_deadline_on_wire(uint64_t left_us)
     return left_us <= UINT32_MAX ? (uint32_t)left_us : 0;
 }
 
-/* A call in state WRITING for this peer, holding nothing yet; or NULL, with *status. */
-static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
-                                 const struct wb_call_options *options, int *status)
+static bool is_draining(const struct wb_peer *peer)
 {
-    struct wbi_lane *lane = peer->lane;
-    *status = wbi_engine_check_process(lane->engine);
-    if (*status != WB_OK) {
-        return NULL;
-    }
-    if (atomic_load_explicit(&peer->state, memory_order_acquire) == WB_PEER_LOST) {
-        *status = wbi_error(WB_ERR_NOT_SENT, "%s: the peer is lost; connect anew", peer->url);
-        return NULL;
-    }
-    if (wbi_peer_is_draining(peer) || atomic_load_explicit(&peer->to_drain, memory_order_relaxed) ||
-        atomic_load_explicit(&lane->engine->draining, memory_order_relaxed)) {
-        *status =
-            wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained", peer->url);
-        return NULL;
-    }
-    if (atomic_load_explicit(&action->id, memory_order_acquire) == 0) {
-        wb_action_prepare(action);
-    }
-    struct wb_call *call = wbi_call_take(&lane->calls);
-    if (call == NULL) {
-        lack(peer, 0);
-        *status = wbi_error(WB_AGAIN, "%s: %u calls are open already (max_calls)", peer->url,
-                            lane->calls.count);
-        return NULL;
-    }
+    return wbi_peer_is_draining(peer) ||
+           atomic_load_explicit(&peer->to_drain, memory_order_relaxed) ||
+           atomic_load_explicit(&peer->lane->engine->draining, memory_order_relaxed);
+}
+
+/* Makes a call that was free one in state WRITING for this peer, holding nothing yet. */
+static inline void fill(struct wb_call *call, struct wb_peer *peer, const struct wb_action *action,
+                        const struct wb_call_options *options)
+{
+    const struct wbi_lane *lane = peer->lane;
     atomic_store_explicit(&call->state, WBI_CALL_WRITING, memory_order_relaxed);
     if (lane->latency != NULL) {
         wbi_latency_begin(lane->latency, call);
@@ -146,6 +129,37 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     call->one_way = (options->flags & WB_CALL_ONE_WAY) != 0;
     call->then = call->one_way ? NULL : options->then;
     call->user = options->user;
+}
+
+/* A call that is filled so; or NULL, with *status. */
+static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
+                                 const struct wb_call_options *options, int *status)
+{
+    struct wbi_lane *lane = peer->lane;
+    *status = wbi_engine_check_process(lane->engine);
+    if (*status != WB_OK) {
+        return NULL;
+    }
+    if (atomic_load_explicit(&peer->state, memory_order_acquire) == WB_PEER_LOST) {
+        *status = wbi_error(WB_ERR_NOT_SENT, "%s: the peer is lost; connect anew", peer->url);
+        return NULL;
+    }
+    if (is_draining(peer)) {
+        *status =
+            wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained", peer->url);
+        return NULL;
+    }
+    if (atomic_load_explicit(&action->id, memory_order_acquire) == 0) {
+        wb_action_prepare(action);
+    }
+    struct wb_call *call = wbi_call_take(&lane->calls);
+    if (call == NULL) {
+        lack(peer, 0);
+        *status = wbi_error(WB_AGAIN, "%s: %u calls are open already (max_calls)", peer->url,
+                            lane->calls.count);
+        return NULL;
+    }
+    fill(call, peer, action, options);
     return call;
 }
 
@@ -221,35 +235,64 @@ static int place_draft(struct wb_call *call, struct wb_writer *writer)
     return status;
 }
 
-/* Straight into the fabric's slot, where nothing but the arguments is to be sent, and nobody holds
- * the lane; it stays entered until commit, and so nothing of what was found can change. */
-static bool begin_straight(struct wb_call *call, const struct wb_action *action,
-                           const struct wb_sizer *sizer, const struct wb_call_options *options,
-                           struct wb_writer *writer)
+/* Gives back a call that was taken for nothing, and the lane. */
+static __attribute__((noinline)) struct wb_call *
+begin_no_straight(struct wb_call *call, struct wbi_lane *lane, enum wbi_entry_kind entry)
 {
-    struct wb_peer *peer = call->peer;
-    struct wbi_lane *lane = call->lane;
-    if (sizer->records != 0 || sizer->bytes > lane->shares.eager_bytes) {
-        return false; /* as the lane would have it, without taking it */
+    if (call != NULL) {
+        wbi_call_give(call);
+    }
+    if (entry == WBI_LANE_ENTERED) {
+        wbi_lane_leave(lane);
+    }
+    return NULL;
+}
+
+/* A call whose message goes straight into the fabric's slot, since nothing but the arguments is to
+ * be sent, and nobody holds the lane; it stays entered until the message is sent, and so nothing of
+ * what was found can change. The message has its header then. NULL: it takes the long way, on which
+ * what stands against it is said. */
+static inline __attribute__((always_inline)) struct wb_call *
+begin_straight(struct wb_peer *peer, const struct wb_action *action, size_t archive_bytes,
+               const struct wb_call_options *options, uint8_t **message)
+{
+    struct wbi_lane *lane = peer->lane;
+    if (wbi_engine_is_inherited(lane->engine) ||
+        (options->reply_bytes | options->into_count) != 0 ||
+        archive_bytes > lane->shares.eager_bytes ||
+        atomic_load_explicit(&action->id, memory_order_acquire) == 0) {
+        return NULL; /* as the lane would have it, without taking it */
     }
     enum wbi_entry_kind entry = wbi_lane_enter(lane);
     if (entry == WBI_LANE_BUSY) {
-        return false;
+        return NULL;
     }
-    uint8_t *message = wbi_peer_is_draining(peer)
-                           ? NULL
-                           : wbi_straight_place(peer, WBI_REQUEST, call->one_way, sizer, writer);
-    if (message == NULL) {
-        if (entry == WBI_LANE_ENTERED) {
-            wbi_lane_leave(lane);
-        }
-        return false;
+    bool one_way = (options->flags & WB_CALL_ONE_WAY) != 0;
+    struct wb_call *call = is_draining(peer) ? NULL : wbi_call_take(&lane->calls);
+    *message = call != NULL ? wbi_straight_place(peer, WBI_REQUEST, one_way, archive_bytes) : NULL;
+    if (*message == NULL) {
+        return begin_no_straight(call, lane, entry);
     }
+    fill(call, peer, action, options);
     struct wbi_header header;
     set_header(&header, call, action, options);
-    wbi_header_encode(&header, message);
-    call->straight = true;
-    return true;
+    wbi_header_encode(&header, *message);
+    return call;
+}
+
+/* Its archive is written, too. Leaves the lane. */
+static inline __attribute__((always_inline)) void
+send_straight(struct wb_call *call, uint8_t *message, size_t archive_bytes)
+{
+    struct wbi_lane *lane = call->lane;
+    wbi_call_enter(call, archive_bytes + WBI_REQUEST_BYTES);
+    wbi_straight_send(call->peer, WBI_REQUEST, message, archive_bytes);
+    wbi_peer_asked(call->peer, call->one_way);
+    call->sent = true;
+    wbi_call_sent(call);
+    if (!lane->inside) {
+        wbi_lane_leave(lane);
+    }
 }
 
 /* As begin, of one that does not go straight. Apart, so that those that do need little. */
@@ -290,14 +333,16 @@ int wb_call_begin(struct wb_peer *peer, struct wb_action *action, const struct w
                   const struct wb_call_options *options, struct wb_writer *writer)
 {
     int status = WB_OK;
+    uint8_t *message;
     options = options != NULL ? options : &no_options;
-    struct wb_call *call = take_call(peer, action, options, &status);
-    if (call == NULL) {
-        return status;
-    }
-    bool alone = (options->reply_bytes | options->into_count) == 0;
-    if (!alone || !begin_straight(call, action, sizer, options, writer)) {
-        status = begin_otherwise(call, action, sizer, options, writer);
+    struct wb_call *call =
+        sizer->records == 0 ? begin_straight(peer, action, sizer->bytes, options, &message) : NULL;
+    if (call != NULL) {
+        call->straight = true;
+        wbi_straight_write(message, WBI_REQUEST, sizer->bytes, writer);
+    } else {
+        call = take_call(peer, action, options, &status);
+        status = call != NULL ? begin_otherwise(call, action, sizer, options, writer) : status;
     }
     writer->owner = call;
     return status;
@@ -365,7 +410,6 @@ static __attribute__((noinline)) int refuse_straight(struct wb_call *call)
 int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
 {
     struct wb_call *call = writer->owner;
-    struct wbi_lane *lane = call->lane;
     if (!call->straight) {
         return commit_otherwise(writer, out);
     }
@@ -373,15 +417,50 @@ int wb_call_commit(struct wb_writer *writer, struct wb_call **out)
         return refuse_straight(call);
     }
     *out = call;
-    wbi_call_enter(call, (uint64_t)(writer->end - writer->begin) + WBI_REQUEST_BYTES);
-    wbi_straight_send(call->peer, WBI_REQUEST, writer);
-    wbi_peer_asked(call->peer, call->one_way);
-    call->sent = true;
-    wbi_call_sent(call);
-    if (!lane->inside) {
-        wbi_lane_leave(lane);
-    }
+    send_straight(call, wbi_straight_message(writer, WBI_REQUEST), wbi_straight_bytes(writer));
     return WB_OK;
+}
+
+/* As begin and commit, of one that does not go straight. */
+static __attribute__((noinline)) int send_otherwise(struct wb_peer *peer, struct wb_action *action,
+                                                    const void *archive, size_t bytes,
+                                                    const struct wb_call_options *options,
+                                                    struct wb_call **out)
+{
+    const struct wb_sizer sizer = {.bytes = bytes};
+    struct wb_writer writer;
+    int status = WB_OK;
+    struct wb_call *call = take_call(peer, action, options, &status);
+    status = call != NULL ? begin_otherwise(call, action, &sizer, options, &writer) : status;
+    if (status != WB_OK) {
+        return status;
+    }
+    writer.owner = call;
+    wb_put_raw(&writer, archive, bytes);
+    return commit_otherwise(&writer, out);
+}
+
+static inline __attribute__((always_inline)) int
+send_packed(struct wb_peer *peer, struct wb_action *action, const void *archive, size_t bytes,
+            const struct wb_call_options *options, struct wb_call **out)
+{
+    uint8_t *message;
+    struct wb_call *call = begin_straight(peer, action, bytes, options, &message);
+    if (call == NULL) {
+        return send_otherwise(peer, action, archive, bytes, options, out);
+    }
+    wbi_copy_short(message + WBI_REQUEST_BYTES, archive, bytes);
+    *out = call;
+    send_straight(call, message, bytes);
+    return WB_OK;
+}
+
+/* Twice, since what no options say is known beforehand. */
+int wb_call_packed(struct wb_peer *peer, struct wb_action *action, const void *archive,
+                   size_t bytes, const struct wb_call_options *options, struct wb_call **out)
+{
+    return options == NULL ? send_packed(peer, action, archive, bytes, &no_options, out)
+                           : send_packed(peer, action, archive, bytes, options, out);
 }
 
 /* ---- where there is no room ---- */

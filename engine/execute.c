@@ -36,22 +36,22 @@ void wb_deferred_run(struct wb_deferred *work)
     const struct wbi_entry *entry = work->entry;
     struct wb_context context = {.peer = work->context.peer,
                                  .header = &work->header,
+                                 .in = work->in,
                                  .reply_block = &work->reply_block,
                                  .out.peer = work->context.peer,
                                  .later = work};
-    struct wb_reader reader;
+    struct wb_request request = {.archive = NULL};
     int status = wb_deferred_status(work);
     if (status != WB_OK) { /* past its deadline, cancelled, or of a peer that is lost */
         wb_deferred_close(work, status);
         return;
     }
-    wbi_serve_reader(work->in, &reader);
-    status = entry->serve(&context, &reader, entry->handler, entry->user);
+    status = entry->serve(&context, &request, entry->handler, entry->user);
     if (context.deferred != NULL) { /* by the handler, and maybe answered meanwhile */
         wbi_deferred_part(work);
         return;
     }
-    wbi_serve_explain(&context, &reader, entry);
+    wbi_serve_explain(&context, &request.reader, entry);
     finish(work, &context, status);
 }
 

@@ -110,7 +110,7 @@ static bool has_many_due(const struct wbi_lane *lane)
 }
 
 /* Callbacks are inside the lane as handlers are, and may end more calls and buffers. */
-static __attribute__((noinline)) void call_back(struct wbi_lane *lane)
+static void call_back(struct wbi_lane *lane)
 {
     bool may_grow = wbi_rma_thread_may_grow(false);
     bool many = has_many_due(lane);
@@ -168,19 +168,15 @@ static void do_as_asked(struct wbi_lane *lane)
     wbi_rma_thread_may_grow(may_grow);
 }
 
-/* Calls the program back and lets go: whoever submits after our last look sees the lane free, or we
- * see his parcel afterwards. True: something was asked, and it is ours again. */
-static inline bool let_go(struct wbi_lane *lane)
+/* True: something was asked, and the lane is ours again. */
+static bool let_go(struct wbi_lane *lane)
 {
-    if (lane->owes) {
-        call_back(lane);
-    }
     wbi_hold_leave(&lane->hold);
     return wbi_lane_is_asked(lane, memory_order_seq_cst) &&
            wbi_lane_enter(lane) == WBI_LANE_ENTERED;
 }
 
-static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
+static void leave_asked(struct wbi_lane *lane)
 {
     bool wake = false;
     do {
@@ -195,10 +191,22 @@ static __attribute__((noinline)) void leave_asked(struct wbi_lane *lane)
     }
 }
 
-/* What others have left comes before callbacks that are due, which may be long. */
-void wbi_lane_leave(struct wbi_lane *lane)
+void wbi_lane_look_back(struct wbi_lane *lane)
 {
-    if ((lane->owes && wbi_lane_is_asked(lane, memory_order_relaxed)) || let_go(lane)) {
+    if (wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
+        leave_asked(lane);
+    }
+}
+
+/* What others have left comes before callbacks that are due, which may be long. */
+void wbi_lane_leave_owing(struct wbi_lane *lane)
+{
+    if (wbi_lane_is_asked(lane, memory_order_relaxed)) {
+        leave_asked(lane);
+        return;
+    }
+    call_back(lane);
+    if (let_go(lane)) {
         leave_asked(lane);
     }
 }

@@ -128,9 +128,6 @@ void wbi_lanes_end_wait(void);
 
 /* Says so: WB_ERR_DEADLOCK. `what` is a URL. */
 int wbi_lane_say_busy(const char *what);
-/* Calls the program back, and lets the lane go; what came into the inbox is sent, and what it was
- * asked to do is done, before callbacks, or when it has been let go. */
-void wbi_lane_leave(struct wbi_lane *lane);
 
 /* Lane thread: whether those are to be woken for whom a call has ended; it is asked no more. */
 static inline bool wbi_lane_take_wake(struct wbi_lane *lane)
@@ -209,6 +206,23 @@ static inline bool wbi_lane_is_asked(struct wbi_lane *lane, memory_order order)
 {
     return atomic_load_explicit(&lane->inbox, order) != NULL ||
            atomic_load_explicit(&lane->wants, order) != 0;
+}
+
+/* Calls the program back, and lets the lane go; what came into the inbox is sent, and what it was
+ * asked to do is done, before callbacks, or when it has been let go: whoever submits after our last
+ * look sees the lane free, or we see his parcel afterwards. Mostly nothing is owed or asked. */
+void wbi_lane_leave_owing(struct wbi_lane *lane);
+void wbi_lane_look_back(struct wbi_lane *lane);
+static inline void wbi_lane_leave(struct wbi_lane *lane)
+{
+    if (lane->owes) {
+        wbi_lane_leave_owing(lane);
+        return;
+    }
+    wbi_hold_leave(&lane->hold);
+    if (wbi_lane_is_asked(lane, memory_order_seq_cst)) {
+        wbi_lane_look_back(lane);
+    }
 }
 
 /* Whether the calling thread holds the lane. */

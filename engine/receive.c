@@ -66,7 +66,7 @@ static bool dispatch(struct wb_peer *peer, uint8_t *slot, size_t len,
 }
 
 /* Returns whether the slot was kept. */
-static bool receive_any(struct wb_peer *peer, uint8_t *slot, size_t len)
+static __attribute__((noinline)) bool receive_any(struct wb_peer *peer, uint8_t *slot, size_t len)
 {
     struct wbi_header header;
     const char *what;
@@ -85,27 +85,47 @@ static bool receive_any(struct wb_peer *peer, uint8_t *slot, size_t len)
     return dispatch(peer, slot, len, &header);
 }
 
-/* The same of a plain reply, of which no header need be made. */
+/* What a plain message has beside its parcel. False: it ends here. */
+static inline bool take_plain(struct wb_peer *peer, const uint8_t *slot)
+{
+    uint16_t credits = wbi_message_credits(slot);
+    if (credits != 0) {
+        const char *what;
+        int status = wbi_control_take_credits(peer, credits, &what);
+        if (status != WB_OK) {
+            wbi_peer_fail(peer, status, what);
+            return false;
+        }
+    }
+    wbi_count(&peer->lane->counters.parcels_received, peer->dying ? 0 : 1);
+    return !peer->dying;
+}
+
+/* The same of a plain request, and of a plain reply, of which no header need be made. */
+static __attribute__((noinline)) bool receive_request(struct wb_peer *peer, uint8_t *slot,
+                                                      size_t len)
+{
+    struct wbi_header header;
+    wbi_request_decode(slot, &header);
+    return take_plain(peer, slot) && request(peer, slot, len, &header);
+}
+
 static bool receive_result(struct wb_peer *peer, uint8_t *slot, size_t len)
 {
-    const char *what;
-    int status = wbi_control_take_credits(peer, wbi_message_credits(slot), &what);
-    if (status != WB_OK) {
-        wbi_peer_fail(peer, status, what);
-        return false;
-    }
-    if (peer->dying) {
-        return false;
-    }
-    wbi_count(&peer->lane->counters.parcels_received, 1);
-    return was_asked_for(peer) && wbi_call_result(peer, slot, len);
+    return take_plain(peer, slot) && was_asked_for(peer) && wbi_call_result(peer, slot, len);
 }
 
 void wbi_receive(void *channel_owner, uint8_t *slot, size_t len)
 {
     struct wb_peer *peer = channel_owner;
-    bool plain = len >= WBI_REPLY_BYTES && wbi_reply_is_plain(slot);
-    bool kept = plain ? receive_result(peer, slot, len) : receive_any(peer, slot, len);
+    bool kept;
+    if (len >= WBI_REPLY_BYTES && wbi_reply_is_plain(slot)) {
+        kept = receive_result(peer, slot, len);
+    } else if (len >= WBI_REQUEST_BYTES && wbi_request_is_plain(slot)) {
+        kept = receive_request(peer, slot, len);
+    } else {
+        kept = receive_any(peer, slot, len);
+    }
     if (!kept) {
         wbi_slots_give(&peer->lane->slots, slot);
     }

@@ -141,21 +141,30 @@ static int place_draft(struct wb_context *context, struct wb_writer *writer)
 }
 
 /* Straight into the fabric's slot, where it is the handler's own and nothing but the result is to
- * be sent. */
-static bool begin_straight(struct wb_context *context, const struct wb_sizer *sizer,
-                           struct wb_writer *writer)
+ * be sent. The message has its header then; NULL: it takes the long way. */
+static inline __attribute__((always_inline)) uint8_t *
+place_straight(const struct wb_context *context, size_t archive_bytes)
 {
     if (context->later != NULL || *context->reply_block != NULL) {
-        return false;
+        return NULL;
     }
-    uint8_t *message = wbi_straight_place(context->peer, WBI_REPLY, false, sizer, writer);
-    if (message == NULL) {
-        return false;
+    uint8_t *message = wbi_straight_place(context->peer, WBI_REPLY, false, archive_bytes);
+    if (message != NULL) {
+        const struct wbi_header header = {.kind = WBI_REPLY, .call_id = context->header->call_id};
+        wbi_header_encode(&header, message);
     }
-    const struct wbi_header header = {.kind = WBI_REPLY, .call_id = context->header->call_id};
-    wbi_header_encode(&header, message);
-    context->straight = true;
-    return true;
+    return message;
+}
+
+/* Its archive is written, too. */
+static inline __attribute__((always_inline)) void
+send_straight(struct wb_context *context, uint8_t *message, size_t archive_bytes)
+{
+    struct wb_peer *peer = context->peer;
+    context->replied = true;
+    peer->in_hand = 0;
+    wbi_straight_send(peer, WBI_REPLY, message, archive_bytes);
+    wbi_probe_reply(peer, context->header->call_id, archive_bytes + WBI_REPLY_BYTES);
 }
 
 /* As begin, of one that does not go straight. */
@@ -185,7 +194,13 @@ begin_otherwise(struct wb_context *context, const struct wb_sizer *sizer, struct
 int wb_reply_begin(struct wb_context *context, const struct wb_sizer *sizer,
                    struct wb_writer *writer)
 {
-    return begin_straight(context, sizer, writer) ? WB_OK : begin_otherwise(context, sizer, writer);
+    uint8_t *message = sizer->records == 0 ? place_straight(context, sizer->bytes) : NULL;
+    if (message == NULL) {
+        return begin_otherwise(context, sizer, writer);
+    }
+    context->straight = true;
+    wbi_straight_write(message, WBI_REPLY, sizer->bytes, writer);
+    return WB_OK;
 }
 
 /* ---- its end ---- */
@@ -249,17 +264,40 @@ static __attribute__((noinline)) int refuse_straight(struct wb_context *context)
 
 int wb_reply_commit(struct wb_context *context, struct wb_writer *writer)
 {
-    struct wb_peer *peer = context->peer;
     if (!context->straight) {
         return commit_otherwise(context, writer);
     }
     if (!wbi_straight_is_written(writer)) {
         return refuse_straight(context);
     }
-    context->replied = true;
-    peer->in_hand = 0;
-    wbi_straight_send(peer, WBI_REPLY, writer);
-    wbi_probe_reply(peer, context->header->call_id,
-                    (uint64_t)(writer->end - writer->begin) + WBI_REPLY_BYTES);
+    send_straight(context, wbi_straight_message(writer, WBI_REPLY), wbi_straight_bytes(writer));
+    return WB_OK;
+}
+
+/* As begin and commit, of one that does not go straight. */
+static __attribute__((noinline)) int reply_otherwise(struct wb_context *context,
+                                                     const void *archive, size_t bytes)
+{
+    const struct wb_sizer sizer = {.bytes = bytes};
+    struct wb_writer writer;
+    int status = begin_otherwise(context, &sizer, &writer);
+    if (status == WB_OK) {
+        wb_put_raw(&writer, archive, bytes);
+        status = commit_otherwise(context, &writer);
+    }
+    return status;
+}
+
+int wb_reply_packed(struct wb_context *context, const void *archive, size_t bytes)
+{
+    if (!wb_reply_wanted(context)) {
+        return WB_OK;
+    }
+    uint8_t *message = place_straight(context, bytes);
+    if (message == NULL) {
+        return reply_otherwise(context, archive, bytes);
+    }
+    wbi_copy_short(message + WBI_REPLY_BYTES, archive, bytes);
+    send_straight(context, message, bytes);
     return WB_OK;
 }

@@ -77,12 +77,23 @@ int wb_call_open(struct wb_call *call, struct wb_reader *reader)
     return call->into != NULL ? wbi_into_begin_reading(call) : WB_OK;
 }
 
-void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader,
-                            const struct wb_field *fields)
+void wb_action_explain_result(const struct wb_action *action, const struct wb_reader *reader)
 {
     char fault[200];
-    wb_reader_find_fault(reader, fields, fault, sizeof fault);
-    wbi_error(reader->status, "%s: its result: %s", call->action, fault);
+    wb_reader_find_fault(reader, action->out, fault, sizeof fault);
+    wbi_error(reader->status, "%s: its result: %s", action->name, fault);
+}
+
+bool wb_call_take_packed(struct wb_call *call, void *archive, size_t bytes)
+{
+    bool simple = !wbi_engine_is_inherited(call->lane->engine) && wb_call_done(call) &&
+                  !wbi_thread_is_inside() && call->status == WB_OK && call->archive_len == bytes &&
+                  call->reply == NULL && call->into == NULL;
+    if (simple) {
+        wbi_copy_short(archive, call->archive, bytes);
+        wbi_call_give(call);
+    }
+    return simple;
 }
 
 void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)

@@ -85,20 +85,20 @@ static int reserve_reply(struct wb_context *context)
                               : WB_OK; /* what can never be had is missed only if it is needed */
 }
 
-static int serve(struct wb_context *context, struct wb_reader *reader,
+static int serve(struct wb_context *context, struct wb_request *request,
                  const struct wbi_entry *entry)
 {
     return entry->executor != NULL ? wbi_execute(context, entry)
-                                   : entry->serve(context, reader, entry->handler, entry->user);
+                                   : entry->serve(context, request, entry->handler, entry->user);
 }
 
 /* Where config.latency asks for it. A deferred call's time ends when it has been answered; that of
  * one on an executor began when it was given to that. */
-static int serve_timed(struct wb_context *context, struct wb_reader *reader,
+static int serve_timed(struct wb_context *context, struct wb_request *request,
                        const struct wbi_entry *entry)
 {
     uint64_t begun_ns = wbi_now_ns();
-    int status = serve(context, reader, entry);
+    int status = serve(context, request, entry);
     if (context->deferred == NULL && (status != WB_AGAIN || context->replied)) {
         wbi_latency_handled(context->peer->lane->latency, begun_ns);
     } else if (context->deferred != NULL && entry->executor == NULL) {
@@ -107,7 +107,8 @@ static int serve_timed(struct wb_context *context, struct wb_reader *reader,
     return status;
 }
 
-static int run(struct wb_context *context, struct wb_reader *reader)
+static inline __attribute__((always_inline)) int run(struct wb_context *context,
+                                                     struct wb_request *request)
 {
     struct wb_peer *peer = context->peer;
     const struct wbi_header *header = context->header;
@@ -124,8 +125,8 @@ static int run(struct wb_context *context, struct wb_reader *reader)
     int status = reserve_reply(context);
     if (status == WB_OK) {
         wbi_lane_before_program(peer->lane);
-        status = peer->lane->latency == NULL ? serve(context, reader, entry)
-                                             : serve_timed(context, reader, entry);
+        status = peer->lane->latency == NULL ? serve(context, request, entry)
+                                             : serve_timed(context, request, entry);
     }
     if (status == WB_AGAIN && !context->replied && context->deferred == NULL) {
         return WB_AGAIN;
@@ -137,7 +138,7 @@ static int run(struct wb_context *context, struct wb_reader *reader)
             wbi_deferred_part(context->deferred); /* the handler's */
         }
     } else if (!context->replied) {
-        wbi_serve_explain(context, reader, entry);
+        wbi_serve_explain(context, &request->reader, entry);
         wbi_serve_failure(context, status);
     }
     return WB_OK;
@@ -169,14 +170,13 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
     context.slot = slot;
     context.len = len;
     context.archive_at = archive_at;
-    struct wb_reader reader;
-    wb_reader_start(&reader, slot + archive_at, len - archive_at);
-    wbi_config_limit(&peer->lane->engine->config, &reader);
-    reader.make_vector = wbi_make_vector;
-    reader.context = peer->lane;
+    struct wb_request request;
+    request.archive = slot + archive_at;
+    request.bytes = len - archive_at;
+    request.reader.status = WB_OK; /* as of one that is not opened */
     peer->owed++; /* the slot is free again when the handler has returned; the reply says so */
     peer->in_hand = 1;
-    int status = run(&context, &reader);
+    int status = run(&context, &request);
     peer->in_hand = 0;
     if (reply_block != NULL) {
         wbi_rma_block_unref(reply_block);
@@ -193,15 +193,23 @@ bool wbi_serve_eager(struct wb_peer *peer, uint8_t *slot, size_t len,
     return status == WB_OK;
 }
 
-void wbi_serve_reader(const struct wbi_inbound *in, struct wb_reader *reader)
+struct wb_reader *wb_request_open(const struct wb_context *context, struct wb_request *request)
 {
-    wb_reader_start(reader, in->archive, in->archive_len);
-    wbi_config_limit(&in->lane->engine->config, reader);
-    reader->landings = in->landings;
-    reader->landing_count = in->chunk_count;
-    reader->backing = in->archive_part.block;
+    const struct wbi_inbound *in = context->in;
+    struct wbi_lane *lane = context->peer->lane;
+    struct wb_reader *reader = &request->reader;
+    if (in == NULL) {
+        wb_reader_start(reader, request->archive, request->bytes);
+    } else {
+        wb_reader_start(reader, in->archive, in->archive_len);
+        reader->landings = in->landings;
+        reader->landing_count = in->chunk_count;
+        reader->backing = in->archive_part.block;
+    }
+    wbi_config_limit(&lane->engine->config, reader);
     reader->make_vector = wbi_make_vector;
-    reader->context = in->lane;
+    reader->context = lane;
+    return reader;
 }
 
 int wbi_serve_inbound(struct wbi_inbound *in)
@@ -209,12 +217,11 @@ int wbi_serve_inbound(struct wbi_inbound *in)
     struct wb_context context;
     open_context(&context, in->peer, &in->header, &in->reply_block);
     context.in = in;
-    struct wb_reader reader;
-    wbi_serve_reader(in, &reader);
+    struct wb_request request = {.archive = NULL};
     struct wb_peer *peer = in->peer;
     peer->in_hand = !in->credited;
     wbi_inbound_return_credit(in);
-    int status = run(&context, &reader);
+    int status = run(&context, &request);
     peer->in_hand = 0;
     if (status == WB_AGAIN && !in->waiting) {
         in->credited = wbi_inbound_credit_gone(in->peer);

@@ -47,9 +47,6 @@ void wbi_serve_explain(struct wb_context *context, const struct wb_reader *reade
 /* Lane thread: answers with how a handler failed: a code of its own above 0, or a status. */
 void wbi_serve_failure(struct wb_context *context, int status);
 
-/* A reader of a complete request's arguments. Any thread. */
-void wbi_serve_reader(const struct wbi_inbound *inbound, struct wb_reader *reader);
-
 /* Lane thread: answers a request with an error, if it wants an answer; of its header the call's id
  * and the flags are used. `text` may be NULL. */
 void wbi_serve_error(struct wb_peer *peer, const struct wbi_header *request, int status, int code,

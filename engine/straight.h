@@ -23,29 +23,35 @@ static inline bool wbi_outgoing_is_next(const struct wb_peer *peer, enum wbi_kin
 }
 
 /*
- * Lane thread: finds a place for the message in the fabric's slot, and points the writer at the
- * archive's place in it; the caller encodes its header before that. Inline, since the kind is known
- * where it is called. NULL: it takes the long way, and nothing is held.
+ * Lane thread: finds a place in the fabric's slot for a message with an archive of so many bytes,
+ * which the caller writes behind its header. Inline, since the kind is known where it is called.
+ * NULL: it takes the long way, and nothing is held.
  */
 static inline uint8_t *wbi_straight_place(struct wb_peer *peer, enum wbi_kind kind, bool one_way,
-                                          const struct wb_sizer *sizer, struct wb_writer *writer)
+                                          size_t archive_bytes)
 {
     size_t header_bytes = wbi_header_bytes((uint8_t)kind);
     size_t eager_bytes = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
     size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
     uint8_t *message;
-    if (sizer->records != 0 || sizer->bytes > eager_bytes - header_bytes ||
-        sizer->bytes >= filter_from || peer->releases.count != 0 ||
-        !wbi_outgoing_is_next(peer, kind, one_way) ||
-        peer->lane->fabric->reserve(peer->channel, header_bytes + sizer->bytes, false, &message) !=
+    if (archive_bytes > eager_bytes - header_bytes || archive_bytes >= filter_from ||
+        peer->releases.count != 0 || !wbi_outgoing_is_next(peer, kind, one_way) ||
+        peer->lane->fabric->reserve(peer->channel, header_bytes + archive_bytes, false, &message) !=
             WB_OK) {
         return NULL;
     }
+    return message;
+}
+
+/* Points the writer at the archive's place in such a message. */
+static inline void wbi_straight_write(uint8_t *message, enum wbi_kind kind, size_t archive_bytes,
+                                      struct wb_writer *writer)
+{
     /* the sizer's thresholds have just been written one by one, and would be waited for */
     const struct wb_thresholds all_packed = {
         .pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX};
-    wb_writer_start(writer, all_packed, message + header_bytes, sizer->bytes, NULL, 0);
-    return message;
+    wb_writer_start(writer, all_packed, message + wbi_header_bytes((uint8_t)kind), archive_bytes,
+                    NULL, 0);
 }
 
 /* Whether the stub has written what it had sized. (A chunk, for which the writer has no room, would
@@ -56,14 +62,23 @@ static inline bool wbi_straight_is_written(const struct wb_writer *writer)
 }
 
 /* Lane thread: sends what has been placed so, encoded and written. */
-static inline void wbi_straight_send(struct wb_peer *peer, enum wbi_kind kind,
-                                     const struct wb_writer *writer)
+static inline void wbi_straight_send(struct wb_peer *peer, enum wbi_kind kind, uint8_t *message,
+                                     size_t archive_bytes)
 {
     struct wbi_lane *lane = peer->lane;
-    uint8_t *message = writer->begin - wbi_header_bytes((uint8_t)kind);
     wbi_header_set_credits(message, wbi_control_credits(peer));
-    lane->fabric->send(peer->channel, (size_t)(writer->end - message));
+    lane->fabric->send(peer->channel, wbi_header_bytes((uint8_t)kind) + archive_bytes);
     wbi_count(&lane->counters.parcels_sent, 1);
+}
+
+/* The message that a writer's archive is in, and the archive's bytes. */
+static inline uint8_t *wbi_straight_message(const struct wb_writer *writer, enum wbi_kind kind)
+{
+    return writer->begin - wbi_header_bytes((uint8_t)kind);
+}
+static inline size_t wbi_straight_bytes(const struct wb_writer *writer)
+{
+    return (size_t)(writer->end - writer->begin);
 }
 
 #endif

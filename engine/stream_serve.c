@@ -140,10 +140,11 @@ int wbi_stream_reply(struct wb_context *context, const struct wbi_stream_head *h
     return status;
 }
 
-static int serve_message(struct wb_context *context, struct wb_reader *reader,
+static int serve_message(struct wb_context *context, struct wb_request *request,
                          void (*handler)(void), void *user)
 {
     struct wb_peer *peer = context->peer;
+    struct wb_reader *reader = wb_request_open(context, request);
     struct wbi_stream_head head = wbi_stream_get_head(reader);
     int status = reader->status;
     (void)handler;

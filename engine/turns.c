@@ -96,11 +96,13 @@ static __attribute__((noinline)) int look_again(struct wbi_lane *lane, unsigned 
     return done;
 }
 
-/* Whether there is more to do in a turn than to poll, which is seldom. */
-static bool has_more_to_do(const struct wbi_lane *lane)
+/* Whether there is more to do in a turn than to poll, which is seldom; asked as one, and not one
+ * after the other. */
+static inline bool has_more_to_do(const struct wbi_lane *lane)
 {
-    return lane->turns % TURNS_A_RETRY == 0 || lane->busy != NULL || lane->parked != NULL ||
-           lane->dying != NULL || lane->bare || wbi_rooms_want(&lane->rooms);
+    uintptr_t any = (uintptr_t)lane->busy | (uintptr_t)lane->parked | (uintptr_t)lane->dying;
+    any |= (uintptr_t)lane->bare | wbi_rooms_wanted(&lane->rooms);
+    return any != 0 || lane->turns % TURNS_A_RETRY == 0;
 }
 
 static __attribute__((noinline)) int do_the_rest(struct wbi_lane *lane, bool look)
@@ -168,45 +170,65 @@ static inline __attribute__((always_inline)) int turn(struct wbi_lane *lane, boo
 
 /* ---- of a thread ---- */
 
-/* On one lane more than those of the loop below. */
-static __attribute__((noinline)) int turn_own(struct wbi_lane *lane, bool look, unsigned polls,
-                                              uint32_t *turns)
+/* On lanes other than `first`, whose turn, the one in `turns`, has done so much. Those without
+ * peers come last, and seldom. */
+static __attribute__((noinline)) int turn_others(struct wb_engine *engine,
+                                                 const struct wbi_lane *first, bool look, int done,
+                                                 uint32_t turns)
 {
-    return turn(lane, look, polls, turns);
+    uint32_t others = atomic_load_explicit(&engine->peopled, memory_order_relaxed);
+    others &= first != NULL ? ~first->bit : ~0U;
+    uint32_t bare = others & atomic_load_explicit(&engine->bare, memory_order_relaxed);
+    for (uint32_t lanes = others & ~bare; lanes != 0; lanes &= lanes - 1) {
+        done += turn(engine->lanes[__builtin_ctz(lanes)], look, 1, &turns);
+    }
+    if (done == 0 || look || turns % TURNS_A_BARE == 0) {
+        for (; bare != 0; bare &= bare - 1) {
+            done += turn(engine->lanes[__builtin_ctz(bare)], look, 1, &turns);
+        }
+    }
+    return done;
 }
 
-/* Inline, since a turn of wb_progress is nothing else. */
+/* Whether any of those lanes is due: one with peers always is. */
+static inline bool others_are_due(const struct wb_engine *engine, const struct wbi_lane *first,
+                                  bool look, int done, uint32_t turns)
+{
+    uint32_t others = atomic_load_explicit(&engine->peopled, memory_order_relaxed) & ~first->bit;
+    uint32_t bare = atomic_load_explicit(&engine->bare, memory_order_relaxed);
+    return others != 0 && ((others & ~bare) != 0 || done == 0 || look || turns % TURNS_A_BARE == 0);
+}
+
+/* The one lane that has peers; NULL: there are several, or none. */
+static inline struct wbi_lane *lone_lane(const struct wb_engine *engine)
+{
+    uint32_t lanes = atomic_load_explicit(&engine->peopled, memory_order_relaxed) &
+                     ~atomic_load_explicit(&engine->bare, memory_order_relaxed);
+    return lanes != 0 && (lanes & (lanes - 1)) == 0 ? engine->lanes[__builtin_ctz(lanes)] : NULL;
+}
+
+/* That of a thread that has one comes first. Inline, since a turn of wb_progress is nothing else.
+ */
 static inline __attribute__((always_inline)) int
 turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsigned polls)
 {
+    struct wbi_lane *lone = lone_lane(engine), *first = own != NULL ? own : lone;
+    uint32_t turns = 1;
     int done = 0;
-    uint32_t peopled = atomic_load_explicit(&engine->peopled, memory_order_relaxed);
-    uint32_t bare = peopled & atomic_load_explicit(&engine->bare, memory_order_relaxed);
-    uint32_t lanes = peopled & ~bare, turns = 1;
-    bool may_grow = wbi_rma_thread_may_grow(false);
-    polls = (lanes & (lanes - 1)) == 0 ? polls : 1;
-    if (own != NULL) {
-        done += turn_own(own, look, polls, &turns);
-        lanes &= ~own->bit;
-        bare &= ~own->bit;
+    if (first != NULL) {
+        done = turn(first, look, first == lone ? polls : 1, &turns);
     }
-    while ((lanes | bare) != 0) {
-        if (lanes == 0) { /* those without peers come last, and seldom */
-            lanes = done == 0 || look || turns % TURNS_A_BARE == 0 ? bare : 0;
-            bare = 0;
-            polls = 1;
-            continue;
-        }
-        done += turn(engine->lanes[__builtin_ctz(lanes)], look, polls, &turns);
-        lanes &= lanes - 1;
-    }
-    wbi_rma_thread_may_grow(may_grow);
-    return done;
+    return first == NULL || others_are_due(engine, first, look, done, turns)
+               ? turn_others(engine, first, look, done, turns)
+               : done;
 }
 
 int wbi_turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsigned polls)
 {
-    return turn_all(engine, own, look, polls);
+    bool may_grow = wbi_rma_thread_may_grow(false);
+    int done = turn_all(engine, own, look, polls);
+    wbi_rma_thread_may_grow(may_grow);
+    return done;
 }
 
 int wbi_turn_own(struct wbi_lane *own, unsigned polls, bool *round)
@@ -229,7 +251,9 @@ int wb_progress(struct wb_engine *engine)
      * same */
     uint32_t idle = atomic_load_explicit(&engine->idle, memory_order_relaxed);
     bool looked = idle >= IDLE_PROGRESS_A_LOOK;
+    wbi_rma_thread_may_grow(false);
     int done = turn_all(engine, NULL, looked, 1);
+    wbi_rma_thread_may_grow(true); /* as of all threads that are not inside */
     if (looked || done == 0) {
         atomic_store_explicit(&engine->idle, looked ? 0 : idle + 1, memory_order_relaxed);
     }

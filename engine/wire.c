@@ -8,40 +8,16 @@
 
 static const uint32_t hello_magic = 0x4c594257; /* "WBYL" */
 
-/* What requests and replies have at the same place, but for the kind, which is known. */
-static void get_head(const uint8_t *m, struct wbi_header *h)
-{
-    h->flags = m[1];
-    h->credits = wbi_get16(m + 2);
-    h->chunk_count = wbi_get32(m + 4);
-    h->cancel_count = 0;
-    h->call_id = wbi_get64(m + 8);
-}
-
-/* Each sets all fields, one by one: a struct that is made first and then copied is read before its
- * parts have left the store buffer, which stalls each message. */
-static void get_request(const uint8_t *m, struct wbi_header *h)
-{
-    h->kind = WBI_REQUEST;
-    get_head(m, h);
-    h->release_count = wbi_get32(m + 36);
-    h->action = wbi_get64(m + 16);
-    h->signature = wbi_get64(m + 24);
-    h->deadline_us = wbi_get32(m + 32);
-    h->reply_room = wbi_get64(m + 40);
-    h->status = h->code = 0;
-}
-
 static void get_reply(const uint8_t *m, struct wbi_header *h)
 {
-    h->kind = WBI_REPLY;
-    get_head(m, h);
-    h->release_count = wbi_get32(m + 24);
-    h->action = h->signature = 0;
-    h->deadline_us = 0;
-    h->reply_room = 0;
-    h->status = (int32_t)wbi_get32(m + 16);
-    h->code = (int32_t)wbi_get32(m + 20);
+    *h = (struct wbi_header){.kind = WBI_REPLY,
+                             .flags = m[1],
+                             .credits = wbi_get16(m + 2),
+                             .chunk_count = wbi_get32(m + 4),
+                             .call_id = wbi_get64(m + 8),
+                             .status = (int32_t)wbi_get32(m + 16),
+                             .code = (int32_t)wbi_get32(m + 20),
+                             .release_count = wbi_get32(m + 24)};
 }
 
 static void get_control(const uint8_t *m, struct wbi_header *h)
@@ -108,7 +84,7 @@ int wbi_header_decode(const uint8_t *message, size_t len, struct wbi_header *hea
         return WB_ERR_PROTOCOL;
     }
     if (message[0] == WBI_REQUEST) {
-        get_request(message, header);
+        wbi_request_decode(message, header);
         if (wbi_request_is_plain(message)) {
             return WB_OK;
         }

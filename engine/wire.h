@@ -44,22 +44,30 @@ enum {
                            has ended keeps to it */
 };
 
-/* The head of any message. Fields that a kind does not have are zero. */
+/* The head of any message. Fields that a kind does not have are zero. It begins as a request's does
+ * on the wire, so that the head of a request is taken by one copy. */
 struct wbi_header {
     uint8_t kind;
     uint8_t flags;
     uint16_t
         credits; /* requests that the receiver of this message may send beyond those it could */
     uint32_t chunk_count; /* records in the chunk list */
-    uint32_t
-        release_count; /* ids of leases whose chunks the sender of this message will read no more */
-    uint32_t cancel_count; /* CONTROL: ids of calls to stop, behind the releases */
-    uint64_t call_id;      /* slot index in the low, generation in the high half: the caller's */
+    uint64_t call_id;     /* slot index in the low, generation in the high half: the caller's */
     uint64_t action, signature; /* REQUEST */
     uint32_t deadline_us;       /* REQUEST: time left when it was sent, 0 none */
-    uint64_t reply_room;  /* REQUEST: bytes reserved at the caller for fetched parts of the reply */
-    int32_t status, code; /* REPLY: enum wb_status, and the handler's own code */
+    uint32_t
+        release_count; /* ids of leases whose chunks the sender of this message will read no more */
+    uint64_t reply_room; /* REQUEST: bytes reserved at the caller for fetched parts of the reply */
+    uint32_t cancel_count; /* CONTROL: ids of calls to stop, behind the releases */
+    int32_t status, code;  /* REPLY: enum wb_status, and the handler's own code */
 };
+_Static_assert(offsetof(struct wbi_header, call_id) == 8 &&
+                   offsetof(struct wbi_header, action) == 16 &&
+                   offsetof(struct wbi_header, deadline_us) == 32 &&
+                   offsetof(struct wbi_header, release_count) == 36 &&
+                   offsetof(struct wbi_header, reply_room) == 40 &&
+                   offsetof(struct wbi_header, cancel_count) == WBI_REQUEST_BYTES,
+               "a request's head is taken by one copy");
 
 /* Bytes of the header of a kind; 0 for an unknown kind. */
 static inline size_t wbi_header_bytes(uint8_t kind)
@@ -135,6 +143,14 @@ static inline size_t wbi_header_encode(const struct wbi_header *h, uint8_t *out)
     wbi_put32(out + 36, h->release_count);
     wbi_put64(out + 40, h->reply_room);
     return WBI_REQUEST_BYTES;
+}
+
+/* The head of a request, of which nothing has been checked yet. */
+static inline void wbi_request_decode(const uint8_t *message, struct wbi_header *h)
+{
+    memcpy(h, message, WBI_REQUEST_BYTES);
+    h->cancel_count = 0;
+    h->status = h->code = 0;
 }
 
 /* Most messages have nothing on board but their archive, and of such no field but these is not

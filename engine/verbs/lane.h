@@ -31,7 +31,12 @@ enum { WBI_VERBS_REASON_BYTES = 300 };
 enum wbi_verbs_state { WBI_VERBS_LOOKUP, WBI_VERBS_DIALLING, WBI_VERBS_OPEN, WBI_VERBS_LOST };
 
 /* What a reservation is for. A message begins WBI_BUNDLE_FRAME into its slot. */
-enum wbi_verbs_reservation { WBI_VERBS_AS_MESSAGE, WBI_VERBS_AS_CONTROL, WBI_VERBS_AS_PART };
+enum wbi_verbs_reservation {
+    WBI_VERBS_AT_ONCE, /* in the lane's one place for messages that leave at once */
+    WBI_VERBS_AS_MESSAGE,
+    WBI_VERBS_AS_CONTROL,
+    WBI_VERBS_AS_PART
+};
 
 struct wbi_channel {
     struct wbi_fabric_lane *lane;
@@ -88,6 +93,14 @@ struct wbi_channel {
     uint8_t refusal[WBI_HELLO_MAX];
 };
 
+/* The message that leaves at once: the device copies it while it is posted, so that all channels
+ * of a lane write theirs in one place, whose cache lines stay warm. */
+struct wbi_verbs_at_once {
+    struct ibv_send_wr request; /* its number, flags and immediate data are the message's own */
+    struct ibv_sge sge;         /* and so is its length */
+    _Alignas(64) uint8_t message[WBI_VERBS_INLINE];
+};
+
 struct wbi_fabric_lane {
     struct wbi_domain *domain;
     struct wbi_fabric_events events;
@@ -97,6 +110,7 @@ struct wbi_fabric_lane {
     uint64_t liveness_us;
 
     struct wbi_verbs_queues queues[WBI_VERBS_MAX_DEVICES]; /* by the device's number */
+    struct wbi_verbs_queues *used;                         /* of these, those that are open */
     struct wbi_verbs_send_slots send_slots;
     struct wbi_channel *channels;
     struct wbi_channel **by_index; /* max_channels of them */
@@ -116,11 +130,13 @@ struct wbi_fabric_lane {
     uint64_t linger_left, lingered; /* microseconds: what closes may wait; when that was reckoned */
     int epoll, event;
 
-    bool gathering; /* what is sent is posted later, together: in lane->ready */
+    bool gathering; /* what is sent is posted later, together: in lane->ready; */
+    bool gathers;   /* or is from the next message on: a poll is under way */
     bool armed, woken;
     uint32_t polls;
     uint64_t now, looked, probed; /* microseconds: the clock when read last; when looked, probed */
 
+    struct wbi_verbs_at_once at_once;
     wbi_counter read_requests, reads_peak, rail_reads, probes, bundles, bundled;
 };
 

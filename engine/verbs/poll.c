@@ -37,7 +37,8 @@ static __attribute__((noinline)) void on_failed_receive(struct wbi_channel *chan
 }
 
 /* Returns the parcels that came; 1 where it was none. */
-static uint32_t on_receive(struct wbi_verbs_queues *queues, const struct ibv_wc *wc)
+static inline __attribute__((always_inline)) uint32_t on_receive(struct wbi_verbs_queues *queues,
+                                                                 const struct ibv_wc *wc)
 {
     struct wbi_fabric_lane *lane = queues->lane;
     uint8_t *slot = wbi_verbs_unpost(queues, wc->wr_id);
@@ -80,20 +81,26 @@ static void refill_if_due(struct wbi_verbs_queues *queues)
     }
 }
 
+/* Takes a completion. Returns 1, or the parcels of a bundle. */
+static inline __attribute__((always_inline)) uint32_t take(struct wbi_verbs_queues *queues,
+                                                           const struct ibv_wc *wc)
+{
+    if ((wc->wr_id & WBI_VERBS_RECEIVE) != 0) {
+        return on_receive(queues, wc);
+    }
+    on_work(queues, wc);
+    return 1;
+}
+
 /* Takes a batch of completions. Replies do not wait for more handlers than a batch of messages has:
  * a bundle is as many as it has parcels. Returns the completions, and parcels beyond those. */
-static inline int take_all(struct wbi_verbs_queues *queues, const struct ibv_wc *wcs, int count)
+static int take_all(struct wbi_verbs_queues *queues, const struct ibv_wc *wcs, int count)
 {
     uint32_t done = 0, posted = 0;
     for (const struct ibv_wc *wc = wcs, *end = wcs + count; wc < end; wc++) {
-        if ((wc->wr_id & WBI_VERBS_RECEIVE) == 0) {
-            on_work(queues, wc);
-            done++;
-            continue;
-        }
-        uint32_t parcels = on_receive(queues, wc);
+        uint32_t parcels = take(queues, wc);
         done += parcels;
-        if (__builtin_expect(parcels > 1, 0) && done - posted >= COMPLETIONS) {
+        if (parcels > 1 && done - posted >= COMPLETIONS) {
             posted = done;
             refill_if_due(queues);
             wbi_verbs_post_ready(queues->lane);
@@ -102,29 +109,64 @@ static inline int take_all(struct wbi_verbs_queues *queues, const struct ibv_wc 
     return (int)done;
 }
 
-/* Takes completions; *dry is cleared where more may be waiting. Inline: it is what a poll is. */
+/* Behind what was taken: receives come before credits for them go out, and replies do not wait for
+ * the next ones' handlers. */
+static inline void follow_up(struct wbi_verbs_queues *queues, int count)
+{
+    queues->taken += (uint64_t)count;
+    refill_if_due(queues);
+    wbi_verbs_post_ready(queues->lane);
+}
+
+/* The next completions: those that are kept for later come first, and say nothing of the CQ. */
+static inline int next(struct wbi_verbs_queues *queues, struct ibv_wc *wcs, bool *kept)
+{
+    *kept = queues->stash_end > 0;
+    return *kept ? wbi_verbs_unstash(queues, wcs, COMPLETIONS)
+                 : ibv_poll_cq(queues->cq, COMPLETIONS, wcs);
+}
+
+/* Goes on with `count` completions, and those behind them; *dry is cleared where there may be more.
+ * What is sent for several leaves together. */
+static __attribute__((noinline)) int take_on(struct wbi_verbs_queues *queues, struct ibv_wc *wcs,
+                                             int count, bool kept, bool *dry)
+{
+    int done = 0;
+    while (count > 0) {
+        queues->lane->gathering = true;
+        done += take_all(queues, wcs, count);
+        follow_up(queues, count);
+        if (count < COMPLETIONS && !kept) {
+            return done;
+        }
+        if (done >= COMPLETIONS * ROUNDS) {
+            *dry = false;
+            queues->lane->polls += (unsigned)done / (COMPLETIONS * ROUNDS); /* many handlers */
+            return done;
+        }
+        count = next(queues, wcs, &kept);
+    }
+    if (count < 0) {
+        wbi_verbs_doom_device(queues->lane, queues->device, "its completions cannot be read");
+    }
+    return done;
+}
+
+/* Takes completions; mostly there is none, or one, and what is sent for that leaves at once.
+ * Inline: it is what a poll is. */
 static inline __attribute__((always_inline)) int poll_queues(struct wbi_verbs_queues *queues,
                                                              bool *dry)
 {
     struct ibv_wc wcs[COMPLETIONS];
-    int done = 0;
-    while (done < COMPLETIONS * ROUNDS) {
-        bool stashed = queues->stash_end > 0; /* what is left of it says nothing of the CQ */
-        int count = wbi_verbs_next(queues, wcs, COMPLETIONS);
-        if (count < 0) {
-            wbi_verbs_doom_device(queues->lane, queues->device, "its completions cannot be read");
-            return done;
-        }
-        done += take_all(queues, wcs, count);
-        queues->taken += (uint64_t)count;
-        refill_if_due(queues);              /* before credits for these receives go out */
-        wbi_verbs_post_ready(queues->lane); /* replies do not wait for the next ones' handlers */
-        if (count < COMPLETIONS && !stashed) {
-            return done;
-        }
+    bool kept;
+    int count = next(queues, wcs, &kept);
+    if (__builtin_expect(count == 1 && !kept, 1)) {
+        queues->lane->gathering = false;
+        int done = (int)take(queues, wcs);
+        follow_up(queues, 1);
+        return done;
     }
-    *dry = false;
-    return done;
+    return count != 0 ? take_on(queues, wcs, count, kept, dry) : 0;
 }
 
 /* ---- a turn ---- */
@@ -149,8 +191,7 @@ static int lose_doomed(struct wbi_fabric_lane *lane, bool dry)
 
 static bool is_time_to_look(struct wbi_fabric_lane *lane, int done)
 {
-    /* one with bundles may have been many handlers */
-    lane->polls += done > 0 ? 1 + (unsigned)done / (COMPLETIONS * ROUNDS) : IDLE_POLL_WEIGHT;
+    lane->polls += done > 0 ? 1 : IDLE_POLL_WEIGHT;
     if (lane->polls < POLLS_A_LOOK && !lane->woken) {
         return false;
     }
@@ -174,10 +215,8 @@ static __attribute__((noinline)) int do_the_rest(struct wbi_fabric_lane *lane, b
         done += wbi_verbs_keep_house(lane);
     }
     wbi_verbs_post_ready(lane);
-    for (unsigned i = 0; i < lane->domain->device_count; i++) {
-        if (lane->queues[i].device != NULL) {
-            refill_if_due(&lane->queues[i]);
-        }
+    for (struct wbi_verbs_queues *queues = lane->used; queues != NULL; queues = queues->next) {
+        refill_if_due(queues);
     }
     return done;
 }
@@ -186,21 +225,20 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
 {
     int done = 0;
     bool dry = true;
-    lane->gathering = true;
-    lane->woken |= lane->armed;
-    lane->armed = false;
+    lane->gathers = true;
+    if (lane->armed) {
+        lane->armed = false;
+        lane->woken = true;
+    }
     wbi_verbs_post_ready(lane); /* what was begun since the last poll */
-    struct wbi_verbs_queues *end = lane->queues + lane->domain->device_count;
-    for (struct wbi_verbs_queues *queues = lane->queues; queues < end; queues++) {
-        if (queues->device != NULL) {
-            done += poll_queues(queues, &dry);
-        }
+    for (struct wbi_verbs_queues *queues = lane->used; queues != NULL; queues = queues->next) {
+        done += poll_queues(queues, &dry);
     }
     bool look = is_time_to_look(lane, done);
     if (look || (lane->doomed | lane->stranded) != 0) {
         done += do_the_rest(lane, look, dry);
     }
-    lane->gathering = false;
+    lane->gathering = lane->gathers = false;
     return done;
 }
 
@@ -225,10 +263,9 @@ int wbi_verbs_lane_arm(struct wbi_fabric_lane *lane)
     wbi_verbs_post_ready(lane);
     bool busy = lane->doomed > 0 || lane->stranded > 0 || wbi_verbs_has_arrivals(lane) ||
                 atomic_load(&lane->reported);
-    for (unsigned i = 0; i < lane->domain->device_count; i++) {
-        struct wbi_verbs_queues *queues = &lane->queues[i];
-        busy |= queues->device != NULL && queues->deaths != atomic_load(&queues->device->deaths);
-        if (queues->device != NULL && !busy) {
+    for (struct wbi_verbs_queues *queues = lane->used; queues != NULL; queues = queues->next) {
+        busy |= queues->deaths != atomic_load(&queues->device->deaths);
+        if (!busy) {
             wbi_verbs_refill(queues);
             busy = ibv_req_notify_cq(queues->cq, 0) != 0 || has_completion(queues);
         }

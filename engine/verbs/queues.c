@@ -98,6 +98,8 @@ static int open_queues(struct wbi_fabric_lane *lane, unsigned number)
         return status;
     }
     wbi_verbs_refill(queues);
+    queues->next = lane->used;
+    lane->used = queues;
     return WB_OK;
 }
 
@@ -129,8 +131,20 @@ int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number)
     return open_queues(lane, number);
 }
 
+static void unlist(struct wbi_verbs_queues *queues)
+{
+    struct wbi_verbs_queues **at = queues->lane != NULL ? &queues->lane->used : NULL;
+    while (at != NULL && *at != NULL && *at != queues) {
+        at = &(*at)->next;
+    }
+    if (at != NULL && *at == queues) {
+        *at = queues->next;
+    }
+}
+
 void wbi_verbs_queues_close(struct wbi_verbs_queues *queues)
 {
+    unlist(queues);
     if (queues->srq != NULL) {
         ibv_destroy_srq(queues->srq);
     }
@@ -158,11 +172,8 @@ void wbi_verbs_queues_close(struct wbi_verbs_queues *queues)
 
 /* ---- completions ---- */
 
-int wbi_verbs_next(struct wbi_verbs_queues *queues, struct ibv_wc *wcs, int most)
+int wbi_verbs_unstash(struct wbi_verbs_queues *queues, struct ibv_wc *wcs, int most)
 {
-    if (__builtin_expect(queues->stash_end == 0, 1)) {
-        return ibv_poll_cq(queues->cq, most, wcs);
-    }
     int count = 0;
     while (count < most && queues->stash_next < queues->stash_end) {
         wcs[count++] = queues->stash[queues->stash_next++];

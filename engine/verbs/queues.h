@@ -25,7 +25,8 @@ enum {
 struct wbi_verbs_queues {
     struct wbi_verbs_device *device; /* NULL: not in use */
     struct wbi_fabric_lane *lane;
-    uint32_t number; /* of the device in the domain */
+    struct wbi_verbs_queues *next; /* in lane->used */
+    uint32_t number;               /* of the device in the domain */
     struct ibv_comp_channel *completions;
     struct ibv_cq *cq;
     struct ibv_srq *srq;
@@ -55,10 +56,8 @@ int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number);
 /* After all its queue pairs are gone. Accepts a zeroed or half-open one. */
 void wbi_verbs_queues_close(struct wbi_verbs_queues *queues);
 
-/* The next completions, the stash's first; at most `most`. Negative: the device is broken. */
-int wbi_verbs_next(struct wbi_verbs_queues *queues, struct ibv_wc *wcs, int most);
-
-/* Keeps a completion for later. */
+/* Keeps a completion for later; and gives those that are kept, the first first, `most` at most. */
+int wbi_verbs_unstash(struct wbi_verbs_queues *queues, struct ibv_wc *wcs, int most);
 void wbi_verbs_stash(struct wbi_verbs_queues *queues, const struct ibv_wc *wc);
 
 /* Work request ids: a receive slot's index, or a send queue's sequence number. The opcode of a

@@ -99,9 +99,7 @@ static void release_inline(struct wbi_channel *channel, struct wbi_verbs_work *w
     }
 }
 
-/* The device did not take `bad` and what follows it; one that does not say which may have taken
- * all. */
-static void refused(struct wbi_channel *channel, const struct ibv_send_wr *bad, int error)
+void wbi_verbs_work_refused(struct wbi_channel *channel, const struct ibv_send_wr *bad, int error)
 {
     struct wbi_verbs_send_queue *queue = &channel->sends;
     if (bad != NULL) {
@@ -118,7 +116,7 @@ static void post(struct wbi_channel *channel, struct ibv_send_wr *wrs)
     channel->sends.kept_back = 0;
     int error = ibv_post_send(channel->qp, wrs, &bad);
     if (error != 0) {
-        refused(channel, bad, error);
+        wbi_verbs_work_refused(channel, bad, error);
     }
 }
 
@@ -195,13 +193,13 @@ static void retire(struct wbi_channel *channel, struct wbi_verbs_work *work, int
 void wbi_verbs_work_complete(struct wbi_channel *channel, uint64_t number)
 {
     struct wbi_verbs_send_queue *queue = &channel->sends;
-    while (queue->done <= number && queue->done < queue->posted) {
-        struct wbi_verbs_work *work = work_at(queue, queue->done++);
-        if (work->kind == WBI_VERBS_SEND && work->slot == NULL) {
-            queue->sends_in_flight--; /* as most: the device has copied it */
-        } else {
-            retire(channel, work, WB_OK);
-        }
+    while (queue->done <= number && queue->done < queue->others && queue->done < queue->posted) {
+        retire(channel, work_at(queue, queue->done++), WB_OK);
+    }
+    uint64_t end = number < queue->posted ? number + 1 : queue->posted;
+    if (queue->done < end) { /* as most: they left at once, and the device has copied them */
+        queue->sends_in_flight -= (uint32_t)(end - queue->done);
+        queue->done = end;
     }
 }
 

@@ -4,7 +4,8 @@
  * that was posted before it.
  *
  * Invariant: done <= posted <= queued < done + depth <= done + WBI_VERBS_SEND_DEPTH. work[i %
- * WBI_VERBS_SEND_DEPTH] is number i.
+ * WBI_VERBS_SEND_DEPTH] is number i; beyond those that are not done none has a slot or reads. All
+ * from `others` on are messages that left at once, and have neither.
  */
 #ifndef WBI_VERBS_SEND_QUEUE_H
 #define WBI_VERBS_SEND_QUEUE_H
@@ -42,7 +43,7 @@ struct wbi_verbs_work {
 };
 
 struct wbi_verbs_send_queue {
-    uint64_t queued, posted, done;
+    uint64_t queued, posted, done, others;
     uint32_t depth;
     uint32_t sends, signal_every; /* messages in flight, at most; and how often one is signalled */
     uint32_t sends_in_flight, reads_in_flight, unsignalled;
@@ -64,13 +65,24 @@ static inline struct wbi_verbs_work *wbi_verbs_work_next(struct wbi_verbs_send_q
                                                          enum wbi_verbs_work_kind kind)
 {
     struct wbi_verbs_work *work = &queue->works[queue->queued++ % WBI_VERBS_SEND_DEPTH];
+    queue->others = queue->queued;
     work->kind = kind;
     work->flags = IBV_SEND_SIGNALED;
-    work->slot = NULL;
     work->immediate = 0;
     work->sge_count = 0;
-    work->reads = NULL;
     return work;
+}
+
+/* A message that leaves at once, and inline: there is room, and nothing before it. Its number. */
+static inline uint64_t wbi_verbs_work_at_once(struct wbi_verbs_send_queue *queue, size_t bytes)
+{
+    uint64_t number = queue->queued;
+    struct wbi_verbs_work *work = &queue->works[number % WBI_VERBS_SEND_DEPTH];
+    work->kind = WBI_VERBS_SEND;
+    work->sge.length = (uint32_t)bytes; /* for words of what fails */
+    queue->posted = queue->queued = number + 1;
+    queue->sends_in_flight++;
+    return number;
 }
 
 /* The same; NULL: the queue is full, or what is left of it is for other kinds. */
@@ -91,6 +103,10 @@ struct wbi_verbs_work *wbi_verbs_work_last(struct wbi_verbs_send_queue *queue,
 /* Posts what is queued, as one list. Dooms the channel where the device refuses: what it took of
  * the list is posted, the rest stays queued, and both end as ever. */
 void wbi_verbs_work_post(struct wbi_channel *channel);
+
+/* The device did not take `bad` and what follows it; one that does not say which may have taken
+ * all. Dooms the channel. */
+void wbi_verbs_work_refused(struct wbi_channel *channel, const struct ibv_send_wr *bad, int error);
 
 /* Everything up to number `number` is complete: gives slots back, ends READs. */
 void wbi_verbs_work_complete(struct wbi_channel *channel, uint64_t number);

@@ -94,16 +94,17 @@ static __attribute__((noinline)) int reserve_otherwise(struct wbi_channel *chann
     return WB_OK;
 }
 
-/* Most messages are alone. */
+/* Most messages are alone, and short. */
 int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
 {
-    bool simple = !control && wbi_verbs_stands(channel) && bytes <= channel->lane->eager_bytes &&
-                  channel->sends.queued == channel->sends.posted && has_room(channel, false);
-    uint8_t *own = simple ? take_slot(channel) : NULL;
-    if (own == NULL) {
+    struct wbi_fabric_lane *lane = channel->lane;
+    const struct wbi_verbs_send_queue *queue = &channel->sends;
+    if (control || lane->gathering || bytes > queue->inline_bytes ||
+        queue->queued != queue->posted || !has_room(channel, false) || !wbi_verbs_stands(channel)) {
         return reserve_otherwise(channel, bytes, control, slot);
     }
-    *slot = place_in(channel, own);
+    channel->reserved_as = WBI_VERBS_AT_ONCE;
+    *slot = lane->at_once.message;
     return WB_OK;
 }
 
@@ -161,25 +162,10 @@ static void send_in_bundle(struct wbi_channel *channel, size_t bytes)
     }
 }
 
-static __attribute__((noinline)) void send_otherwise(struct wbi_channel *channel, size_t bytes)
-{
-    if (channel->reserved_as == WBI_VERBS_AS_CONTROL) {
-        send_control(channel, bytes);
-    } else {
-        send_in_bundle(channel, bytes);
-    }
-    channel->reserved = NULL;
-    wbi_verbs_ready(channel);
-}
-
-void wbi_verbs_send(struct wbi_channel *channel, size_t bytes)
+/* In a slot of its own; reserve has found room for it. */
+static void send_message(struct wbi_channel *channel, size_t bytes)
 {
     struct wbi_verbs_send_queue *queue = &channel->sends;
-    if (channel->reserved_as != WBI_VERBS_AS_MESSAGE) {
-        send_otherwise(channel, bytes);
-        return;
-    }
-    /* for which reserve has found room */
     struct wbi_verbs_work *work = wbi_verbs_work_next(queue, WBI_VERBS_SEND);
     work->sge = (struct ibv_sge){.addr = (uintptr_t)channel->reserved,
                                  .length = (uint32_t)bytes,
@@ -192,8 +178,39 @@ void wbi_verbs_send(struct wbi_channel *channel, size_t bytes)
     work->flags =
         (wants_signal(queue, in_line) ? IBV_SEND_SIGNALED : 0U) | (in_line ? IBV_SEND_INLINE : 0U);
     queue->sends_in_flight++;
+}
+
+static __attribute__((noinline)) void send_otherwise(struct wbi_channel *channel, size_t bytes)
+{
+    if (channel->reserved_as == WBI_VERBS_AS_CONTROL) {
+        send_control(channel, bytes);
+    } else if (channel->reserved_as == WBI_VERBS_AS_PART) {
+        send_in_bundle(channel, bytes);
+    } else {
+        send_message(channel, bytes);
+    }
     channel->reserved = NULL;
     wbi_verbs_ready(channel);
+}
+
+void wbi_verbs_send(struct wbi_channel *channel, size_t bytes)
+{
+    struct wbi_fabric_lane *lane = channel->lane;
+    if (channel->reserved_as != WBI_VERBS_AT_ONCE) {
+        send_otherwise(channel, bytes);
+        return;
+    }
+    struct ibv_send_wr *request = &lane->at_once.request, *bad = NULL;
+    request->wr_id = wbi_verbs_work_at_once(&channel->sends, bytes);
+    request->send_flags =
+        wants_signal(&channel->sends, true) ? IBV_SEND_INLINE | IBV_SEND_SIGNALED : IBV_SEND_INLINE;
+    request->imm_data = htonl(receipts(channel));
+    lane->at_once.sge.length = (uint32_t)bytes;
+    lane->gathering = lane->gathers; /* further ones may go together */
+    int error = ibv_post_send(channel->qp, request, &bad);
+    if (error != 0) {
+        wbi_verbs_work_refused(channel, bad, error);
+    }
 }
 
 /* Both of the peer's control messages wait for their receipts: it can send no other. */
@@ -251,6 +268,7 @@ void wbi_verbs_ready(struct wbi_channel *channel)
         wbi_verbs_ready_soon(channel);
     } else {
         wbi_verbs_work_post(channel);
+        channel->lane->gathering |= channel->lane->gathers;
     }
 }
 

@@ -47,10 +47,22 @@ struct wb_action {
 /* Fills id and signature if they are not yet; idempotent; any thread. */
 WB_API void wb_action_prepare(struct wb_action *action);
 
+/* A request's arguments, as the generated server stub gets them. */
+struct wb_request {
+    const uint8_t *archive;  /* `bytes` of it, all that there is; NULL: it has chunks, or has waited */
+    size_t bytes;            /* valid while the handler runs */
+    struct wb_reader reader; /* wb_request_open's */
+};
+
 /* What the generated server stub looks like to the engine: decodes, runs the handler, replies.
  * Returns the handler's result, or a decode or reply error. */
-typedef int (*wb_serve_fn)(struct wb_context *context, struct wb_reader *reader,
+typedef int (*wb_serve_fn)(struct wb_context *context, struct wb_request *request,
                            void (*handler)(void), void *user);
+
+/* Starts reading the arguments; what then is wrong with them is told to the caller. Returns the
+ * request's reader. */
+WB_API struct wb_reader *wb_request_open(const struct wb_context *context,
+                                         struct wb_request *request);
 
 /* Registers an action; use the generated NAME_register or NAME_register_on. `user` and `executor`
  * are borrowed for the life of the engine; executor NULL: the handler runs on the lane. Errors:
@@ -123,8 +135,8 @@ WB_API int wb_call_await_room(struct wb_peer *peer, const struct wb_call_options
 WB_API int wb_call_open(struct wb_call *call, struct wb_reader *reader);
 
 /* The result does not decode: what was wrong with it and where, for wb_last_error. */
-WB_API void wb_call_explain_result(const struct wb_call *call, const struct wb_reader *reader,
-                                   const struct wb_field *fields);
+WB_API void wb_action_explain_result(const struct wb_action *action,
+                                     const struct wb_reader *reader);
 
 /* Ends the handle, or leaves it to `hold` where the result has views into it (keep). */
 WB_API void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep);
@@ -146,6 +158,16 @@ WB_API int wb_reply_begin(struct wb_context *context, const struct wb_sizer *siz
                           struct wb_writer *writer);
 WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer);
 
+/* The same of arguments and results whose archives are short and of fixed length (T_packed): all
+ * the steps as one, with the archive packed already, which is borrowed for the call. take: true
+ * where the call has ended well, with just so many bytes: they are copied, and the handle ends; else
+ * all is as it was, and wb_call_open says more. */
+WB_API int wb_call_packed(struct wb_peer *peer, struct wb_action *action, const void *archive,
+                          size_t bytes, const struct wb_call_options *options,
+                          struct wb_call **call);
+WB_API bool wb_call_take_packed(struct wb_call *call, void *archive, size_t bytes);
+WB_API int wb_reply_packed(struct wb_context *context, const void *archive, size_t bytes);
+
 /* Around the steps of a deferred reply, for NAME_reply. open: WB_OK, or why nobody waits any more;
  * close follows in any case, takes the handle and returns its status. */
 WB_API int wb_deferred_open(struct wb_deferred *deferred, struct wb_context **context);
@@ -164,6 +186,7 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
         wbi_drop_hold(&v->hold);                                                                   \
     }                                                                                              \
     WBI_ARCHIVE(record)                                                                            \
+    WBI_PACK(record)                                                                               \
     WBI_GENERATED int record##_get(struct wb_reader *r, struct record *v)                          \
     {                                                                                              \
         v->hold = (struct wb_hold){.arena = {.limit = r->arena_limit}};                            \
@@ -189,22 +212,18 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
         .name = #action, .in = action##_in_fields, .out = action##_out_fields};                    \
     typedef int (*action##_handler)(struct wb_context * context, struct action##_in * in,          \
                                     struct action##_out * out, void *user);                        \
-    WBI_GENERATED int wbi_##action##_answer(struct wb_context *context,                            \
-                                            const struct action##_out *out)                        \
+    WBI_GENERATED int wbi_##action##_answer_sized(struct wb_context *context,                      \
+                                                  const struct action##_out *out)                  \
     {                                                                                              \
         struct wb_sizer sizer;                                                                     \
         struct wb_writer writer;                                                                   \
         if (!wb_reply_wanted(context)) {                                                           \
             return WB_OK;                                                                          \
         }                                                                                          \
-        if (!action##_out_varies) {                                                                \
-            sizer = (struct wb_sizer){.bytes = action##_out_wire_min};                             \
-        } else {                                                                                   \
-            wb_reply_size(&sizer, context);                                                        \
+        wb_reply_size(&sizer, context);                                                            \
+        action##_out_size(&sizer, out);                                                            \
+        if (wb_sizer_gathers(&sizer)) {                                                            \
             action##_out_size(&sizer, out);                                                        \
-            if (wb_sizer_gathers(&sizer)) {                                                        \
-                action##_out_size(&sizer, out);                                                    \
-            }                                                                                      \
         }                                                                                          \
         int status = wb_reply_begin(context, &sizer, &writer);                                     \
         if (status == WB_OK) {                                                                     \
@@ -212,6 +231,14 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
             status = wb_reply_commit(context, &writer);                                            \
         }                                                                                          \
         return status;                                                                             \
+    }                                                                                              \
+    WBI_GENERATED int wbi_##action##_answer(struct wb_context *context,                            \
+                                            const struct action##_out *out)                        \
+    {                                                                                              \
+        uint8_t archive[WB_PACKED_MOST];                                                           \
+        return action##_out_packed && action##_out_pack(archive, out)                              \
+                   ? wb_reply_packed(context, archive, action##_out_wire_min)                      \
+                   : wbi_##action##_answer_sized(context, out);                                    \
     }                                                                                              \
     WBI_GENERATED int action##_reply(struct wb_deferred *deferred, const struct action##_out *out) \
     {                                                                                              \
@@ -222,20 +249,28 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
         }                                                                                          \
         return wb_deferred_close(deferred, status);                                                \
     }                                                                                              \
-    WBI_GENERATED int action##_serve(struct wb_context *context, struct wb_reader *reader,         \
+    WBI_GENERATED int action##_serve(struct wb_context *context, struct wb_request *request,       \
                                      void (*handler)(void), void *user)                            \
     {                                                                                              \
         struct action##_in in = {0};                                                               \
         struct action##_out out = {0};                                                             \
-        int status = action##_in_get(reader, &in);                                                 \
+        int status = WB_OK;                                                                        \
+        if (!action##_in_packed || request->archive == NULL ||                                     \
+            !action##_in_unpack(request->archive, request->bytes, &in)) {                          \
+            status = action##_in_get(wb_request_open(context, request), &in);                      \
+        }                                                                                          \
         if (status == WB_OK) {                                                                     \
             status = ((action##_handler)handler)(context, &in, &out, user);                        \
         }                                                                                          \
         if (status == WB_OK) {                                                                     \
             status = wbi_##action##_answer(context, &out);                                         \
         }                                                                                          \
-        action##_out_drop(&out); /* first: it may have parts of the arguments */                   \
-        action##_in_drop(&in);                                                                     \
+        if (!action##_out_packed) { /* first: it may have parts of the arguments */                \
+            action##_out_drop(&out);                                                               \
+        }                                                                                          \
+        if (!action##_in_packed) {                                                                 \
+            action##_in_drop(&in);                                                                 \
+        }                                                                                          \
         return status;                                                                             \
     }                                                                                              \
     WBI_GENERATED int action##_register(struct wb_engine *engine, action##_handler handler,        \
@@ -251,20 +286,16 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
         return wb_action_register(engine, &action##_action, action##_serve,                        \
                                   (void (*)(void))handler, user, executor);                        \
     }                                                                                              \
-    WBI_GENERATED int wbi_##action##_begin(struct wb_peer *peer, const struct action##_in *in,     \
-                                           const struct wb_call_options *options,                  \
-                                           struct wb_call **call)                                  \
+    WBI_GENERATED int wbi_##action##_begin_sized(                                                  \
+        struct wb_peer *peer, const struct action##_in *in, const struct wb_call_options *options, \
+        struct wb_call **call)                                                                     \
     {                                                                                              \
         struct wb_sizer sizer;                                                                     \
         struct wb_writer writer;                                                                   \
-        if (!action##_in_varies) {                                                                 \
-            sizer = (struct wb_sizer){.bytes = action##_in_wire_min};                              \
-        } else {                                                                                   \
-            wb_call_size(&sizer, peer, options);                                                   \
+        wb_call_size(&sizer, peer, options);                                                       \
+        action##_in_size(&sizer, in);                                                              \
+        if (wb_sizer_gathers(&sizer)) {                                                            \
             action##_in_size(&sizer, in);                                                          \
-            if (wb_sizer_gathers(&sizer)) {                                                        \
-                action##_in_size(&sizer, in);                                                      \
-            }                                                                                      \
         }                                                                                          \
         int status = wb_call_begin(peer, &action##_action, &sizer, options, &writer);              \
         if (status == WB_OK) {                                                                     \
@@ -272,6 +303,16 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
             status = wb_call_commit(&writer, call);                                                \
         }                                                                                          \
         return status;                                                                             \
+    }                                                                                              \
+    WBI_GENERATED int wbi_##action##_begin(struct wb_peer *peer, const struct action##_in *in,     \
+                                           const struct wb_call_options *options,                  \
+                                           struct wb_call **call)                                  \
+    {                                                                                              \
+        uint8_t archive[WB_PACKED_MOST];                                                           \
+        return action##_in_packed && action##_in_pack(archive, in)                                 \
+                   ? wb_call_packed(peer, &action##_action, archive, action##_in_wire_min, options,\
+                                    call)                                                          \
+                   : wbi_##action##_begin_sized(peer, in, options, call);                          \
     }                                                                                              \
     WBI_GENERATED int action##_async(struct wb_peer *peer, const struct action##_in *in,           \
                                      const struct wb_call_options *options, struct wb_call **call) \
@@ -289,12 +330,22 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
     WBI_GENERATED int action##_finish(struct wb_call *call, struct action##_out *out)              \
     {                                                                                              \
         struct wb_reader reader;                                                                   \
+        uint8_t archive[WB_PACKED_MOST];                                                           \
         *out = (struct action##_out){0};                                                           \
+        if (action##_out_packed && wb_call_take_packed(call, archive, action##_out_wire_min)) {    \
+            if (action##_out_unpack(archive, action##_out_wire_min, out)) {                        \
+                return WB_OK;                                                                      \
+            }                                                                                      \
+            wb_reader_start(&reader, archive, action##_out_wire_min);                              \
+            int wrong = action##_out_get(&reader, out);                                            \
+            wb_action_explain_result(&action##_action, &reader);                                   \
+            return wrong;                                                                          \
+        }                                                                                          \
         int status = wb_call_open(call, &reader);                                                  \
         if (status == WB_OK) {                                                                     \
             status = action##_out_get(&reader, out);                                               \
             if (status != WB_OK) {                                                                 \
-                wb_call_explain_result(call, &reader, action##_out_fields);                        \
+                wb_action_explain_result(&action##_action, &reader);                               \
             }                                                                                      \
         }                                                                                          \
         wb_call_close(call, &out->hold, status == WB_OK && action##_out_views);                    \

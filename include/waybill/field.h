@@ -251,6 +251,29 @@ static inline uint32_t wbi_added_id(const char *type, const char *name)
         return r->status;                                                                          \
     }
 
+/* A whole archive at once, where it is short and always as long (T_packed): false where a value
+ * cannot be sent, or is none; T_put and T_get say more. *v is then void. */
+enum { WB_PACKED_MOST = 128 };
+#define WBI_PACK(T)                                                                                \
+    enum { T##_packed = !T##_varies && (int)T##_wire_min <= (int)WB_PACKED_MOST };                 \
+    WBI_GENERATED bool T##_pack(uint8_t *archive, const struct T *v)                               \
+    {                                                                                              \
+        struct wb_writer w = {.status = WB_OK};                                                    \
+        struct wb_out o = {.at = archive};                                                         \
+        o = T##_wire_put(&w, o, v);                                                                \
+        return w.status == WB_OK;                                                                  \
+    }                                                                                              \
+    WBI_GENERATED bool T##_unpack(const uint8_t *archive, size_t bytes, struct T *v)               \
+    {                                                                                              \
+        struct wb_reader r = {.status = WB_OK};                                                    \
+        struct wb_in in = {.at = archive};                                                         \
+        if (bytes != T##_wire_min) {                                                               \
+            return false;                                                                          \
+        }                                                                                          \
+        in = T##_wire_get(&r, in, v);                                                              \
+        return r.status == WB_OK;                                                                  \
+    }
+
 /* <waybill/keep.h> says what it does. */
 #define WBI_KEEP(T)                                                                                \
     WBI_GENERATED int T##_keep(const struct T *v, struct T *k, struct wb_arena *a)                 \

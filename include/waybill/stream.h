@@ -201,11 +201,12 @@ WB_API int wb_stream_answer(struct wb_context *context, struct wb_stream *stream
         .down = WBI_STREAM_ITEMS(kind##_down)};                                                    \
     typedef int (*kind##_handler)(struct wb_context * context, struct wb_stream * stream,          \
                                   struct kind##_in * in, void *user);                              \
-    WBI_GENERATED int kind##_serve(struct wb_context *context, struct wb_reader *reader,           \
+    WBI_GENERATED int kind##_serve(struct wb_context *context, struct wb_request *request,         \
                                    void (*handler)(void), void *user)                              \
     {                                                                                              \
         struct kind##_in in = {0};                                                                 \
         struct wb_stream *stream = NULL;                                                           \
+        struct wb_reader *reader = wb_request_open(context, request);                              \
         int status = wb_stream_accept(context, reader, &kind##_stream, &stream);                   \
         if (status != WB_OK) {                                                                     \
             return status;                                                                         \

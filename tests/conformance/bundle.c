@@ -94,7 +94,7 @@ static int get_bundle(struct wb_reader *reader, struct test_bundle *bundle)
     return status;
 }
 
-static int serve(struct wb_context *context, struct wb_reader *reader, void (*handler)(void),
+static int serve(struct wb_context *context, struct wb_request *request, void (*handler)(void),
                  void *user)
 {
     struct test_bundle bundle;
@@ -102,7 +102,7 @@ static int serve(struct wb_context *context, struct wb_reader *reader, void (*ha
     struct wb_writer writer;
     (void)handler;
     (void)user;
-    int status = get_bundle(reader, &bundle);
+    int status = get_bundle(wb_request_open(context, request), &bundle);
     if (status == WB_OK) {
         wb_reply_size(&sizer, context);
         size_bundle(&sizer, &bundle);

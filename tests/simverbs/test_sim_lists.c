@@ -171,7 +171,7 @@ START_TEST(test_answers_of_one_handler)
     ck_assert_uint_eq(gone.held, HELD);
     sim_pair_settle(&pair, 1000);
     struct sim_posts posts = since(pair.server_device, before);
-    ck_assert_uint_ge(sim_stats(&pair.server).bundled, HELD);
+    ck_assert_uint_ge(sim_stats(&pair.server).bundled, HELD - 1); /* the first leaves at once */
     ck_assert_uint_le(posts.works, 3);
     ck_assert_uint_le(posts.lists, 2); /* they, and what the handler itself says */
     for (unsigned i = 0; i < HELD; i++) {
