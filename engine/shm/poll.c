@@ -176,18 +176,12 @@ static int receive(struct wbi_channel *channel)
     return receive_now(channel);
 }
 
-/* Whether there is a message, or the place of the last one is still to be published. */
-static bool shows_something(const struct wbi_channel *channel)
-{
-    return wbi_shm_ring_shows(&channel->in) || channel->in.published != channel->in.position;
-}
-
 static int poll_hot(struct wbi_fabric_lane *lane)
 {
     int done = 0;
     /* Downwards: a channel that leaves is replaced by the last one, which had its turn. */
     for (unsigned i = lane->hot_count; i-- > 0;) {
-        if (i < lane->hot_count && shows_something(lane->hot[i])) {
+        if (i < lane->hot_count) {
             done += receive_now(lane->hot[i]);
         }
     }
@@ -362,19 +356,22 @@ static __attribute__((noinline)) int do_the_rest(struct wbi_fabric_lane *lane)
     return done;
 }
 
-static bool is_rung(const struct wbi_fabric_lane *lane)
+/* The doorbells that have been rung, of any channels. */
+static inline uint64_t rung(const struct wbi_fabric_lane *lane)
 {
-    uint64_t bits = 0;
-    for (uint32_t word = 0; word * 64 < lane->index_end; word++) {
+    uint64_t bits = atomic_load_explicit(&lane->page->doorbells[0], memory_order_relaxed);
+    for (uint32_t word = 1; word * 64 < lane->index_end; word++) {
         bits |= atomic_load_explicit(&lane->page->doorbells[word], memory_order_relaxed);
     }
-    return bits != 0;
+    return bits;
 }
 
-static bool has_more_to_do(const struct wbi_fabric_lane *lane)
+/* Asked as one, and not one after the other, since it is seldom so. */
+static inline bool has_more_to_do(const struct wbi_fabric_lane *lane)
 {
-    return lane->polls % POLLS_A_LOOK == 0 || lane->sweep || lane->woken || lane->doomed > 0 ||
-           lane->reads.first != NULL || !wbi_shm_list_empty(&lane->staging) || is_rung(lane);
+    uint64_t any = rung(lane) | lane->doomed | (uint64_t)(lane->sweep | lane->woken);
+    any |= (uintptr_t)lane->reads.first;
+    return any != 0 || lane->polls % POLLS_A_LOOK == 0 || !wbi_shm_list_empty(&lane->staging);
 }
 
 /* Most polls find nothing, or one message, and are worth a few loads. */

@@ -148,14 +148,6 @@ static inline bool wbi_shm_ring_ready(const struct wbi_shm_ring_in *ring)
     return wbi_shm_ring_begins(word, ring->position);
 }
 
-/* The same for who will look again. */
-static inline bool wbi_shm_ring_shows(const struct wbi_shm_ring_in *ring)
-{
-    uint64_t word = atomic_load_explicit(wbi_shm_ring_word(ring->base, ring->bytes, ring->position),
-                                         memory_order_relaxed);
-    return wbi_shm_ring_begins(word, ring->position);
-}
-
 /* What peek says where the word is not simply that of a message: past a pad, or of rubbish. */
 int wbi_shm_ring_peek_past(struct wbi_shm_ring_in *ring, uint32_t max_len,
                            struct wbi_shm_message *message);
