@@ -268,8 +268,10 @@ begin_straight(struct wb_peer *peer, const struct wb_action *action, size_t arch
         return NULL;
     }
     bool one_way = (options->flags & WB_CALL_ONE_WAY) != 0;
-    struct wb_call *call = is_draining(peer) ? NULL : wbi_call_take(&lane->calls);
-    *message = call != NULL ? wbi_straight_place(peer, WBI_REQUEST, one_way, archive_bytes) : NULL;
+    bool suits =
+        !is_draining(peer) && wbi_straight_suits(peer, WBI_REQUEST, one_way, archive_bytes);
+    struct wb_call *call = suits ? wbi_call_take(&lane->calls) : NULL;
+    *message = call != NULL ? wbi_straight_place(peer, WBI_REQUEST, archive_bytes) : NULL;
     if (*message == NULL) {
         return begin_no_straight(call, lane, entry);
     }

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -28,6 +29,23 @@ uint64_t wbi_now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t wbi_rough_ticks;
+
+static void find_rough_ticks(void)
+{
+    uint64_t start = wbi_now(), began = wbi_ticks(), passed;
+    do {
+        passed = wbi_now() - start;
+    } while (passed < 20);
+    wbi_rough_ticks = (wbi_ticks() - began) * WBI_ROUGH_US / passed;
+}
+
+void wbi_clock_prepare(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_rough_ticks);
 }
 
 int wbi_random(void *bytes, size_t len)

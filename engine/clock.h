@@ -15,6 +15,50 @@ uint64_t wbi_now(void);
 /* The same clock in nanoseconds: for measuring, not for deadlines. */
 uint64_t wbi_now_ns(void);
 
+/*
+ * A clock for whoever looks at it again and again while he polls. Reading the true one takes 20 ns
+ * where the kernel maps it, and microseconds where it is a system call (a virtual machine without a
+ * usable counter), during which nothing is polled. So the processor's counter, which need not be
+ * even nor the same on all CPUs, tells when it is worth while to look: at the latest when so many
+ * of its ticks have passed, or it has gone backwards. One thread at a time.
+ */
+struct wbi_rough_clock {
+    uint64_t now, ticks; /* when it was looked at last; all zero: never */
+};
+
+/* The ticks of WBI_ROUGH_US, found out once, before any clock is used: 20 microseconds. 0, the true
+ * clock is always looked at: there is no such counter, or until it has been found out. */
+enum { WBI_ROUGH_US = 16 };
+extern uint64_t wbi_rough_ticks;
+void wbi_clock_prepare(void);
+
+static inline uint64_t wbi_ticks(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return 0;
+#endif
+}
+
+/* The true time by wbi_now, from which wbi_rough_now never goes back. */
+static inline uint64_t wbi_true_now(struct wbi_rough_clock *clock)
+{
+    clock->ticks = wbi_ticks();
+    clock->now = wbi_now();
+    return clock->now;
+}
+
+/* The time as it was WBI_ROUGH_US ago, or since: good to find out that something is not yet due. */
+static inline uint64_t wbi_rough_now(struct wbi_rough_clock *clock)
+{
+    return wbi_ticks() - clock->ticks >= wbi_rough_ticks ? wbi_true_now(clock) : clock->now;
+}
+
 /* Fills bytes that nobody else can guess. Returns WB_OK or WB_ERR_SYSTEM. */
 int wbi_random(void *bytes, size_t len);
 

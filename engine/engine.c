@@ -231,6 +231,7 @@ int wb_engine_create(const struct wb_engine_config *config, struct wb_engine **o
     wbi_crew_open(&engine->crew);
     wbi_sleepers_open(&engine->sleepers);
     wbi_hold_prepare();
+    wbi_clock_prepare();
     status = wbi_engine_adopt(engine);
     status = status == WB_OK ? open_networks(engine) : status;
     engine->config.verbs.devices = engine->config.verbs.source = NULL; /* the caller's */

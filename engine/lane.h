@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "engine/call.h"
+#include "engine/clock.h"
 #include "engine/count.h"
 #include "engine/events.h"
 #include "engine/fabric.h"
@@ -84,7 +85,8 @@ struct wbi_lane {
     uint32_t parkings;                        /* how often one was parked, ever */
     uint32_t queueing; /* of the parked ones, those that wait for landings and keep none */
     _Atomic uint64_t first_waiting; /* the ticket of the first of those, for other lanes; 0 none */
-    uint64_t now;                   /* when the lane last looked at the clock */
+    struct wbi_rough_clock clock;   /* that it looks at, */
+    uint64_t now;                   /* and when it last did for what is due */
     uint64_t dial_at;               /* the next attempt to connect that waits for its time, or 0 */
     struct wbi_lane *outer;         /* that the thread inside is inside of, too */
     uint32_t turns;

@@ -145,10 +145,11 @@ static int place_draft(struct wb_context *context, struct wb_writer *writer)
 static inline __attribute__((always_inline)) uint8_t *
 place_straight(const struct wb_context *context, size_t archive_bytes)
 {
-    if (context->later != NULL || *context->reply_block != NULL) {
+    if (context->later != NULL || *context->reply_block != NULL ||
+        !wbi_straight_suits(context->peer, WBI_REPLY, false, archive_bytes)) {
         return NULL;
     }
-    uint8_t *message = wbi_straight_place(context->peer, WBI_REPLY, false, archive_bytes);
+    uint8_t *message = wbi_straight_place(context->peer, WBI_REPLY, archive_bytes);
     if (message != NULL) {
         const struct wbi_header header = {.kind = WBI_REPLY, .call_id = context->header->call_id};
         wbi_header_encode(&header, message);

@@ -51,13 +51,19 @@ static __attribute__((noinline)) int say_end(const struct wb_call *call)
                      wb_status_text(call->status), call->text[0] != '\0' ? ": " : "", call->text);
 }
 
-int wb_call_open(struct wb_call *call, struct wb_reader *reader)
+/* Waits for the end of the call; the lane ends it at its deadline at the latest. */
+static inline int await_end(struct wb_call *call)
 {
     int status = wbi_engine_check_process(call->lane->engine);
     if (status == WB_OK && (!wb_call_done(call) || wbi_thread_is_inside())) {
-        /* the lane ends the call at its deadline at the latest */
         status = wb_call_wait(call, UINT64_MAX);
     }
+    return status;
+}
+
+int wb_call_open(struct wb_call *call, struct wb_reader *reader)
+{
+    int status = await_end(call);
     if (status != WB_OK) {
         return status;
     }
@@ -86,14 +92,13 @@ void wb_action_explain_result(const struct wb_action *action, const struct wb_re
 
 bool wb_call_take_packed(struct wb_call *call, void *archive, size_t bytes)
 {
-    bool simple = !wbi_engine_is_inherited(call->lane->engine) && wb_call_done(call) &&
-                  !wbi_thread_is_inside() && call->status == WB_OK && call->archive_len == bytes &&
-                  call->reply == NULL && call->into == NULL;
-    if (simple) {
-        wbi_copy_short(archive, call->archive, bytes);
-        wbi_call_give(call);
+    if (await_end(call) != WB_OK || call->status != WB_OK || call->archive_len != bytes ||
+        call->reply != NULL || call->into != NULL) {
+        return false;
     }
-    return simple;
+    wbi_copy_short(archive, call->archive, bytes);
+    wbi_call_give(call);
+    return true;
 }
 
 void wb_call_close(struct wb_call *call, struct wb_hold *hold, bool keep)

@@ -22,25 +22,29 @@ static inline bool wbi_outgoing_is_next(const struct wb_peer *peer, enum wbi_kin
            (kind != WBI_REQUEST || wbi_peer_may_ask(peer, one_way));
 }
 
-/*
- * Lane thread: finds a place in the fabric's slot for a message with an archive of so many bytes,
- * which the caller writes behind its header. Inline, since the kind is known where it is called.
- * NULL: it takes the long way, and nothing is held.
- */
-static inline uint8_t *wbi_straight_place(struct wb_peer *peer, enum wbi_kind kind, bool one_way,
-                                          size_t archive_bytes)
+/* Lane thread: whether a message with an archive of so many bytes may take the straight way. */
+static inline bool wbi_straight_suits(const struct wb_peer *peer, enum wbi_kind kind, bool one_way,
+                                      size_t archive_bytes)
 {
-    size_t header_bytes = wbi_header_bytes((uint8_t)kind);
     size_t eager_bytes = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
     size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
+    return archive_bytes <= eager_bytes - wbi_header_bytes((uint8_t)kind) &&
+           archive_bytes < filter_from && peer->releases.count == 0 &&
+           wbi_outgoing_is_next(peer, kind, one_way);
+}
+
+/*
+ * Lane thread: a place in the fabric's slot for such a message, whose archive the caller writes
+ * behind its header. Inline, since the kind is known where it is called. NULL: there is none now,
+ * and nothing is held.
+ */
+static inline uint8_t *wbi_straight_place(struct wb_peer *peer, enum wbi_kind kind,
+                                          size_t archive_bytes)
+{
+    size_t bytes = wbi_header_bytes((uint8_t)kind) + archive_bytes;
     uint8_t *message;
-    if (archive_bytes > eager_bytes - header_bytes || archive_bytes >= filter_from ||
-        peer->releases.count != 0 || !wbi_outgoing_is_next(peer, kind, one_way) ||
-        peer->lane->fabric->reserve(peer->channel, header_bytes + archive_bytes, false, &message) !=
-            WB_OK) {
-        return NULL;
-    }
-    return message;
+    int status = peer->lane->fabric->reserve(peer->channel, bytes, false, &message);
+    return status == WB_OK ? message : NULL;
 }
 
 /* Points the writer at the archive's place in such a message. */

@@ -53,11 +53,10 @@ static int flush_busy(struct wbi_lane *lane)
 
 static void keep_house(struct wbi_lane *lane)
 {
-    uint64_t now = wbi_now();
-    if (now - lane->now < housekeeping_us) {
+    if (wbi_rough_now(&lane->clock) - lane->now < housekeeping_us) {
         return;
     }
-    lane->now = now;
+    uint64_t now = lane->now = wbi_true_now(&lane->clock);
     lane->dial_at = 0; /* whoever still waits says so */
     struct wb_peer *next;
     for (struct wb_peer *peer = lane->peers; peer != NULL; peer = next) {
@@ -171,7 +170,8 @@ static inline __attribute__((always_inline)) int turn(struct wbi_lane *lane, boo
 /* ---- of a thread ---- */
 
 /* On lanes other than `first`, whose turn, the one in `turns`, has done so much. Those without
- * peers come last, and seldom. */
+ * peers come last, and seldom where there are others: to poll them would be half of an idle turn.
+ */
 static __attribute__((noinline)) int turn_others(struct wb_engine *engine,
                                                  const struct wbi_lane *first, bool look, int done,
                                                  uint32_t turns)
@@ -179,10 +179,11 @@ static __attribute__((noinline)) int turn_others(struct wb_engine *engine,
     uint32_t others = atomic_load_explicit(&engine->peopled, memory_order_relaxed);
     others &= first != NULL ? ~first->bit : ~0U;
     uint32_t bare = others & atomic_load_explicit(&engine->bare, memory_order_relaxed);
+    bool alone = first == NULL && bare == others;
     for (uint32_t lanes = others & ~bare; lanes != 0; lanes &= lanes - 1) {
         done += turn(engine->lanes[__builtin_ctz(lanes)], look, 1, &turns);
     }
-    if (done == 0 || look || turns % TURNS_A_BARE == 0) {
+    if (alone || look || turns % TURNS_A_BARE == 0) {
         for (; bare != 0; bare &= bare - 1) {
             done += turn(engine->lanes[__builtin_ctz(bare)], look, 1, &turns);
         }
@@ -192,11 +193,11 @@ static __attribute__((noinline)) int turn_others(struct wb_engine *engine,
 
 /* Whether any of those lanes is due: one with peers always is. */
 static inline bool others_are_due(const struct wb_engine *engine, const struct wbi_lane *first,
-                                  bool look, int done, uint32_t turns)
+                                  bool look, uint32_t turns)
 {
     uint32_t others = atomic_load_explicit(&engine->peopled, memory_order_relaxed) & ~first->bit;
     uint32_t bare = atomic_load_explicit(&engine->bare, memory_order_relaxed);
-    return others != 0 && ((others & ~bare) != 0 || done == 0 || look || turns % TURNS_A_BARE == 0);
+    return others != 0 && ((others & ~bare) != 0 || look || turns % TURNS_A_BARE == 0);
 }
 
 /* The one lane that has peers; NULL: there are several, or none. */
@@ -218,7 +219,7 @@ turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsigned pol
     if (first != NULL) {
         done = turn(first, look, first == lone ? polls : 1, &turns);
     }
-    return first == NULL || others_are_due(engine, first, look, done, turns)
+    return first == NULL || others_are_due(engine, first, look, turns)
                ? turn_others(engine, first, look, done, turns)
                : done;
 }

@@ -163,6 +163,7 @@ struct stay {
     struct wb_engine *engine;
     const struct wbi_vigil *vigil;
     uint64_t timeout_us;
+    struct wbi_rough_clock clock;
     uint64_t start, useful; /* when it began, and when something was last done; 0: just now */
     struct wbi_lane *own;   /* that it looks after first, or NULL; and */
     bool apart;             /* it leaves the others to others, but for now and then */
@@ -299,7 +300,7 @@ static bool others_lie(struct wb_engine *engine)
 static int look(struct stay *stay)
 {
     struct wb_engine *engine = stay->engine;
-    uint64_t now = wbi_now();
+    uint64_t now = wbi_rough_now(&stay->clock);
     stay->start = stay->start != 0 ? stay->start : now;
     stay->useful = stay->useful != 0 ? stay->useful : now;
     if (now - stay->start >= stay->timeout_us) {
@@ -329,6 +330,7 @@ static int look(struct stay *stay)
     } else if (long_idle) {
         rest(stay, NULL, limit);
     }
+    stay->clock = (struct wbi_rough_clock){0}; /* its counter may have stood still meanwhile */
     return WB_OK;
 }
 

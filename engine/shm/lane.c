@@ -96,7 +96,7 @@ int wbi_shm_lane_open(struct wbi_domain *domain, const struct wbi_lane_config *c
         wbi_shm_lane_close(lane);
         return status;
     }
-    lane->now = lane->looked = lane->swept = wbi_now();
+    lane->now = lane->looked = lane->swept = wbi_true_now(&lane->clock);
     *out = lane;
     return WB_OK;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/clock.h"
 #include "engine/fabric.h"
 #include "engine/shm/exports.h"
 #include "engine/shm/imports.h"
@@ -131,12 +132,13 @@ struct wbi_fabric_lane {
     struct wbi_shm_reads reads;
     unsigned doomed;
     bool armed;
-    bool polling;    /* inside poll: what is closed is freed at its end */
-    bool slotless;   /* take_slot said no in this poll */
-    bool sweep;      /* a cold channel was left with something in it */
-    bool woken;      /* slept since housekeeping was done last */
-    bool hurry;      /* a connection or a mapping is being made */
-    uint64_t now;    /* the clock when it was read last */
+    bool polling;  /* inside poll: what is closed is freed at its end */
+    bool slotless; /* take_slot said no in this poll */
+    bool sweep;    /* a cold channel was left with something in it */
+    bool woken;    /* slept since housekeeping was done last */
+    bool hurry;    /* a connection or a mapping is being made */
+    uint64_t now;  /* the clock when it was read last */
+    struct wbi_rough_clock clock;
     uint64_t looked; /* when housekeeping was done last */
     uint64_t swept;  /* when all channels were looked at last */
 

@@ -267,7 +267,8 @@ static int move_staged(struct wbi_fabric_lane *lane)
 /* Reads the clock and does what is due. */
 static int look(struct wbi_fabric_lane *lane)
 {
-    uint64_t now = wbi_now();
+    bool idle = wbi_shm_list_empty(&lane->staging) && !lane->woken;
+    uint64_t now = idle ? wbi_rough_now(&lane->clock) : wbi_true_now(&lane->clock);
     lane->now = now;
     struct wbi_shm_list *at = lane->staging.next;
     for (; at != &lane->staging; at = at->next) {

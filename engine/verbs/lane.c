@@ -61,7 +61,7 @@ int wbi_verbs_lane_open(struct wbi_domain *domain, const struct wbi_lane_config 
     lane->eager_bytes = config->eager_bytes;
     lane->max_channels = config->max_channels;
     lane->liveness_us = config->liveness_us;
-    lane->now = wbi_now();
+    lane->now = wbi_true_now(&lane->clock);
     lane->at_once.sge.addr = (uintptr_t)lane->at_once.message;
     lane->at_once.request = (struct ibv_send_wr){
         .opcode = IBV_WR_SEND_WITH_IMM, .sg_list = &lane->at_once.sge, .num_sge = 1};

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/clock.h"
 #include "engine/count.h"
 #include "engine/fabric.h"
 #include "engine/verbs/address.h"
@@ -98,7 +99,7 @@ struct wbi_channel {
 struct wbi_verbs_at_once {
     struct ibv_send_wr request; /* its number, flags and immediate data are the message's own */
     struct ibv_sge sge;         /* and so is its length */
-    _Alignas(64) uint8_t message[WBI_VERBS_INLINE];
+    uint8_t message[WBI_VERBS_INLINE];
 };
 
 struct wbi_fabric_lane {
@@ -134,6 +135,7 @@ struct wbi_fabric_lane {
     bool gathers;   /* or is from the next message on: a poll is under way */
     bool armed, woken;
     uint32_t polls;
+    struct wbi_rough_clock clock;
     uint64_t now, looked, probed; /* microseconds: the clock when read last; when looked, probed */
 
     struct wbi_verbs_at_once at_once;

@@ -136,16 +136,15 @@ static __attribute__((noinline)) int take_on(struct wbi_verbs_queues *queues, st
         queues->lane->gathering = true;
         done += take_all(queues, wcs, count);
         follow_up(queues, count);
-        if (count < COMPLETIONS && !kept) {
-            return done;
-        }
-        if (done >= COMPLETIONS * ROUNDS) {
-            *dry = false;
-            queues->lane->polls += (unsigned)done / (COMPLETIONS * ROUNDS); /* many handlers */
-            return done;
+        bool last = count < COMPLETIONS && !kept;
+        *dry &= last || done < COMPLETIONS * ROUNDS;
+        if (last || done >= COMPLETIONS * ROUNDS) {
+            break;
         }
         count = next(queues, wcs, &kept);
     }
+    queues->lane->polls +=
+        (unsigned)done / (COMPLETIONS * ROUNDS); /* with bundles, many handlers */
     if (count < 0) {
         wbi_verbs_doom_device(queues->lane, queues->device, "its completions cannot be read");
     }
@@ -196,11 +195,14 @@ static bool is_time_to_look(struct wbi_fabric_lane *lane, int done)
         return false;
     }
     lane->polls = 0;
-    lane->now = wbi_now();
-    bool look =
-        lane->woken || lane->now - lane->looked >= (lane->dialling > 0 ? HURRY_US : LOOK_US);
+    lane->now = wbi_rough_now(&lane->clock);
+    uint32_t limit = lane->dialling > 0 ? HURRY_US : LOOK_US;
+    if (!lane->woken && lane->now - lane->looked < limit) {
+        return false;
+    }
     lane->woken = false;
-    return look;
+    lane->now = wbi_true_now(&lane->clock);
+    return true;
 }
 
 /* What is seldom due: ends of channels, and what descriptors report. Polling the queues has left

@@ -159,9 +159,9 @@ WB_API int wb_reply_begin(struct wb_context *context, const struct wb_sizer *siz
 WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer);
 
 /* The same of arguments and results whose archives are short and of fixed length (T_packed): all
- * the steps as one, with the archive packed already, which is borrowed for the call. take: true
- * where the call has ended well, with just so many bytes: they are copied, and the handle ends; else
- * all is as it was, and wb_call_open says more. */
+ * the steps as one, with the archive packed already, which is borrowed for the call. take: waits for
+ * the end; true where it was well, with just so many bytes: they are copied, and the handle ends;
+ * else all is as it was, and wb_call_open says more. */
 WB_API int wb_call_packed(struct wb_peer *peer, struct wb_action *action, const void *archive,
                           size_t bytes, const struct wb_call_options *options,
                           struct wb_call **call);
