@@ -59,6 +59,7 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
     _Static_assert(!T##_wire_raw || _Alignof(T) <= WB_ARCHIVE_ALIGN,                               \
                    "elements are aligned to 8 bytes at most");                                     \
     enum { NAME##_wire_min = 1, NAME##_wire_raw = 0, NAME##_views = 1, NAME##_owns = T##_owns };   \
+    enum { NAME##_fixed = 0 };                                                                     \
     WBI_UNUSED static const struct wb_type NAME##_type = {.kind = WB_TYPE_ARRAY,                   \
                                                           .name = #NAME,                           \
                                                           .bytes = sizeof(NAME),                   \
@@ -128,7 +129,7 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
         bool has;                                                                                  \
         T value; /* received: zero where there is none */                                          \
     } NAME;                                                                                        \
-    enum { NAME##_wire_min = 1, NAME##_wire_raw = 0, NAME##_views = T##_views };                   \
+    enum { NAME##_wire_min = 1, NAME##_wire_raw = 0, NAME##_fixed = 0, NAME##_views = T##_views }; \
     enum { NAME##_owns = T##_owns };                                                               \
     WBI_UNUSED static const struct wb_type NAME##_type = {.kind = WB_TYPE_OPTION,                  \
                                                           .name = #NAME,                           \
@@ -235,7 +236,7 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
             CASES(WBI_CASE_MEMBER)                                                                 \
         } as;                                                                                      \
     } NAME;                                                                                        \
-    enum { NAME##_wire_min = 1, NAME##_wire_raw = 0 };                                             \
+    enum { NAME##_wire_min = 1, NAME##_wire_raw = 0, NAME##_fixed = 0 };                           \
     enum { NAME##_views = 0 CASES(WBI_CASE_VIEWS), NAME##_owns = 0 CASES(WBI_CASE_OWNS) };         \
     WBI_UNUSED static const struct wb_field NAME##_fields[] = {CASES(WBI_CASE_FIELD)               \
                                                                    WBI_FIELD_END};                 \
@@ -295,6 +296,7 @@ static inline uint8_t wbi_get_tag(struct wb_reader *r, struct wb_in *in, unsigne
 #define WB_ENUM(NAME, VALUES)                                                                      \
     typedef enum NAME { VALUES(WBI_ENUM_VALUE) } NAME;                                             \
     enum { NAME##_wire_min = 4, NAME##_wire_raw = 0, NAME##_views = 0, NAME##_owns = 0 };          \
+    enum { NAME##_fixed = 1 };                                                                     \
     WBI_UNUSED static const struct wb_field NAME##_fields[] = {VALUES(WBI_ENUM_FIELD)              \
                                                                    WBI_FIELD_END};                 \
     WBI_UNUSED static const struct wb_type NAME##_type = {                                         \

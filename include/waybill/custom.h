@@ -98,7 +98,7 @@ WB_API bool wb_custom_get_begin(struct wb_reader *r, struct wb_in in, unsigned v
 /* Makes the complete type T travel by `function`(pass, value); version is 1 to 255. */
 #define WB_CUSTOM(T, function, type_version)                                                       \
     _Static_assert((type_version) >= 1 && (type_version) <= 255, "a version is a byte");           \
-    enum { T##_wire_min = 1, T##_wire_raw = 0, T##_views = 1, T##_owns = 1 };                      \
+    enum { T##_wire_min = 1, T##_wire_raw = 0, T##_fixed = 0, T##_views = 1, T##_owns = 1 };       \
     WBI_GENERATED struct wb_in T##_walk(struct wb_reader *r, struct wb_in in);                     \
     WBI_UNUSED static const struct wb_type T##_type = {.kind = WB_TYPE_CUSTOM,                     \
                                                        .name = #T,                                 \

@@ -145,8 +145,8 @@
 #define WBI_VARIES_RMA(type) || 1
 #define WBI_VARIES_OBJECT(type) || 1
 #define WBI_VARIES_BUFFER(type) || 1
-#define WBI_VARIES_TYPE(type) || !type##_wire_raw
-#define WBI_VARIES_FIXED(type) || !type##_wire_raw
+#define WBI_VARIES_TYPE(type) || !type##_fixed
+#define WBI_VARIES_FIXED(type) || !type##_fixed
 #define WBI_VARIES_ADDED(type) || 1
 
 /* As the signature sees it. */
@@ -197,7 +197,7 @@ static inline uint32_t wbi_added_id(const char *type, const char *name)
 #define WBI_PASSES(T, FIELDS)                                                                      \
     enum { T##_wire_min = 0 FIELDS(WBI_MIN), T##_wire_raw = 0 };                                   \
     enum { T##_views = 0 FIELDS(WBI_VIEWS), T##_owns = 0 FIELDS(WBI_OWNS) };                       \
-    enum { T##_varies = 0 FIELDS(WBI_VARIES) };                                                    \
+    enum { T##_varies = 0 FIELDS(WBI_VARIES), T##_fixed = !T##_varies };                           \
     WBI_UNUSED static const struct wb_field T##_fields[] = {FIELDS(WBI_FIELD) WBI_FIELD_END};      \
     WBI_GENERATED size_t T##_wire_size(struct wb_sizer *s, size_t at, const struct T *v)           \
     {                                                                                              \

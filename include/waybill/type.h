@@ -3,6 +3,7 @@
  * <waybill/container.h> generate, all static:
  *
  *   T_wire_min    the fewest bytes that a value takes in the archive, 1 or more
+ *   T_fixed       1: it always takes just so many
  *   T_wire_raw    1: a value is its own bytes, unchecked: an array is copied or viewed whole
  *   T_views       1: a received value may point into its parcel
  *   T_owns        1: a received value has something to drop
@@ -71,6 +72,7 @@ extern WB_API const struct wb_type wb_i8_type, wb_i16_type, wb_i32_type, wb_i64_
 
 #define WBI_SCALAR_FAMILY(T)                                                                       \
     enum { T##_wire_min = sizeof(T), T##_wire_raw = 1, T##_views = 0, T##_owns = 0 };              \
+    enum { T##_fixed = 1 };                                                                        \
     static inline size_t T##_wire_size(struct wb_sizer *s, size_t at, const T *v)                  \
     {                                                                                              \
         (void)s;                                                                                   \
@@ -108,6 +110,7 @@ WBI_SCALAR_FAMILY(wb_f32)
 WBI_SCALAR_FAMILY(wb_f64)
 
 enum { wb_bool_wire_min = 1, wb_bool_wire_raw = 0, wb_bool_views = 0, wb_bool_owns = 0 };
+enum { wb_bool_fixed = 1 };
 static inline size_t wb_bool_wire_size(struct wb_sizer *s, size_t at, const wb_bool *v)
 {
     (void)s;
@@ -138,6 +141,7 @@ static inline void wb_bool_drop(wb_bool *v)
 /* Bytes and strings: what is short and stays in the archive goes without a call. */
 
 enum { wb_bytes_wire_min = 1, wb_bytes_wire_raw = 0, wb_bytes_views = 1, wb_bytes_owns = 0 };
+enum { wb_bytes_fixed = 0 };
 static inline size_t wb_bytes_wire_size(struct wb_sizer *s, size_t at, const wb_bytes *v)
 {
     return wb_wire_size_bytes(s, at, *v);
@@ -174,6 +178,7 @@ static inline void wb_bytes_drop(wb_bytes *v)
 }
 
 enum { wb_str_wire_min = 1, wb_str_wire_raw = 0, wb_str_views = 1, wb_str_owns = 0 };
+enum { wb_str_fixed = 0 };
 static inline size_t wb_str_wire_size(struct wb_sizer *s, size_t at, const wb_str *v)
 {
     return wb_wire_size_bytes(s, at, (wb_bytes){.data = v->data, .len = v->len});
@@ -195,7 +200,7 @@ static inline void wb_str_drop(wb_str *v)
     *v = (wb_str){0};
 }
 
-enum { wb_rma_vector_wire_min = 2, wb_rma_vector_wire_raw = 0 };
+enum { wb_rma_vector_wire_min = 2, wb_rma_vector_wire_raw = 0, wb_rma_vector_fixed = 0 };
 enum { wb_rma_vector_views = 0, wb_rma_vector_owns = 1 };
 static inline size_t wb_rma_vector_wire_size(struct wb_sizer *s, size_t at, const wb_rma_vector *v)
 {
@@ -213,6 +218,7 @@ static inline struct wb_in wb_rma_vector_wire_get(struct wb_reader *r, struct wb
 }
 
 enum { wb_buffer_wire_min = 1, wb_buffer_wire_raw = 0, wb_buffer_views = 1, wb_buffer_owns = 1 };
+enum { wb_buffer_fixed = 0 };
 static inline size_t wb_buffer_wire_size(struct wb_sizer *s, size_t at, const wb_buffer *v)
 {
     return wb_wire_size_buffer(s, at, v);
