@@ -430,7 +430,7 @@ static __attribute__((noinline)) int send_otherwise(struct wb_peer *peer, struct
                                                     struct wb_call **out)
 {
     const struct wb_sizer sizer = {.bytes = bytes};
-    struct wb_writer writer;
+    struct wb_writer writer = {0};
     int status = WB_OK;
     struct wb_call *call = take_call(peer, action, options, &status);
     status = call != NULL ? begin_otherwise(call, action, &sizer, options, &writer) : status;

@@ -280,7 +280,7 @@ static __attribute__((noinline)) int reply_otherwise(struct wb_context *context,
                                                      const void *archive, size_t bytes)
 {
     const struct wb_sizer sizer = {.bytes = bytes};
-    struct wb_writer writer;
+    struct wb_writer writer = {0};
     int status = begin_otherwise(context, &sizer, &writer);
     if (status == WB_OK) {
         wb_put_raw(&writer, archive, bytes);

@@ -49,8 +49,9 @@ WB_API void wb_action_prepare(struct wb_action *action);
 
 /* A request's arguments, as the generated server stub gets them. */
 struct wb_request {
-    const uint8_t *archive;  /* `bytes` of it, all that there is; NULL: it has chunks, or has waited */
-    size_t bytes;            /* valid while the handler runs */
+    const uint8_t
+        *archive; /* `bytes` of it, all that there is; NULL: it has chunks, or has waited */
+    size_t bytes; /* valid while the handler runs */
     struct wb_reader reader; /* wb_request_open's */
 };
 
@@ -159,9 +160,9 @@ WB_API int wb_reply_begin(struct wb_context *context, const struct wb_sizer *siz
 WB_API int wb_reply_commit(struct wb_context *context, struct wb_writer *writer);
 
 /* The same of arguments and results whose archives are short and of fixed length (T_packed): all
- * the steps as one, with the archive packed already, which is borrowed for the call. take: waits for
- * the end; true where it was well, with just so many bytes: they are copied, and the handle ends;
- * else all is as it was, and wb_call_open says more. */
+ * the steps as one, with the archive packed already, which is borrowed for the call. take: waits
+ * for the end; true where it was well, with just so many bytes: they are copied, and the handle
+ * ends; else all is as it was, and wb_call_open says more. */
 WB_API int wb_call_packed(struct wb_peer *peer, struct wb_action *action, const void *archive,
                           size_t bytes, const struct wb_call_options *options,
                           struct wb_call **call);
@@ -310,8 +311,8 @@ WB_API int wb_deferred_close(struct wb_deferred *deferred, int status);
     {                                                                                              \
         uint8_t archive[WB_PACKED_MOST];                                                           \
         return action##_in_packed && action##_in_pack(archive, in)                                 \
-                   ? wb_call_packed(peer, &action##_action, archive, action##_in_wire_min, options,\
-                                    call)                                                          \
+                   ? wb_call_packed(peer, &action##_action, archive, action##_in_wire_min,         \
+                                    options, call)                                                 \
                    : wbi_##action##_begin_sized(peer, in, options, call);                          \
     }                                                                                              \
     WBI_GENERATED int action##_async(struct wb_peer *peer, const struct action##_in *in,           \
