@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -33,13 +34,16 @@ uint64_t wbi_now_ns(void)
 
 uint64_t wbi_rough_ticks;
 
+/* The ticks are read inside of the time: whatever interrupts this, they come out too few. */
 static void find_rough_ticks(void)
 {
-    uint64_t start = wbi_now(), began = wbi_ticks(), passed;
+    uint64_t start = wbi_now(), began = wbi_ticks(), ended, passed;
     do {
+        ended = wbi_ticks();
         passed = wbi_now() - start;
     } while (passed < 20);
-    wbi_rough_ticks = (wbi_ticks() - began) * WBI_ROUGH_US / passed;
+    bool sound = ended > began && ended - began <= UINT32_MAX;
+    wbi_rough_ticks = sound ? (ended - began) * WBI_ROUGH_US / passed : 0;
 }
 
 void wbi_clock_prepare(void)

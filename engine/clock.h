@@ -6,6 +6,7 @@
 #define WBI_ENGINE_CLOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,7 +57,8 @@ static inline uint64_t wbi_true_now(struct wbi_rough_clock *clock)
 /* The time as it was WBI_ROUGH_US ago, or since: good to find out that something is not yet due. */
 static inline uint64_t wbi_rough_now(struct wbi_rough_clock *clock)
 {
-    return wbi_ticks() - clock->ticks >= wbi_rough_ticks ? wbi_true_now(clock) : clock->now;
+    bool known = clock->now != 0 && wbi_ticks() - clock->ticks < wbi_rough_ticks;
+    return known ? clock->now : wbi_true_now(clock);
 }
 
 /* Fills bytes that nobody else can guess. Returns WB_OK or WB_ERR_SYSTEM. */

@@ -169,35 +169,38 @@ static inline __attribute__((always_inline)) int turn(struct wbi_lane *lane, boo
 
 /* ---- of a thread ---- */
 
-/* On lanes other than `first`, whose turn, the one in `turns`, has done so much. Those without
- * peers come last, and seldom where there are others: to poll them would be half of an idle turn.
- */
-static __attribute__((noinline)) int turn_others(struct wb_engine *engine,
-                                                 const struct wbi_lane *first, bool look, int done,
-                                                 uint32_t turns)
+/* Whether lanes without peers are due behind `first`, which has had its turn number `turns`, or
+ * none (0): seldom, for to poll them would be half of an idle turn. A thread that turns a lane of
+ * its own comes here in one of its rounds only. */
+static inline bool bare_are_due(const struct wbi_lane *own, bool look, uint32_t turns)
 {
-    uint32_t others = atomic_load_explicit(&engine->peopled, memory_order_relaxed);
+    return look || turns % TURNS_A_BARE < (own != NULL ? TURNS_A_ROUND : 1);
+}
+
+/* On lanes other than `first`; those without peers come last. */
+static __attribute__((noinline)) int
+turn_others(struct wb_engine *engine, const struct wbi_lane *first, bool look, bool with_bare)
+{
+    int done = 0;
+    uint32_t turns, others = atomic_load_explicit(&engine->peopled, memory_order_relaxed);
     others &= first != NULL ? ~first->bit : ~0U;
     uint32_t bare = others & atomic_load_explicit(&engine->bare, memory_order_relaxed);
-    bool alone = first == NULL && bare == others;
     for (uint32_t lanes = others & ~bare; lanes != 0; lanes &= lanes - 1) {
         done += turn(engine->lanes[__builtin_ctz(lanes)], look, 1, &turns);
     }
-    if (alone || look || turns % TURNS_A_BARE == 0) {
-        for (; bare != 0; bare &= bare - 1) {
-            done += turn(engine->lanes[__builtin_ctz(bare)], look, 1, &turns);
-        }
+    for (; with_bare && bare != 0; bare &= bare - 1) {
+        done += turn(engine->lanes[__builtin_ctz(bare)], look, 1, &turns);
     }
     return done;
 }
 
 /* Whether any of those lanes is due: one with peers always is. */
 static inline bool others_are_due(const struct wb_engine *engine, const struct wbi_lane *first,
-                                  bool look, uint32_t turns)
+                                  bool with_bare)
 {
     uint32_t others = atomic_load_explicit(&engine->peopled, memory_order_relaxed) & ~first->bit;
     uint32_t bare = atomic_load_explicit(&engine->bare, memory_order_relaxed);
-    return others != 0 && ((others & ~bare) != 0 || look || turns % TURNS_A_BARE == 0);
+    return others != 0 && (with_bare || (others & ~bare) != 0);
 }
 
 /* The one lane that has peers; NULL: there are several, or none. */
@@ -214,14 +217,13 @@ static inline __attribute__((always_inline)) int
 turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsigned polls)
 {
     struct wbi_lane *lone = lone_lane(engine), *first = own != NULL ? own : lone;
-    uint32_t turns = 1;
-    int done = 0;
-    if (first != NULL) {
-        done = turn(first, look, first == lone ? polls : 1, &turns);
+    uint32_t turns = 0;
+    int done = first != NULL ? turn(first, look, first == lone ? polls : 1, &turns) : 0;
+    bool with_bare = bare_are_due(own, look, turns);
+    if (first == NULL || others_are_due(engine, first, with_bare)) {
+        done += turn_others(engine, first, look, with_bare);
     }
-    return first == NULL || others_are_due(engine, first, look, turns)
-               ? turn_others(engine, first, look, done, turns)
-               : done;
+    return done;
 }
 
 int wbi_turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsigned polls)

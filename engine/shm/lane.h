@@ -125,6 +125,7 @@ struct wbi_fabric_lane {
 
     /* what a poll touches */
     uint64_t polls;
+    uint32_t unlooked; /* of them, since the clock was read: idle ones count for more */
     unsigned hot_count;
     struct wbi_channel *hot[WBI_SHM_HOT_CHANNELS];
     struct wbi_shm_lane_page *page;

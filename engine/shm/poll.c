@@ -15,7 +15,8 @@
 
 enum {
     MESSAGES_A_TURN = 64,    /* of one channel, before the next has its turn */
-    POLLS_A_LOOK = 64,       /* how often the clock is read */
+    POLLS_A_LOOK = 64,       /* how often the clock is read; */
+    IDLE_POLL_WEIGHT = 8,    /* an idle poll counts as so many: a program may poll seldom */
     LOOK_US = 5000,          /* housekeeping, when nothing is in a hurry */
     HURRY_US = 100,          /* while a connection or a mapping is being made */
     COLD_AFTER_POLLS = 4096, /* empty ones, before a hot place can be lost to another channel */
@@ -342,7 +343,8 @@ static __attribute__((noinline)) int do_the_rest(struct wbi_fabric_lane *lane)
     if (lane->sweep) {
         done += sweep(lane);
     }
-    if (lane->polls % POLLS_A_LOOK == 0 || lane->woken) {
+    if (lane->unlooked >= POLLS_A_LOOK || lane->woken) {
+        lane->unlooked = 0;
         done += look(lane);
     }
     if (!wbi_shm_list_empty(&lane->staging)) {
@@ -372,7 +374,7 @@ static inline bool has_more_to_do(const struct wbi_fabric_lane *lane)
 {
     uint64_t any = rung(lane) | lane->doomed | (uint64_t)(lane->sweep | lane->woken);
     any |= (uintptr_t)lane->reads.first;
-    return any != 0 || lane->polls % POLLS_A_LOOK == 0 || !wbi_shm_list_empty(&lane->staging);
+    return any != 0 || lane->unlooked >= POLLS_A_LOOK || !wbi_shm_list_empty(&lane->staging);
 }
 
 /* Most polls find nothing, or one message, and are worth a few loads. */
@@ -386,6 +388,7 @@ int wbi_shm_lane_poll(struct wbi_fabric_lane *lane)
         lane->woken = true; /* what woke us must not be readable for ever */
     }
     int done = poll_hot(lane);
+    lane->unlooked += done > 0 ? 1 : IDLE_POLL_WEIGHT;
     if (has_more_to_do(lane)) {
         done += do_the_rest(lane);
     }

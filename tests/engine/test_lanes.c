@@ -93,6 +93,66 @@ START_TEST(test_an_idle_lane_is_left_alone)
 }
 END_TEST
 
+/* The guest listens, on a lane that has no peer; its one peer is on the next lane. */
+static struct wbi_lane *open_bare_listener(void)
+{
+    struct wb_engine *guest;
+    char url[80];
+    lanes_open(2, 256);
+    lanes_connect(2);
+    guest = lanes_scene.guest;
+    snprintf(url, sizeof url, "%s.too", lanes_scene.url);
+    ck_assert_int_eq(wb_listen(guest, url), WB_OK);
+    wb_peer_close(lanes_scene.peers[0]);
+    uint64_t start = test_clock_us();
+    while ((atomic_load(&guest->bare) & guest->lanes[0]->bit) == 0) {
+        wb_progress(guest);
+        test_check(test_clock_us() - start < test_patience_us, "the lane has peers");
+    }
+    ck_assert_uint_eq(atomic_load(&guest->peopled), guest->lanes[0]->bit | guest->lanes[1]->bit);
+    return guest->lanes[0];
+}
+
+/* Whoever is in that with peers may be long. */
+START_TEST(test_who_listens_is_turned_while_others_are_busy)
+{
+    struct wbi_lane *listener = open_bare_listener();
+    uint32_t turns = listener->turns;
+    ck_assert_int_eq(wbi_lane_enter(lanes_scene.guest->lanes[1]), WBI_LANE_ENTERED);
+    for (unsigned i = 1; i <= 3; i++) {
+        wbi_turn_all(lanes_scene.guest, NULL, false, 8);
+        ck_assert_uint_eq(listener->turns, turns + i);
+    }
+    wbi_lane_leave(lanes_scene.guest->lanes[1]);
+    lanes_close();
+}
+END_TEST
+
+/* Seldom, but by a thread with a lane of its own, too. */
+START_TEST(test_who_listens_is_turned_now_and_then)
+{
+    enum { TURNS = 640 };
+    struct wbi_lane *listener = open_bare_listener(), *own = lanes_scene.guest->lanes[1];
+    uint32_t turns = listener->turns;
+    for (unsigned i = 0; i < TURNS; i++) {
+        wbi_turn_all(lanes_scene.guest, NULL, false, 1);
+    }
+    ck_assert_uint_ge(listener->turns - turns, TURNS / 16);
+    ck_assert_uint_le(listener->turns - turns, TURNS / 8);
+    turns = listener->turns;
+    for (unsigned i = 0; i < TURNS; i++) {
+        bool round;
+        wbi_turn_own(own, 1, &round);
+        if (round) {
+            wbi_turn_all(lanes_scene.guest, own, false, 1);
+        }
+    }
+    ck_assert_uint_ge(listener->turns - turns, TURNS / 20);
+    ck_assert_uint_le(listener->turns - turns, TURNS / 8);
+    lanes_close();
+}
+END_TEST
+
 /* ---- where they live ---- */
 
 static struct wb_peer *connect_lazily(void)
@@ -326,6 +386,8 @@ int main(int argc, char **argv)
                             test_peers_are_spread,
                             test_max_peers_are_the_fabrics,
                             test_an_idle_lane_is_left_alone,
+                            test_who_listens_is_turned_while_others_are_busy,
+                            test_who_listens_is_turned_now_and_then,
                             test_places_are_kept_for_those_who_come,
                             test_a_place_is_kept_against_who_lives_there,
                             test_who_comes_goes_where_all_is,

@@ -13,13 +13,20 @@
 #define CARRY(F) F(FIXED, wb_u8, bytes, 128)
 #define CARRY_MORE(F) F(FIXED, wb_u8, bytes, 129)
 #define NAMED(F) F(STRING, wb_str, name)
+#define HUES(C) C(HUE_RED, 1) C(HUE_BLUE, -7)
+WB_ENUM(hue, HUES)
+#define SWITCH(F) F(TYPE, wb_bool, on) F(TYPE, hue, color) F(VALUE, u16, number)
+WB_STRUCT(light, SWITCH)
+#define PANEL(F) F(FIXED, light, lights, 3) F(FIXED, wb_bool, fuses, 5) F(TYPE, hue, frame)
 WB_ACTION(weigh, JUDGE_IN, JUDGE_OUT) /* by its own stub */
 WB_ACTION(judge, JUDGE_IN, JUDGE_OUT) /* by one that answers what it likes */
 WB_ACTION(carry, CARRY, CARRY)
 WB_ACTION(carry_more, CARRY_MORE, CARRY_MORE)
 WB_ACTION(named, NAMED, NAMED)
+WB_ACTION(rewire, PANEL, PANEL)
 
 _Static_assert(weigh_in_packed &&weigh_out_packed &&carry_in_packed, "short, and fixed");
+_Static_assert(rewire_in_packed && (int)rewire_in_wire_min == 3 * 7 + 5 + 4, "checked, but fixed");
 _Static_assert(!carry_more_in_packed && !named_in_packed, "long, or not fixed");
 
 enum { ARCHIVE = 9 }; /* of judge's result */
@@ -45,6 +52,23 @@ static int on_carry(struct wb_context *context, struct carry_in *in, struct carr
     (void)context;
     (void)user;
     memcpy(out->bytes, in->bytes, sizeof out->bytes);
+    return WB_OK;
+}
+
+/* Turns all over. */
+static int on_rewire(struct wb_context *context, struct rewire_in *in, struct rewire_out *out,
+                     void *user)
+{
+    (void)context;
+    (void)user;
+    for (unsigned i = 0; i < 3; i++) {
+        out->lights[i] = in->lights[2 - i];
+        out->lights[i].on = !out->lights[i].on;
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        out->fuses[i] = in->fuses[4 - i];
+    }
+    out->frame = in->frame == HUE_RED ? HUE_BLUE : HUE_RED;
     return WB_OK;
 }
 
@@ -93,6 +117,7 @@ static void open_both(void)
     ck_assert_int_eq(weigh_register(host, on_weigh, NULL), WB_OK);
     ck_assert_int_eq(carry_register(host, on_carry, NULL), WB_OK);
     ck_assert_int_eq(carry_more_register(host, on_carry_more, NULL), WB_OK);
+    ck_assert_int_eq(rewire_register(host, on_rewire, NULL), WB_OK);
     ck_assert_int_eq(wb_action_register(host, &judge_action, serve_judge, no_handler, NULL, NULL),
                      WB_OK);
     ck_assert_int_eq(wb_listen(host, url), WB_OK);
@@ -200,6 +225,31 @@ START_TEST(test_the_longest)
 }
 END_TEST
 
+START_TEST(test_what_is_checked_and_fixed)
+{
+    struct rewire_in in = {.lights = {{true, HUE_BLUE, 1}, {false, HUE_RED, 2}, {true, HUE_RED, 3}},
+                           .fuses = {true, true, false, true, false},
+                           .frame = HUE_RED};
+    struct rewire_out out;
+    open_both();
+    ck_assert_int_eq(rewire_call(peer, &in, &out, NULL), WB_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(out.lights[i].number, 3 - i);
+        ck_assert_int_eq(out.lights[i].color, in.lights[2 - i].color);
+        ck_assert(out.lights[i].on != in.lights[2 - i].on);
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        ck_assert(out.fuses[i] == in.fuses[4 - i]);
+    }
+    ck_assert_int_eq(out.frame, HUE_BLUE);
+    in.lights[1].color = (enum hue)5; /* none of them */
+    ck_assert_int_eq(rewire_call(peer, &in, &out, NULL), WB_ERR_INVALID);
+    ck_assert_int_eq(out.frame, 0);
+    assert_weighs(5);
+    close_both();
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     Suite *suite = suite_create("engine: packed archives");
@@ -207,6 +257,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, test_results_are_checked);
     tcase_add_test(tcase, test_arguments_are_checked);
     tcase_add_test(tcase, test_the_longest);
+    tcase_add_test(tcase, test_what_is_checked_and_fixed);
     suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);
 }
