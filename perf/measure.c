@@ -4,6 +4,7 @@
 
 #include "perf/both.h"
 #include "perf/common_say.h"
+#include "perf/compared.h"
 #include "perf/crowd.h"
 #include "perf/setup.h"
 #include "perf/slices.h"
@@ -23,20 +24,6 @@ struct run {
     uint64_t calls_left;     /* of --iters; else UINT64_MAX */
     struct figures *scratch; /* of the slice under way */
 };
-
-double measure_of(enum test test, const struct figures *figures)
-{
-    switch (test) {
-    case TEST_LAT:
-        return figures_rtt(figures, 0.5);
-    case TEST_RATE:
-        return figures_pace(figures);
-    default:
-        return figures_pace(figures) > 0
-                   ? (double)figures->bytes / (double)figures->calls / figures_pace(figures)
-                   : 0.0;
-    }
-}
 
 /* The calls that the next burst makes on each thread. */
 static uint32_t next_burst(const struct run *run)
@@ -203,16 +190,6 @@ static struct side *side_of(struct run *run, bool near)
     return near ? &run->result->near : &run->result->far;
 }
 
-/* What the slice that has just ended is compared by. */
-static double value_of(const struct run *run, bool ours)
-{
-    const struct options *o = run->session->options;
-    if (o->vs == VS_ONE) {
-        return figures_calls_per_s(run->scratch); /* waiting for a CPU is part of it */
-    }
-    return measure_of(o->test == TEST_RATE && !ours ? TEST_LAT : o->test, run->scratch);
-}
-
 /* One slice with the probe behind it; *before_us is the probe before it, and becomes the one
  * behind. */
 static int slice(struct run *run, bool ours, double *before_us)
@@ -227,7 +204,7 @@ static int slice(struct run *run, bool ours, double *before_us)
     }
     bool near = *before_us <= FLOOR_FAR_US && after_us <= FLOOR_FAR_US;
     struct side *side = side_of(run, near);
-    double value = value_of(run, ours);
+    double value = compared_of(run->session->options, ours, run->scratch);
     figures_merge(ours ? &side->ours : &side->baseline, run->scratch);
     side->slices += ours;
     *before_us = after_us;

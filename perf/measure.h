@@ -39,9 +39,8 @@ struct ratio {
 /* What slices of one kind have given. */
 struct side {
     struct figures ours, baseline;
-    struct ratio
-        ratio; /* of ours to the baseline's neighbouring slices; see report.h for what is divided */
-    uint64_t slices; /* of ours */
+    struct ratio ratio; /* of ours to the baseline's neighbouring slices; see compared.h */
+    uint64_t slices;    /* of ours */
 };
 
 /* Without --vs all is in `near`. Large: not for the stack. */
@@ -53,11 +52,5 @@ struct result {
 
 /* Fills *result. Returns 0, or EXIT_FAILURE with a line said; then *result is of no use. */
 int measure(const struct session *session, size_t size, uint32_t window, struct result *result);
-
-/* What a slice's figures are compared by: for lat the median round trip and for rate the time of a
- * call, in microseconds; for bw and bibw MB/s, the latter three of the median burst. The baseline
- * of lat and rate is its median round trip. With --vs one it is calls a second
- * in all of them. */
-double measure_of(enum test test, const struct figures *figures);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <waybill/version.h>
 
+#include "perf/compared.h"
+
 /* The quantiles of rtt_us, as every format names them. */
 static const struct {
     const char *json, *text;
@@ -71,7 +73,7 @@ static double baseline_value(const struct options *o, const struct figures *base
     if (o->vs == VS_ONE) {
         return figures_calls_per_s(baseline);
     }
-    return is_stream(o) ? figures_mb_per_s(baseline) : figures_rtt(baseline, 0.5);
+    return is_stream(o) ? figures_mb_per_s(baseline) : compared_of(o, false, baseline);
 }
 
 /* What is not as usual. */

@@ -11,7 +11,8 @@
  *
  * where all figures are of the near slices, if there are any, and `far` has those of the far ones
  * (or null). ratio is ours to the baseline: for lat of median round trips; for rate of the time of
- * a call to the median round trip; for bw and bibw of bandwidths; with --vs one of calls a second.
+ * a call to the median round trip, or with several threads to the time of a trip; for bw and bibw
+ * of bandwidths; with --vs one of calls a second.
  */
 #ifndef WAYBILL_PERF_REPORT_H
 #define WAYBILL_PERF_REPORT_H

@@ -8,7 +8,7 @@
 #include "perf/measure.h"
 
 struct slice {
-    double value; /* what is compared; see measure_of */
+    double value; /* what is compared; see compared_of */
     bool near;
 };
 
