@@ -150,7 +150,7 @@ static int bare_slice(const struct run *run, uint64_t ns, struct figures *figure
     struct floor *floor = run->session->floor;
     uint32_t calls = cargo_calls(o, run->result->size, run->burst);
     bool raw = o->vs == VS_RAW;
-    if (!raw && makes_trips(o) && floor_choose(floor) != 0) {
+    if (!raw && o->threads == 1 && makes_trips(o) && floor_choose(floor) != 0) {
         return EXIT_FAILURE;
     }
     if (vs_is_words(o)) {
