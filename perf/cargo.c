@@ -31,7 +31,7 @@ static uint64_t room_of(const struct options *o, size_t size, uint32_t window)
 uint64_t cargo_most(const struct options *o)
 {
     uint64_t most = 0;
-    uint64_t back = o->trace_path != NULL ? o->trace.largest.reply : o->reply;
+    uint64_t back = PIECES_SHIFT + (o->trace_path != NULL ? o->trace.largest.reply : o->reply);
     for (struct step step = first_step(o); step.size > 0; step = next_step(o, step)) {
         uint64_t room = o->threads * room_of(o, step.size, step.window);
         most = room > most ? room : most;

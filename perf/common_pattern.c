@@ -18,6 +18,21 @@ void pattern_fill(void *data, size_t bytes, uint64_t stamp)
     }
 }
 
+static uint8_t byte_at(uint64_t stamp, size_t i)
+{
+    uint64_t word = stamp + i / sizeof word;
+    return (uint8_t)(word >> (8 * (i % sizeof word)));
+}
+
+void pattern_spoil(void *data, size_t bytes, uint64_t stamp)
+{
+    uint8_t *at = data;
+    if (bytes > 0) {
+        at[0] = (uint8_t)~byte_at(stamp, 0);
+        at[bytes - 1] = (uint8_t)~byte_at(stamp, bytes - 1);
+    }
+}
+
 /* Whether a block of words is right; one verdict a block, so that the compiler can use vector
  * registers. */
 static int block_is_right(const uint8_t *at, uint64_t stamp)
@@ -40,8 +55,7 @@ size_t pattern_check(const void *data, size_t bytes, uint64_t stamp)
         done += block;
     }
     for (; done < bytes; done++) {
-        uint64_t word = stamp + done / sizeof stamp;
-        if (at[done] != (uint8_t)(word >> (8 * (done % sizeof word)))) {
+        if (at[done] != byte_at(stamp, done)) {
             return done;
         }
     }

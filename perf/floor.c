@@ -155,6 +155,14 @@ int floor_take(const struct floor *floor, struct taker *taker, const struct piec
     return 0;
 }
 
+void floor_spoil(const struct floor *floor, struct taker *taker, const struct pieces *pieces,
+                 size_t i, uint64_t stamp)
+{
+    if (floor->options->verify) {
+        pieces_spoil(pieces, i, taker->landing, stamp);
+    }
+}
+
 int floor_verify(const struct floor *floor, const struct taker *taker, const struct pieces *pieces,
                  size_t i, uint64_t stamp)
 {

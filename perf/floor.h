@@ -90,6 +90,10 @@ uint8_t *floor_memory(const struct floor *floor);
 int floor_take(const struct floor *floor, struct taker *taker, const struct pieces *pieces,
                size_t i, size_t offset);
 
+/* With --verify: makes the landing wrong for call i of these pieces, which is still to be taken. */
+void floor_spoil(const struct floor *floor, struct taker *taker, const struct pieces *pieces,
+                 size_t i, uint64_t stamp);
+
 /* With --verify: whether the landing has call i of these pieces; 0, or EBADMSG. */
 int floor_verify(const struct floor *floor, const struct taker *taker, const struct pieces *pieces,
                  size_t i, uint64_t stamp);

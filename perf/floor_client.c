@@ -265,10 +265,15 @@ static void write_together(void *user, uint32_t t)
     const struct floor *floor = ((const struct together *)user)->floor;
     const struct cargo *cargo = &floor->cargo;
     uint8_t *memory = floor_memory(floor) + t * cargo->stretch;
-    cargo_write_there(cargo, memory, floor->orders->area.head->stamp, t);
+    uint64_t stamp = floor->orders->area.head->stamp;
+    cargo_write_there(cargo, memory, stamp, t);
+    if (cargo->back.calls > 0) {
+        floor_spoil(floor, floor->taker[t], &cargo->back, cargo->back.calls - 1,
+                    cargo_stamp_back(cargo, stamp));
+    }
 }
 
-/* Has all that is to be moved written. */
+/* Has all that is to be moved written, and what it is moved to last spoilt. */
 static int write_all(struct together *together, struct hands *hands)
 {
     struct floor *floor = together->floor;

@@ -41,10 +41,12 @@ int pieces_lay_arguments(struct pieces *pieces, const struct calls_wanted *wante
 int pieces_lay_replies(struct pieces *pieces, const struct calls_wanted *wanted, size_t calls)
 {
     int status = make(pieces, calls, 1);
+    pieces->replies = status == WB_OK;
     for (size_t i = 0; status == WB_OK && i < calls; i++) {
         size_t bytes = reply_of(wanted, i);
-        pieces->piece[i].bytes = bytes;
-        pieces->room = bytes > pieces->room ? bytes : pieces->room;
+        size_t at = i + 1 < calls ? 0 : PIECES_SHIFT;
+        pieces->piece[i] = (struct piece){.at = at, .bytes = bytes};
+        pieces->room = at + bytes > pieces->room ? at + bytes : pieces->room;
     }
     return status;
 }
@@ -80,10 +82,10 @@ uint64_t pieces_bytes(const struct pieces *pieces)
     return bytes;
 }
 
-/* The stamp of piece j. Those of replies, which lie over each other, are all alike. */
+/* The stamp of piece j. Replies, which lie over each other, are parts of one pattern. */
 static uint64_t stamp_of(const struct pieces *pieces, size_t j, uint64_t stamp)
 {
-    return pieces->piece[j].at == 0 ? stamp : stamp + j * PAYLOAD_STRIDE;
+    return stamp + (pieces->replies ? pieces->piece[j].at / sizeof stamp : j * PAYLOAD_STRIDE);
 }
 
 void pieces_fill(const struct pieces *pieces, uint8_t *memory, uint64_t stamp)
@@ -91,6 +93,15 @@ void pieces_fill(const struct pieces *pieces, uint8_t *memory, uint64_t stamp)
     for (size_t j = 0; j < pieces->calls * pieces->chunks; j++) {
         const struct piece *piece = &pieces->piece[j];
         pattern_fill(memory + piece->at, piece->bytes, stamp_of(pieces, j, stamp));
+    }
+}
+
+void pieces_spoil(const struct pieces *pieces, size_t i, uint8_t *landing, uint64_t stamp)
+{
+    size_t base = pieces_of(pieces, i)->at;
+    for (size_t j = i * pieces->chunks; j < (i + 1) * pieces->chunks; j++) {
+        const struct piece *piece = &pieces->piece[j];
+        pattern_spoil(landing + (piece->at - base), piece->bytes, stamp_of(pieces, j, stamp));
     }
 }
 

@@ -12,14 +12,18 @@ struct piece {
     size_t at, bytes;
 };
 
+enum { PIECES_SHIFT = 64 };
+
 /* Invariant: call i has piece[i * chunks] and the chunks - 1 behind it, by rising `at`, and all end
  * within `room`. Arguments do not overlap, and several of one call have a line between them, lest
- * they are moved as one; replies all begin at 0, since they are parts of one buffer. All zero is
+ * they are moved as one. Replies are parts of one buffer: all begin at 0 but the last, which begins
+ * at PIECES_SHIFT, so that it differs from the one before, over which it may land. All zero is
  * none. */
 struct pieces {
     struct piece *piece;
     size_t calls;
     uint32_t chunks;
+    bool replies;
     size_t room;
 };
 
@@ -45,8 +49,12 @@ size_t pieces_longest(const struct pieces *pieces);
 /* Bytes of all payloads. */
 uint64_t pieces_bytes(const struct pieces *pieces);
 
-/* Writes piece j with the pattern of stamp + j * PAYLOAD_STRIDE. */
+/* Writes piece j with the pattern of stamp + j * PAYLOAD_STRIDE; of replies, with its part of the
+ * pattern of stamp. */
 void pieces_fill(const struct pieces *pieces, uint8_t *memory, uint64_t stamp);
+
+/* Makes bytes of `landing` wrong, which call i is about to be moved to, as pieces_check has it. */
+void pieces_spoil(const struct pieces *pieces, size_t i, uint8_t *landing, uint64_t stamp);
 
 /* Whether `landing`, where call i's first byte is first, holds what pieces_fill has written. */
 bool pieces_check(const struct pieces *pieces, size_t i, const uint8_t *landing, uint64_t stamp);

@@ -24,7 +24,7 @@ struct raw_link_wish raw_wish_of(const struct options *o)
     bool traced = o->trace_path != NULL, trips = o->test == TEST_LAT || o->test == TEST_RATE;
     size_t argument = traced ? o->trace.largest.argument : o->size_max;
     size_t answer = RAW_ANSWER_BYTES + (traced ? o->trace.largest.reply : o->reply);
-    size_t source = larger((size_t)(cargo_most(o) / o->threads), answer);
+    size_t source = larger((size_t)(cargo_most(o) / o->threads), PIECES_SHIFT + answer);
     source = (source + SOURCE_ALIGN - 1) & ~(size_t)(SOURCE_ALIGN - 1);
     size_t receive = !trips ? 0 : raw_trips_read(o) ? SHORT_BYTES : larger(argument, answer);
     size_t landing = trips && !raw_trips_read(o) ? 0 : source;
@@ -53,6 +53,11 @@ size_t raw_answer_bytes(const struct cargo *cargo, size_t i)
     size_t there = pieces_span(&cargo->there, i);
     size_t back = cargo->back.calls > 0 ? pieces_span(&cargo->back, i) : 0;
     return (there < RAW_ANSWER_BYTES ? there : RAW_ANSWER_BYTES) + back;
+}
+
+size_t raw_answer_at(const struct cargo *cargo, size_t i)
+{
+    return i + 1 < cargo->there.calls ? 0 : PIECES_SHIFT;
 }
 
 int raw_lay(struct raw *raw, bool *anew)

@@ -80,8 +80,10 @@ struct raw_link_wish raw_wish_of(const struct options *options);
 /* Whether the payloads of these calls are READ one call at a time, and not sent. */
 bool raw_trips_read(const struct options *options);
 
-/* Bytes of the answer to call i. */
+/* Bytes of the answer to call i, and where in the server's memory they begin: the last elsewhere
+ * than the others, as replies do, so that it differs from the one before. */
 size_t raw_answer_bytes(const struct cargo *cargo, size_t i);
+size_t raw_answer_at(const struct cargo *cargo, size_t i);
 
 /* Lays out what head->size and head->calls ask for, if it is not already. Returns 0, or -1: no
  * memory. */

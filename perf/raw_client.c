@@ -57,6 +57,31 @@ static int prepare(struct raw *raw, struct hands *hands, size_t size, uint32_t c
 
 /* ---- trips ---- */
 
+/* What the last answer of a burst is stamped with. */
+static uint64_t answer_stamp(const struct cargo *cargo)
+{
+    size_t at = raw_answer_at(cargo, cargo->there.calls - 1);
+    return cargo_stamp_back(cargo, 0) + at / sizeof(uint64_t);
+}
+
+/* With --verify: makes the bytes wrong that it will land on; and sees that it has landed. */
+static void spoil_answer(const struct raw *raw, struct raw_end *end)
+{
+    size_t bytes = raw_answer_bytes(&raw->cargo, raw->cargo.there.calls - 1);
+    if (raw->options->verify) {
+        pattern_spoil(raw_link_received_at(&end->link), bytes, answer_stamp(&raw->cargo));
+    }
+}
+
+static int verify_answer(const struct raw *raw, const struct raw_end *end)
+{
+    size_t bytes = raw_answer_bytes(&raw->cargo, raw->cargo.there.calls - 1);
+    const uint8_t *at = raw_link_received_at(&end->link);
+    bool right =
+        !raw->options->verify || pattern_check(at, bytes, answer_stamp(&raw->cargo)) == bytes;
+    return right ? 0 : RAW_WRONG_BYTES;
+}
+
 /* Waits for the answer. Returns 0, or an enum raw_error. */
 static int await_pong(const struct raw *raw, struct raw_link *link)
 {
@@ -96,6 +121,7 @@ static void trip_together(void *user, uint32_t t)
     struct raw *raw = user;
     const struct cargo *cargo = &raw->cargo;
     struct raw_end *end = raw->ends[t];
+    spoil_answer(raw, end);
     end->start = ticks_now();
     for (size_t i = 0; end->error == 0 && i < cargo->there.calls; i++) {
         uint64_t took = 0;
@@ -103,11 +129,8 @@ static void trip_together(void *user, uint32_t t)
         histogram_add(&end->trips, took, 1);
     }
     end->end = ticks_now();
-    if (end->error == 0 && raw->options->verify) {
-        size_t bytes = raw_answer_bytes(cargo, cargo->there.calls - 1);
-        uint64_t stamp = cargo_stamp_back(cargo, 0);
-        bool right = pattern_check(raw_link_received_at(&end->link), bytes, stamp) == bytes;
-        end->error = right ? 0 : RAW_WRONG_BYTES;
+    if (end->error == 0) {
+        end->error = verify_answer(raw, end);
     }
 }
 
@@ -157,6 +180,16 @@ int raw_trips(struct raw *raw, struct hands *hands, size_t size, uint32_t calls,
 
 /* ---- READs ---- */
 
+/* With --verify: makes the bytes wrong that the last READs will land on. */
+static void spoil_landing(void *user, uint32_t t)
+{
+    const struct raw *raw = user;
+    const struct pieces *back = &raw->cargo.back;
+    uint64_t stamp = cargo_stamp_back(&raw->cargo, raw->orders->area.head->stamp);
+    uint8_t *landing = raw_plan_landing(&raw->plan, &raw->ends[t]->link, back->calls - 1);
+    pieces_spoil(back, back->calls - 1, landing, stamp);
+}
+
 /* READs what is the server's. */
 static void read_together(void *user, uint32_t t)
 {
@@ -192,6 +225,9 @@ int raw_stream(struct raw *raw, struct hands *hands, size_t size, uint32_t calls
     int wrong = prepare(raw, hands, size, calls);
     if (wrong != 0) {
         return wrong;
+    }
+    if (raw->options->verify && raw->cargo.back.calls > 0) {
+        hands_do(hands, spoil_landing, raw);
     }
     uint64_t bytes = cargo_bytes(&raw->cargo);
     uint32_t word = orders_give(raw->orders, ORDER_RAW_READ);

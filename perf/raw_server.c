@@ -28,9 +28,10 @@ static int answer(struct serving *serving, uint32_t t)
     const struct cargo *cargo = &serving->raw->cargo;
     struct raw_end *end = serving->raw->ends[t];
     struct raw_link *link = &end->link;
-    size_t bytes = raw_answer_bytes(cargo, end->count++);
+    size_t bytes = raw_answer_bytes(cargo, end->count), at = raw_answer_at(cargo, end->count);
+    end->count++;
     serving->left -= end->count == cargo->there.calls;
-    return raw_link_send(link, 0, bytes) == 0 && raw_link_post_receive(link) == 0 &&
+    return raw_link_send(link, at, bytes) == 0 && raw_link_post_receive(link) == 0 &&
                    raw_link_collect(link) == 0
                ? 1
                : fail(end, RAW_LINK_FAILED);
@@ -157,7 +158,8 @@ static void write_back(struct raw *raw)
         if (cargo->rewritten) {
             cargo_write_back(cargo, memory, stamp);
         } else {
-            pattern_fill(memory, cargo->back.room + RAW_ANSWER_BYTES, cargo_stamp_back(cargo, 0));
+            size_t room = cargo->back.room > 0 ? cargo->back.room : PIECES_SHIFT;
+            pattern_fill(memory, room + RAW_ANSWER_BYTES, cargo_stamp_back(cargo, 0));
         }
     }
 }

@@ -289,6 +289,49 @@ static void move_and_fail(const struct options *wanted)
     close_both();
 }
 
+/* From the second burst on something is missing. */
+static void move_and_miss(const struct options *wanted, void (*spoil)(struct side *sides))
+{
+    open_both(wanted);
+    bool trips = options.test == TEST_LAT;
+    struct raw *raw = &sides[0].raw;
+    for (int i = 0; i < 2; i++) {
+        int wrong = trips ? raw_trips(raw, hands, options.size_max, CALLS, &figures)
+                          : raw_stream(raw, hands, options.size_max, CALLS, &figures);
+        ck_assert_int_eq(wrong, i == 0 ? 0 : EXIT_FAILURE);
+        ck_assert_int_eq(raw->ends[0]->error, i == 0 ? 0 : RAW_WRONG_BYTES);
+        spoil(sides);
+    }
+    close_both();
+}
+
+/* The client does not READ what is last. */
+static void forget_the_last(struct side *both)
+{
+    struct raw_plan *plan = &both[0].raw.plan;
+    plan->first[plan->calls] = plan->first[plan->calls - 1];
+}
+
+/* The last answer is the one before. */
+static void answer_the_same(struct side *both)
+{
+    uint8_t *memory = both[1].raw.ends[0]->link.memory;
+    memmove(memory + PIECES_SHIFT, memory, RAW_ANSWER_BYTES + options.reply);
+}
+
+START_TEST(test_what_is_missing_is_seen)
+{
+    /* Its landing has what the burst before has moved, and what the call before has. */
+    move_and_miss(&(struct options){.test = TEST_BW, .size_max = 5000, .reply = 3000},
+                  forget_the_last);
+    move_and_miss(&(struct options){.test = TEST_BW, .size_max = 5000, .reply = 70000},
+                  forget_the_last);
+    move_and_miss(&(struct options){.test = TEST_LAT, .size_max = 8}, answer_the_same);
+    move_and_miss(&(struct options){.test = TEST_LAT, .size_max = 8, .reply = 5000},
+                  answer_the_same);
+}
+END_TEST
+
 START_TEST(test_what_fails_is_said)
 {
     move_and_fail(&(struct options){.test = TEST_BW, .size_max = 5000});
@@ -299,9 +342,9 @@ END_TEST
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {
-        test_sends_there_and_back, test_a_list_for_each_ping, test_reads,
-        test_reads_by_both_sides,  test_several_threads,      test_sizes_in_turn,
-        test_what_fails_is_said};
+        test_sends_there_and_back,    test_a_list_for_each_ping, test_reads,
+        test_reads_by_both_sides,     test_several_threads,      test_sizes_in_turn,
+        test_what_is_missing_is_seen, test_what_fails_is_said};
     Suite *suite = suite_create("simverbs: wb_perf --vs raw");
     suite_add_tcase(suite, test_program_case("raw", tests, sizeof tests / sizeof tests[0]));
     return test_program_run(suite, argc, argv);
