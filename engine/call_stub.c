@@ -100,13 +100,6 @@ uint32_t wbi_deadline_on_wire(uint64_t left_us)
     return left_us <= UINT32_MAX ? (uint32_t)left_us : 0;
 }
 
-static bool is_draining(const struct wb_peer *peer)
-{
-    return wbi_peer_is_draining(peer) ||
-           atomic_load_explicit(&peer->to_drain, memory_order_relaxed) ||
-           atomic_load_explicit(&peer->lane->engine->draining, memory_order_relaxed);
-}
-
 /* Makes a call that was free one in state WRITING for this peer, holding nothing yet. */
 static inline void fill(struct wb_call *call, struct wb_peer *peer, const struct wb_action *action,
                         const struct wb_call_options *options)
@@ -144,7 +137,7 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
         *status = wbi_error(WB_ERR_NOT_SENT, "%s: the peer is lost; connect anew", peer->url);
         return NULL;
     }
-    if (is_draining(peer)) {
+    if (wbi_peer_is_to_drain(peer)) {
         *status =
             wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained", peer->url);
         return NULL;
@@ -268,8 +261,8 @@ begin_straight(struct wb_peer *peer, const struct wb_action *action, size_t arch
         return NULL;
     }
     bool one_way = (options->flags & WB_CALL_ONE_WAY) != 0;
-    bool suits =
-        !is_draining(peer) && wbi_straight_suits(peer, WBI_REQUEST, one_way, archive_bytes);
+    bool suits = !wbi_peer_is_to_drain(peer) &&
+                 wbi_straight_suits(peer, WBI_REQUEST, one_way, archive_bytes);
     struct wb_call *call = suits ? wbi_call_take(&lane->calls) : NULL;
     *message = call != NULL ? wbi_straight_place(peer, WBI_REQUEST, archive_bytes) : NULL;
     if (*message == NULL) {

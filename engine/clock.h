@@ -61,6 +61,12 @@ static inline uint64_t wbi_rough_now(struct wbi_rough_clock *clock)
     return known ? clock->now : wbi_true_now(clock);
 }
 
+/* After a sleep, in which the counter may have stood still: the next look is a true one. */
+static inline void wbi_rough_forget(struct wbi_rough_clock *clock)
+{
+    clock->now = 0;
+}
+
 /* Fills bytes that nobody else can guess. Returns WB_OK or WB_ERR_SYSTEM. */
 int wbi_random(void *bytes, size_t len);
 

@@ -25,6 +25,12 @@ bool wbi_peer_is_draining(const struct wb_peer *peer)
     return atomic_load_explicit(&peer->draining, memory_order_relaxed);
 }
 
+bool wbi_peer_is_to_drain(const struct wb_peer *peer)
+{
+    return wbi_peer_is_draining(peer) || atomic_load(&peer->to_drain) ||
+           atomic_load(&peer->lane->engine->draining);
+}
+
 void wbi_peers_look(struct wbi_lane *lane)
 {
     bool all = atomic_load(&lane->engine->draining);

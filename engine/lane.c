@@ -206,9 +206,7 @@ void wbi_lane_leave_owing(struct wbi_lane *lane)
         return;
     }
     call_back(lane);
-    if (let_go(lane)) {
-        leave_asked(lane);
-    }
+    wbi_lane_leave(lane); /* which owes nothing now */
 }
 
 void wbi_lane_ask(struct wbi_lane *lane, enum wbi_asked what)

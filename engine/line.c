@@ -329,17 +329,11 @@ int wb_connect(struct wb_engine *engine, const char *url, struct wb_peer **out)
     return wb_connect_with(engine, url, NULL, out);
 }
 
-static bool is_draining(struct wb_peer *peer)
-{
-    return wbi_peer_is_draining(peer) || atomic_load(&peer->to_drain) ||
-           atomic_load(&peer->lane->engine->draining);
-}
-
 static bool is_settled(void *context)
 {
     struct wb_peer *peer = context;
     enum wb_peer_state state = wb_peer_state(peer);
-    return state == WB_PEER_CONNECTED || state == WB_PEER_LOST || is_draining(peer);
+    return state == WB_PEER_CONNECTED || state == WB_PEER_LOST || wbi_peer_is_to_drain(peer);
 }
 
 /* With the reason of the last attempt, which the lane thread writes: where nobody keeps it for long
@@ -364,7 +358,7 @@ static int say_settled(struct wb_peer *peer)
     if (state == WB_PEER_LOST) {
         return wbi_error(peer->status, "%s", peer->reason);
     }
-    return state == WB_PEER_CONNECTED || !is_draining(peer)
+    return state == WB_PEER_CONNECTED || !wbi_peer_is_to_drain(peer)
                ? WB_OK
                : wbi_error(WB_ERR_CLOSED, "%s: the engine, or this peer, is being drained",
                            peer->url);

@@ -138,6 +138,9 @@ void wbi_peer_answered(struct wb_peer *peer);
 /* Any thread: nothing new begins on it any more. */
 bool wbi_peer_is_draining(const struct wb_peer *peer);
 
+/* Any thread: the same, or it will be as soon as somebody has the lane. */
+bool wbi_peer_is_to_drain(const struct wb_peer *peer);
+
 /* Lane thread, not nested: ends handles that were closed while nobody could wait for the lane. */
 void wbi_peers_close(struct wbi_lane *lane);
 

@@ -37,14 +37,10 @@ void wbi_rooms_stir(struct wbi_lane *lane);
 void wbi_rooms_want_turn(struct wbi_lane *lane);
 
 /* Any thread: whether a look is due: not 0. */
-static inline uint32_t wbi_rooms_wanted(const struct wbi_rooms *rooms)
+static inline uint32_t wbi_rooms_want(const struct wbi_rooms *rooms)
 {
     return atomic_load_explicit(&rooms->waiting, memory_order_relaxed) |
            (uint32_t)atomic_load_explicit(&rooms->stirred, memory_order_relaxed);
-}
-static inline bool wbi_rooms_want(const struct wbi_rooms *rooms)
-{
-    return wbi_rooms_wanted(rooms) != 0;
 }
 
 /* Lane thread, in a turn: finds the first for whom there is room, and makes it due; `memory`: also

@@ -100,7 +100,7 @@ static __attribute__((noinline)) int look_again(struct wbi_lane *lane, unsigned 
 static inline bool has_more_to_do(const struct wbi_lane *lane)
 {
     uintptr_t any = (uintptr_t)lane->busy | (uintptr_t)lane->parked | (uintptr_t)lane->dying;
-    any |= (uintptr_t)lane->bare | wbi_rooms_wanted(&lane->rooms);
+    any |= (uintptr_t)lane->bare | wbi_rooms_want(&lane->rooms);
     return any != 0 || lane->turns % TURNS_A_RETRY == 0;
 }
 
@@ -118,7 +118,7 @@ static __attribute__((noinline)) int do_the_rest(struct wbi_lane *lane, bool loo
     if (lane->dying != NULL) {
         wbi_lane_bury(lane);
     }
-    if (wbi_rooms_want(&lane->rooms)) {
+    if (wbi_rooms_want(&lane->rooms) != 0) {
         done += wbi_rooms_look(lane, retry);
     }
     lane->bare = !wbi_home_has_peers(lane);

@@ -129,8 +129,8 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
             uint64_t left = lane->dial_at > lane->now ? lane->dial_at - lane->now : 0;
             *limit = least(*limit, left > sleep_waiting_us ? left : sleep_waiting_us);
         }
-        lane->turns |= 255; /* the first turn after a sleep looks at the clock, */
-        lane->clock = (struct wbi_rough_clock){0}; /* whose counter may have stood still */
+        lane->turns |= 255; /* the first turn after a sleep looks at the clock */
+        wbi_rough_forget(&lane->clock);
         wbi_count(&lane->counters.sleeps, armed);
         wbi_lane_leave(lane);
         if (!armed || atomic_load(&lane->rooms.stirred)) {
@@ -309,7 +309,7 @@ static int look(struct stay *stay)
     }
     if (stay->yields < YIELDS && others_lie(engine)) {
         stay->yields++; /* its time runs: others may have the CPU for long */
-        stay->clock = (struct wbi_rough_clock){0};
+        wbi_rough_forget(&stay->clock);
         sched_yield();
         return WB_OK;
     }
@@ -320,7 +320,7 @@ static int look(struct stay *stay)
     bool long_idle = now - stay->useful >= engine->config.spin_us;
     if (wbi_executor_helps()) {
         if (long_idle) {
-            stay->clock = (struct wbi_rough_clock){0};
+            wbi_rough_forget(&stay->clock);
             rest_helping(stay, limit);
         }
         return WB_OK;
@@ -329,10 +329,10 @@ static int look(struct stay *stay)
         stay->awake = wbi_sleepers_join(engine);
     }
     if (!stay->awake || wbi_sleepers_crowd(engine)) {
-        stay->clock = (struct wbi_rough_clock){0};
+        wbi_rough_forget(&stay->clock);
         lie_down(stay, NULL, limit);
     } else if (long_idle) {
-        stay->clock = (struct wbi_rough_clock){0}; /* its counter may stand still meanwhile */
+        wbi_rough_forget(&stay->clock);
         rest(stay, NULL, limit);
     }
     return WB_OK;

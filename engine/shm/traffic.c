@@ -53,11 +53,10 @@ static __attribute__((noinline)) int reserve_otherwise(struct wbi_channel *chann
 
 int wbi_shm_reserve(struct wbi_channel *channel, size_t bytes, bool control, uint8_t **slot)
 {
-    if (channel->state != WBI_SHM_OPEN || channel->doom != WB_OK || channel->starved ||
-        bytes > channel->max_send) {
-        return reserve_otherwise(channel, bytes, control, slot);
-    }
-    uint8_t *here = wbi_shm_ring_reserve_here(&channel->out, (uint32_t)bytes, control);
+    bool simple = channel->state == WBI_SHM_OPEN && channel->doom == WB_OK && !channel->starved &&
+                  bytes <= channel->max_send;
+    uint8_t *here =
+        simple ? wbi_shm_ring_reserve_here(&channel->out, (uint32_t)bytes, control) : NULL;
     if (here == NULL) {
         return reserve_otherwise(channel, bytes, control, slot);
     }

@@ -136,9 +136,11 @@ static __attribute__((noinline)) int take_on(struct wbi_verbs_queues *queues, st
         queues->lane->gathering = true;
         done += take_all(queues, wcs, count);
         follow_up(queues, count);
-        bool last = count < COMPLETIONS && !kept;
-        *dry &= last || done < COMPLETIONS * ROUNDS;
-        if (last || done >= COMPLETIONS * ROUNDS) {
+        if (count < COMPLETIONS && !kept) {
+            break;
+        }
+        if (done >= COMPLETIONS * ROUNDS) {
+            *dry = false;
             break;
         }
         count = next(queues, wcs, &kept);

@@ -133,18 +133,20 @@ int wbi_verbs_queues_open(struct wbi_fabric_lane *lane, unsigned number)
 
 static void unlist(struct wbi_verbs_queues *queues)
 {
-    struct wbi_verbs_queues **at = queues->lane != NULL ? &queues->lane->used : NULL;
-    while (at != NULL && *at != NULL && *at != queues) {
+    struct wbi_verbs_queues **at = &queues->lane->used;
+    while (*at != NULL && *at != queues) {
         at = &(*at)->next;
     }
-    if (at != NULL && *at == queues) {
+    if (*at == queues) {
         *at = queues->next;
     }
 }
 
 void wbi_verbs_queues_close(struct wbi_verbs_queues *queues)
 {
-    unlist(queues);
+    if (queues->lane != NULL) {
+        unlist(queues);
+    }
     if (queues->srq != NULL) {
         ibv_destroy_srq(queues->srq);
     }

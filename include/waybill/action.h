@@ -47,12 +47,13 @@ struct wb_action {
 /* Fills id and signature if they are not yet; idempotent; any thread. */
 WB_API void wb_action_prepare(struct wb_action *action);
 
-/* A request's arguments, as the generated server stub gets them. */
+/* A request's arguments, as the generated server stub gets them; valid while the handler runs.
+ * archive: `bytes` of it, all that there is; NULL where there are chunks, or it has waited. reader:
+ * wb_request_open's. */
 struct wb_request {
-    const uint8_t
-        *archive; /* `bytes` of it, all that there is; NULL: it has chunks, or has waited */
-    size_t bytes; /* valid while the handler runs */
-    struct wb_reader reader; /* wb_request_open's */
+    const uint8_t *archive;
+    size_t bytes;
+    struct wb_reader reader;
 };
 
 /* What the generated server stub looks like to the engine: decodes, runs the handler, replies.

@@ -197,7 +197,7 @@ static inline uint32_t wbi_added_id(const char *type, const char *name)
 #define WBI_PASSES(T, FIELDS)                                                                      \
     enum { T##_wire_min = 0 FIELDS(WBI_MIN), T##_wire_raw = 0 };                                   \
     enum { T##_views = 0 FIELDS(WBI_VIEWS), T##_owns = 0 FIELDS(WBI_OWNS) };                       \
-    enum { T##_varies = 0 FIELDS(WBI_VARIES), T##_fixed = !T##_varies };                           \
+    enum { T##_fixed = !(0 FIELDS(WBI_VARIES)) };                                                  \
     WBI_UNUSED static const struct wb_field T##_fields[] = {FIELDS(WBI_FIELD) WBI_FIELD_END};      \
     WBI_GENERATED size_t T##_wire_size(struct wb_sizer *s, size_t at, const struct T *v)           \
     {                                                                                              \
@@ -255,7 +255,7 @@ static inline uint32_t wbi_added_id(const char *type, const char *name)
  * cannot be sent, or is none; T_put and T_get say more. *v is then void. */
 enum { WB_PACKED_MOST = 128 };
 #define WBI_PACK(T)                                                                                \
-    enum { T##_packed = !T##_varies && (int)T##_wire_min <= (int)WB_PACKED_MOST };                 \
+    enum { T##_packed = T##_fixed && (int)T##_wire_min <= (int)WB_PACKED_MOST };                   \
     WBI_GENERATED bool T##_pack(uint8_t *archive, const struct T *v)                               \
     {                                                                                              \
         struct wb_writer w = {.status = WB_OK};                                                    \
