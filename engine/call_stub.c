@@ -101,8 +101,9 @@ uint32_t wbi_deadline_on_wire(uint64_t left_us)
 }
 
 /* Makes a call that was free one in state WRITING for this peer, holding nothing yet. */
-static inline void fill(struct wb_call *call, struct wb_peer *peer, const struct wb_action *action,
-                        const struct wb_call_options *options)
+static inline __attribute__((always_inline)) void fill(struct wb_call *call, struct wb_peer *peer,
+                                                       const struct wb_action *action,
+                                                       const struct wb_call_options *options)
 {
     const struct wbi_lane *lane = peer->lane;
     atomic_store_explicit(&call->state, WBI_CALL_WRITING, memory_order_relaxed);
@@ -158,8 +159,10 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
 
 /* Inline, and field by field: of one that is only to be encoded nothing is left, and of one that is
  * kept nothing is copied whole, which would be waited for. */
-static inline void set_header(struct wbi_header *header, const struct wb_call *call,
-                              const struct wb_action *action, const struct wb_call_options *options)
+static inline __attribute__((always_inline)) void set_header(struct wbi_header *header,
+                                                             const struct wb_call *call,
+                                                             const struct wb_action *action,
+                                                             const struct wb_call_options *options)
 {
     header->kind = WBI_REQUEST;
     header->flags = (uint8_t)(((options->flags & WB_CALL_COPY) != 0 ? WBI_FLAG_COPY : 0) |
@@ -261,7 +264,8 @@ begin_straight(struct wb_peer *peer, const struct wb_action *action, size_t arch
         return NULL;
     }
     bool one_way = (options->flags & WB_CALL_ONE_WAY) != 0;
-    bool suits = !wbi_peer_is_to_drain(peer) &&
+    /* a drain that was asked for just now has begun only when the lane has looked at it */
+    bool suits = !wbi_lane_is_asked_to(lane, WBI_ASKED_TO_LOOK) &&
                  wbi_straight_suits(peer, WBI_REQUEST, one_way, archive_bytes);
     struct wb_call *call = suits ? wbi_call_take(&lane->calls) : NULL;
     *message = call != NULL ? wbi_straight_place(peer, WBI_REQUEST, archive_bytes) : NULL;

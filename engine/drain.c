@@ -38,6 +38,7 @@ void wbi_peers_look(struct wbi_lane *lane)
     for (struct wb_peer *peer = lane->peers; peer != NULL; peer = peer->next) {
         if (!wbi_peer_is_draining(peer) && (all || atomic_load(&peer->to_drain))) {
             atomic_store_explicit(&peer->draining, true, memory_order_relaxed);
+            wbi_peer_reckon(peer);
             wbi_streams_end(peer, WB_ERR_CLOSED, "the engine, or this peer, is being drained");
             wbi_line_give_up(peer);
         } else if (atomic_load_explicit(&peer->line.waiters, memory_order_relaxed) > 0) {

@@ -131,21 +131,22 @@ struct wbi_fabric_events {
      * the channel outlives. Comes from inside poll, or close of any channel of the lane's. */
     void (*on_rail)(void *channel_owner, int status, const char *words);
 
-    /* Gives a free slot to receive into (the fabric owns it until on_message or return_slot), or
-     * NULL: receive no more for now. */
+    /* Gives a free slot to receive into (the fabric owns it until on_message keeps it, on_bundle,
+     * or return_slot), or NULL: receive no more for now. */
     uint8_t *(*take_slot)(void *lane_owner);
     void (*return_slot)(void *lane_owner, uint8_t *slot);
 
     /* Receives that a channel needs, where each has its own; asked once, when it is made. */
     uint32_t (*receives)(void *channel_owner);
 
-    /* A message of `len` bytes is in `slot`, which is the engine's again. The peer can change it no
-     * more. */
-    void (*on_message)(void *channel_owner, uint8_t *slot, size_t len);
+    /* A message of `len` bytes is in `slot`; the peer can change it no more. Returns whether the
+     * engine keeps the slot, which is its own then; mostly it does not, and the fabric may receive
+     * into it again. */
+    bool (*on_message)(void *channel_owner, uint8_t *slot, size_t len);
 
-    /* The same of a message that is a bundle (bundle.h), of which nothing has been checked. Comes
-     * only after bundle(). Returns the parcels that it was, each of which may have been a handler;
-     * 1 where it was none. */
+    /* The same of a message that is a bundle (bundle.h), of which nothing has been checked; the
+     * slot is the engine's again. Comes only after bundle(). Returns the parcels that it was, each
+     * of which may have been a handler; 1 where it was none. */
     uint32_t (*on_bundle)(void *channel_owner, uint8_t *slot, size_t len);
 };
 

@@ -131,11 +131,15 @@ void wbi_lanes_end_wait(void);
 /* Says so: WB_ERR_DEADLOCK. `what` is a URL. */
 int wbi_lane_say_busy(const char *what);
 
+static inline bool wbi_lane_is_asked_to(const struct wbi_lane *lane, enum wbi_asked what)
+{
+    return (atomic_load_explicit(&lane->wants, memory_order_relaxed) & (unsigned)what) != 0;
+}
+
 /* Lane thread: whether those are to be woken for whom a call has ended; it is asked no more. */
 static inline bool wbi_lane_take_wake(struct wbi_lane *lane)
 {
-    bool asked =
-        (atomic_load_explicit(&lane->wants, memory_order_relaxed) & WBI_ASKED_TO_WAKE) != 0;
+    bool asked = wbi_lane_is_asked_to(lane, WBI_ASKED_TO_WAKE);
     if (asked) {
         atomic_fetch_and_explicit(&lane->wants, ~(unsigned)WBI_ASKED_TO_WAKE, memory_order_acq_rel);
     }

@@ -21,6 +21,7 @@ static enum wb_peer_state state_of(const struct wb_peer *peer)
 static void set_state(struct wb_peer *peer, enum wb_peer_state state)
 {
     atomic_store_explicit(&peer->state, state, memory_order_release);
+    wbi_peer_reckon(peer);
 }
 
 int wbi_line_open(struct wb_peer *peer, const char *address, const struct wb_peer_options *options)

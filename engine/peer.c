@@ -142,12 +142,21 @@ void wbi_peer_busy(struct wb_peer *peer)
     }
 }
 
-bool wbi_peer_may_ask(const struct wb_peer *peer, bool one_way)
+void wbi_peer_reckon(struct wb_peer *peer)
+{
+    bool stands = atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED &&
+                  !peer->dying && !wbi_peer_is_draining(peer);
+    size_t room =
+        atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed) - WBI_REQUEST_BYTES;
+    size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
+    size_t below = filter_from > room ? room + 1 : filter_from;
+    peer->straight_below = stands ? (uint32_t)below : 0;
+}
+
+bool wbi_peer_may_borrow(const struct wb_peer *peer)
 {
     const struct wbi_lane *lane = peer->lane;
-    return peer->credits > 0 &&
-           (one_way || peer->unanswered < peer->replies ||
-            lane->asked < wbi_share_replies(&lane->shares, wbi_lane_peers(lane)));
+    return lane->asked < wbi_share_replies(&lane->shares, wbi_lane_peers(lane));
 }
 
 void wbi_peer_asked(struct wb_peer *peer, bool one_way)
@@ -177,6 +186,7 @@ static void set_fallen(struct wb_peer *peer)
                  : state == WB_PEER_CONNECTING ? WB_PEER_CONNECTING
                                                : WB_PEER_IDLE;
     atomic_store_explicit(&peer->state, fallen, memory_order_release);
+    wbi_peer_reckon(peer);
 }
 
 void wbi_peer_fail(struct wb_peer *peer, int status, const char *reason)

@@ -42,6 +42,8 @@ struct wb_peer {
     _Atomic size_t filter_from;   /* archives from here on are filtered; SIZE_MAX: none */
     _Atomic bool to_drain;        /* it will be draining as soon as somebody has the lane */
     _Atomic bool draining;        /* nothing new begins on it */
+    uint32_t straight_below; /* archives of fewer bytes fit in a message and need no filter; 0 while
+                                it is not connected, is dying or draining */
     bool accepted, dying, busy;
     bool placed;               /* it has a place, credits and receives of the lane's */
     bool comes;                /* it is new, and a place may be kept for it: see home.h */
@@ -127,9 +129,17 @@ void wbi_peer_busy(struct wb_peer *peer);
 /* Lane thread: receives that its channel needs, if it has its own. */
 uint32_t wbi_peer_receives(const struct wb_peer *peer);
 
-/* Lane thread: whether a request may be sent: the peer has a receive for it, and the lane one for
- * its reply, if it is not one-way. */
-bool wbi_peer_may_ask(const struct wb_peer *peer, bool one_way);
+/* Lane thread: whether a request may be sent: the peer has a receive for it, and itself or the lane
+ * (may_borrow) one for its reply, if it is not one-way. */
+bool wbi_peer_may_borrow(const struct wb_peer *peer);
+static inline bool wbi_peer_may_ask(const struct wb_peer *peer, bool one_way)
+{
+    return peer->credits > 0 &&
+           (one_way || peer->unanswered < peer->replies || wbi_peer_may_borrow(peer));
+}
+
+/* Lane thread: its state, what it takes, or whether it dies or drains has changed. */
+void wbi_peer_reckon(struct wb_peer *peer);
 
 /* Lane thread: a request has been sent; the reply to one has come, in time or late. */
 void wbi_peer_asked(struct wb_peer *peer, bool one_way);
@@ -153,7 +163,7 @@ void wbi_peer_expire(struct wb_peer *peer, uint64_t now);
 
 /* What fabrics call: handshake.c and receive.c. */
 extern const struct wbi_fabric_events wbi_engine_events;
-void wbi_receive(void *peer, uint8_t *slot, size_t len);
+bool wbi_receive(void *peer, uint8_t *slot, size_t len);
 uint32_t wbi_receive_bundle(void *peer, uint8_t *slot, size_t len);
 
 /* Lane thread: what this engine says of itself to a peer. */

@@ -115,20 +115,16 @@ static bool receive_result(struct wb_peer *peer, uint8_t *slot, size_t len)
     return take_plain(peer, slot) && was_asked_for(peer) && wbi_call_result(peer, slot, len);
 }
 
-void wbi_receive(void *channel_owner, uint8_t *slot, size_t len)
+bool wbi_receive(void *channel_owner, uint8_t *slot, size_t len)
 {
     struct wb_peer *peer = channel_owner;
-    bool kept;
     if (len >= WBI_REPLY_BYTES && wbi_reply_is_plain(slot)) {
-        kept = receive_result(peer, slot, len);
-    } else if (len >= WBI_REQUEST_BYTES && wbi_request_is_plain(slot)) {
-        kept = receive_request(peer, slot, len);
-    } else {
-        kept = receive_any(peer, slot, len);
+        return receive_result(peer, slot, len);
     }
-    if (!kept) {
-        wbi_slots_give(&peer->lane->slots, slot);
+    if (len >= WBI_REQUEST_BYTES && wbi_request_is_plain(slot)) {
+        return receive_request(peer, slot, len);
     }
+    return receive_any(peer, slot, len);
 }
 
 uint32_t wbi_receive_bundle(void *channel_owner, uint8_t *slot, size_t len)
@@ -143,14 +139,15 @@ uint32_t wbi_receive_bundle(void *channel_owner, uint8_t *slot, size_t len)
         wbi_slots_give(slots, slot);
         return 1;
     }
-    wbi_slots_share(slots, slot, count);
+    wbi_slots_share(slot, count);
+    uint32_t given = 0;
     size_t at = 0;
     while (at < len) {
         uint8_t *parcel = slot + at + WBI_BUNDLE_FRAME;
         size_t bytes = wbi_slots_part(slot, parcel);
         at = wbi_bundle_next(at + WBI_BUNDLE_FRAME + bytes);
-        wbi_receive(peer, parcel, bytes); /* as if it had come alone */
+        given += !wbi_receive(peer, parcel, bytes); /* as if it had come alone */
     }
-    wbi_slots_shared(slots, slot);
+    wbi_slots_shared(slots, slot, given);
     return count;
 }

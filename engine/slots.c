@@ -76,9 +76,8 @@ static __attribute__((noinline)) uint8_t *slot_of_last(const uint8_t *part)
     return give_parts(slot, 1) ? slot : NULL;
 }
 
-void wbi_slots_share(struct wbi_slots *slots, uint8_t *slot, uint32_t count)
+void wbi_slots_share(uint8_t *slot, uint32_t count)
 {
-    slots->parts_given = 0;
     atomic_init(parts_left(slot), count);
 }
 
@@ -91,10 +90,10 @@ size_t wbi_slots_part(const uint8_t *slot, uint8_t *parcel)
     return bytes;
 }
 
-void wbi_slots_shared(struct wbi_slots *slots, uint8_t *slot)
+void wbi_slots_shared(struct wbi_slots *slots, uint8_t *slot, uint32_t not_kept)
 {
     /* parts that were kept may all have been returned: then the slot is another's */
-    if (slots->parts_given > 0 && give_parts(slot, slots->parts_given)) {
+    if (not_kept > 0 && give_parts(slot, not_kept)) {
         wbi_slots_give(slots, slot);
     }
 }
@@ -103,10 +102,6 @@ void wbi_slots_shared(struct wbi_slots *slots, uint8_t *slot)
 
 void wbi_slots_give(struct wbi_slots *slots, uint8_t *slot)
 {
-    if (__builtin_expect(is_part(slot), 0)) {
-        slots->parts_given++; /* all of them at once, at the end: see `shared` */
-        return;
-    }
     struct wbi_free_slot *link = (struct wbi_free_slot *)(void *)slot;
     link->next = slots->free;
     slots->free = link;

@@ -26,7 +26,6 @@ struct wbi_slots {
     size_t mapped_bytes;
     uint32_t fresh;             /* slots from here on were never used: their pages are untouched */
     struct wbi_free_slot *free; /* the lane thread's */
-    uint32_t parts_given;       /* of the bundle that is being received */
     _Atomic(struct wbi_free_slot *)
         returned; /* any thread's; taken all at once, so there is no ABA */
 };
@@ -37,7 +36,7 @@ void wbi_slots_close(struct wbi_slots *slots); /* accepts a zeroed struct */
 
 /* Lane thread: a slot, or NULL. */
 uint8_t *wbi_slots_take(struct wbi_slots *slots);
-/* Lane thread: back, of what nobody has kept: a slot, or a part of the bundle being received. */
+/* Lane thread: back, of a slot that nobody has kept. */
 void wbi_slots_give(struct wbi_slots *slots, uint8_t *slot);
 
 /* Any thread: back, of what was kept: a slot, or a part of one. */
@@ -45,10 +44,11 @@ void wbi_slots_return(struct wbi_slots *slots, uint8_t *slot);
 
 /*
  * Lane thread: a bundle of `count` parcels that has been checked is being received. Between `share`
- * and `shared` each parcel is made a part, which returns its length, and then given or kept.
+ * and `shared` each parcel is made a part, which returns its length; those that nobody has kept go
+ * back all at once.
  */
-void wbi_slots_share(struct wbi_slots *slots, uint8_t *slot, uint32_t count);
+void wbi_slots_share(uint8_t *slot, uint32_t count);
 size_t wbi_slots_part(const uint8_t *slot, uint8_t *parcel);
-void wbi_slots_shared(struct wbi_slots *slots, uint8_t *slot);
+void wbi_slots_shared(struct wbi_slots *slots, uint8_t *slot, uint32_t not_kept);
 
 #endif

@@ -11,26 +11,31 @@
 #include "engine/lane.h"
 #include "engine/peer.h"
 
-/* Lane thread: whether a message of the kind could go now: the channel is up, no other goes first,
- * and a request has its credit. */
+/* Lane thread: whether no other message goes before one of the kind, and a request has its credit.
+ */
+static inline bool wbi_outgoing_is_first(const struct wb_peer *peer, enum wbi_kind kind,
+                                         bool one_way)
+{
+    return kind == WBI_REPLY
+               ? peer->replies_tail == &peer->waiting
+               : peer->waiting == NULL && (kind != WBI_REQUEST || wbi_peer_may_ask(peer, one_way));
+}
+
+/* Lane thread: whether it could go now: the channel is up, too. */
 static inline bool wbi_outgoing_is_next(const struct wb_peer *peer, enum wbi_kind kind,
                                         bool one_way)
 {
-    bool first = kind == WBI_REPLY ? peer->replies_tail == &peer->waiting : peer->waiting == NULL;
-    return first && !peer->dying &&
+    return !peer->dying &&
            atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_CONNECTED &&
-           (kind != WBI_REQUEST || wbi_peer_may_ask(peer, one_way));
+           wbi_outgoing_is_first(peer, kind, one_way);
 }
 
 /* Lane thread: whether a message with an archive of so many bytes may take the straight way. */
 static inline bool wbi_straight_suits(const struct wb_peer *peer, enum wbi_kind kind, bool one_way,
                                       size_t archive_bytes)
 {
-    size_t eager_bytes = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed);
-    size_t filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed);
-    return archive_bytes <= eager_bytes - wbi_header_bytes((uint8_t)kind) &&
-           archive_bytes < filter_from && peer->releases.count == 0 &&
-           wbi_outgoing_is_next(peer, kind, one_way);
+    return archive_bytes < peer->straight_below && peer->releases.count == 0 &&
+           wbi_outgoing_is_first(peer, kind, one_way);
 }
 
 /*

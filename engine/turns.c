@@ -126,10 +126,25 @@ static __attribute__((noinline)) int do_the_rest(struct wbi_lane *lane, bool loo
     return done;
 }
 
-static void disarm(struct wbi_lane *lane)
+/* Likewise before it. */
+static inline bool has_to_begin(struct wbi_lane *lane)
 {
-    lane->armed = false;
-    atomic_store_explicit(&lane->engine->disarmed, 1, memory_order_relaxed);
+    uintptr_t any = (uintptr_t)lane->armed | lane->crowded;
+    return (any | (uintptr_t)atomic_load_explicit(&lane->inbox, memory_order_relaxed)) != 0;
+}
+
+static __attribute__((noinline)) void begin_turn(struct wbi_lane *lane)
+{
+    if (lane->armed) {
+        lane->armed = false;
+        atomic_store_explicit(&lane->engine->disarmed, 1, memory_order_relaxed);
+    }
+    lane->crowded -= lane->crowded > 0;
+    if (wbi_lane_inbox_waits(lane)) {
+        lane->crowded = WBI_TURNS_CROWDED;
+        wbi_lane_gather(lane); /* until the poll, which sends first */
+        wbi_lane_drain(lane);
+    }
 }
 
 /* A thread that is not in the lane: one turn, if nobody is in it; `look` at the clock and at what
@@ -142,17 +157,9 @@ static inline __attribute__((always_inline)) int turn(struct wbi_lane *lane, boo
     if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
         return 0;
     }
-    if (lane->armed) {
-        disarm(lane);
-    }
     wbi_lane_go_inside(lane);
-    if (lane->crowded > 0) {
-        lane->crowded--;
-    }
-    if (wbi_lane_inbox_waits(lane)) {
-        lane->crowded = WBI_TURNS_CROWDED;
-        wbi_lane_gather(lane); /* until the poll, which sends first */
-        wbi_lane_drain(lane);
+    if (has_to_begin(lane)) {
+        begin_turn(lane);
     }
     int done = lane->fabric->poll(lane->port);
     if (done == 0 && polls > 1 && lane->crowded == 0) {
@@ -194,36 +201,42 @@ turn_others(struct wb_engine *engine, const struct wbi_lane *first, bool look, b
     return done;
 }
 
-/* Whether any of those lanes is due: one with peers always is. */
-static inline bool others_are_due(const struct wb_engine *engine, const struct wbi_lane *first,
-                                  bool with_bare)
+/* Those that have peers, a bit each. */
+static inline uint32_t lanes_with_peers(const struct wb_engine *engine)
 {
-    uint32_t others = atomic_load_explicit(&engine->peopled, memory_order_relaxed) & ~first->bit;
-    uint32_t bare = atomic_load_explicit(&engine->bare, memory_order_relaxed);
-    return others != 0 && (with_bare || (others & ~bare) != 0);
+    return atomic_load_explicit(&engine->peopled, memory_order_relaxed) &
+           ~atomic_load_explicit(&engine->bare, memory_order_relaxed);
 }
 
-/* The one lane that has peers; NULL: there are several, or none. */
-static inline struct wbi_lane *lone_lane(const struct wb_engine *engine)
+static inline bool is_one(uint32_t lanes)
 {
-    uint32_t lanes = atomic_load_explicit(&engine->peopled, memory_order_relaxed) &
-                     ~atomic_load_explicit(&engine->bare, memory_order_relaxed);
-    return lanes != 0 && (lanes & (lanes - 1)) == 0 ? engine->lanes[__builtin_ctz(lanes)] : NULL;
+    return lanes != 0 && (lanes & (lanes - 1)) == 0;
 }
 
-/* That of a thread that has one comes first. Inline, since a turn of wb_progress is nothing else.
- */
+/* That of a thread that has one comes first. */
+static __attribute__((noinline)) int turn_several(struct wb_engine *engine, struct wbi_lane *own,
+                                                  bool look, unsigned polls)
+{
+    uint32_t turns = 0;
+    int done = 0;
+    if (own != NULL) {
+        done = turn(own, look, lanes_with_peers(engine) == own->bit ? polls : 1, &turns);
+    }
+    return done + turn_others(engine, own, look, bare_are_due(own, look, turns));
+}
+
+/* Mostly one lane alone has peers, and a turn of wb_progress is nothing but one of that: so it is
+ * inline. */
 static inline __attribute__((always_inline)) int
 turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsigned polls)
 {
-    struct wbi_lane *lone = lone_lane(engine), *first = own != NULL ? own : lone;
-    uint32_t turns = 0;
-    int done = first != NULL ? turn(first, look, first == lone ? polls : 1, &turns) : 0;
-    bool with_bare = bare_are_due(own, look, turns);
-    if (first == NULL || others_are_due(engine, first, with_bare)) {
-        done += turn_others(engine, first, look, with_bare);
+    uint32_t lanes = lanes_with_peers(engine), turns = 0;
+    if (own != NULL || !is_one(lanes)) {
+        return turn_several(engine, own, look, polls);
     }
-    return done;
+    struct wbi_lane *lone = engine->lanes[__builtin_ctz(lanes)];
+    int done = turn(lone, look, polls, &turns);
+    return bare_are_due(NULL, look, turns) ? done + turn_others(engine, lone, look, true) : done;
 }
 
 int wbi_turn_all(struct wb_engine *engine, struct wbi_lane *own, bool look, unsigned polls)

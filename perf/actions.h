@@ -9,6 +9,10 @@
 #define PERF_WORD_OUT(F) F(VALUE, u64, answer)
 WB_ACTION(perf_word, PERF_WORD_IN, PERF_WORD_OUT)
 
+/* A payload of a struct's fixed length there, as small records are sent, and back as below. */
+enum { PERF_LINE = 64 /* bytes */ };
+#define PERF_LINE_IN(F) F(VALUE, u64, stamp) F(FIXED, wb_u8, data, PERF_LINE)
+
 /*
  * A payload there, two words back: answer_to(stamp + length), and how long the receiver took to
  * check the bytes. A stamp that is not 0 says that data holds its pattern (payload.h) and is to be
@@ -17,6 +21,7 @@ WB_ACTION(perf_word, PERF_WORD_IN, PERF_WORD_OUT)
 #define PERF_BYTES_IN(F) F(VALUE, u64, stamp) F(BYTES, wb_bytes, data)
 #define PERF_RMA_IN(F) F(VALUE, u64, stamp) F(RMA, wb_rma_vector, data)
 #define PERF_TAKEN_OUT(F) F(VALUE, u64, answer) F(VALUE, u64, check_ns)
+WB_ACTION(perf_line, PERF_LINE_IN, PERF_TAKEN_OUT)
 WB_ACTION(perf_bytes, PERF_BYTES_IN, PERF_TAKEN_OUT)
 WB_ACTION(perf_rma, PERF_RMA_IN, PERF_TAKEN_OUT)
 

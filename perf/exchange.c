@@ -1,5 +1,7 @@
 #include "perf/exchange.h"
 
+#include <string.h>
+
 #include "perf/actions.h"
 #include "perf/ticks.h"
 
@@ -25,6 +27,24 @@ static int finish_bytes(struct wb_call *call, const struct expected *expected,
     (void)expected;
     struct perf_bytes_out out;
     int status = perf_bytes_finish(call, &out);
+    take_answer(out.answer, out.check_ns, answer, ended);
+    return status;
+}
+
+static int begin_line(struct wb_peer *peer, const struct parcel *parcel,
+                      const struct wb_call_options *options, struct wb_call **call)
+{
+    struct perf_line_in in = {.stamp = parcel->stamp};
+    memcpy(in.data, parcel->pieces[0].data, PERF_LINE);
+    return perf_line_async(peer, &in, options, call);
+}
+
+static int finish_line(struct wb_call *call, const struct expected *expected, struct answer *answer,
+                       uint64_t *ended)
+{
+    (void)expected;
+    struct perf_line_out out;
+    int status = perf_line_finish(call, &out);
     take_answer(out.answer, out.check_ns, answer, ended);
     return status;
 }
@@ -142,9 +162,13 @@ const struct exchange *exchange_of(const struct calls_wanted *wanted)
                                             {begin_rma_many, finish_rma_many}};
     static const struct exchange both[2] = {{begin_bytes_both, finish_bytes_both},
                                             {begin_rma_both, finish_rma_both}};
+    static const struct exchange line = {begin_line, finish_line};
     bool rma = wanted->path == PATH_RMA;
     if (wanted->chunks > 1) {
         return &many[rma];
     }
-    return wanted->reply > 0 || wanted->trace != NULL ? &both[rma] : &one[rma];
+    if (wanted->reply > 0 || wanted->trace != NULL) {
+        return &both[rma];
+    }
+    return wanted->path == PATH_EAGER && wanted->size == PERF_LINE ? &line : &one[rma];
 }

@@ -66,6 +66,14 @@ static int serve_bytes(struct wb_context *context, struct perf_bytes_in *in,
     return status == WB_OK ? answer(&t, &out->answer, &out->check_ns) : status;
 }
 
+static int serve_line(struct wb_context *context, struct perf_line_in *in,
+                      struct perf_line_out *out, void *user)
+{
+    struct taking t = {.service = user, .context = context, .stamp = in->stamp};
+    int status = take_piece(&t, in->data, sizeof in->data);
+    return status == WB_OK ? answer(&t, &out->answer, &out->check_ns) : status;
+}
+
 static int serve_rma(struct wb_context *context, struct perf_rma_in *in, struct perf_rma_out *out,
                      void *user)
 {
@@ -180,6 +188,7 @@ int service_register(struct service *service, struct wb_engine *engine)
 {
     service->engine = engine;
     int status = perf_word_register(engine, serve_word, service);
+    status = status == WB_OK ? perf_line_register(engine, serve_line, service) : status;
     status = status == WB_OK ? perf_bytes_register(engine, serve_bytes, service) : status;
     status = status == WB_OK ? perf_rma_register(engine, serve_rma, service) : status;
     status = status == WB_OK ? perf_bytes_many_register(engine, serve_bytes_many, service) : status;

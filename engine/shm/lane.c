@@ -123,6 +123,9 @@ void wbi_shm_lane_close(struct wbi_fabric_lane *lane)
         wbi_shm_visitor_close(WBI_SHM_OF(lane->visitors.next, struct wbi_shm_visitor, node));
     }
     wbi_shm_drop_arrivals(lane);
+    if (lane->slot) {
+        lane->events.return_slot(lane->owner, lane->slot);
+    }
     close_fd(lane->event);
     close_fd(lane->epoll);
     close_fd(lane->page_fd);

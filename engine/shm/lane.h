@@ -135,6 +135,7 @@ struct wbi_fabric_lane {
     bool armed;
     bool polling;  /* inside poll: what is closed is freed at its end */
     bool slotless; /* take_slot said no in this poll */
+    uint8_t *slot; /* for the next message, or NULL: the last one's, which nobody has kept */
     bool sweep;    /* a cold channel was left with something in it */
     bool woken;    /* slept since housekeeping was done last */
     bool hurry;    /* a connection or a mapping is being made */

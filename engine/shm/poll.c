@@ -106,14 +106,14 @@ static void copy(uint8_t *slot, const struct wbi_shm_message *message, const uin
 static inline bool deliver_data(struct wbi_channel *channel, const struct wbi_shm_message *message)
 {
     struct wbi_fabric_lane *lane = channel->lane;
-    uint8_t *slot = lane->events.take_slot(lane->owner);
+    uint8_t *slot = lane->slot ? lane->slot : lane->events.take_slot(lane->owner);
     if (!slot) {
         lane->slotless = true;
         return false;
     }
     copy(slot, message, channel->in.base + channel->in.bytes);
     free_room(channel, message->len);
-    lane->events.on_message(channel->owner, slot, message->len);
+    lane->slot = lane->events.on_message(channel->owner, slot, message->len) ? NULL : slot;
     return true;
 }
 

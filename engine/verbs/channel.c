@@ -66,9 +66,16 @@ int wbi_verbs_channel_equip(struct wbi_channel *channel)
     return wbi_verbs_qp_create(channel);
 }
 
+static void look_whether_it_stands(struct wbi_channel *channel)
+{
+    channel->stands =
+        channel->state == WBI_VERBS_OPEN && channel->established && channel->doom == WB_OK;
+}
+
 void wbi_verbs_channel_open(struct wbi_channel *channel)
 {
     channel->state = WBI_VERBS_OPEN;
+    look_whether_it_stands(channel);
     channel->heard = wbi_now();
     wbi_verbs_count_dialling(channel, -1);
 }
@@ -77,6 +84,7 @@ void wbi_verbs_channel_establish(struct wbi_channel *channel)
 {
     bool news = !channel->established;
     channel->established = true;
+    look_whether_it_stands(channel);
     channel->heard = channel->lane->now;
     if (news && channel->main != NULL) {
         wbi_verbs_rail_stands(channel);
@@ -99,6 +107,7 @@ void wbi_verbs_doom(struct wbi_channel *channel, int status, const char *format,
     vsnprintf(channel->doom_reason, sizeof channel->doom_reason, format, arguments);
     va_end(arguments);
     channel->doom = status;
+    channel->stands = false;
     channel->doomed_at = channel->queues != NULL ? channel->queues->taken : 0;
     channel->lane->doomed++;
 }
@@ -111,6 +120,7 @@ void wbi_verbs_lose(struct wbi_channel *channel)
         wbi_verbs_count_dialling(channel, -1);
     }
     channel->state = WBI_VERBS_LOST;
+    channel->stands = false;
     channel->told = true;
     if (channel->main != NULL) {
         wbi_verbs_rail_lost(channel);

@@ -50,6 +50,7 @@ void wbi_verbs_close(struct wbi_channel *channel)
     unlink_ready(channel);
     unlink_channel(channel);
     channel->state = WBI_VERBS_LOST;
+    channel->stands = false;
     wbi_verbs_work_drop(channel);
     wbi_verbs_rails_close(channel);
     if (channel->main != NULL) {

@@ -45,6 +45,7 @@ struct wbi_channel {
     enum wbi_verbs_state state;
     bool running;              /* the queue pair is, or was, in RTS */
     bool established;          /* the other side is known to be ready: nothing is sent before */
+    bool stands;               /* OPEN, established, and not doomed: mostly all there is to ask */
     bool probing;              /* a probe is under way */
     bool deaf;                 /* it broke the protocol: what it sent besides does not count */
     bool told;                 /* on_lost was called */
@@ -240,12 +241,6 @@ void wbi_verbs_close(struct wbi_channel *channel);
  * all. WB_AGAIN: the lane has max_channels. WB_ERR_NO_MEMORY. */
 int wbi_verbs_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_channel *main,
                           struct wbi_channel **out);
-
-/* Whether it is open, ready on the other side, and not about to end. */
-static inline bool wbi_verbs_stands(const struct wbi_channel *channel)
-{
-    return channel->state == WBI_VERBS_OPEN && channel->established && channel->doom == WB_OK;
-}
 
 /* One more, or fewer (-1), that looks up or dials. */
 static inline void wbi_verbs_count_dialling(const struct wbi_channel *channel, int more)

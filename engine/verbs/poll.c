@@ -36,26 +36,37 @@ static __attribute__((noinline)) void on_failed_receive(struct wbi_channel *chan
                    ibv_wc_status_str(wc->status));
 }
 
-/* Returns the parcels that came; 1 where it was none. */
-static inline __attribute__((always_inline)) uint32_t on_receive(struct wbi_verbs_queues *queues,
-                                                                 const struct ibv_wc *wc)
+/* Whether what is not a message of a channel that stands is one all the same; else its slot goes
+ * back. */
+static __attribute__((noinline)) bool is_message(struct wbi_verbs_queues *queues,
+                                                 struct wbi_channel *channel, uint8_t *slot,
+                                                 const struct ibv_wc *wc)
 {
     struct wbi_fabric_lane *lane = queues->lane;
-    uint8_t *slot = wbi_verbs_unpost(queues, wc->wr_id);
-    struct wbi_channel *channel = wbi_verbs_map_find(queues, wc->qp_num);
-    if (channel == NULL || channel->state != WBI_VERBS_OPEN || channel->deaf) {
-        lane->events.return_slot(lane->owner, slot); /* of one that was closed */
-        return 1;
-    }
-    if (wc->status != IBV_WC_SUCCESS) {
-        on_failed_receive(channel, wc);
+    bool closed = channel == NULL || channel->state != WBI_VERBS_OPEN || channel->deaf;
+    if (closed || wc->status != IBV_WC_SUCCESS) {
+        if (!closed) {
+            on_failed_receive(channel, wc);
+        }
         lane->events.return_slot(lane->owner, slot);
-        return 1;
+        return false;
     }
     if (!channel->established) {
         wbi_verbs_channel_establish_by_data(channel);
     }
-    return wbi_verbs_take_message(channel, slot, wc);
+    return true;
+}
+
+/* Returns the parcels that came; 1 where it was none. */
+static inline __attribute__((always_inline)) uint32_t on_receive(struct wbi_verbs_queues *queues,
+                                                                 const struct ibv_wc *wc)
+{
+    uint8_t *slot = wbi_verbs_unpost(queues, wc->wr_id);
+    struct wbi_channel *channel = wbi_verbs_map_find(queues, wc->qp_num);
+    bool usual = channel != NULL && channel->stands && wc->status == IBV_WC_SUCCESS;
+    return usual || is_message(queues, channel, slot, wc)
+               ? wbi_verbs_take_message(channel, slot, wc)
+               : 1;
 }
 
 /* Apart: there is one for several messages. */
@@ -190,12 +201,15 @@ static int lose_doomed(struct wbi_fabric_lane *lane, bool dry)
     return done;
 }
 
-static bool is_time_to_look(struct wbi_fabric_lane *lane, int done)
+/* Whether it is time to read the clock. */
+static inline bool is_time_to_read(struct wbi_fabric_lane *lane, int done)
 {
     lane->polls += done > 0 ? 1 : IDLE_POLL_WEIGHT;
-    if (lane->polls < POLLS_A_LOOK && !lane->woken) {
-        return false;
-    }
+    return lane->polls >= POLLS_A_LOOK || lane->woken;
+}
+
+static __attribute__((noinline)) bool is_time_to_look(struct wbi_fabric_lane *lane)
+{
     lane->polls = 0;
     lane->now = wbi_rough_now(&lane->clock);
     uint32_t limit = lane->dialling > 0 ? HURRY_US : LOOK_US;
@@ -238,7 +252,7 @@ int wbi_verbs_lane_poll(struct wbi_fabric_lane *lane)
     for (struct wbi_verbs_queues *queues = lane->used; queues != NULL; queues = queues->next) {
         done += poll_queues(queues, &dry);
     }
-    bool look = is_time_to_look(lane, done);
+    bool look = is_time_to_read(lane, done) && is_time_to_look(lane);
     if (look || (lane->doomed | lane->stranded) != 0) {
         done += do_the_rest(lane, look, dry);
     }

@@ -210,7 +210,7 @@ void wbi_verbs_qp_linger(struct wbi_channel *channel)
 {
     struct wbi_verbs_send_queue *queue = &channel->sends;
     struct wbi_fabric_lane *lane = channel->lane;
-    if (!wbi_verbs_stands(channel)) {
+    if (!channel->stands) {
         return;
     }
     wbi_verbs_work_post(channel); /* what was kept back is not lost for that */

@@ -97,6 +97,7 @@ static int open_queues(struct wbi_fabric_lane *lane, unsigned number)
         wbi_verbs_queues_close(queues);
         return status;
     }
+    wbi_verbs_receives_open(queues);
     wbi_verbs_refill(queues);
     queues->next = lane->used;
     lane->used = queues;

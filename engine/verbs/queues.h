@@ -17,9 +17,19 @@ struct wbi_fabric_lane;
 struct wbi_channel;
 
 enum {
+    WBI_VERBS_SPARES = 32,        /* receives posted as one list */
     WBI_VERBS_QP_BINS = 1024,     /* a power of two */
     WBI_VERBS_LATE_RECEIVES = 15, /* of an SRQ, not posted anew until there are more of them */
     WBI_VERBS_LATE_OWN = 3        /* of a queue pair's own */
+};
+
+/* Slots that are to be posted before others are asked of the engine, as the list of requests that
+ * they are posted by: requests[i] is for sges[i], and all but their ids and addresses, and the next
+ * of a list's last, is written once. */
+struct wbi_verbs_spares {
+    uint32_t count;
+    struct ibv_recv_wr requests[WBI_VERBS_SPARES];
+    struct ibv_sge sges[WBI_VERBS_SPARES];
 };
 
 struct wbi_verbs_queues {
@@ -35,6 +45,7 @@ struct wbi_verbs_queues {
     uint32_t target, posted; /* receive slots: wanted in the SRQ, there; 0 where there is none */
     uint32_t least;          /* fewer of them, and a batch is due */
     uint16_t *holders;       /* by slot: whose receive it is (receives.h) */
+    struct wbi_verbs_spares spares;
     _Atomic uint32_t
         reported;    /* events of the CQ and the SRQ, as bits; any lane's thread reads them */
     uint32_t deaths; /* of the device, that are known here */

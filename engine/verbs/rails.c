@@ -107,7 +107,7 @@ uint32_t wbi_verbs_rails_up(const struct wbi_channel *channel)
     uint32_t up = 0;
     for (unsigned i = 0; channel->rails != NULL && i < WBI_VERBS_MAX_RAILS; i++) {
         const struct wbi_channel *rail = channel->rails->at[i];
-        up += rail != NULL && wbi_verbs_stands(rail) ? 1 : 0;
+        up += rail != NULL && rail->stands ? 1 : 0;
     }
     return up;
 }
@@ -116,7 +116,7 @@ uint32_t wbi_verbs_rails_up(const struct wbi_channel *channel)
 
 static bool can_read(const struct wbi_channel *way, const struct wbi_read *read)
 {
-    return way != NULL && wbi_verbs_stands(way) && wbi_verbs_leads_to(way, read);
+    return way != NULL && way->stands && wbi_verbs_leads_to(way, read);
 }
 
 /* Whether it has READs that do not move. Its end is known when the device has given them up. */

@@ -90,7 +90,7 @@ int wbi_verbs_read_over(struct wbi_channel *channel, struct wbi_read *read)
 {
     struct wbi_verbs_send_queue *queue = &channel->sends;
     uint32_t rkey = key_of(channel, read);
-    if (!wbi_verbs_stands(channel)) {
+    if (!channel->stands) {
         return WB_AGAIN;
     }
     read->next = NULL;

@@ -1,41 +1,27 @@
 #include "engine/verbs/receives.h"
 
-enum { BATCH = 32 }; /* receives posted as one list */
+void wbi_verbs_receives_open(struct wbi_verbs_queues *queues)
+{
+    struct wbi_verbs_spares *spares = &queues->spares;
+    for (uint32_t i = 0; i < WBI_VERBS_SPARES; i++) {
+        spares->sges[i] =
+            (struct ibv_sge){.length = queues->lane->eager_bytes, .lkey = queues->receive_mr->lkey};
+        spares->requests[i] = (struct ibv_recv_wr){
+            .next = &spares->requests[i + 1], .sg_list = &spares->sges[i], .num_sge = 1};
+    }
+}
 
-struct batch {
-    uint32_t count;
-    struct ibv_recv_wr wrs[BATCH];
-    struct ibv_sge sges[BATCH];
-};
-
-/* As many as the engine gives, `most` at most, linked. */
-static void gather(struct wbi_verbs_queues *queues, uint32_t most, struct batch *batch)
+/* More spares, of the engine's slots. */
+static __attribute__((noinline)) void take_spares(struct wbi_verbs_queues *queues, uint32_t wanted)
 {
     struct wbi_fabric_lane *lane = queues->lane;
-    uint32_t count = 0, length = lane->eager_bytes, lkey = queues->receive_mr->lkey;
-    most = most < BATCH ? most : BATCH;
-    for (; count < most; count++) {
+    while (queues->spares.count < wanted) {
         uint8_t *slot = lane->events.take_slot(lane->owner);
         if (slot == NULL) {
             break;
         }
         size_t index = (size_t)(slot - lane->slots.base) / lane->slots.stride;
-        struct ibv_sge *sge = &batch->sges[count];
-        struct ibv_recv_wr *wr = &batch->wrs[count];
-        *sge = (struct ibv_sge){.addr = (uintptr_t)slot, .length = length, .lkey = lkey};
-        *wr = (struct ibv_recv_wr){
-            .wr_id = WBI_VERBS_RECEIVE | index, .next = wr + 1, .sg_list = sge, .num_sge = 1};
-    }
-    batch->count = count;
-    if (count > 0) {
-        batch->wrs[count - 1].next = NULL;
-    }
-}
-
-static void hold(struct wbi_verbs_queues *queues, const struct batch *batch, uint16_t holder)
-{
-    for (uint32_t i = 0; i < batch->count; i++) {
-        queues->holders[batch->wrs[i].wr_id & ~WBI_VERBS_RECEIVE] = holder;
+        wbi_verbs_spare(queues, WBI_VERBS_RECEIVE | index, slot);
     }
 }
 
@@ -46,6 +32,38 @@ static void give_back(struct wbi_verbs_queues *queues, const struct ibv_recv_wr 
     for (; bad != NULL; bad = bad->next) {
         lane->events.return_slot(lane->owner, wbi_verbs_unpost(queues, bad->wr_id));
     }
+}
+
+/* Posts the last of the spares as one list, to a queue pair of its own or (NULL) to the SRQ: as
+ * many as there are and the engine gives, `most` at most. False: there are none, or the device
+ * refuses some. */
+static bool post(struct wbi_verbs_queues *queues, struct ibv_qp *own, uint32_t most,
+                 uint16_t holder, uint32_t *posted)
+{
+    struct wbi_verbs_spares *spares = &queues->spares;
+    most = most < WBI_VERBS_SPARES ? most : WBI_VERBS_SPARES;
+    if (spares->count < most) {
+        take_spares(queues, most);
+    }
+    uint32_t count = spares->count < most ? spares->count : most;
+    if (count == 0) {
+        return false;
+    }
+    struct ibv_recv_wr *last = &spares->requests[spares->count - 1], *first = last + 1 - count;
+    for (struct ibv_recv_wr *at = first; at <= last; at++) {
+        queues->holders[at->wr_id & ~WBI_VERBS_RECEIVE] = holder;
+    }
+    spares->count -= count;
+    *posted += count;
+    last->next = NULL;
+    struct ibv_recv_wr *bad = NULL;
+    int error =
+        own != NULL ? ibv_post_recv(own, first, &bad) : ibv_post_srq_recv(queues->srq, first, &bad);
+    if (error != 0) {
+        give_back(queues, bad);
+    }
+    last->next = last + 1;
+    return error == 0;
 }
 
 /* ---- of a queue pair's own ---- */
@@ -62,21 +80,12 @@ static void add_thirsty(struct wbi_channel *channel)
 /* False: not all, for now. */
 static bool fill(struct wbi_channel *channel)
 {
-    struct batch batch;
-    struct ibv_recv_wr *bad;
-    while (channel->posted < channel->receives) {
-        gather(channel->queues, channel->receives - channel->posted, &batch);
-        if (batch.count == 0) {
-            return false;
-        }
-        hold(channel->queues, &batch, (uint16_t)(channel->index + 1));
-        channel->posted += batch.count;
-        if (ibv_post_recv(channel->qp, batch.wrs, &bad) != 0) {
-            give_back(channel->queues, bad);
-            return false;
-        }
+    bool posts = true;
+    while (posts && channel->posted < channel->receives) {
+        posts = post(channel->queues, channel->qp, channel->receives - channel->posted,
+                     (uint16_t)(channel->index + 1), &channel->posted);
     }
-    return true;
+    return posts;
 }
 
 static void fill_thirsty(struct wbi_verbs_queues *queues)
@@ -136,28 +145,23 @@ void wbi_verbs_receives_reclaim(struct wbi_channel *channel)
 
 void wbi_verbs_refill(struct wbi_verbs_queues *queues)
 {
-    struct batch batch;
-    struct ibv_recv_wr *bad;
     if (queues->thirsty != NULL) {
         fill_thirsty(queues);
     }
-    while (queues->posted < queues->target) {
-        gather(queues, queues->target - queues->posted, &batch);
-        if (batch.count == 0) {
-            return;
-        }
-        hold(queues, &batch, WBI_VERBS_SHARED);
-        queues->posted += batch.count;
-        if (ibv_post_srq_recv(queues->srq, batch.wrs, &bad) != 0) {
-            give_back(queues, bad);
-            return;
-        }
+    bool posts = true;
+    while (posts && queues->posted < queues->target) {
+        posts =
+            post(queues, NULL, queues->target - queues->posted, WBI_VERBS_SHARED, &queues->posted);
     }
 }
 
 void wbi_verbs_shared_reclaim(struct wbi_verbs_queues *queues)
 {
     struct wbi_fabric_lane *lane = queues->lane;
+    while (queues->spares.count > 0) {
+        uint64_t address = queues->spares.sges[--queues->spares.count].addr;
+        lane->events.return_slot(lane->owner, (uint8_t *)(uintptr_t)address);
+    }
     for (uint32_t i = 0; i < lane->slots.count && queues->posted > 0; i++) {
         if (queues->holders[i] == WBI_VERBS_SHARED) {
             lane->events.return_slot(lane->owner, wbi_verbs_unpost(queues, i));

@@ -15,7 +15,7 @@
 #include <arpa/inet.h>
 
 #include "engine/bundle.h"
-#include "engine/verbs/lane.h"
+#include "engine/verbs/receives.h"
 
 enum { RECEIPTS = 0xffff, IS_CONTROL = 1 << 16, IS_RECEIPT = 1 << 17, IS_BUNDLE = 1 << 18 };
 
@@ -54,7 +54,7 @@ static __attribute__((noinline)) uint8_t *take_slot_of_posted(struct wbi_channel
 {
     wbi_verbs_post_ready(channel->lane);
     /* receipts may have gone along and taken places */
-    return wbi_verbs_stands(channel) && has_room(channel, false) ? take_slot(channel) : NULL;
+    return channel->stands && has_room(channel, false) ? take_slot(channel) : NULL;
 }
 
 /* Behind what is queued, of a control message, or where something is short. */
@@ -62,7 +62,7 @@ static __attribute__((noinline)) int reserve_otherwise(struct wbi_channel *chann
                                                        bool control, uint8_t **slot)
 {
     struct wbi_fabric_lane *lane = channel->lane;
-    if (!wbi_verbs_stands(channel)) {
+    if (!channel->stands) {
         return WB_AGAIN;
     }
     if (bytes > (control ? WBI_CONTROL_ROOM : lane->eager_bytes)) {
@@ -99,8 +99,8 @@ int wbi_verbs_reserve(struct wbi_channel *channel, size_t bytes, bool control, u
 {
     struct wbi_fabric_lane *lane = channel->lane;
     const struct wbi_verbs_send_queue *queue = &channel->sends;
-    if (control || lane->gathering || bytes > queue->inline_bytes ||
-        queue->queued != queue->posted || !has_room(channel, false) || !wbi_verbs_stands(channel)) {
+    if (control | lane->gathering | !channel->stands || bytes > queue->inline_bytes ||
+        queue->queued != queue->posted || !has_room(channel, false)) {
         return reserve_otherwise(channel, bytes, control, slot);
     }
     channel->reserved_as = WBI_VERBS_AT_ONCE;
@@ -222,7 +222,7 @@ static bool owes_receipts(const struct wbi_channel *channel)
 static void send_receipts(struct wbi_channel *channel)
 {
     struct wbi_verbs_work *work =
-        wbi_verbs_stands(channel) ? wbi_verbs_work_add(&channel->sends, WBI_VERBS_CONTROL) : NULL;
+        channel->stands ? wbi_verbs_work_add(&channel->sends, WBI_VERBS_CONTROL) : NULL;
     if (work != NULL) {
         work->immediate = htonl(receipts(channel) | IS_RECEIPT);
     }
@@ -241,7 +241,7 @@ void wbi_verbs_probe(struct wbi_channel *channel)
 /* Most sends are not signalled: the end of a probe behind them speaks for them. */
 bool wbi_verbs_arrived(struct wbi_channel *channel)
 {
-    if (!wbi_verbs_stands(channel) || channel->sends.sends_in_flight == 0) {
+    if (!channel->stands || channel->sends.sends_in_flight == 0) {
         return true;
     }
     if (!channel->probing) {
@@ -339,6 +339,15 @@ static bool is_plain(const struct wbi_channel *channel, const struct ibv_wc *wc)
            ntohl(wc->imm_data) == channel->controls_receipted && wc->byte_len != 0;
 }
 
+/* Its slot is the device's again where the engine does not keep it. */
+static inline void deliver(struct wbi_channel *channel, uint8_t *slot, const struct ibv_wc *wc)
+{
+    struct wbi_verbs_queues *queues = channel->queues;
+    if (!channel->lane->events.on_message(channel->owner, slot, wc->byte_len)) {
+        wbi_verbs_spare(queues, wc->wr_id, slot);
+    }
+}
+
 static __attribute__((noinline)) uint32_t take_unlike(struct wbi_channel *channel, uint8_t *slot,
                                                       const struct ibv_wc *wc)
 {
@@ -353,17 +362,16 @@ static __attribute__((noinline)) uint32_t take_unlike(struct wbi_channel *channe
     } else if ((ntohl(wc->imm_data) & IS_BUNDLE) != 0) {
         return lane->events.on_bundle(channel->owner, slot, wc->byte_len);
     } else {
-        lane->events.on_message(channel->owner, slot, wc->byte_len);
+        deliver(channel, slot, wc);
     }
     return 1;
 }
 
 uint32_t wbi_verbs_take_message(struct wbi_channel *channel, uint8_t *slot, const struct ibv_wc *wc)
 {
-    struct wbi_fabric_lane *lane = channel->lane;
-    channel->heard = lane->now;
+    channel->heard = channel->lane->now;
     if (is_plain(channel, wc)) {
-        lane->events.on_message(channel->owner, slot, wc->byte_len);
+        deliver(channel, slot, wc);
         return 1;
     }
     return take_unlike(channel, slot, wc);

@@ -71,13 +71,13 @@ static void return_slot(void *owner, uint8_t *slot)
     stranger->free[stranger->free_count++] = slot;
 }
 
-static void on_message(void *owner, uint8_t *slot, size_t len)
+static bool on_message(void *owner, uint8_t *slot, size_t len)
 {
     struct test_stranger *stranger = owner;
     struct test_heard *heard = &stranger->heard[stranger->heard_count++ % TEST_STRANGER_HEARD];
     heard->len = len;
     memcpy(heard->bytes, slot, len);
-    return_slot(stranger, slot);
+    return false;
 }
 
 static struct wbi_fabric_lane *home(void *lane_owner)

@@ -321,6 +321,7 @@ START_TEST(test_filtered_ones_pass_by)
     config.filter = WB_FILTER_LZ4;
     open_scene_as(&config, false);
     atomic_store(&scene.peer->filter_from, config.filter_from); /* the friend filters, too */
+    wbi_peer_reckon(scene.peer);
     uint64_t before = test_scene_stats(&scene).parcels_received;
     reads_nothing = true;
     begin_echo(1, 0, &slow);

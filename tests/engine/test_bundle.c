@@ -197,15 +197,14 @@ static void receive(unsigned parcels, unsigned kept, uint8_t *parts[WBI_BUNDLE_M
     ck_assert_ptr_nonnull(slot);
     make(parcels, 40);
     memcpy(slot, bytes, len);
-    wbi_slots_share(&slots, slot, parcels);
+    wbi_slots_share(slot, parcels);
+    uint32_t not_kept = 0;
     for (unsigned i = 0; i < parcels; i++) {
         parts[i] = slot + i * wbi_bundle_next(WBI_BUNDLE_FRAME + 40) + WBI_BUNDLE_FRAME;
         ck_assert_uint_eq(wbi_slots_part(slot, parts[i]), 40);
-        if ((kept >> i & 1) == 0) {
-            wbi_slots_give(&slots, parts[i]);
-        }
+        not_kept += (kept >> i & 1) == 0;
     }
-    wbi_slots_shared(&slots, slot);
+    wbi_slots_shared(&slots, slot, not_kept);
 }
 
 /* A slot is free when its last part is, in whatever order, and not before. */

@@ -387,7 +387,9 @@ static bool deliver(struct wbi_channel *channel, const struct event *event)
     size_t used = event->len > 8 ? event->len : 8; /* a free slot's first bytes are its link */
     wbi_poison(slot + used, TAPE_EAGER - used);
     if (event->kind == SAID) {
-        tape.events->on_message(channel->owner, slot, event->len);
+        if (!tape.events->on_message(channel->owner, slot, event->len)) {
+            tape.events->return_slot(tape.owner, slot);
+        }
     } else {
         tape.events->on_bundle(channel->owner, slot, event->len);
     }

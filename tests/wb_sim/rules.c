@@ -244,7 +244,7 @@ static uint32_t count_free(const struct wbi_free_slot *slot)
     return count;
 }
 
-/* Every slot is free, or posted to a device. */
+/* Every slot is free, posted to a device, or about to be. */
 static void check_slots(const struct play *play, const struct node *node,
                         const struct wbi_lane *lane)
 {
@@ -252,7 +252,7 @@ static void check_slots(const struct play *play, const struct node *node,
     uint32_t found = slots->arena.count - slots->fresh + count_free(slots->free) +
                      count_free(atomic_load(&slots->returned));
     for (unsigned i = 0; i < WBI_VERBS_MAX_DEVICES; i++) {
-        found += lane->port->queues[i].posted;
+        found += lane->port->queues[i].posted + lane->port->queues[i].spares.count;
     }
     for (const struct wbi_channel *at = lane->port->channels; at != NULL; at = at->next) {
         found += at->posted;
