@@ -296,9 +296,9 @@ struct wbi_fabric {
      * arrives, whatever becomes of this side. */
     bool (*arrived)(struct wbi_channel *channel);
 
-    /* Makes a chunk readable for the channel's peer. The offer must stay where it is until it is
-     * retired, revoked, or the channel is closed. WB_AGAIN: no lease free now, or the peer does not
-     * know the region yet. */
+    /* Makes a chunk readable for the channel's peer; the bytes are what they are now, for the
+     * fabric may copy them. The offer must stay where it is until it is retired, revoked, or the
+     * channel is closed. WB_AGAIN: no lease free now, or the peer does not know the region yet. */
     int (*offer)(struct wbi_channel *channel, struct wbi_offer *offer);
 
     /* Whether an offer with that registration needs none of its own, so that it does not count in

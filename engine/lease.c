@@ -292,10 +292,10 @@ static void take_back(struct wbi_lease_set *set, struct wbi_lane *lane)
     set->admitted = false;
 }
 
-static int offer_all(struct wbi_lease_set *set, struct wbi_lane *lane)
+static int offer_up_to(struct wbi_lease_set *set, struct wbi_lane *lane, uint32_t count)
 {
     int status = WB_OK;
-    while (status == WB_OK && set->offered < set->chunk_count) {
+    while (status == WB_OK && set->offered < count) {
         if (set->chunks[set->offered].kind != WB_CHUNK_INDEX) {
             status = offer_one(set, lane, set->offered);
         }
@@ -304,7 +304,7 @@ static int offer_all(struct wbi_lease_set *set, struct wbi_lane *lane)
     return status;
 }
 
-int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer)
+int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer, uint32_t count)
 {
     struct wbi_lane *lane = peer->lane;
     bool first = set->peer == NULL;
@@ -316,7 +316,7 @@ int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer)
     if (status != WB_OK) {
         return status;
     }
-    status = offer_all(set, lane);
+    status = offer_up_to(set, lane, count);
     if (status == WB_ERR_NO_MEMORY && lane->pinned > set->pinned) {
         take_back(set, lane);
         return WB_AGAIN; /* what other sets have registered will come back */

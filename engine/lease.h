@@ -68,9 +68,10 @@ void wbi_lease_set_add_plain(struct wbi_lease_set *set, struct wbi_plain *plain,
 bool wbi_lease_set_may_add_plain(const struct wbi_lease_set *set);
 
 /* Lane thread: enters the set in the table and at the peer (once), and offers what is not yet
- * offered. WB_AGAIN: the fabric has no lease free now, or not as many registrations of user memory
- * as the set needs, call again. WB_ERR_INVALID: it never has so many. */
-int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer);
+ * offered of its first `count` chunks, whose bytes are there. WB_AGAIN: the fabric has no lease
+ * free now, or not as many registrations of user memory as the set needs, call again.
+ * WB_ERR_INVALID: it never has so many. */
+int wbi_lease_set_offer(struct wbi_lease_set *set, struct wb_peer *peer, uint32_t count);
 
 /* Lane thread: the peer has released `id`; unknown ids are old news and mean nothing. */
 void wbi_lease_release(struct wb_peer *peer, uint64_t id);

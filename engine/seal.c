@@ -60,15 +60,17 @@ static int add_long_list(struct wbi_outgoing *out)
                      out->peer->url, bytes, out->plan.chunk_count, wb_status_text(status));
 }
 
-/* A long list is offered like its chunks, and written when all of them have keys. */
-static int seal_long_list(struct wbi_outgoing *out)
+/* A long list is written when all of its chunks have keys, and then offered like them: the fabric
+ * may copy what it is offered. */
+static int seal_long_list(struct wbi_outgoing *out, uint32_t list_chunk)
 {
     struct wbi_lease_set *set = out->set;
-    uint32_t list_chunk = out->plan.chunk_count + out->plan.long_archive;
     int status = set->chunk_count == list_chunk ? add_long_list(out) : WB_OK;
-    status = status == WB_OK ? wbi_lease_set_offer(set, out->peer) : status;
     if (status == WB_OK) {
         encode_list(out, (uint8_t *)(uintptr_t)set->chunks[list_chunk].data);
+        status = wbi_lease_set_offer(set, out->peer, list_chunk + 1);
+    }
+    if (status == WB_OK) {
         encode_record(out, list_chunk, out->message + out->plan.list_record_at);
     }
     return status;
@@ -76,9 +78,10 @@ static int seal_long_list(struct wbi_outgoing *out)
 
 static int seal_chunks(struct wbi_outgoing *out)
 {
-    int status = wbi_lease_set_offer(out->set, out->peer);
+    uint32_t list_chunk = out->plan.chunk_count + out->plan.long_archive;
+    int status = wbi_lease_set_offer(out->set, out->peer, list_chunk);
     if (status == WB_OK && out->plan.long_list) {
-        status = seal_long_list(out);
+        status = seal_long_list(out, list_chunk);
     } else if (status == WB_OK) {
         encode_list(out, out->message + out->plan.list_at);
     }

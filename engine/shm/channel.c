@@ -50,7 +50,7 @@ int wbi_shm_channel_new(struct wbi_fabric_lane *lane, void *owner, struct wbi_ch
         free(channel);
         return status;
     }
-    wbi_shm_leases_init(&channel->leases, channel->mine.head->leases);
+    wbi_shm_leases_init(&channel->leases, &channel->mine);
     channel->out.base = channel->mine.ring;
     channel->out.bytes = channel->mine.ring_bytes;
     channel->in.consumed = &channel->mine.head->consumed.word;

@@ -69,10 +69,10 @@ void wbi_shm_describe(struct wb_fabric_info *info)
     }
     snprintf(info->details, sizeof info->details,
              "max_eager_bytes %d\nread_depth %d\nchannels_a_lane %d\nleases_a_channel %d\n"
-             "max_slabs %d\nstaging_bytes %d\nslice_bytes %d\npidfd %s\n",
+             "max_slabs %d\nstaging_bytes %d\nshelf_bytes %d\nslice_bytes %d\npidfd %s\n",
              WBI_SHM_MAX_EAGER, WBI_SHM_READ_DEPTH, WBI_SHM_MAX_CHANNELS, WBI_SHM_LEASES,
-             WBI_SHM_MAX_IMPORTS, WBI_SHM_PIECES * WBI_SHM_PIECE_BYTES, WBI_SHM_SLICE,
-             has_pidfd() ? "yes" : "no");
+             WBI_SHM_MAX_IMPORTS, WBI_SHM_PIECES * WBI_SHM_PIECE_BYTES, WBI_SHM_SHELF_BYTES,
+             WBI_SHM_SLICE, has_pidfd() ? "yes" : "no");
 }
 
 int wbi_shm_domain_open(const struct wb_engine_config *config, struct wbi_domain **out)

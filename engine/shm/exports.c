@@ -97,7 +97,7 @@ static void free_notices(struct wbi_shm_list *notices)
 
 static int announce(struct wbi_domain *domain, struct wbi_mr *mr)
 {
-    if (domain->segments == WBI_SHM_USER_MEMORY - 1) {
+    if (domain->segments == WBI_SHM_SHELVED - 1) {
         return wbi_error(WB_ERR_NO_MEMORY, "this engine has registered 2^32 slabs: start anew");
     }
     for (struct wbi_shm_list *at = domain->links.next; at != &domain->links; at = at->next) {

@@ -4,6 +4,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "engine/shm/lease.h"
+
 static struct wbi_shm_import *import_of_job(struct wbi_shm_job *job)
 {
     return WBI_SHM_OF(job, struct wbi_shm_import, job);
@@ -73,7 +75,7 @@ static const char *check(const struct wbi_shm_imports *imports, const struct wbi
                          int fd)
 {
     size_t bytes = 0;
-    if (slab->id <= imports->last_id || slab->id == UINT32_MAX) {
+    if (slab->id <= imports->last_id || slab->id >= WBI_SHM_SHELVED) {
         return "announced a slab under an id that it has used";
     }
     if (imports->count >= WBI_SHM_MAX_IMPORTS) {

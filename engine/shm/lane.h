@@ -70,12 +70,12 @@ struct wbi_channel {
     struct wbi_fabric_lane *lane;
     void *owner;
     enum wbi_shm_state state;
-    uint32_t index;       /* in the lane, and of the doorbell that the peer rings */
-    int hot_place;        /* in lane->hot, or -1: cold */
-    uint64_t last_active; /* lane->polls when something was received last */
-    uint32_t max_send;    /* bytes: what both sides can take */
-    bool starved;         /* no room in the ring when last asked */
-    unsigned slab_reads;
+    uint32_t index;        /* in the lane, and of the doorbell that the peer rings */
+    int hot_place;         /* in lane->hot, or -1: cold */
+    uint64_t last_active;  /* lane->polls when something was received last */
+    uint32_t max_send;     /* bytes: what both sides can take */
+    bool starved;          /* no room in the ring when last asked */
+    unsigned mapped_reads; /* in lane->reads */
 
     struct wbi_shm_ring_in in;
     struct wbi_shm_ring_out out;

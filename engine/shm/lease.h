@@ -5,6 +5,10 @@
  * Invariant: word[i] is the value of the offer that holds lease i, or 0. Values never come again.
  * The reader checks the word before and after each slice that it copies, as the reader of a seqlock
  * does; so changing the word is the revocation, whatever the reader is doing meanwhile.
+ *
+ * A small chunk of user memory is copied onto a shelf, a place in the same segment, as long as one
+ * is free: the reader then has it there, and need not ask for it (stage.h). Invariant: a shelf is
+ * free, or belongs to one lease that has not ended.
  */
 #ifndef WBI_SHM_LEASE_H
 #define WBI_SHM_LEASE_H
@@ -18,7 +22,9 @@
 
 enum { WBI_SHM_KEY_BYTES = 16 };
 
-#define WBI_SHM_USER_MEMORY UINT32_MAX /* segment id of a chunk that lies in no slab */
+/* Segment ids of chunks that lie in no slab; slabs' ids are below. */
+#define WBI_SHM_USER_MEMORY UINT32_MAX   /* to be staged; the address is the owner's */
+#define WBI_SHM_SHELVED (UINT32_MAX - 1) /* copied; the address is the offset in the shelves */
 
 /* What travels as the key: little-endian segment (4), lease (4), value (8). */
 struct wbi_shm_key {
@@ -32,12 +38,15 @@ void wbi_shm_key_encode(const struct wbi_shm_key *key, uint8_t bytes[WBI_SHM_KEY
 /* Reads a peer's key. False: it has not our length, or names no lease. */
 bool wbi_shm_key_decode(const uint8_t *bytes, uint32_t len, struct wbi_shm_key *key);
 
+_Static_assert(WBI_SHM_SHELVES <= UINT8_MAX, "a shelf's number has a byte");
+
 /* The owner's private half. Lane thread only. */
 struct wbi_shm_lease {
     const struct wbi_offer *offer; /* NULL: free */
     uint64_t value;
     const uint8_t *data;
     uint64_t len;
+    uint8_t shelf;    /* that it lies on, or WBI_SHM_SHELVES: none */
     bool user_memory; /* the peer may ask for it to be staged */
 };
 
@@ -47,13 +56,18 @@ struct wbi_shm_leases {
     uint32_t free_count;
     uint16_t free[WBI_SHM_LEASES];
     struct wbi_shm_lease of[WBI_SHM_LEASES];
+    uint8_t *shelves; /* in our segment */
+    uint32_t free_shelf_count;
+    uint8_t free_shelves[WBI_SHM_SHELVES]; /* the last one is taken first: it is warm */
 };
 
-void wbi_shm_leases_init(struct wbi_shm_leases *leases, _Atomic uint64_t *words);
+void wbi_shm_leases_init(struct wbi_shm_leases *leases, const struct wbi_shm_segment *mine);
 
-/* Takes a lease for the offer and fills its key; the offer's address is the caller's to fill.
- * WB_AGAIN: none is free. */
-int wbi_shm_lease_take(struct wbi_shm_leases *leases, struct wbi_offer *offer, uint32_t segment);
+/* Takes a lease for the offer, of which the peer has the bytes at `address` of slab `segment`, or
+ * for WBI_SHM_USER_MEMORY, which is copied onto a shelf if that can be. Fills its key and address.
+ * WB_AGAIN: no lease is free. */
+int wbi_shm_lease_take(struct wbi_shm_leases *leases, struct wbi_offer *offer, uint32_t segment,
+                       uint64_t address);
 
 /* Ends an offer's lease. Afterwards no reader takes its bytes for good. An offer that holds none is
  * ignored. */

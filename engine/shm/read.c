@@ -50,6 +50,11 @@ static struct wbi_shm_import *import_of(const struct wbi_read *read)
     return read->private[1];
 }
 
+static const uint8_t *shelves_of(const struct wbi_read *read)
+{
+    return read->private[2];
+}
+
 static void push(struct wbi_shm_reads *reads, struct wbi_read *read)
 {
     read->next = NULL;
@@ -78,19 +83,21 @@ static struct wbi_read *pop(struct wbi_shm_reads *reads)
 /* The READ is in no queue any more. */
 static void finish(struct wbi_read *read, int status)
 {
-    channel_of(read)->slab_reads--;
+    channel_of(read)->mapped_reads--;
     if (import_of(read)) {
         import_of(read)->reads--;
     }
     read->done(read, status);
 }
 
-static int begin(struct wbi_channel *channel, struct wbi_read *read, struct wbi_shm_import *import)
+static int begin(struct wbi_channel *channel, struct wbi_read *read, struct wbi_shm_import *import,
+                 uint8_t *shelves)
 {
     read->progress = 0;
     read->private[0] = channel;
     read->private[1] = import;
-    channel->slab_reads++;
+    read->private[2] = shelves;
+    channel->mapped_reads++;
     if (import) {
         import->reads++;
     }
@@ -98,62 +105,101 @@ static int begin(struct wbi_channel *channel, struct wbi_read *read, struct wbi_
     return WB_OK;
 }
 
+/* Whether all of the READ lies in the `bytes` that the peer has there. */
+static bool lies_within(const struct wbi_read *read, uint64_t bytes)
+{
+    return read->address <= bytes && read->len <= bytes - read->address;
+}
+
+static int read_shelf(struct wbi_channel *channel, struct wbi_read *read)
+{
+    if (!lies_within(read, WBI_SHM_SHELVES_BYTES)) {
+        return wbi_error(WB_ERR_PROTOCOL, "the peer offered a chunk beyond the end of its shelves");
+    }
+    return begin(channel, read, NULL, channel->theirs.shelves);
+}
+
+static int read_slab(struct wbi_channel *channel, struct wbi_read *read, uint32_t id)
+{
+    struct wbi_shm_import *import = wbi_shm_imports_find(&channel->imports, id);
+    if (!import) {
+        /* Its announcement was sent before the message that names it: it is in the socket, or there
+         * is none. */
+        wbi_shm_channel_drain(channel);
+        if (channel->doom != WB_OK) {
+            return begin(channel, read, NULL, NULL);
+        }
+        import = wbi_shm_imports_find(&channel->imports, id);
+    }
+    if (!import) {
+        return wbi_error(WB_ERR_PROTOCOL, "the peer offered a chunk of slab %u, which it has not",
+                         id);
+    }
+    if (!lies_within(read, import->bytes)) {
+        return wbi_error(WB_ERR_PROTOCOL, "the peer offered a chunk beyond the end of its slab");
+    }
+    return begin(channel, read, import, NULL);
+}
+
 int wbi_shm_read(struct wbi_channel *channel, struct wbi_read *read)
 {
     struct wbi_shm_key key;
-    if (channel->slab_reads + channel->staged_reads >= WBI_SHM_READ_DEPTH) {
+    if (channel->mapped_reads + channel->staged_reads >= WBI_SHM_READ_DEPTH) {
         return WB_AGAIN;
     }
     if (!wbi_shm_key_decode(read->key, read->key_len, &key) || read->len == 0) {
         return wbi_error(WB_ERR_PROTOCOL, "the peer offered a chunk under a key that is none");
     }
     if (channel->state != WBI_SHM_OPEN || channel->doom != WB_OK) {
-        return begin(channel, read, NULL); /* close() ends it */
+        return begin(channel, read, NULL, NULL); /* close() ends it */
     }
     if (key.segment == WBI_SHM_USER_MEMORY) {
         return wbi_shm_stage_read(channel, read, &key);
     }
-    struct wbi_shm_import *import = wbi_shm_imports_find(&channel->imports, key.segment);
-    if (!import) {
-        /* Its announcement was sent before the message that names it: it is in the socket, or there
-         * is none. */
-        wbi_shm_channel_drain(channel);
-        if (channel->doom != WB_OK) {
-            return begin(channel, read, NULL);
-        }
-        import = wbi_shm_imports_find(&channel->imports, key.segment);
-    }
-    if (!import) {
-        return wbi_error(WB_ERR_PROTOCOL, "the peer offered a chunk of slab %u, which it has not",
-                         key.segment);
-    }
-    if (read->address > import->bytes || read->len > import->bytes - read->address) {
-        return wbi_error(WB_ERR_PROTOCOL, "the peer offered a chunk beyond the end of its slab");
-    }
-    return begin(channel, read, import);
+    return key.segment == WBI_SHM_SHELVED ? read_shelf(channel, read)
+                                          : read_slab(channel, read, key.segment);
 }
 
 static bool can_move(const struct wbi_read *read)
 {
-    return channel_of(read)->state == WBI_SHM_OPEN && import_of(read) &&
-           wbi_shm_import_state(import_of(read)) == WBI_SHM_MAPPED;
+    struct wbi_shm_import *import = import_of(read);
+    return channel_of(read)->state == WBI_SHM_OPEN &&
+           (shelves_of(read) || (import && wbi_shm_import_state(import) == WBI_SHM_MAPPED));
+}
+
+/* What the READ copies from, until leave(); NULL: a slab of this process, which has gone. Shelves
+ * stay as long as the channel does. */
+static const uint8_t *enter(const struct wbi_read *read)
+{
+    const struct wbi_shm_import *import = import_of(read);
+    if (!import) {
+        return shelves_of(read);
+    }
+    return wbi_shm_mapping_enter(import->mapping) ? import->mapping->base : NULL;
+}
+
+static void leave(const struct wbi_read *read)
+{
+    if (import_of(read)) {
+        wbi_shm_mapping_leave(import_of(read)->mapping);
+    }
 }
 
 /* Copies one slice. Returns WB_AGAIN if the READ goes on, else how it ends. */
 static int copy_slice(struct wbi_read *read, uint64_t *budget)
 {
-    struct wbi_shm_import *import = import_of(read);
     struct wbi_shm_key key;
     wbi_shm_key_decode(read->key, read->key_len, &key);
     _Atomic uint64_t *lease = &channel_of(read)->theirs.head->leases[key.lease];
     uint64_t rest = read->len - read->progress;
     uint64_t bytes = rest < *budget ? rest : *budget;
-    if (!wbi_shm_lease_stands(lease, key.value) || !wbi_shm_mapping_enter(import->mapping)) {
+    const uint8_t *base = wbi_shm_lease_stands(lease, key.value) ? enter(read) : NULL;
+    if (!base) {
         return WB_ERR_REVOKED;
     }
-    wbi_shm_copy((uint8_t *)read->into + read->progress,
-                 import->mapping->base + read->address + read->progress, bytes);
-    wbi_shm_mapping_leave(import->mapping);
+    wbi_shm_copy((uint8_t *)read->into + read->progress, base + read->address + read->progress,
+                 bytes);
+    leave(read);
     if (!wbi_shm_lease_stood(lease, key.value)) {
         return WB_ERR_REVOKED;
     }

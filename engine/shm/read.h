@@ -1,7 +1,8 @@
 /*
- * READs of slabs: one copy by the receiver out of the peer's mapped slab, in slices, round robin
- * over the lane. The lane's queue is linked by wbi_read.next; private[0] is the channel, private[1]
- * the import.
+ * READs of what is mapped here: one copy by the receiver out of the peer's slab or shelves, in
+ * slices, round robin over the lane. The lane's queue is linked by wbi_read.next; private[0] is the
+ * channel, private[1] the import or NULL, private[2] the shelves or NULL. With neither, the READ
+ * waits for close().
  */
 #ifndef WBI_SHM_READ_H
 #define WBI_SHM_READ_H
@@ -30,7 +31,8 @@ int wbi_shm_reads_move(struct wbi_fabric_lane *lane);
 /* Whether a READ is there that a poll would move. */
 bool wbi_shm_reads_ready(const struct wbi_fabric_lane *lane);
 
-/* Takes all of the channel's slab READs out of the lane's queue and ends them. */
+/* Takes all of the channel's READs out of the lane's queue and ends them; the staged ones are not
+ * in it. */
 void wbi_shm_reads_end(struct wbi_channel *channel, int status);
 
 /* Copies bytes that their owner may be changing (the caller checks the lease afterwards and then

@@ -12,7 +12,11 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-enum { PAGE = 4096, WARM = 2 * PAGE /* of a ring */ };
+enum {
+    PAGE = 4096,
+    WARM = 2 * PAGE, /* of a ring */
+    PIECES = WBI_SHM_PIECES * WBI_SHM_PIECE_BYTES
+};
 
 static size_t ring_at(void)
 {
@@ -30,7 +34,7 @@ uint32_t wbi_shm_ring_bytes(uint32_t eager_bytes)
 
 size_t wbi_shm_segment_bytes(uint32_t ring_bytes)
 {
-    return ring_at() + ring_bytes + (size_t)WBI_SHM_PIECES * WBI_SHM_PIECE_BYTES;
+    return ring_at() + ring_bytes + PIECES + WBI_SHM_SHELVES_BYTES;
 }
 
 static void lay_out(struct wbi_shm_segment *segment, struct wbi_shm_mapping *mapping,
@@ -42,9 +46,11 @@ static void lay_out(struct wbi_shm_segment *segment, struct wbi_shm_mapping *map
         .ring = mapping->base + ring_at(),
         .ring_bytes = ring_bytes,
         .pieces = mapping->base + ring_at() + ring_bytes,
+        .shelves = mapping->base + ring_at() + ring_bytes + PIECES,
     };
-    /* A courtesy: without it the first messages fault these pages in. The rest of the ring costs
-     * nothing before it is used: a peer that is idle leaves it alone. */
+    /* A courtesy: without it the first messages fault these pages in. The rest of the ring, and
+     * what is behind it, cost nothing before they are used: a peer that is idle leaves them alone.
+     */
     madvise(mapping->base, PAGE, populate);
     madvise(segment->ring, WARM, populate);
 }

@@ -3,8 +3,8 @@
  *
  *   channel segment, one a side of a channel; its owner writes, its peer maps it read-only:
  *
- *   | head: attention, consumed, starved, pieces, leases | message ring | staging pieces |
- *   0                                                    ring_at        ring_at + ring_bytes
+ *   | head: attention, consumed, starved, pieces, leases | message ring | staging pieces | shelves
+ * | 0                                                    ring_at        ring_at + ring_bytes
  *
  *   lane page, one a lane; every peer of the lane writes, so nothing in it is believed: doorbells
  * only.
@@ -23,11 +23,14 @@
 #include "engine/shm/mapping.h"
 
 enum {
-    WBI_SHM_VERSION = 2,
+    WBI_SHM_VERSION = 3,
     WBI_SHM_LINE = 64,
     WBI_SHM_LEASES = 1024, /* chunks offered at once on a channel */
     WBI_SHM_PIECES = 8,    /* staged pieces in flight */
     WBI_SHM_PIECE_BYTES = 65536,
+    WBI_SHM_SHELVES = 64, /* small chunks of user memory that lie copied at once */
+    WBI_SHM_SHELF_BYTES = 16384,
+    WBI_SHM_SHELVES_BYTES = WBI_SHM_SHELVES * WBI_SHM_SHELF_BYTES,
     WBI_SHM_RING_MIN = 256 * 1024,
     WBI_SHM_RING_MAX = 4 * 1024 * 1024,
     WBI_SHM_MAX_CHANNELS = 1024, /* a lane; a doorbell bit each */
@@ -66,7 +69,7 @@ struct wbi_shm_lane_page {
 };
 
 _Static_assert(sizeof(struct wbi_shm_head) == (5 + WBI_SHM_PIECES) * 64 + WBI_SHM_LEASES * 8,
-               "the layout is version 2's");
+               "the layout is version 3's");
 _Static_assert(sizeof(struct wbi_shm_lane_page) <= WBI_SHM_LANE_PAGE, "the lane page is one page");
 
 /* A mapped channel segment, ours or the peer's. */
@@ -76,6 +79,7 @@ struct wbi_shm_segment {
     uint8_t *ring;
     uint32_t ring_bytes;
     uint8_t *pieces;
+    uint8_t *shelves;
 };
 
 /* Piece number n (from 0) is published by its word: number + 1 (32 bits), status (8), bytes (24).

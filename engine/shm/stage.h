@@ -1,6 +1,7 @@
 /*
- * Chunks of user memory, which the peer cannot map: the reader asks for a range, the owner copies
- * it in pieces through its segment, the reader copies them on into the landing.
+ * Chunks of user memory, which the peer cannot map, and of which no copy lies on a shelf (lease.h):
+ * the reader asks for a range, the owner copies it in pieces through its segment, the reader copies
+ * them on into the landing.
  *
  *   reader: asked = requests that wait for bytes, in order        owner: requests to serve, in the
  * same order

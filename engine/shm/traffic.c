@@ -95,11 +95,7 @@ int wbi_shm_offer(struct wbi_channel *channel, struct wbi_offer *offer)
         address -= base;
         segment = offer->mr->id;
     }
-    int status = wbi_shm_lease_take(&channel->leases, offer, segment);
-    if (status == WB_OK) {
-        offer->address = address;
-    }
-    return status;
+    return wbi_shm_lease_take(&channel->leases, offer, segment, address);
 }
 
 void wbi_shm_retire(struct wbi_channel *channel, struct wbi_offer *offer)

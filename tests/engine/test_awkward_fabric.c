@@ -367,6 +367,108 @@ START_TEST(test_more_chunks_than_offers)
 }
 END_TEST
 
+/* ---- what is offered has been written ---- */
+
+#define MANY_FOUR(F, v)                                                                            \
+    F(RMA, wb_rma_vector, v##0)                                                                    \
+    F(RMA, wb_rma_vector, v##1) F(RMA, wb_rma_vector, v##2) F(RMA, wb_rma_vector, v##3)
+#define MANY(F) MANY_FOUR(F, a) MANY_FOUR(F, b) MANY_FOUR(F, c) MANY_FOUR(F, d)
+WB_ACTION(many, MANY, MANY)
+
+static int on_many(struct wb_context *context, struct many_in *in, struct many_out *out, void *user)
+{
+    (void)context;
+    (void)user;
+#define GIVE(kind, type, name) out->name = wb_rma_vector_take(&in->name);
+    MANY(GIVE)
+#undef GIVE
+    return WB_OK;
+}
+
+static struct {
+    const struct wbi_offer *offer; /* NULL: none */
+    uint64_t sum;
+} noted[64];
+static unsigned retired, changed;
+
+static uint64_t sum_of(const struct wbi_offer *offer)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < offer->len; i++) {
+        sum = sum * 31 + ((const uint8_t *)offer->data)[i];
+    }
+    return sum;
+}
+
+static int noting_offer(struct wbi_channel *channel, struct wbi_offer *offer)
+{
+    int status = awkward_offer(channel, offer);
+    for (size_t i = 0; status == WB_OK && i < sizeof noted / sizeof *noted; i++) {
+        if (!noted[i].offer) {
+            noted[i].offer = offer;
+            noted[i].sum = sum_of(offer);
+            break;
+        }
+    }
+    return status;
+}
+
+static void noting_retire(struct wbi_channel *channel, struct wbi_offer *offer)
+{
+    for (size_t i = 0; i < sizeof noted / sizeof *noted; i++) {
+        if (noted[i].offer == offer) {
+            noted[i].offer = NULL;
+            changed += noted[i].sum != sum_of(offer);
+            retired++;
+        }
+    }
+    wbi_shm_fabric.retire(channel, offer);
+}
+
+/* The list, too, which is long here and has the keys of what was offered before it: a fabric may
+ * copy what it is offered. */
+START_TEST(test_offers_of_what_is_there)
+{
+    struct wb_engine_config config;
+    struct many_in in = {0};
+    struct many_out out;
+    wb_engine_config_default(&config);
+    config.eager_bytes = 512;
+    open_scene_as(&config, true);
+    ck_assert_int_eq(many_register(scene.host, on_many, NULL), WB_OK);
+    small.max_offers = 32;
+    awkward.offer = noting_offer;
+    awkward.retire = noting_retire;
+    retired = changed = 0;
+    uint64_t total = 0;
+#define MAKE(kind, type, name)                                                                     \
+    ck_assert_int_eq(wb_rma_vector_create(wb_engine_allocator(scene.friend), 1, 3000, &in.name),   \
+                     WB_OK);                                                                       \
+    test_pattern_fill(in.name.data, 3000, total);                                                  \
+    total += 3000;
+    MANY(MAKE)
+#undef MAKE
+    for (unsigned i = 0; i < 3; i++) {
+        struct wb_call_options options = {.timeout_us = test_patience_us, .reply_bytes = 100000};
+        struct wb_call *call;
+        ck_assert_int_eq(many_async(scene.peer, &in, &options, &call), WB_OK);
+        test_scene_until(&scene, wb_call_done(call));
+        ck_assert_int_eq(many_finish(call, &out), WB_OK);
+        uint64_t at = 0;
+#define CHECK(kind, type, name)                                                                    \
+    ck_assert_uint_eq(test_pattern_check(out.name.data, out.name.count, at), 3000);                \
+    at += 3000;
+        MANY(CHECK)
+#undef CHECK
+        many_out_drop(&out);
+    }
+    many_in_drop(&in);
+    test_scene_until(&scene, retired >= 3 * (16 + 1)); /* the requests' at least */
+    ck_assert_uint_eq(changed, 0);
+    test_scene_close(&scene);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {test_calls_to_an_awkward_host,
@@ -378,7 +480,8 @@ int main(int argc, char **argv)
                                   test_ends_of_what_is_quarantined,
                                   test_a_result_that_is_never_released,
                                   test_destroyed_with_something_quarantined,
-                                  test_more_chunks_than_offers};
+                                  test_more_chunks_than_offers,
+                                  test_offers_of_what_is_there};
     Suite *suite = suite_create("an awkward fabric");
     TCase *tcase = test_program_case("awkward", tests, sizeof tests / sizeof tests[0]);
     if (wbi_filter_is_here(WB_FILTER_LZ4)) {

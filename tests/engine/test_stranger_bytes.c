@@ -92,15 +92,16 @@ START_TEST(test_a_request_with_chunks)
                      WB_OK);
     ck_assert_int_eq(echo_async(scene.guest, &in, &options, &call), WB_OK);
     echo_in_drop(&in);
-    assert_heard("01 01 0000 04000000" FIRST_ID ECHO_ACTION ECHO_SIGNATURE "400d0300 00000000"
-                 "0000000000000000" FIRST_ID
-                 /* an index chunk, the bytes in user memory, an index chunk, the vector */
-                 "01 00 00 00 00000000 0900000000000000 0000000000000000"
-                 "02 10 00 00 00000000 8813000000000000" ANY8 "ffffffff ........" ANY8
-                 "01 00 00 00 00000000 0200000000000000 0900000000000000"
-                 "03 10 00 00 00000000 401f000000000000" ANY8 "........ ........" ANY8
-                 /* the archive: 3, a mark, elements of 4 bytes, a mark */
-                 "0300000000000000 ff 04 ff");
+    assert_heard(
+        "01 01 0000 04000000" FIRST_ID ECHO_ACTION ECHO_SIGNATURE "400d0300 00000000"
+        "0000000000000000" FIRST_ID
+        /* an index chunk, the bytes of user memory on a shelf, an index chunk, the vector */
+        "01 00 00 00 00000000 0900000000000000 0000000000000000"
+        "02 10 00 00 00000000 8813000000000000" ANY8 "feffffff ........" ANY8
+        "01 00 00 00 00000000 0200000000000000 0900000000000000"
+        "03 10 00 00 00000000 401f000000000000" ANY8 "........ ........" ANY8
+        /* the archive: 3, a mark, elements of 4 bytes, a mark */
+        "0300000000000000 ff 04 ff");
     ck_assert_uint_eq(test_scene_stats(&scene).leases_open, 2);
     /* nobody answers: the call's time is over, and the stranger is told to stop */
     test_scene_until(&scene, wb_call_done(call));

@@ -286,14 +286,14 @@ END_TEST
 /* Chunks that were offered, and are described wrongly. */
 START_TEST(test_more_than_was_offered)
 {
-    static uint8_t raw[5000];
+    static uint8_t raw[20000]; /* more than shm copies beforehand */
     test_scene_open(&scene, NULL);
     for (unsigned i = 0; i < 3; i++) {
         struct wbi_offer offer = {.data = raw, .len = sizeof raw};
         struct wbi_chunk_record records[3] = {test_forge_index(0, 9), {0}, test_forge_index(9, 2)};
         test_scene_meet(&scene);
         ck_assert_int_eq(scene.fabric->offer(scene.stranger.channel, &offer), WB_OK);
-        records[1] = test_forge_offered(&offer, WB_CHUNK_POINTER, i == 0 ? 5001 : 5000);
+        records[1] = test_forge_offered(&offer, WB_CHUNK_POINTER, i == 0 ? 20001 : 20000);
         if (i == 1) {
             records[1].key[8] ^= 1; /* the value of no lease */
         } else if (i == 2) {

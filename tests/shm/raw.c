@@ -78,10 +78,14 @@ void test_raw_close(struct test_raw *raw)
     close(raw->socket);
 }
 
+uint8_t *test_raw_shelves(struct test_raw *raw)
+{
+    return raw->segment + wbi_shm_segment_bytes(TEST_RAW_RING) - WBI_SHM_SHELVES_BYTES;
+}
+
 uint8_t *test_raw_ring(struct test_raw *raw)
 {
-    return raw->segment + wbi_shm_segment_bytes(TEST_RAW_RING) - TEST_RAW_RING -
-           (size_t)WBI_SHM_PIECES * WBI_SHM_PIECE_BYTES;
+    return test_raw_shelves(raw) - (size_t)WBI_SHM_PIECES * WBI_SHM_PIECE_BYTES - TEST_RAW_RING;
 }
 
 bool test_raw_hung_up(int socket, struct test_side *side)

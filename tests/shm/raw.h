@@ -30,8 +30,9 @@ int test_raw_meet(struct test_raw *raw, struct test_side *side);
 
 void test_raw_close(struct test_raw *raw);
 
-/* The place of the peer's ring in the raw segment. */
+/* The places of the peer's ring and shelves in the raw segment. */
 uint8_t *test_raw_ring(struct test_raw *raw);
+uint8_t *test_raw_shelves(struct test_raw *raw);
 
 /* A memfd of `bytes` with `seals`. */
 int test_raw_memfd(size_t bytes, int seals);

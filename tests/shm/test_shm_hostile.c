@@ -110,8 +110,10 @@ END_TEST
 
 START_TEST(staging_requests_beyond_the_chunk)
 {
-    static uint8_t memory[1000];
-    static const uint64_t wrong[][2] = {{0, 1001}, {1000, 1}, {1001, 1}, {999, UINT64_MAX / 2}};
+    enum { BYTES = WBI_SHM_SHELF_BYTES + 1000 }; /* more than is shelved */
+    static uint8_t memory[BYTES];
+    static const uint64_t wrong[][2] = {
+        {0, BYTES + 1}, {BYTES, 1}, {BYTES + 1, 1}, {BYTES - 1, UINT64_MAX / 2}};
     struct wbi_offer offer = {.data = memory, .len = sizeof memory};
     TEST_OK(wbi_shm_fabric.offer(victim->channel, &offer));
     ask_for_staging(0, offer.lease, 1, wrong[_i][0], wrong[_i][1]);
@@ -138,6 +140,16 @@ START_TEST(a_slab_chunk_is_not_staged)
     server.registrar.dereg(server.registrar.context, mr, on_confirmed, &confirmed);
     test_until_flag(&server, &client, &confirmed);
     test_slab_free(&slab);
+}
+END_TEST
+
+START_TEST(a_shelved_chunk_is_not_staged)
+{
+    static uint8_t memory[1000];
+    struct wbi_offer offer = {.data = memory, .len = sizeof memory};
+    TEST_OK(wbi_shm_fabric.offer(victim->channel, &offer));
+    ask_for_staging(0, offer.lease, 1, 0, sizeof memory);
+    lost_for_protocol("not offered");
 }
 END_TEST
 
@@ -185,6 +197,37 @@ START_TEST(pieces_that_nobody_wants)
 }
 END_TEST
 
+/* `len` bytes at `address` of the raw peer's shelves, under its lease 0. */
+static void read_shelves(struct test_read *read, uint64_t address, uint64_t len, void *into)
+{
+    struct wbi_offer offer = {.address = address, .key_len = WBI_SHM_KEY_BYTES};
+    wbi_shm_key_encode(&(struct wbi_shm_key){WBI_SHM_SHELVED, 0, 1}, offer.key);
+    atomic_store(&raw.head->leases[0], 1);
+    test_read_of(read, &offer, 0, len, into);
+    TEST_OK(wbi_shm_fabric.read(victim->channel, &read->read));
+}
+
+/* All that a peer has of shelves, under one lease: it takes several turns to copy. */
+START_TEST(shelves_that_change_in_mid_read)
+{
+    static uint8_t landing[WBI_SHM_SHELVES_BYTES];
+    for (int revoked = 0; revoked < 2; revoked++) {
+        struct test_read read;
+        memset(test_raw_shelves(&raw), 9, sizeof landing);
+        read_shelves(&read, 0, sizeof landing, landing);
+        wbi_shm_fabric.poll(server.lane);
+        ck_assert(!read.ended);
+        ck_assert_uint_gt(read.read.progress, 0);
+        atomic_store(&raw.head->leases[0], revoked ? 2 : 1);
+        test_until_flag(&server, &client, &read.ended);
+        ck_assert_int_eq(read.status, revoked ? WB_ERR_REVOKED : WB_OK);
+        ck_assert_uint_eq(landing[0], 9);
+        ck_assert_uint_eq(landing[sizeof landing - 1], 9);
+    }
+    ck_assert_int_eq(victim->lost, WB_OK);
+}
+END_TEST
+
 START_TEST(a_consumed_position_that_cannot_be)
 {
     uint8_t *slot;
@@ -195,7 +238,15 @@ START_TEST(a_consumed_position_that_cannot_be)
         }
         wbi_shm_fabric.send(victim->channel, 512);
     }
+    /* The channel's end is known, and not told yet: nothing is read, whatever it is. */
+    struct test_read read;
+    uint8_t landing[8];
+    read_shelves(&read, UINT64_MAX / 2, sizeof landing, landing);
     lost_for_protocol("consumed messages");
+    ck_assert(!read.ended);
+    test_end_close(victim);
+    ck_assert(read.ended);
+    ck_assert_int_eq(read.status, WB_ERR_PEER_LOST);
 }
 END_TEST
 
@@ -228,8 +279,8 @@ START_TEST(slabs_that_are_none)
         send_slab(5, 65536, honest);
         send_slab(5, 65536, honest);
         break;
-    default:
-        send_slab(UINT32_MAX, 65536, honest);
+    default: /* what means that it lies in none */
+        send_slab(_i == 4 ? UINT32_MAX : UINT32_MAX - 1, 65536, honest);
     }
     lost_for_protocol("slab");
     close(honest);
@@ -329,12 +380,14 @@ int main(void)
         tcase_add_loop_test(tests, staging_requests_that_cannot_be, 0, 5);
         tcase_add_loop_test(tests, staging_requests_beyond_the_chunk, 0, 4);
         tcase_add_test(tests, a_slab_chunk_is_not_staged);
+        tcase_add_test(tests, a_shelved_chunk_is_not_staged);
+        tcase_add_test(tests, shelves_that_change_in_mid_read);
         tcase_add_test(tests, too_many_staging_requests);
         tcase_add_test(tests, pieces_that_were_never_published_are_consumed);
         tcase_add_loop_test(tests, pieces_that_nobody_wants, 0, 5);
         tcase_add_test(tests, a_consumed_position_that_cannot_be);
     }
-    tcase_add_loop_test(tests, slabs_that_are_none, 0, 5);
+    tcase_add_loop_test(tests, slabs_that_are_none, 0, 6);
     tcase_add_test(tests, more_slabs_than_anybody_needs);
     tcase_add_loop_test(tests, packets_out_of_place, 0, 3);
     tcase_add_test(tests, scribbling_over_the_lane_page_delays_others_a_little);

@@ -256,7 +256,7 @@ START_TEST(segments_have_room_for_what_the_ring_promises)
         ck_assert_uint_ge(bytes, WBI_SHM_RING_MIN);
         ck_assert_uint_le(bytes, WBI_SHM_RING_MAX);
         ck_assert_uint_gt(wbi_shm_segment_bytes(bytes),
-                          bytes + WBI_SHM_PIECES * WBI_SHM_PIECE_BYTES);
+                          bytes + WBI_SHM_PIECES * WBI_SHM_PIECE_BYTES + WBI_SHM_SHELVES_BYTES);
     }
 }
 END_TEST
