@@ -11,7 +11,6 @@ static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 
                                                  .slab_bytes = 8 << 20,
                                                  .pin_bytes = (uint64_t)4 << 30,
                                                  .eager_bytes = 8192,
-                                                 .pointer_threshold = 4096,
                                                  .rma_threshold = 1024,
                                                  .max_calls = 1024,
                                                  .credits = 256,
@@ -113,7 +112,6 @@ int wbi_config_check(const struct wb_engine_config *c)
     } ranges[] = {
         {"eager_bytes", c->eager_bytes, WBI_EAGER_MIN, 65536},
         {"slab_bytes", c->slab_bytes, 2 << 20, 1 << 30},
-        {"pointer_threshold", c->pointer_threshold, 1, UINT32_MAX},
         {"rma_threshold", c->rma_threshold, 1, UINT32_MAX},
         {"max_calls", c->max_calls, 1, 65536},
         {"credits", c->credits, 1, 4096},

@@ -23,14 +23,15 @@ void wb_limits_of_config(struct wb_limits *limits, const struct wb_engine_config
         wb_engine_config_default(&defaults);
         config = &defaults;
     }
-    *limits =
-        (struct wb_limits){.thresholds = wbi_call_thresholds(config, 1, options),
-                           .exact = wbi_call_is_exact(options),
-                           .eager_bytes = config->eager_bytes,
-                           .key_bytes = SHM_KEY_BYTES,
-                           .max_offers = UINT32_MAX,
-                           .max_read_bytes = UINT64_MAX,
-                           .filter_from = wbi_filter_from(config, wbi_filter_features(config))};
+    *limits = (struct wb_limits){
+        .thresholds = wbi_call_thresholds(wbi_pointer_threshold(config, config->eager_bytes, true),
+                                          config->rma_threshold, 1, options),
+        .exact = wbi_call_is_exact(options),
+        .eager_bytes = config->eager_bytes,
+        .key_bytes = SHM_KEY_BYTES,
+        .max_offers = UINT32_MAX,
+        .max_read_bytes = UINT64_MAX,
+        .filter_from = wbi_filter_from(config, wbi_filter_features(config))};
 }
 
 void wb_limits_of_peer(struct wb_limits *limits, struct wb_peer *peer,

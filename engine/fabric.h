@@ -68,6 +68,8 @@ struct wbi_fabric_caps {
     uint32_t channel_work;
     bool revokes_at_once; /* revoke() makes a chunk unreadable by itself, without closing the
                              channel */
+    bool stages; /* chunks of user memory are copied on both sides, as messages are: what fits in
+                    one is quicker there */
 };
 
 /* Receive slots: one arena that the engine owns for the life of the lane; slot i is base + i *

@@ -35,7 +35,7 @@ void wb_reply_size(struct wb_sizer *sizer, const struct wb_context *context)
     struct wb_thresholds thresholds = {.pointer = SIZE_MAX,
                                        .rma = chunks ? config->rma_threshold : SIZE_MAX,
                                        .pointer_mask = lane->caps->read_align - 1,
-                                       .buffer = chunks ? config->pointer_threshold : SIZE_MAX};
+                                       .buffer = chunks ? lane->pointer_threshold : SIZE_MAX};
     wb_sizer_start(sizer, thresholds);
 }
 

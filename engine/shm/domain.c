@@ -26,6 +26,7 @@ static const struct wbi_fabric_caps caps = {
     .slot_sets = 1,
     .max_channels = WBI_SHM_MAX_CHANNELS,
     .revokes_at_once = true,
+    .stages = true,
 };
 
 int wbi_shm_pidfd(pid_t pid)

@@ -131,6 +131,16 @@ void wbi_verbs_receives_stop(struct wbi_channel *channel)
     }
 }
 
+/* All spares: of devices whose queue pairs have receives of their own, another may need them. */
+static void return_spares(struct wbi_verbs_queues *queues)
+{
+    struct wbi_fabric_lane *lane = queues->lane;
+    while (queues->spares.count > 0) {
+        uint64_t address = queues->spares.sges[--queues->spares.count].addr;
+        lane->events.return_slot(lane->owner, (uint8_t *)(uintptr_t)address);
+    }
+}
+
 void wbi_verbs_receives_reclaim(struct wbi_channel *channel)
 {
     struct wbi_fabric_lane *lane = channel->lane;
@@ -139,6 +149,7 @@ void wbi_verbs_receives_reclaim(struct wbi_channel *channel)
             lane->events.return_slot(lane->owner, wbi_verbs_unpost(channel->queues, i));
         }
     }
+    return_spares(channel->queues);
 }
 
 /* ---- shared ---- */
@@ -158,10 +169,7 @@ void wbi_verbs_refill(struct wbi_verbs_queues *queues)
 void wbi_verbs_shared_reclaim(struct wbi_verbs_queues *queues)
 {
     struct wbi_fabric_lane *lane = queues->lane;
-    while (queues->spares.count > 0) {
-        uint64_t address = queues->spares.sges[--queues->spares.count].addr;
-        lane->events.return_slot(lane->owner, (uint8_t *)(uintptr_t)address);
-    }
+    return_spares(queues);
     for (uint32_t i = 0; i < lane->slots.count && queues->posted > 0; i++) {
         if (queues->holders[i] == WBI_VERBS_SHARED) {
             lane->events.return_slot(lane->owner, wbi_verbs_unpost(queues, i));

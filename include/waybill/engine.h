@@ -80,7 +80,9 @@ struct wb_engine_config {
                                    registers */
     uint32_t eager_bytes;       /* largest eager message, 512 to 65536; default 8192 */
     uint32_t pointer_threshold; /* strings, byte ranges and buffers from here on travel as pointer
-                                   chunks; default 4096 */
+                                   chunks; 0, the default, is 4096, but over shm, where they are
+                                   copied on both sides in any case, what an eager message has no
+                                   room for: eager_bytes - 256, if that is more */
     uint32_t rma_threshold;     /* rma_vectors, objects and registered buffers from here on travel
                                    as rma chunks; default 1024 */
     uint32_t max_calls;         /* calls open at once on a lane, 1 to 65536; default 1024 */

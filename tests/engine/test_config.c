@@ -20,7 +20,6 @@ static const struct field {
     uint64_t low, high;
 } fields[] = {{"eager_bytes", &config.eager_bytes, NULL, 512, 65536},
               {"slab_bytes", NULL, &config.slab_bytes, 2 << 20, 1 << 30},
-              {"pointer_threshold", &config.pointer_threshold, NULL, 1, UINT32_MAX},
               {"rma_threshold", &config.rma_threshold, NULL, 1, UINT32_MAX},
               {"filter_from", &config.filter_from, NULL, 1, UINT32_MAX},
               {"max_depth", &config.max_depth, NULL, 1, 1024},

@@ -367,6 +367,49 @@ START_TEST(test_a_crew_on_lanes)
 }
 END_TEST
 
+static int called_back; /* what begin_another's call came to, below WB_OK */
+
+static void begin_another(struct wb_call *call, void *user)
+{
+    struct wb_peer *peer = user;
+    struct twice_in in = {.number = 1};
+    struct twice_out out;
+    struct wb_call *another;
+    ck_assert_int_eq(twice_finish(call, &out), WB_ERR_NOT_SENT);
+    called_back = twice_async(peer, &in, NULL, &another);
+}
+
+/* A drain has begun on all lanes before it calls anybody back on one. */
+START_TEST(test_a_drain_begins_on_all_lanes_at_once)
+{
+    struct wb_peer_options options = {
+        .lazy = true, .again = true, .backoff_us = 10000000, .backoff_most_us = 10000000};
+    struct wb_peer *absent;
+    struct wb_call *waiting;
+    char url[80];
+    lanes_open(2, 256);
+    snprintf(url, sizeof url, "%s.absent", lanes_scene.url);
+    ck_assert_int_eq(wb_connect_with(lanes_scene.guest, url, &options, &absent), WB_OK);
+    lanes_connect(1);
+    ck_assert_ptr_eq(absent->lane, lanes_scene.guest->lanes[0]);
+    ck_assert_ptr_eq(lanes_scene.peers[0]->lane, lanes_scene.guest->lanes[1]);
+    struct twice_in in = {.number = 1};
+    struct wb_call_options then = {
+        .timeout_us = test_patience_us, .then = begin_another, .user = lanes_scene.peers[0]};
+    ck_assert_int_eq(twice_async(absent, &in, &then, &waiting), WB_OK);
+    uint64_t start = test_clock_us();
+    while (absent->line.not_before == 0) { /* the first attempt has not failed yet */
+        wb_progress(lanes_scene.guest);
+        test_check(test_clock_us() - start < test_patience_us, "somebody is there");
+    }
+    called_back = WB_OK;
+    ck_assert_int_eq(wb_engine_drain(lanes_scene.guest, test_patience_us), WB_OK);
+    ck_assert_int_eq(called_back, WB_ERR_CLOSED);
+    wb_peer_close(absent);
+    lanes_close();
+}
+END_TEST
+
 START_TEST(test_how_many)
 {
     struct wb_engine_config config;
@@ -392,6 +435,7 @@ int main(int argc, char **argv)
                             test_a_place_is_kept_against_who_lives_there,
                             test_who_comes_goes_where_all_is,
                             test_short_waits_on_one_lane_serve_the_other,
+                            test_a_drain_begins_on_all_lanes_at_once,
                             test_threads_on_lanes,
                             test_a_crew_on_lanes};
     Suite *suite = suite_create("lanes");

@@ -142,11 +142,11 @@ START_TEST(test_more_than_the_pool_can_hold)
 }
 END_TEST
 
-/* A long archive of 3 MiB that is READ twice, since there is no room for the plain one at first:
+/* A long archive of 5 MiB that is READ twice, since there is no room for the plain one at first:
  * the second time it must say the same. */
 START_TEST(test_an_archive_that_changes_while_it_waits)
 {
-    enum { PLAIN = 3 << 20, MORE = 10 };
+    enum { PLAIN = 5 << 20, MORE = 10 }; /* filtered, more than is copied when it is offered */
     bool changes = _i == 1;
     uint8_t *plain = calloc(1, PLAIN + MORE), *archive = malloc(PLAIN + MORE);
     uint8_t flags = WBI_FLAG_LEASED | WBI_FLAG_LONG_ARCHIVE | WBI_FLAG_FILTERED;
