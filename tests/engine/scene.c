@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/shm/segment.h"
+
 static int on_echo(struct wb_context *context, struct echo_in *in, struct echo_out *out, void *user)
 {
     (void)context;
@@ -136,6 +138,16 @@ uint32_t test_scene_meet(struct test_scene *scene)
     ck_assert_msg(stranger->lost == 0, "%s", stranger->reason);
     ck_assert_int_eq(wbi_hello_decode(stranger->hello, stranger->hello_len, &hello), WB_OK);
     return hello.credits;
+}
+
+void test_scene_fill_shelves(struct test_scene *scene)
+{
+    static const uint8_t byte;
+    static struct wbi_offer fill[WBI_SHM_SHELVES];
+    for (unsigned i = 0; i < WBI_SHM_SHELVES; i++) {
+        fill[i] = (struct wbi_offer){.data = &byte, .len = sizeof byte};
+        ck_assert_int_eq(scene->fabric->offer(scene->stranger.channel, &fill[i]), WB_OK);
+    }
 }
 
 void test_scene_visit(struct test_scene *scene)

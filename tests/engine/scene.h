@@ -62,6 +62,10 @@ void test_scene_assert_serves(struct test_scene *scene);
 /* The stranger connects to the host with an honest hello. Returns the credits it was given. */
 uint32_t test_scene_meet(struct test_scene *scene);
 
+/* From here on the host READs the stranger's memory as it is then, and no copies of it: the
+ * stranger, which is connected, has no shelf left for one. */
+void test_scene_fill_shelves(struct test_scene *scene);
+
 /* The host connects to the stranger, which accepts with an honest hello. Sets scene->guest. */
 void test_scene_visit(struct test_scene *scene);
 

@@ -168,6 +168,7 @@ START_TEST(test_a_short_landing)
     struct wbi_chunk_record index[2] = {test_forge_index(0, 2), test_forge_index(2, 1)};
     open_scene();
     test_scene_meet(&scene);
+    test_scene_fill_shelves(&scene);
     handled = 0;
     ck_assert_int_eq(scene.fabric->offer(scene.stranger.channel, &offer), WB_OK);
     struct wbi_chunk_record chunk = test_forge_offered(&offer, WB_CHUNK_RMA, 16);
@@ -252,7 +253,7 @@ static void make_stubborn(struct wb_engine *engine)
 }
 
 static unsigned released;
-static uint8_t lent[5000];
+static uint8_t lent[10000];
 
 static void on_release(void *context, const void *data, size_t len)
 {

@@ -2,7 +2,6 @@
  * room for the chunks: what it does to them meanwhile is its own harm. */
 #include <string.h>
 
-#include "engine/shm/segment.h"
 #include "tests/engine/forge.h"
 #include "tests/engine/scene.h"
 
@@ -20,17 +19,6 @@ static uint64_t used_bytes(void)
     struct wb_rma_stats stats;
     wb_rma_allocator_stats(wb_engine_allocator(scene.host), &stats);
     return stats.used_bytes;
-}
-
-/* From here on the host READs the stranger's memory as it is then, and no copies of it: there is no
- * shelf left for one. */
-static void fill_shelves(void)
-{
-    static struct wbi_offer fill[WBI_SHM_SHELVES];
-    for (unsigned i = 0; i < WBI_SHM_SHELVES; i++) {
-        fill[i] = (struct wbi_offer){.data = raw, .len = 1};
-        ck_assert_int_eq(scene.fabric->offer(scene.stranger.channel, &fill[i]), WB_OK);
-    }
 }
 
 /* Echo, of a chunk that a long list names; the archive is long too, or on board. */
@@ -76,7 +64,7 @@ START_TEST(test_what_changes_while_it_waits)
     struct wb_call *held = test_scene_hold(&scene);
     test_scene_meet(&scene);
     memcpy(archive, "12345678\xff\0", sizeof archive);
-    fill_shelves();
+    test_scene_fill_shelves(&scene);
     forge_echo(long_archive);
     uint64_t used = used_bytes(), reads = test_scene_stats(&scene).reads;
     ck_assert(test_scene_say(&scene, forgery.bytes, forgery.len));
