@@ -3,8 +3,10 @@
  *
  *   channel segment, one a side of a channel; its owner writes, its peer maps it read-only:
  *
- *   | head: attention, consumed, starved, pieces, leases | message ring | staging pieces | shelves
- * | 0                                                    ring_at        ring_at + ring_bytes
+ *   | head      | message ring | staging pieces | shelves |
+ *   0           ring_at        ring_at + ring_bytes
+ *
+ *   head: attention, consumed, starved, pieces, leases
  *
  *   lane page, one a lane; every peer of the lane writes, so nothing in it is believed: doorbells
  * only.
