@@ -210,12 +210,14 @@ void test_later_stop(struct test_later *later)
     test_workers_stop(&later->workers);
 }
 
-/* What was never answered: the engine has ended the calls. */
+/* What was never answered: the engine has ended the calls, and what was moved out of their
+ * arguments is ours. */
 void test_later_close(struct test_later *later)
 {
     struct test_job *job = take_held(later);
     while (job != NULL) {
         struct test_job *next = job->next;
+        later_in_drop(&job->in);
         free(job);
         job = next;
     }
