@@ -15,8 +15,8 @@ struct wbi_run *wbi_growth_take(struct wb_rma_allocator *pool, uint64_t run_byte
  * A run, growing the pool where there is no room, and letting idle slabs of this and of the
  * budget's other pools go where there is no budget. Not on a progress thread; the mutex is held at
  * entry and exit, and dropped in between; the grow_mutex is held. Errors: WB_AGAIN (blocks, parked
- * runs, claims, or peers that have not let go hold the room); WB_ERR_CLOSED; WB_ERR_NO_MEMORY, or a
- * registrar's.
+ * runs, claims, or peers that have not let go hold the room, or blocks lie so that no free piece is
+ * long enough); WB_ERR_CLOSED; WB_ERR_NO_MEMORY, or a registrar's.
  */
 int wbi_growth_make_room(struct wb_rma_allocator *pool, uint64_t run_bytes, struct wbi_run **out);
 

@@ -165,6 +165,39 @@ START_TEST(test_freed_runs_merge)
 }
 END_TEST
 
+/* Blocks stay where they are: a slab has room for five runs of four pages however they came to lie,
+ * and for eight at best. What keeps a sixth out is that no piece is long enough, until some of them
+ * are given back. */
+START_TEST(test_pieces_are_too_short)
+{
+    enum { PAGES = TEST_SLAB_BYTES / WBI_PAGE_BYTES, RUN = 4, APART = 2, WORST = 5, BEST = 8 };
+    struct wb_rma_allocator *pool = test_pool_with(2 * MIB, 2 * MIB, WBI_RMA_NO_CACHES, NULL);
+    struct wb_rma_block *pages[PAGES], *runs[BEST], *none = NULL;
+
+    for (unsigned i = 0; i < PAGES; i++)
+        pages[i] = test_alloc(pool, WBI_PAGE_BYTES);
+    for (unsigned i = 0; i < PAGES; i++)
+        if (i % (RUN + APART) >= APART)
+            wbi_rma_block_unref(pages[i]);
+    for (unsigned i = 0; i < WORST; i++)
+        runs[i] = test_alloc(pool, (size_t)RUN * WBI_PAGE_BYTES);
+    for (unsigned i = 0; i < PAGES; i++)
+        if (i % (RUN + APART) < APART)
+            wbi_rma_block_unref(pages[i]);
+    ck_assert_int_eq(wbi_rma_alloc(pool, (size_t)RUN * WBI_PAGE_BYTES, true, &none), WB_AGAIN);
+    ck_assert_uint_eq(test_stats(pool).free_bytes, (size_t)(PAGES - WORST * RUN) * WBI_PAGE_BYTES);
+    test_assert_valid(pool);
+    for (unsigned i = 0; i < WORST; i++)
+        wbi_rma_block_unref(runs[i]);
+    for (unsigned i = 0; i < BEST; i++)
+        runs[i] = test_alloc(pool, (size_t)RUN * WBI_PAGE_BYTES);
+    for (unsigned i = 0; i < BEST; i++)
+        wbi_rma_block_unref(runs[i]);
+    test_assert_valid(pool);
+    wbi_rma_allocator_destroy(pool);
+}
+END_TEST
+
 START_TEST(test_kept_empty_runs_make_way)
 {
     struct wb_rma_allocator *pool = test_pool(2 * MIB, NULL);
@@ -360,13 +393,19 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        test_classes_rise_by_quarters, test_bins_rise_with_length,
-        test_long_runs_fit_best,       test_every_size_is_aligned_and_large_enough,
-        test_blocks_do_not_overlap,    test_freed_runs_merge,
-        test_kept_empty_runs_make_way, test_dedicated_slabs_are_used_again,
-        test_find_by_interior_address, test_references_and_leases_are_counted,
-        test_free_memory_is_poisoned,  test_regions_are_sealed_aligned_and_not_forked};
+    const TTest *const tests[] = {test_classes_rise_by_quarters,
+                                  test_bins_rise_with_length,
+                                  test_long_runs_fit_best,
+                                  test_every_size_is_aligned_and_large_enough,
+                                  test_blocks_do_not_overlap,
+                                  test_freed_runs_merge,
+                                  test_pieces_are_too_short,
+                                  test_kept_empty_runs_make_way,
+                                  test_dedicated_slabs_are_used_again,
+                                  test_find_by_interior_address,
+                                  test_references_and_leases_are_counted,
+                                  test_free_memory_is_poisoned,
+                                  test_regions_are_sealed_aligned_and_not_forked};
 
     return test_run(test_suite("rma blocks", tests, sizeof(tests) / sizeof(*tests), 60));
 }
