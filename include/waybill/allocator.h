@@ -196,9 +196,10 @@ WB_API int wb_rma_allocator_leaks(struct wb_rma_allocator *allocator, wb_rma_say
  * new slab (slow) when the pool has no room. Any thread but one that is inside a handler or a
  * callback (there: WB_AGAIN instead of growth, and the pool grows in the background). Errors:
  * WB_ERR_INVALID (alignment); WB_ERR_BUDGET (can never fit); WB_AGAIN (would fit, but other blocks
- * hold the room or the pool is growing); WB_ERR_NO_MEMORY; WB_ERR_CLOSED. *out is NULL on failure.
- * In the engine's own allocator the program's threads leave reserve_percent of the budget unused:
- * it is for what arrives, for replies, and for handlers.
+ * hold the room, or lie so that no free piece is long enough, or the pool is growing);
+ * WB_ERR_NO_MEMORY; WB_ERR_CLOSED. *out is NULL on failure. In the engine's own allocator the
+ * program's threads leave reserve_percent of the budget unused: it is for what arrives, for
+ * replies, and for handlers.
  */
 WB_API int wb_rma_alloc(struct wb_rma_allocator *allocator, size_t bytes, size_t alignment,
                         void **out);
