@@ -106,19 +106,6 @@ uint64_t wbi_call_id(const struct wb_call *call);
 /* The deadline field of a request with so much time left. */
 uint32_t wbi_deadline_on_wire(uint64_t left_us);
 
-/* Whether a call with these options (or NULL) states thresholds of its own. */
-bool wbi_call_is_exact(const struct wb_call_options *options);
-
-/* The engine's pointer_threshold over a fabric of such caps and messages: see <waybill/engine.h>.
- */
-uint32_t wbi_pointer_threshold(const struct wb_engine_config *config, uint32_t eager_bytes,
-                               bool stages);
-
-/* Where arguments of a call with these options (or NULL) stop being packed. */
-struct wb_thresholds wbi_call_thresholds(uint32_t pointer_of_engine, uint32_t rma_of_engine,
-                                         uint32_t read_align,
-                                         const struct wb_call_options *options);
-
 /* What the last call of this thread to that peer lacked that was answered WB_AGAIN: bytes of the
  * pool; 0: something else, or there was none. */
 uint64_t wbi_call_lacked(const struct wb_peer *peer);

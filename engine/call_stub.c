@@ -13,11 +13,8 @@
 static const struct wb_call_options no_options;
 
 enum {
-    ROOM_SLACK =
-        4096, /* so that the rounding of several landings fits in what the caller reserved */
-    POINTER_LEAST = 4096,
-    POINTER_BESIDE = 256 /* of a message: header, releases, and other arguments */
-};
+    ROOM_SLACK = 4096
+}; /* so that the rounding of several landings fits in what the caller reserved */
 
 static _Thread_local struct {
     const struct wb_peer *peer;
@@ -34,50 +31,6 @@ static void lack(const struct wb_peer *peer, uint64_t bytes)
 uint64_t wbi_call_lacked(const struct wb_peer *peer)
 {
     return lacked.peer == peer ? lacked.bytes : 0;
-}
-
-static size_t threshold(size_t of_call, uint32_t of_engine)
-{
-    return of_call != 0 ? of_call : of_engine;
-}
-
-uint32_t wbi_pointer_threshold(const struct wb_engine_config *config, uint32_t eager_bytes,
-                               bool stages)
-{
-    if (config->pointer_threshold != 0) {
-        return config->pointer_threshold;
-    }
-    uint32_t room = eager_bytes - POINTER_BESIDE;
-    return stages && room > POINTER_LEAST ? room : POINTER_LEAST;
-}
-
-struct wb_thresholds wbi_call_thresholds(uint32_t pointer_of_engine, uint32_t rma_of_engine,
-                                         uint32_t read_align, const struct wb_call_options *options)
-{
-    options = options != NULL ? options : &no_options;
-    if ((options->flags & WB_CALL_COPY) != 0) {
-        return (struct wb_thresholds){.pointer = SIZE_MAX, .rma = SIZE_MAX, .buffer = SIZE_MAX};
-    }
-    size_t pointer = threshold(options->pointer_threshold, pointer_of_engine);
-    return (struct wb_thresholds){.pointer = pointer,
-                                  .rma = threshold(options->rma_threshold, rma_of_engine),
-                                  .pointer_mask = read_align - 1,
-                                  .buffer = pointer};
-}
-
-bool wbi_call_is_exact(const struct wb_call_options *options)
-{
-    return options != NULL && (options->pointer_threshold | options->rma_threshold) != 0;
-}
-
-void wb_call_size(struct wb_sizer *sizer, struct wb_peer *peer,
-                  const struct wb_call_options *options)
-{
-    const struct wbi_lane *lane = peer->lane;
-    wb_sizer_start(sizer,
-                   wbi_call_thresholds(lane->pointer_threshold, lane->engine->config.rma_threshold,
-                                       lane->caps->read_align, options));
-    sizer->exact = wbi_call_is_exact(options);
 }
 
 /* Room for the fetched parts of the reply is there before the call goes, so that a reply can always

@@ -10,6 +10,7 @@
 #include "engine/parcel.h"
 #include "engine/peer.h"
 #include "engine/plan.h"
+#include "engine/thresholds.h"
 #include "engine/wire.h"
 #include "serial/archive.h"
 

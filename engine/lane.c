@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/home.h"
 #include "engine/peer.h"
+#include "engine/thresholds.h"
 #include "mr_cache/allocator.h"
 #include "mr_cache/buffer.h"
 
