@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/filter.h"
 #include "engine/inbound.h"
+#include "engine/thresholds.h"
 #include "engine/wire.h"
 
 static const struct wb_engine_config defaults = {.budget_bytes = (uint64_t)1 << 30,
@@ -82,13 +83,13 @@ int wb_engine_config_text(const struct wb_engine_config *c, char *text, size_t s
         " bytes\nlatency %s\nverbs.devices %s\nverbs.source %s\nverbs.mtu %" PRIu32
         " bytes\nverbs.ack_timeout %" PRIu32 " (4.096 us * 2^n)\nverbs.retries %" PRIu32
         " times\nverbs.rails %s\n",
-        c->budget_bytes, c->slab_bytes, c->pin_bytes, c->eager_bytes, c->pointer_threshold,
-        c->rma_threshold, c->max_calls, c->credits, c->max_peers, wbi_config_lanes(c),
-        c->call_timeout_us, c->connect_timeout_us, c->spin_us, c->liveness_us, c->reserve_percent,
-        full_name(c->when_full), c->shed_beyond, pages_name(c->pages), checks_name(c->checks),
-        filter_name(c->filter), c->filter_from, c->arena_bytes, c->max_depth, c->max_chunks,
-        c->streams, c->stream_items, c->stream_bytes, c->latency ? "on" : "off",
-        c->verbs.devices != NULL ? c->verbs.devices : "(all)",
+        c->budget_bytes, c->slab_bytes, c->pin_bytes, c->eager_bytes,
+        wbi_pointer_threshold(c, c->eager_bytes, false), c->rma_threshold, c->max_calls, c->credits,
+        c->max_peers, wbi_config_lanes(c), c->call_timeout_us, c->connect_timeout_us, c->spin_us,
+        c->liveness_us, c->reserve_percent, full_name(c->when_full), c->shed_beyond,
+        pages_name(c->pages), checks_name(c->checks), filter_name(c->filter), c->filter_from,
+        c->arena_bytes, c->max_depth, c->max_chunks, c->streams, c->stream_items, c->stream_bytes,
+        c->latency ? "on" : "off", c->verbs.devices != NULL ? c->verbs.devices : "(all)",
         c->verbs.source != NULL ? c->verbs.source : "(by route)", c->verbs.mtu,
         or_default(c->verbs.ack_timeout, WBI_ACK_TIMEOUT),
         or_default(c->verbs.retries, WBI_RETRIES), c->verbs.rails ? "on" : "off");

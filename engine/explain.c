@@ -14,7 +14,7 @@
 #include "engine/wire.h"
 #include "serial/archive.h"
 
-enum { SHM_KEY_BYTES = 16, CHUNKS_SHOWN = 64 };
+enum { SHM_KEY_BYTES = 16, SHM_OFFERS = 1024, CHUNKS_SHOWN = 64 };
 
 void wb_limits_of_config(struct wb_limits *limits, const struct wb_engine_config *config,
                          const struct wb_call_options *options)
@@ -25,12 +25,11 @@ void wb_limits_of_config(struct wb_limits *limits, const struct wb_engine_config
         config = &defaults;
     }
     *limits = (struct wb_limits){
-        .thresholds = wbi_call_thresholds(wbi_pointer_threshold(config, config->eager_bytes, true),
-                                          config->rma_threshold, 1, options),
+        .thresholds = wbi_call_thresholds(config, config->eager_bytes, true, 1, options),
         .exact = wbi_call_is_exact(options),
         .eager_bytes = config->eager_bytes,
         .key_bytes = SHM_KEY_BYTES,
-        .max_offers = UINT32_MAX,
+        .max_offers = SHM_OFFERS,
         .max_read_bytes = UINT64_MAX,
         .filter_from = wbi_filter_from(config, wbi_filter_features(config))};
 }
@@ -45,7 +44,7 @@ void wb_limits_of_peer(struct wb_limits *limits, struct wb_peer *peer,
         .thresholds = sizer.thresholds,
         .exact = sizer.exact,
         .eager_bytes = atomic_load_explicit(&peer->eager_bytes, memory_order_relaxed),
-        .key_bytes = caps->key_bytes,
+        .key_bytes = atomic_load_explicit(&peer->key_bytes, memory_order_relaxed),
         .max_offers = caps->max_offers,
         .max_read_bytes = caps->max_read_bytes,
         .filter_from = atomic_load_explicit(&peer->filter_from, memory_order_relaxed)};

@@ -5,7 +5,6 @@
 #include "engine/engine.h"
 #include "engine/home.h"
 #include "engine/peer.h"
-#include "engine/thresholds.h"
 #include "mr_cache/allocator.h"
 #include "mr_cache/buffer.h"
 
@@ -280,8 +279,6 @@ int wbi_lane_open(struct wbi_lane *lane, struct wb_engine *engine, unsigned numb
     if (status == WB_OK) {
         lane->shared_credits = shares->credits_shared;
         lane->shared_replies = shares->replies_granted;
-        lane->pointer_threshold =
-            wbi_pointer_threshold(config, shares->eager_bytes, lane->caps->stages);
         wbi_parcels_open(&lane->parcels, shares->eager_bytes, config->max_calls);
         status = wbi_calls_open(&lane->calls, lane, config->max_calls);
     }

@@ -53,8 +53,7 @@ struct wbi_lane {
     const struct wbi_fabric *fabric;
     struct wbi_domain *domain;
     const struct wbi_fabric_caps *caps;
-    struct wbi_shares shares;   /* what it makes of the fabric's receives */
-    uint32_t pointer_threshold; /* bytes: of calls that state none */
+    struct wbi_shares shares; /* what it makes of the fabric's receives */
     struct wbi_fabric_lane *port;
     unsigned registrar;          /* its network's number, and the domain's in the pool */
     unsigned index;              /* of its network's lanes */

@@ -8,6 +8,7 @@
 #include "engine/probe.h"
 #include "engine/serve.h"
 #include "engine/straight.h"
+#include "engine/thresholds.h"
 
 bool wb_reply_wanted(struct wb_context *context)
 {
@@ -35,7 +36,8 @@ void wb_reply_size(struct wb_sizer *sizer, const struct wb_context *context)
     struct wb_thresholds thresholds = {.pointer = SIZE_MAX,
                                        .rma = chunks ? config->rma_threshold : SIZE_MAX,
                                        .pointer_mask = lane->caps->read_align - 1,
-                                       .buffer = chunks ? lane->pointer_threshold : SIZE_MAX};
+                                       .buffer = chunks ? wbi_pointer_threshold(config, 0, false)
+                                                        : SIZE_MAX};
     wb_sizer_start(sizer, thresholds);
 }
 

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <waybill/explain.h>
 
 #include "perf/caller.h"
 #include "perf/common_child.h"
@@ -264,6 +266,11 @@ static int run(const struct tune_options *o)
         return say(EXIT_FAILURE, "no memory");
     }
     wb_engine_config_default(&config);
+    struct wb_limits limits; /* over shm */
+    wb_limits_of_config(&limits, &config, NULL);
+    bool shm = strcmp(o->fabric, "shm") == 0;
+    config.pointer_threshold =
+        (uint32_t)(shm ? limits.thresholds.pointer : limits.thresholds.buffer);
     tuner->options = o;
     tuner->child = CHILD_NONE;
     int wrong = start_server(tuner);

@@ -80,9 +80,10 @@ struct wb_engine_config {
                                    registers */
     uint32_t eager_bytes;       /* largest eager message, 512 to 65536; default 8192 */
     uint32_t pointer_threshold; /* strings, byte ranges and buffers from here on travel as pointer
-                                   chunks; 0, the default, is 4096, but over shm, where they are
-                                   copied on both sides in any case, what an eager message has no
-                                   room for: eager_bytes - 256, if that is more */
+                                   chunks; 0, the default, is 4096, but for strings and byte ranges
+                                   over shm, where the program's memory is copied on both sides in
+                                   any case, what an eager message of both engines has no room for:
+                                   its bytes less 256, if that is more */
     uint32_t rma_threshold;     /* rma_vectors, objects and registered buffers from here on travel
                                    as rma chunks; default 1024 */
     uint32_t max_calls;         /* calls open at once on a lane, 1 to 65536; default 1024 */

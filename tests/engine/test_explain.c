@@ -53,7 +53,7 @@ START_TEST(test_all_on_board)
     const struct echo_in in = {.number = 7, .raw = {bytes, 100}};
     wb_limits_of_config(&limits, NULL, NULL);
     expect_decision(&limits, &in,
-                    "request, thresholds: pointer 7936, rma 1024, buffer 7936; eager limit 8192\n"
+                    "request, thresholds: pointer 7936, rma 1024, buffer 4096; eager limit 8192\n"
                     "chunk list: 0\n"
                     "message: 159 bytes\n"
                     "       0  header, 48 bytes\n"
@@ -69,7 +69,7 @@ START_TEST(test_chunk)
     wb_limits_of_config(&limits, NULL, NULL);
     limits.max_read_bytes = 4096;
     expect_decision(&limits, &in,
-                    "request, thresholds: pointer 7936, rma 1024, buffer 7936; eager limit 8192\n"
+                    "request, thresholds: pointer 7936, rma 1024, buffer 4096; eager limit 8192\n"
                     "chunk list: 3\n"
                     "       0  INDEX: archive 0 to 9\n"
                     "       1  POINTER: 10000 bytes, from the pointer threshold of 7936 on\n"
@@ -110,7 +110,7 @@ START_TEST(test_borrowed_results)
     wb_limits_of_config(&limits, NULL, NULL);
     limits.reply = true;
     char *text = explain(&limits, &in, WB_OK);
-    ck_assert_ptr_nonnull(strstr(text, "reply, thresholds: pointer off, rma 1024, buffer 7936;"));
+    ck_assert_ptr_nonnull(strstr(text, "reply, thresholds: pointer off, rma 1024, buffer 4096;"));
     ck_assert_ptr_nonnull(strstr(text, "record of the archive, whose 10013 bytes are READ\n"));
     ck_assert_ptr_null(strstr(text, "gathered"));
     free(text);
