@@ -150,8 +150,9 @@ int wb_engine_drain(struct wb_engine *engine, uint64_t timeout_us)
     if (status != WB_OK) {
         return status;
     }
-    atomic_store(&engine->draining, true);              /* no peer is made behind the walks below */
-    for (unsigned i = 0; i < engine->lane_count; i++) { /* callbacks of one may call on another */
+    atomic_store(&engine->draining, true); /* no peer is made behind the walks below */
+    /* all are told before the first is asked, whose callbacks may call on another */
+    for (unsigned i = 0; i < engine->lane_count; i++) {
         atomic_fetch_or(&engine->lanes[i]->wants, WBI_ASKED_TO_LOOK);
     }
     for (unsigned i = 0; i < engine->lane_count; i++) {

@@ -126,7 +126,7 @@ static __attribute__((noinline)) int do_the_rest(struct wbi_lane *lane, bool loo
     return done;
 }
 
-/* Likewise before it. */
+/* Whether there is something to do before the poll, likewise. */
 static inline bool has_to_begin(struct wbi_lane *lane)
 {
     uintptr_t any = (uintptr_t)lane->armed | lane->crowded;
@@ -213,7 +213,7 @@ static inline bool is_one(uint32_t lanes)
     return lanes != 0 && (lanes & (lanes - 1)) == 0;
 }
 
-/* That of a thread that has one comes first. */
+/* The lane of a thread that has one comes first, and then the others. */
 static __attribute__((noinline)) int turn_several(struct wb_engine *engine, struct wbi_lane *own,
                                                   bool look, unsigned polls)
 {

@@ -8,6 +8,7 @@
 
 #include "engine/shm/lease.h"
 #include "tests/shm/chunks.h"
+#include "tests/support/program.h"
 
 enum { SMALL = 4096, ROUNDS = 1000 };
 
@@ -213,23 +214,18 @@ START_TEST(what_was_read_was_all_of_one_chunk)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char **argv)
 {
+    const TTest *const cases[] = {the_owner_is_not_asked,
+                                  a_chunk_longer_than_a_shelf_is_staged,
+                                  what_finds_no_shelf_is_staged,
+                                  no_part_of_the_shelves_but_their_own,
+                                  a_read_that_was_begun_ends_revoked,
+                                  a_read_ends_with_its_channel,
+                                  what_was_read_was_all_of_one_chunk};
     Suite *suite = suite_create("shm shelves");
-    TCase *tests = tcase_create("shelves");
-    tcase_set_timeout(tests, 100);
+    TCase *tests = test_program_case("shelves", cases, sizeof cases / sizeof cases[0]);
     tcase_add_checked_fixture(tests, meet, part);
-    tcase_add_test(tests, the_owner_is_not_asked);
-    tcase_add_test(tests, a_chunk_longer_than_a_shelf_is_staged);
-    tcase_add_test(tests, what_finds_no_shelf_is_staged);
-    tcase_add_test(tests, no_part_of_the_shelves_but_their_own);
-    tcase_add_test(tests, a_read_that_was_begun_ends_revoked);
-    tcase_add_test(tests, a_read_ends_with_its_channel);
-    tcase_add_test(tests, what_was_read_was_all_of_one_chunk);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return test_program_run(suite, argc, argv);
 }
