@@ -1,6 +1,7 @@
 /*
  * Calls as their caller sees them: a table of max_calls, addressed by index and generation, so that
- * a late reply never meets a new call. States: FREE -> WRITING (begin) -> OPEN (commit) -> [ENDING]
+ * a late reply never meets a new call. States: FREE [-> LENT] -> WRITING (begin) -> OPEN (commit)
+ * -> [ENDING]
  * -> ENDED -> FREE (close). Only the lane thread moves a call out of OPEN and ENDING; `status` and
  * the result are written before ENDED is.
  */
@@ -24,6 +25,7 @@ enum { WBI_SMALL_RESULT = 64 };
 
 enum wbi_call_state {
     WBI_CALL_FREE,
+    WBI_CALL_LENT, /* likewise, and in the list, though it is the lane's own */
     WBI_CALL_WRITING,
     WBI_CALL_OPEN,
     WBI_CALL_ENDING, /* the end is known; a lease is not yet back, or the program not yet told */
@@ -82,9 +84,20 @@ struct wb_call {
     };
 };
 
+/*
+ * The last calls of the table are the lane's own: its thread alone takes them, and whoever gives
+ * one back only says that it is free, so that neither needs a locked instruction. The others are in
+ * a list that all threads share. Invariant: a call is taken by who holds the lane (it is one of its
+ * own), or has got it off the list.
+ */
 struct wbi_calls {
     struct wb_call *table;
     uint32_t count;
+    uint32_t own_count;
+    struct wb_call *own; /* the first of them */
+    uint32_t used; /* of them, the lane goes round the first so many: as few as it needs, so that
+                      they stay in the cache */
+    uint32_t next; /* of those, where it looks first */
     _Atomic uint64_t
         free; /* index + 1 of the first free call, and a count that makes each value new (ABA) */
 };
@@ -92,9 +105,21 @@ struct wbi_calls {
 int wbi_calls_open(struct wbi_calls *calls, struct wbi_lane *lane, uint32_t count);
 void wbi_calls_close(struct wbi_calls *calls);
 
-/* Any thread: a free call, or NULL; and back, with all that it holds. */
-struct wb_call *wbi_call_take(struct wbi_calls *calls);
+/* A free call, or NULL: any thread, which enters the lane if the list is empty; where that is held
+ * by another one, it is asked to lend its own, and there may be one later; and lane thread. */
+struct wb_call *wbi_call_take(struct wbi_lane *lane);
+struct wb_call *wbi_call_take_inside(struct wbi_lane *lane);
+
+/* Any thread: back, with all that it holds. */
 void wbi_call_give(struct wb_call *call);
+
+/* Lane thread: puts the lane's own that are free into the list; given back they are its own again.
+ */
+void wbi_calls_lend(struct wbi_calls *calls);
+
+/* Any thread: whether there is a free one, and whether one is in the list. */
+bool wbi_calls_have_room(struct wbi_calls *calls);
+bool wbi_calls_are_listed(const struct wbi_calls *calls);
 
 /* Gives back what an ended call holds: slot, landings, room. Whoever owns the call. */
 void wbi_call_forget(struct wb_call *call);

@@ -113,7 +113,7 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     if (atomic_load_explicit(&action->id, memory_order_acquire) == 0) {
         wb_action_prepare(action);
     }
-    struct wb_call *call = wbi_call_take(&lane->calls);
+    struct wb_call *call = wbi_call_take(lane);
     if (call == NULL) {
         lack(peer, 0);
         *status = wbi_error(WB_AGAIN, "%s: %u calls are open already (max_calls)", peer->url,
@@ -234,7 +234,7 @@ begin_straight(struct wb_peer *peer, const struct wb_action *action, size_t arch
     /* a drain that was asked for just now has begun only when the lane has looked at it */
     bool suits = !wbi_lane_is_asked_to(lane, WBI_ASKED_TO_LOOK) &&
                  wbi_straight_suits(peer, WBI_REQUEST, one_way, archive_bytes);
-    struct wb_call *call = suits ? wbi_call_take(&lane->calls) : NULL;
+    struct wb_call *call = suits ? wbi_call_take_inside(lane) : NULL;
     *message = call != NULL ? wbi_straight_place(peer, WBI_REQUEST, archive_bytes) : NULL;
     if (*message == NULL) {
         return begin_no_straight(call, lane, entry);
@@ -436,7 +436,7 @@ static bool call_is_free(void *context)
     struct wb_peer *peer = context;
     struct wbi_lane *lane = peer->lane;
     return atomic_load_explicit(&peer->state, memory_order_relaxed) == WB_PEER_LOST ||
-           (uint32_t)atomic_load_explicit(&lane->calls.free, memory_order_relaxed) != 0;
+           wbi_calls_have_room(&lane->calls);
 }
 
 int wb_call_await_room(struct wb_peer *peer, const struct wb_call_options *options,

@@ -334,7 +334,8 @@ struct wbi_fabric {
 
     /* Prepares to sleep: after WB_OK, fd() becomes readable when there is something to poll; what
      * is due by time (names looked up, silent peers) wants a poll every 100 ms all the same.
-     * WB_AGAIN: there is something now, poll first. The next poll disarms. */
+     * WB_AGAIN: there is something now, or may be in some hundred microseconds: poll first. The
+     * next poll disarms. */
     int (*arm)(struct wbi_fabric_lane *lane);
     int (*fd)(const struct wbi_fabric_lane *lane);
 

@@ -153,6 +153,9 @@ static void do_as_asked(struct wbi_lane *lane)
     if ((asked & WBI_ASKED_TO_COLLECT) != 0) {
         wbi_deferred_collect(lane);
     }
+    if ((asked & WBI_ASKED_TO_LEND) != 0) {
+        wbi_calls_lend(&lane->calls);
+    }
     if ((asked & WBI_ASKED_TO_CANCEL) != 0) {
         wbi_calls_cancel(lane);
     }

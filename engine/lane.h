@@ -34,7 +34,8 @@ enum wbi_asked {
     WBI_ASKED_TO_CANCEL = 1,  /* calls were given up */
     WBI_ASKED_TO_COLLECT = 2, /* deferred calls were answered */
     WBI_ASKED_TO_LOOK = 4,    /* peers are waited for, or drained */
-    WBI_ASKED_TO_WAKE = 8     /* calls may have ended for which a thread sleeps */
+    WBI_ASKED_TO_WAKE = 8,    /* calls may have ended for which a thread sleeps */
+    WBI_ASKED_TO_LEND = 16    /* others want a call, and there is none but the lane's own */
 };
 
 enum {

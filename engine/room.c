@@ -24,7 +24,8 @@ void wbi_rooms_open(struct wbi_rooms *rooms)
 void wbi_rooms_stir(struct wbi_lane *lane)
 {
     /* sequentially consistent, as the place where somebody begins to wait, and as sleepers: either
-     * he sees the room, or we see him; either the sleeper sees `stirred`, or we see the sleeper */
+     * he sees the room (but for a call of the lane's own), or we see him; either the sleeper sees
+     * `stirred`, or we see the sleeper */
     if (atomic_load(&lane->rooms.waiting) != 0) {
         wbi_rooms_want_turn(lane);
     }
@@ -137,16 +138,23 @@ static bool has_room(const struct wbi_room *room, bool memory)
     return room->bytes == 0 || (memory && has_memory(lane->engine->allocator, room->bytes));
 }
 
-int wbi_rooms_look(struct wbi_lane *lane, bool memory)
+bool wbi_rooms_await_calls(struct wbi_lane *lane)
+{
+    return atomic_load_explicit(&lane->rooms.waiting, memory_order_relaxed) > 0 &&
+           !wbi_calls_have_room(&lane->calls);
+}
+
+int wbi_rooms_look(struct wbi_lane *lane, bool closely)
 {
     struct wbi_rooms *rooms = &lane->rooms;
-    atomic_store(&rooms->stirred, false); /* before the look */
+    bool stirred = atomic_exchange(&rooms->stirred, false); /* before the look */
     wbi_rooms_drain(lane);
-    if ((uint32_t)atomic_load(&lane->calls.free) == 0) {
+    if (!(stirred || closely ? wbi_calls_have_room(&lane->calls)
+                             : wbi_calls_are_listed(&lane->calls))) {
         return 0;
     }
     struct wbi_room **at = &rooms->first;
-    while (*at != NULL && !has_room(*at, memory)) {
+    while (*at != NULL && !has_room(*at, closely)) {
         at = &(*at)->next;
     }
     if (*at == NULL) {

@@ -5,7 +5,8 @@
  * same breath.
  *
  * What makes room tells of it (wbi_rooms_stir), but for memory of the pool that others free, which
- * nobody announces: for that the lane looks once in a while.
+ * nobody announces, and for the lane's own calls, where whoever gives one back may not see who has
+ * just begun to wait: for those the lane looks once in a while.
  */
 #ifndef WBI_ENGINE_ROOM_H
 #define WBI_ENGINE_ROOM_H
@@ -32,6 +33,9 @@ void wbi_rooms_open(struct wbi_rooms *rooms);
 /* Any thread: whoever makes progress is to look. Costs a load where nobody waits. */
 void wbi_rooms_stir(struct wbi_lane *lane);
 
+/* Lane thread: whether somebody waits, and it may be for a call. */
+bool wbi_rooms_await_calls(struct wbi_lane *lane);
+
 /* Any thread: the lane is to take a turn, though whoever makes progress may be asleep, or about to
  * sleep: who is just arming sees it. */
 void wbi_rooms_want_turn(struct wbi_lane *lane);
@@ -43,9 +47,9 @@ static inline uint32_t wbi_rooms_want(const struct wbi_rooms *rooms)
            (uint32_t)atomic_load_explicit(&rooms->stirred, memory_order_relaxed);
 }
 
-/* Lane thread, in a turn: finds the first for whom there is room, and makes it due; `memory`: also
- * of those who want memory. Returns how many. */
-int wbi_rooms_look(struct wbi_lane *lane, bool memory);
+/* Lane thread, in a turn: finds the first for whom there is room, and makes it due; `closely`: also
+ * of what is not announced. Returns how many. */
+int wbi_rooms_look(struct wbi_lane *lane, bool closely);
 
 /* Lane thread: takes over what is in the inbox; the peers that it names may go then. */
 void wbi_rooms_drain(struct wbi_lane *lane);

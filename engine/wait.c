@@ -110,6 +110,7 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
 {
     /* whoever peoples another one from here on sees that this one may sleep */
     uint32_t peopled = atomic_load(&engine->peopled), all = peopled;
+    bool all_armed = true; /* the others are asked all the same: they may want a moment, too */
     for (; peopled != 0; peopled &= peopled - 1) {
         struct wbi_lane *lane = engine->lanes[__builtin_ctz(peopled)];
         if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
@@ -120,7 +121,7 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         lane->bare = false; /* until it is disarmed */
         wbi_home_set_bare(lane, false);
         if (lane->parked != NULL || lane->busy != NULL || lane->rooms.hungry > 0 ||
-            wbi_streams_hunger(&lane->streams)) {
+            wbi_rooms_await_calls(lane) || wbi_streams_hunger(&lane->streams)) {
             *limit = least(*limit, sleep_waiting_us);
         } else if (lane->peers != NULL) {
             *limit = least(*limit, sleep_us);
@@ -133,11 +134,9 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         wbi_rough_forget(&lane->clock);
         wbi_count(&lane->counters.sleeps, armed);
         wbi_lane_leave(lane);
-        if (!armed || atomic_load(&lane->rooms.stirred)) {
-            return false;
-        }
+        all_armed &= armed && !atomic_load(&lane->rooms.stirred);
     }
-    return (atomic_load(&engine->peopled) & ~all) == 0;
+    return all_armed && (atomic_load(&engine->peopled) & ~all) == 0;
 }
 
 int wb_engine_fd(const struct wb_engine *engine)

@@ -70,12 +70,13 @@ struct wbi_channel {
     struct wbi_fabric_lane *lane;
     void *owner;
     enum wbi_shm_state state;
-    uint32_t index;        /* in the lane, and of the doorbell that the peer rings */
-    int hot_place;         /* in lane->hot, or -1: cold */
-    uint64_t last_active;  /* lane->polls when something was received last */
-    uint32_t max_send;     /* bytes: what both sides can take */
-    bool starved;          /* no room in the ring when last asked */
-    unsigned mapped_reads; /* in lane->reads */
+    uint32_t index;                   /* in the lane, and of the doorbell that the peer rings */
+    int hot_place;                    /* in lane->hot, or -1: cold */
+    enum wbi_shm_attention attention; /* what the peer has been told */
+    uint64_t last_active;             /* lane->polls when something was received last */
+    uint32_t max_send;                /* bytes: what both sides can take */
+    bool starved;                     /* no room in the ring when last asked */
+    unsigned mapped_reads;            /* in lane->reads */
 
     struct wbi_shm_ring_in in;
     struct wbi_shm_ring_out out;
@@ -141,8 +142,11 @@ struct wbi_fabric_lane {
     bool hurry;    /* a connection or a mapping is being made */
     uint64_t now;  /* the clock when it was read last */
     struct wbi_rough_clock clock;
-    uint64_t looked; /* when housekeeping was done last */
-    uint64_t swept;  /* when all channels were looked at last */
+    uint64_t looked;    /* when housekeeping was done last */
+    uint64_t swept;     /* when all channels were looked at last */
+    uint64_t awake;     /* since when it has not been armed; 0: the clock has not been read since */
+    bool promised;      /* some channel's attention may be */
+    uint64_t withdrawn; /* when that was taken back; 0: long ago, or never */
 
     struct wbi_shm_mapping *page_mapping;
     int page_fd;
@@ -180,11 +184,29 @@ void wbi_shm_bury(struct wbi_fabric_lane *lane, struct wbi_shm_watch *watch, voi
 int wbi_shm_lane_poll(struct wbi_fabric_lane *lane);
 int wbi_shm_lane_arm(struct wbi_fabric_lane *lane);
 
+/* ---- attention.c ---- */
+
 /* Polls the channel directly from now on, if a place is free or can be made free. */
 void wbi_shm_warm(struct wbi_channel *channel);
 
 /* Leaves its place; its doorbell is wanted from now on. */
 void wbi_shm_cool(struct wbi_channel *channel);
+
+/* Tells the peers of all hot channels. */
+void wbi_shm_set_hot_attention(struct wbi_fabric_lane *lane, enum wbi_shm_attention attention);
+
+/* Whether anything has come for the channel, or become possible on it. Sequentially consistent. */
+bool wbi_shm_has_work(struct wbi_channel *channel);
+
+/* From now on messages of hot channels that are in use may come without their senders' fences. */
+void wbi_shm_promise(struct wbi_fabric_lane *lane);
+
+/* Whether nobody counts any more on what was promised; takes it back. */
+bool wbi_shm_promises_nothing(struct wbi_fabric_lane *lane);
+
+/* Once in a while: those in use are worth it once the lane has been awake for long. A lane without
+ * may sleep at once when it is to, and one without a free place give away that of an idle one. */
+void wbi_shm_review_promises(struct wbi_fabric_lane *lane);
 
 /* ---- house.c ---- */
 
@@ -271,8 +293,21 @@ void wbi_shm_ring_doorbell(struct wbi_channel *channel);
  * look. */
 static inline void wbi_shm_notify(struct wbi_channel *channel)
 {
-    if (atomic_load(&channel->theirs.head->attention.word) != WBI_SHM_HOT) {
+    uint32_t attention = atomic_load(&channel->theirs.head->attention.word);
+    if (attention != WBI_SHM_PROMISED && attention != WBI_SHM_HOT) {
         wbi_shm_ring_doorbell(channel);
+    }
+}
+
+/* The same after a message was published without a fence: where the peer has promised to stay awake
+ * until it is to be seen, none is needed. */
+static inline void wbi_shm_notify_sent(struct wbi_channel *channel)
+{
+    _Atomic uint32_t *attention = &channel->theirs.head->attention.word;
+    atomic_signal_fence(memory_order_seq_cst); /* the time that is promised begins with the store */
+    if (atomic_load_explicit(attention, memory_order_relaxed) != WBI_SHM_PROMISED) {
+        atomic_thread_fence(memory_order_seq_cst);
+        wbi_shm_notify(channel);
     }
 }
 

@@ -1,11 +1,7 @@
 /*
- * Progress. A hot channel's ring is looked at in every poll; a cold one's when its doorbell rings.
- * The doorbells lie where any peer can spoil them, so every few milliseconds everything is looked
- * at.
- *
- * No wake-up is lost: who publishes does so with sequential consistency and then loads attention
- * and armed; who goes to sleep stores attention and armed with sequential consistency and then
- * loads what may have been published.
+ * Progress. A hot channel's ring is looked at in every poll; a cold one's when its doorbell rings
+ * (attention.c). The doorbells lie where any peer can spoil them, so every few milliseconds
+ * everything is looked at.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,73 +10,12 @@
 #include "engine/shm/lane.h"
 
 enum {
-    MESSAGES_A_TURN = 64,    /* of one channel, before the next has its turn */
-    POLLS_A_LOOK = 64,       /* how often the clock is read; */
-    IDLE_POLL_WEIGHT = 8,    /* an idle poll counts as so many: a program may poll seldom */
-    LOOK_US = 5000,          /* housekeeping, when nothing is in a hurry */
-    HURRY_US = 100,          /* while a connection or a mapping is being made */
-    COLD_AFTER_POLLS = 4096, /* empty ones, before a hot place can be lost to another channel */
+    MESSAGES_A_TURN = 64, /* of one channel, before the next has its turn */
+    POLLS_A_LOOK = 64,    /* how often the clock is read; */
+    IDLE_POLL_WEIGHT = 8, /* an idle poll counts as so many: a program may poll seldom */
+    LOOK_US = 5000,       /* housekeeping, when nothing is in a hurry */
+    HURRY_US = 100,       /* while a connection or a mapping is being made */
 };
-
-/* ---- attention ---- */
-
-static void set_attention(struct wbi_channel *channel, enum wbi_shm_attention attention)
-{
-    atomic_store(&channel->mine.head->attention.word, attention);
-}
-
-/* Whether anything has come for the channel, or become possible on it. Sequentially consistent. */
-static bool has_work(struct wbi_channel *channel)
-{
-    if (channel->state != WBI_SHM_OPEN) {
-        return false;
-    }
-    return (!channel->lane->slotless && wbi_shm_ring_ready(&channel->in)) ||
-           (channel->starved && wbi_shm_ring_moved(&channel->out)) || wbi_shm_stage_ready(channel);
-}
-
-void wbi_shm_cool(struct wbi_channel *channel)
-{
-    struct wbi_fabric_lane *lane = channel->lane;
-    if (channel->hot_place < 0) {
-        return;
-    }
-    struct wbi_channel *moved = lane->hot[--lane->hot_count];
-    lane->hot[channel->hot_place] = moved;
-    moved->hot_place = channel->hot_place;
-    channel->hot_place = -1;
-    set_attention(channel, WBI_SHM_COLD);
-    if (has_work(channel)) {
-        lane->sweep = true;
-    }
-}
-
-static void make_room(struct wbi_fabric_lane *lane)
-{
-    for (unsigned i = 0; i < lane->hot_count; i++) {
-        if (lane->polls - lane->hot[i]->last_active > COLD_AFTER_POLLS) {
-            wbi_shm_cool(lane->hot[i]);
-            return;
-        }
-    }
-}
-
-void wbi_shm_warm(struct wbi_channel *channel)
-{
-    struct wbi_fabric_lane *lane = channel->lane;
-    if (channel->hot_place >= 0) {
-        return;
-    }
-    if (lane->hot_count == WBI_SHM_HOT_CHANNELS) {
-        make_room(lane);
-    }
-    if (lane->hot_count < WBI_SHM_HOT_CHANNELS) {
-        channel->hot_place = (int)lane->hot_count;
-        lane->hot[lane->hot_count++] = channel;
-        channel->last_active = lane->polls;
-        set_attention(channel, WBI_SHM_HOT);
-    }
-}
 
 /* ---- messages ---- */
 
@@ -271,6 +206,7 @@ static int look(struct wbi_fabric_lane *lane)
     bool idle = wbi_shm_list_empty(&lane->staging) && !lane->woken;
     uint64_t now = idle ? wbi_rough_now(&lane->clock) : wbi_true_now(&lane->clock);
     lane->now = now;
+    lane->awake = lane->awake != 0 ? lane->awake : now;
     struct wbi_shm_list *at = lane->staging.next;
     for (; at != &lane->staging; at = at->next) {
         wbi_shm_stage_check_stall(WBI_SHM_OF(at, struct wbi_channel, staging), now);
@@ -279,6 +215,7 @@ static int look(struct wbi_fabric_lane *lane)
     if (now - lane->swept >= LOOK_US) {
         lane->swept = now;
         done += sweep(lane);
+        wbi_shm_review_promises(lane);
     }
     if (lane->woken || now - lane->looked >= (lane->hurry ? HURRY_US : LOOK_US)) {
         lane->woken = false;
@@ -322,18 +259,12 @@ static void free_graves(struct wbi_fabric_lane *lane)
 
 /* ---- polling and sleeping ---- */
 
-static void set_hot_attention(struct wbi_fabric_lane *lane, enum wbi_shm_attention attention)
-{
-    for (unsigned i = 0; i < lane->hot_count; i++) {
-        set_attention(lane->hot[i], attention);
-    }
-}
-
 static void disarm(struct wbi_fabric_lane *lane)
 {
     atomic_store(&lane->page->armed.word, 0);
-    set_hot_attention(lane, WBI_SHM_HOT);
+    wbi_shm_set_hot_attention(lane, WBI_SHM_HOT);
     lane->armed = false;
+    lane->awake = 0;
 }
 
 /* What is under way but messages, and what is due now and then. */
@@ -408,7 +339,7 @@ static bool has_anything(struct wbi_fabric_lane *lane)
         }
     }
     for (unsigned i = 0; i < lane->hot_count; i++) {
-        if (has_work(lane->hot[i])) {
+        if (wbi_shm_has_work(lane->hot[i])) {
             return true;
         }
     }
@@ -426,7 +357,10 @@ static bool has_anything(struct wbi_fabric_lane *lane)
 
 int wbi_shm_lane_arm(struct wbi_fabric_lane *lane)
 {
-    set_hot_attention(lane, WBI_SHM_COLD);
+    if (!wbi_shm_promises_nothing(lane)) {
+        return WB_AGAIN; /* awake for a moment more, with nothing to do */
+    }
+    wbi_shm_set_hot_attention(lane, WBI_SHM_COLD);
     atomic_store(&lane->page->armed.word, 1);
     if (has_anything(lane)) {
         disarm(lane);

@@ -20,8 +20,8 @@ int wbi_shm_ring_reserve(struct wbi_shm_ring_out *ring, uint32_t len, bool contr
     return WB_OK;
 }
 
-static void set_word(const struct wbi_shm_ring_out *ring, uint64_t at, uint64_t value,
-                     memory_order order)
+static inline __attribute__((always_inline)) void
+set_word(const struct wbi_shm_ring_out *ring, uint64_t at, uint64_t value, memory_order order)
 {
     atomic_store_explicit(wbi_shm_ring_word(ring->base, ring->bytes, at), value, order);
 }
@@ -37,7 +37,9 @@ static bool is_spoilt(const struct wbi_shm_ring_out *ring, uint64_t at)
     return at < ring->spoilt + ring->bytes;
 }
 
-void wbi_shm_ring_publish(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t len)
+/* Inline: an order that is not known where the store is made would be the strictest. */
+static inline __attribute__((always_inline)) void
+publish(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t len, memory_order order)
 {
     uint64_t next = ring->at + wbi_shm_ring_size(len);
     if (is_spoilt(ring, next)) {
@@ -46,14 +48,24 @@ void wbi_shm_ring_publish(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t
         __builtin_prefetch(wbi_shm_ring_place(ring->base, ring->bytes, next + WBI_SHM_GRANULE), 1);
     }
     if (ring->at == ring->head) {
-        set_word(ring, ring->at, word_of(ring->at, kind, len), memory_order_seq_cst);
+        set_word(ring, ring->at, word_of(ring->at, kind, len), order);
     } else {
         /* The pad is what the consumer polls, so the message behind it is complete before. */
         uint32_t rest = (uint32_t)(ring->at - ring->head - sizeof(uint64_t));
         set_word(ring, ring->at, word_of(ring->at, kind, len), memory_order_relaxed);
-        set_word(ring, ring->head, word_of(ring->head, WBI_SHM_PAD, rest), memory_order_seq_cst);
+        set_word(ring, ring->head, word_of(ring->head, WBI_SHM_PAD, rest), order);
     }
     ring->head = next;
+}
+
+void wbi_shm_ring_publish(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t len)
+{
+    publish(ring, kind, len, memory_order_release);
+}
+
+void wbi_shm_ring_publish_fenced(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t len)
+{
+    publish(ring, kind, len, memory_order_seq_cst);
 }
 
 int wbi_shm_ring_peek_past(struct wbi_shm_ring_in *ring, uint32_t max_len,

@@ -131,9 +131,10 @@ static inline uint8_t *wbi_shm_ring_reserve_here(struct wbi_shm_ring_out *ring, 
     return goes ? wbi_shm_ring_take(ring, ring->head, size) : NULL;
 }
 
-/* Publishes the reserved message, `len` at most what was reserved. Sequentially consistent, so that
- * a load of the consumer's attention after it cannot come too early. */
+/* Publishes the reserved message, `len` at most what was reserved. Fenced: sequentially consistent,
+ * so that a load of the consumer's attention after it cannot come too early. */
 void wbi_shm_ring_publish(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t len);
+void wbi_shm_ring_publish_fenced(struct wbi_shm_ring_out *ring, uint32_t kind, uint32_t len);
 
 /* Whether the consumer has freed room since reserve() last looked. */
 static inline bool wbi_shm_ring_moved(const struct wbi_shm_ring_out *ring)

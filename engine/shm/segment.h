@@ -40,8 +40,10 @@ enum {
     WBI_SHM_SLICE = 256 * 1024 /* bytes that one turn copies */
 };
 
-/* Whether the segment's owner looks at the channel by itself, or wants its doorbell rung. */
-enum wbi_shm_attention { WBI_SHM_COLD = 0, WBI_SHM_HOT = 1 };
+/* Whether the segment's owner looks at the channel by itself, or wants its doorbell rung. One that
+ * has promised to stays awake for a while after it has said something else: the peer may load this
+ * word before its own message is to be seen. */
+enum wbi_shm_attention { WBI_SHM_COLD = 0, WBI_SHM_HOT = 1, WBI_SHM_PROMISED = 2 };
 
 enum wbi_shm_piece_status { WBI_SHM_PIECE_BYTES_HERE = 0, WBI_SHM_PIECE_REVOKED = 1 };
 

@@ -143,7 +143,7 @@ static int send_requests(struct wbi_channel *channel)
         uint64_t words[WBI_SHM_REQUEST_BYTES / sizeof(uint64_t)] = {ask->key.lease, ask->key.value,
                                                                     ask->read->offset, ask->len};
         memcpy(slot, words, sizeof words);
-        wbi_shm_ring_publish(&channel->out, WBI_SHM_STAGE_REQUEST, sizeof words);
+        wbi_shm_ring_publish_fenced(&channel->out, WBI_SHM_STAGE_REQUEST, sizeof words);
         wbi_shm_notify(channel);
         sent++;
     }

@@ -64,10 +64,17 @@ int wbi_shm_reserve(struct wbi_channel *channel, size_t bytes, bool control, uin
     return WB_OK;
 }
 
+/* Where the peer's next message is there already, that is what comes next, and not to wait until
+ * this one's line has come from the peer, as a fence would. */
 void wbi_shm_send(struct wbi_channel *channel, size_t bytes)
 {
-    wbi_shm_ring_publish(&channel->out, WBI_SHM_DATA, (uint32_t)bytes);
-    wbi_shm_notify(channel);
+    if (wbi_shm_ring_ready(&channel->in)) {
+        wbi_shm_ring_publish(&channel->out, WBI_SHM_DATA, (uint32_t)bytes);
+        wbi_shm_notify_sent(channel);
+    } else {
+        wbi_shm_ring_publish_fenced(&channel->out, WBI_SHM_DATA, (uint32_t)bytes);
+        wbi_shm_notify(channel);
+    }
 }
 
 void wbi_shm_cancel(struct wbi_channel *channel)

@@ -86,7 +86,9 @@ struct wb_engine_config {
                                    its bytes less 256, if that is more */
     uint32_t rma_threshold;     /* rma_vectors, objects and registered buffers from here on travel
                                    as rma chunks; default 1024 */
-    uint32_t max_calls;         /* calls open at once on a lane, 1 to 65536; default 1024 */
+    uint32_t max_calls;         /* calls open at once on a lane, 1 to 65536; default 1024. While a
+                                   thread is in the lane, others may find a quarter of them, and 256
+                                   at most, taken that is not */
     uint32_t credits;   /* requests that a peer may have unanswered here, 1 to 4096; default 256 */
     uint32_t max_peers; /* channels at once of a fabric, 1 to 1024; default 256. Each lane takes its
                            part of them, rounded up */
@@ -96,7 +98,8 @@ struct wb_engine_config {
                            A lane without peers costs memory (docs/scaling.md), and no time */
     uint64_t call_timeout_us;    /* deadline of a call that states none; default 30 s */
     uint64_t connect_timeout_us; /* default 5 s */
-    uint64_t spin_us;            /* how long a waiting thread polls before it sleeps; default 50 */
+    uint64_t spin_us;     /* how long a waiting thread polls before it sleeps; default 50. Over
+                             shm some hundred microseconds more where it was awake for long */
     uint64_t liveness_us; /* a peer that was not heard for so long is probed, where the network does
                              not tell of deaths (verbs); default 1 s */
     uint32_t
@@ -192,9 +195,9 @@ WB_API int wb_wait(struct wb_engine *engine, uint64_t timeout_us);
  * end. wb_engine_arm returns WB_OK: nothing is to be done now, and the descriptor becomes readable
  * when something is, whatever other threads do meanwhile; *timeout_us is when to look at deadlines
  * at the latest: nothing else of the engine's is called between this and the wait. Or WB_AGAIN:
- * wb_progress has something to do, or another thread is at it; or WB_ERR_DEADLOCK, inside a
- * handler, or WB_ERR_CLOSED, in a child. At most one thread waits so; others may call, wait and
- * make progress as ever.
+ * wb_progress has something to do, or may have within a millisecond, or another thread is at it; or
+ * WB_ERR_DEADLOCK, inside a handler, or WB_ERR_CLOSED, in a child. At most one thread waits so;
+ * others may call, wait and make progress as ever.
  */
 WB_API int wb_engine_fd(const struct wb_engine *engine);
 WB_API int wb_engine_arm(struct wb_engine *engine, uint64_t *timeout_us);
