@@ -85,10 +85,10 @@ struct wb_call {
 };
 
 /*
- * The last calls of the table are the lane's own: its thread alone takes them, and whoever gives
- * one back only says that it is free, so that neither needs a locked instruction. The others are in
- * a list that all threads share. Invariant: a call is taken by who holds the lane (it is one of its
- * own), or has got it off the list.
+ * The last calls of the table are the lane's own: its thread alone takes or lends them, and whoever
+ * gives one back only says that it is free, so that neither needs a locked instruction. The others
+ * are in a list that all threads share. Invariant: a call is taken by who holds the lane (it is one
+ * of its own), or has got it off the list.
  */
 struct wbi_calls {
     struct wb_call *table;

@@ -116,8 +116,10 @@ static struct wb_call *take_call(struct wb_peer *peer, struct wb_action *action,
     struct wb_call *call = wbi_call_take(lane);
     if (call == NULL) {
         lack(peer, 0);
-        *status = wbi_error(WB_AGAIN, "%s: %u calls are open already (max_calls)", peer->url,
-                            lane->calls.count);
+        *status = wbi_error(
+            WB_AGAIN,
+            "%s: %u calls are open already (max_calls), or kept by the thread that is in the lane",
+            peer->url, lane->calls.count);
         return NULL;
     }
     fill(call, peer, action, options);

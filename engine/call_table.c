@@ -14,7 +14,8 @@ enum {
     OWN_SHARE = 4,  /* a lane's own are one in so many, */
     OWN_MOST = 256, /* and so many at most */
     LOOKS = 4,      /* at calls of its own, before it takes one more into use */
-    FEW = 8         /* so many are not worth to be fewer */
+    FEW = 8,        /* so many are not worth to be fewer */
+    LENT_AT_ONCE = 8
 };
 
 int wbi_calls_open(struct wbi_calls *calls, struct wbi_lane *lane, uint32_t count)
@@ -72,7 +73,7 @@ static void list(struct wbi_calls *calls, struct wb_call *call)
                                                     memory_order_seq_cst, memory_order_relaxed));
 }
 
-/* ---- the lane's own: lane thread ---- */
+/* ---- the lane's own: lane thread, but for a look whether there is one ---- */
 
 static inline bool is_free(const struct wb_call *call)
 {
@@ -133,11 +134,10 @@ struct wb_call *wbi_call_take_inside(struct wbi_lane *lane)
 
 void wbi_calls_lend(struct wbi_calls *calls)
 {
-    for (uint32_t i = 0; i < calls->own_count; i++) {
-        if (is_free(&calls->own[i])) {
-            atomic_store_explicit(&calls->own[i].state, WBI_CALL_LENT, memory_order_relaxed);
-            list(calls, &calls->own[i]);
-        }
+    struct wb_call *call;
+    for (unsigned lent = 0; lent < LENT_AT_ONCE && (call = find_own(calls)) != NULL; lent++) {
+        atomic_store_explicit(&call->state, WBI_CALL_LENT, memory_order_relaxed);
+        list(calls, call);
     }
 }
 
@@ -146,7 +146,7 @@ void wbi_calls_lend(struct wbi_calls *calls)
 struct wb_call *wbi_call_take(struct wbi_lane *lane)
 {
     struct wb_call *call = take_shared(&lane->calls);
-    if (call != NULL || lane->calls.own_count == 0) {
+    if (call != NULL || find_own(&lane->calls) == NULL) { /* or there is none, as of a moment ago */
         return call;
     }
     enum wbi_entry_kind entry = wbi_lane_enter_soon(lane);
@@ -159,7 +159,7 @@ struct wb_call *wbi_call_take(struct wbi_lane *lane)
     }
     if (entry == WBI_LANE_BUSY) {
         wbi_lane_ask(lane, WBI_ASKED_TO_LEND);
-        call = take_shared(&lane->calls); /* he may have left it by now */
+        call = take_shared(&lane->calls); /* who holds it may have left by now */
     }
     return call;
 }

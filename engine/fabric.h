@@ -332,6 +332,10 @@ struct wbi_fabric {
      * idle). */
     int (*poll)(struct wbi_fabric_lane *lane);
 
+    /* Whether it could be armed but for what may come meanwhile, or has promised its peers to stay
+     * awake for a moment, which it takes back. NULL: it always could. */
+    bool (*calm)(struct wbi_fabric_lane *lane);
+
     /* Prepares to sleep: after WB_OK, fd() becomes readable when there is something to poll; what
      * is due by time (names looked up, silent peers) wants a poll every 100 ms all the same.
      * WB_AGAIN: there is something now, or may be in some hundred microseconds: poll first. The

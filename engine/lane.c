@@ -144,7 +144,8 @@ static void do_as_asked(struct wbi_lane *lane)
     unsigned asked =
         atomic_fetch_and_explicit(&lane->wants, WBI_ASKED_TO_WAKE, memory_order_acq_rel);
     bool may_grow = wbi_rma_thread_may_grow(false);
-    if (wbi_lane_inbox_waits(lane) || (asked & ~(unsigned)WBI_ASKED_TO_WAKE) != 0) {
+    if (wbi_lane_inbox_waits(lane) ||
+        (asked & ~(unsigned)(WBI_ASKED_TO_WAKE | WBI_ASKED_TO_LEND)) != 0) {
         lane->crowded = WBI_TURNS_CROWDED;
     }
     wbi_lane_go_inside(lane); /* what ends may let a parcel go on that a handler was waiting for */

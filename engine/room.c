@@ -138,10 +138,10 @@ static bool has_room(const struct wbi_room *room, bool memory)
     return room->bytes == 0 || (memory && has_memory(lane->engine->allocator, room->bytes));
 }
 
-bool wbi_rooms_await_calls(struct wbi_lane *lane)
+bool wbi_rooms_await_calls(const struct wbi_lane *lane)
 {
-    return atomic_load_explicit(&lane->rooms.waiting, memory_order_relaxed) > 0 &&
-           !wbi_calls_have_room(&lane->calls);
+    return lane->rooms.callless &&
+           atomic_load_explicit(&lane->rooms.waiting, memory_order_relaxed) > 0;
 }
 
 int wbi_rooms_look(struct wbi_lane *lane, bool closely)
@@ -149,8 +149,9 @@ int wbi_rooms_look(struct wbi_lane *lane, bool closely)
     struct wbi_rooms *rooms = &lane->rooms;
     bool stirred = atomic_exchange(&rooms->stirred, false); /* before the look */
     wbi_rooms_drain(lane);
-    if (!(stirred || closely ? wbi_calls_have_room(&lane->calls)
-                             : wbi_calls_are_listed(&lane->calls))) {
+    rooms->callless = stirred || closely ? !wbi_calls_have_room(&lane->calls)
+                                         : !wbi_calls_are_listed(&lane->calls);
+    if (rooms->callless) {
         return 0;
     }
     struct wbi_room **at = &rooms->first;

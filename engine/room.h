@@ -23,6 +23,7 @@ struct wbi_rooms {
     _Atomic(struct wbi_room *) inbox; /* newest first; of any thread */
     _Atomic uint32_t waiting;         /* in the inbox and the list */
     _Atomic bool stirred;             /* there may be room since the lane last looked */
+    bool callless;                    /* no call was free when it was last looked */
     uint32_t hungry;                  /* in the list, and want memory */
     struct wbi_room *first, **tail;   /* in the list, oldest first */
     struct wbi_room *due, **due_tail; /* to be called when the lane is left */
@@ -33,8 +34,8 @@ void wbi_rooms_open(struct wbi_rooms *rooms);
 /* Any thread: whoever makes progress is to look. Costs a load where nobody waits. */
 void wbi_rooms_stir(struct wbi_lane *lane);
 
-/* Lane thread: whether somebody waits, and it may be for a call. */
-bool wbi_rooms_await_calls(struct wbi_lane *lane);
+/* Lane thread: whether somebody waits, and it may be for a call: none was free at the last look. */
+bool wbi_rooms_await_calls(const struct wbi_lane *lane);
 
 /* Any thread: the lane is to take a turn, though whoever makes progress may be asleep, or about to
  * sleep: who is just arming sees it. */

@@ -104,13 +104,30 @@ int wbi_engine_say_inside(struct wb_engine *engine)
                : WB_OK;
 }
 
+/* Whether no lane wants a moment before it is armed. All are asked before one is: they may want the
+ * same moment, and none is to be armed in vain meanwhile. */
+static bool all_are_calm(struct wb_engine *engine)
+{
+    bool calm = true;
+    for (uint32_t lanes = atomic_load(&engine->peopled); lanes != 0; lanes &= lanes - 1) {
+        struct wbi_lane *lane = engine->lanes[__builtin_ctz(lanes)];
+        if (lane->fabric->calm != NULL && wbi_lane_enter(lane) == WBI_LANE_ENTERED) {
+            calm &= lane->fabric->calm(lane->port);
+            wbi_lane_leave(lane);
+        }
+    }
+    return calm;
+}
+
 /* Arms every lane that has something to do; false where one has something to do, another thread is
  * at it, or one more has come to have. */
 static bool arm_all(struct wb_engine *engine, uint64_t *limit)
 {
     /* whoever peoples another one from here on sees that this one may sleep */
     uint32_t peopled = atomic_load(&engine->peopled), all = peopled;
-    bool all_armed = true; /* the others are asked all the same: they may want a moment, too */
+    if (!all_are_calm(engine)) {
+        return false;
+    }
     for (; peopled != 0; peopled &= peopled - 1) {
         struct wbi_lane *lane = engine->lanes[__builtin_ctz(peopled)];
         if (wbi_lane_enter(lane) != WBI_LANE_ENTERED) {
@@ -134,9 +151,11 @@ static bool arm_all(struct wb_engine *engine, uint64_t *limit)
         wbi_rough_forget(&lane->clock);
         wbi_count(&lane->counters.sleeps, armed);
         wbi_lane_leave(lane);
-        all_armed &= armed && !atomic_load(&lane->rooms.stirred);
+        if (!armed || atomic_load(&lane->rooms.stirred)) {
+            return false;
+        }
     }
-    return all_armed && (atomic_load(&engine->peopled) & ~all) == 0;
+    return (atomic_load(&engine->peopled) & ~all) == 0;
 }
 
 int wb_engine_fd(const struct wb_engine *engine)

@@ -4,11 +4,12 @@
  * No wake-up is lost: who publishes does so with sequential consistency and then loads attention
  * and armed; who goes to sleep stores attention and armed with sequential consistency and then
  * loads what may have been published. Only messages are published without, to a peer that has
- * promised to stay awake for STORE_US after it has taken that back. (A store leaves its CPU within
- * a bounded time, if only by the next interrupt: Morrison and Afek, "Temporally bounding TSO for
- * fence-free asymmetric synchronization", 2015. A barrier on all CPUs that run waybill's processes
- * would do as well, MEMBARRIER_CMD_GLOBAL_EXPEDITED, but Linux 6.18 leaves out those that had run
- * the process before it registered.)
+ * promised to stay awake for STORE_US after it has taken that back: CPUs do not keep a store back,
+ * and it is seen within a microsecond even where its line is fought for. (Morrison and Afek,
+ * "Temporally bounding TSO for fence-free asymmetric synchronization", 2015, who have interrupts
+ * see to that. A barrier on all CPUs that run waybill's processes would do without time,
+ * MEMBARRIER_CMD_GLOBAL_EXPEDITED, but Linux 6.18 leaves out those that had run the process before
+ * it registered.)
  */
 #include "engine/clock.h"
 #include "engine/shm/lane.h"
@@ -98,8 +99,9 @@ void wbi_shm_review_promises(struct wbi_fabric_lane *lane)
     for (unsigned i = 0; i < lane->hot_count; i++) {
         in_use += !is_idle(lane->hot[i]);
     }
-    bool wanted = lane->hot_count == WBI_SHM_HOT_CHANNELS && in_use < lane->hot_count;
-    if (in_use == 0 || wanted) {
+    bool gives_way = lane->refused && in_use < lane->hot_count;
+    lane->refused = false;
+    if (in_use == 0 || gives_way) {
         wbi_shm_promises_nothing(lane);
     } else if (lane->now - lane->awake >= PROMISE_US) {
         wbi_shm_promise(lane);
@@ -132,5 +134,7 @@ void wbi_shm_warm(struct wbi_channel *channel)
         lane->hot[lane->hot_count++] = channel;
         channel->last_active = lane->polls;
         set_attention(channel, WBI_SHM_HOT);
+    } else {
+        lane->refused = true;
     }
 }

@@ -144,8 +144,10 @@ struct wbi_fabric_lane {
     struct wbi_rough_clock clock;
     uint64_t looked;    /* when housekeeping was done last */
     uint64_t swept;     /* when all channels were looked at last */
-    uint64_t awake;     /* since when it has not been armed; 0: the clock has not been read since */
+    uint64_t awake;     /* since when it has promised nothing and not been armed; 0: since the clock
+                           was read last */
     bool promised;      /* some channel's attention may be */
+    bool refused;       /* a channel found no hot place since the promises were reviewed */
     uint64_t withdrawn; /* when that was taken back; 0: long ago, or never */
 
     struct wbi_shm_mapping *page_mapping;

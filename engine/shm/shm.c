@@ -24,6 +24,7 @@ const struct wbi_fabric wbi_shm_fabric = {
     .revoke = wbi_shm_revoke,
     .read = wbi_shm_read,
     .poll = wbi_shm_lane_poll,
+    .calm = wbi_shm_promises_nothing,
     .arm = wbi_shm_lane_arm,
     .fd = wbi_shm_lane_fd,
     .wake = wbi_shm_lane_wake,

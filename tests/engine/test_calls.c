@@ -268,6 +268,47 @@ START_TEST(test_lent_on_demand)
 }
 END_TEST
 
+struct many {
+    struct wb_call **calls;
+    uint32_t count;
+};
+
+static void *take_many_as_another(void *argument)
+{
+    struct many *many = argument;
+    for (uint32_t i = 0; i < many->count; i++) {
+        many->calls[i] = take_outside();
+        ck_assert_ptr_nonnull(many->calls[i]);
+    }
+    ck_assert_ptr_null(take_outside()); /* and asks the lane for one more */
+    return NULL;
+}
+
+/* A loan takes little of what is the lane's own. */
+START_TEST(test_few_are_lent)
+{
+    static struct wb_call *taken[MOST];
+    pthread_t thread;
+    open_with(1024);
+    struct many many = {taken, 1024 - lane->calls.own_count};
+    ck_assert_int_eq(pthread_create(&thread, NULL, take_many_as_another, &many), 0);
+    pthread_join(thread, NULL);
+    wbi_lane_leave(lane);
+    ck_assert_int_eq(wbi_lane_enter_waiting(lane), WBI_LANE_ENTERED);
+    ck_assert(wbi_calls_are_listed(&lane->calls));
+    unsigned still_own = 0;
+    for (uint32_t i = 0; i < lane->calls.own_count; i++) {
+        still_own += atomic_load(&lane->calls.own[i].state) == WBI_CALL_FREE;
+    }
+    ck_assert_uint_lt(still_own, lane->calls.own_count);
+    ck_assert_uint_ge(still_own, lane->calls.own_count - 8);
+    for (uint32_t i = 0; i < many.count; i++) {
+        wbi_call_give(taken[i]);
+    }
+    close_all();
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     Suite *suite = suite_create("calls");
@@ -278,6 +319,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tcase, test_given_back_by_another_thread, 0, 2);
     tcase_add_test(tcase, test_taken_by_several_threads);
     tcase_add_test(tcase, test_lent_on_demand);
+    tcase_add_test(tcase, test_few_are_lent);
     suite_add_tcase(suite, tcase);
     return test_program_run(suite, argc, argv);
 }

@@ -93,6 +93,50 @@ START_TEST(test_an_idle_lane_is_left_alone)
 }
 END_TEST
 
+static unsigned moments;                  /* that lanes want before they sleep */
+static unsigned times_asked, times_armed; /* for that, and to be so */
+
+static bool wants_a_moment(struct wbi_fabric_lane *port)
+{
+    (void)port;
+    times_asked++;
+    return moments == 0 || --moments == 0;
+}
+
+static int count_and_arm(struct wbi_fabric_lane *port)
+{
+    times_armed++;
+    return wbi_shm_fabric.arm(port);
+}
+
+/* All want it together, and none is armed in vain meanwhile. */
+START_TEST(test_lanes_that_want_a_moment_have_the_same)
+{
+    static struct wbi_fabric slow;
+    uint64_t timeout_us;
+    lanes_open(LANES, 256);
+    lanes_connect(LANES);
+    slow = wbi_shm_fabric;
+    slow.calm = wants_a_moment;
+    slow.arm = count_and_arm;
+    for (unsigned i = 0; i < LANES; i++) {
+        lanes_scene.guest->lanes[i]->fabric = &slow;
+    }
+    moments = 2 * LANES;
+    for (unsigned times = 1; times <= 2; times++) {
+        times_asked = times_armed = 0;
+        ck_assert_int_eq(wb_engine_arm(lanes_scene.guest, &timeout_us), WB_AGAIN);
+        ck_assert_uint_eq(times_asked, LANES);
+        ck_assert_uint_eq(times_armed, 0);
+    }
+    while (wb_engine_arm(lanes_scene.guest, &timeout_us) == WB_AGAIN) {
+        wb_progress(lanes_scene.guest);
+    }
+    ck_assert_uint_ge(times_armed, LANES);
+    lanes_close();
+}
+END_TEST
+
 /* The guest listens, on a lane that has no peer; its one peer is on the next lane. */
 static struct wbi_lane *open_bare_listener(void)
 {
@@ -429,6 +473,7 @@ int main(int argc, char **argv)
                             test_peers_are_spread,
                             test_max_peers_are_the_fabrics,
                             test_an_idle_lane_is_left_alone,
+                            test_lanes_that_want_a_moment_have_the_same,
                             test_who_listens_is_turned_while_others_are_busy,
                             test_who_listens_is_turned_now_and_then,
                             test_places_are_kept_for_those_who_come,
