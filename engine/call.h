@@ -1,9 +1,8 @@
 /*
  * Calls as their caller sees them: a table of max_calls, addressed by index and generation, so that
  * a late reply never meets a new call. States: FREE [-> LENT] -> WRITING (begin) -> OPEN (commit)
- * -> [ENDING]
- * -> ENDED -> FREE (close). Only the lane thread moves a call out of OPEN and ENDING; `status` and
- * the result are written before ENDED is.
+ * -> [ENDING] -> ENDED -> FREE (close). Only the lane thread moves a call out of OPEN and ENDING;
+ * `status` and the result are written before ENDED is.
  */
 #ifndef WBI_ENGINE_CALL_H
 #define WBI_ENGINE_CALL_H
@@ -113,8 +112,8 @@ struct wb_call *wbi_call_take_inside(struct wbi_lane *lane);
 /* Any thread: back, with all that it holds. */
 void wbi_call_give(struct wb_call *call);
 
-/* Lane thread: puts the lane's own that are free into the list; given back they are its own again.
- */
+/* Lane thread: puts some of the lane's own that are free into the list; given back they are its own
+ * again. */
 void wbi_calls_lend(struct wbi_calls *calls);
 
 /* Any thread: whether there is a free one, and whether one is in the list. */

@@ -332,8 +332,9 @@ struct wbi_fabric {
      * idle). */
     int (*poll)(struct wbi_fabric_lane *lane);
 
-    /* Whether it could be armed but for what may come meanwhile, or has promised its peers to stay
-     * awake for a moment, which it takes back. NULL: it always could. */
+    /* Takes back what it may have promised its peers about staying awake. Whether nobody counts on
+     * that any more, so that it can be armed; else in some hundred microseconds. NULL: it promises
+     * nothing. */
     bool (*calm)(struct wbi_fabric_lane *lane);
 
     /* Prepares to sleep: after WB_OK, fd() becomes readable when there is something to poll; what

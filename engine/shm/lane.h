@@ -142,12 +142,12 @@ struct wbi_fabric_lane {
     bool hurry;    /* a connection or a mapping is being made */
     uint64_t now;  /* the clock when it was read last */
     struct wbi_rough_clock clock;
-    uint64_t looked;    /* when housekeeping was done last */
-    uint64_t swept;     /* when all channels were looked at last */
-    uint64_t awake;     /* since when it has promised nothing and not been armed; 0: since the clock
-                           was read last */
-    bool promised;      /* some channel's attention may be */
-    bool refused;       /* a channel found no hot place since the promises were reviewed */
+    uint64_t looked; /* when housekeeping was done last */
+    uint64_t swept;  /* when all channels were looked at last */
+    uint64_t awake;  /* since it was armed last, or took a promise back; 0: the clock has not been
+                        read since */
+    bool promised;   /* some channel's attention may be */
+    bool refused;    /* a channel found no hot place since the promises were reviewed */
     uint64_t withdrawn; /* when that was taken back; 0: long ago, or never */
 
     struct wbi_shm_mapping *page_mapping;

@@ -4,17 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct test_side server, client;
-struct test_end *at_server, *at_client;
 struct wbi_region slab;
 struct wbi_mr *mr;
 uint8_t *landing;
 
 void meet(void)
 {
-    test_side_open(&server, 0);
-    test_side_open(&client, 0);
-    test_meet(&server, &client, &at_server, &at_client);
+    meet_pair();
     slab = test_slab(SLAB);
     test_fill(slab.base, SLAB, 7);
     TEST_OK(server.registrar.reg(server.registrar.context, &slab, &mr));
@@ -40,8 +36,7 @@ void part(void)
     if (mr) {
         leave(&server, &mr);
     }
-    test_side_close(&client);
-    test_side_close(&server);
+    part_pair();
     test_slab_free(&slab);
     free(landing);
 }

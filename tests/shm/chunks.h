@@ -1,13 +1,11 @@
-/* Two sides that have met, where the server has a slab and the client a landing. */
+/* The pair, where the server has a slab and the client a landing. */
 #ifndef TEST_SHM_CHUNKS_H
 #define TEST_SHM_CHUNKS_H
 
-#include "tests/shm/side.h"
+#include "tests/shm/pair.h"
 
 enum { SLAB = 8 << 20 };
 
-extern struct test_side server, client;
-extern struct test_end *at_server, *at_client;
 extern struct wbi_region slab; /* filled with seed 7 */
 extern struct wbi_mr *mr;      /* of the slab; a test that deregisters it sets it to NULL */
 extern uint8_t *landing;       /* SLAB bytes */

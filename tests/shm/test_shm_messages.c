@@ -5,23 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/shm/side.h"
-
-static struct test_side server, client;
-static struct test_end *at_server, *at_client;
-
-static void meet(void)
-{
-    test_side_open(&server, 0);
-    test_side_open(&client, 0);
-    test_meet(&server, &client, &at_server, &at_client);
-}
-
-static void part(void)
-{
-    test_side_close(&client);
-    test_side_close(&server);
-}
+#include "tests/shm/pair.h"
 
 START_TEST(handshake_carries_both_hellos)
 {
@@ -223,7 +207,7 @@ int main(void)
     Suite *suite = suite_create("shm messages");
     TCase *tests = tcase_create("messages");
     tcase_set_timeout(tests, 100);
-    tcase_add_checked_fixture(tests, meet, part);
+    tcase_add_checked_fixture(tests, meet_pair, part_pair);
     tcase_add_test(tests, handshake_carries_both_hellos);
     tcase_add_test(tests, every_length_arrives_both_ways);
     tcase_add_test(tests, a_message_that_is_too_long_is_an_error);

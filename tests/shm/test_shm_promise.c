@@ -6,26 +6,10 @@
 #include <string.h>
 
 #include "engine/shm/lane.h"
-#include "tests/shm/side.h"
+#include "tests/shm/pair.h"
 #include "tests/support/program.h"
 
 enum { OVERSLEPT_US = 2000000 };
-
-static struct test_side server, client;
-static struct test_end *at_server, *at_client;
-
-static void meet(void)
-{
-    test_side_open(&server, 0);
-    test_side_open(&client, 0);
-    test_meet(&server, &client, &at_server, &at_client);
-}
-
-static void part(void)
-{
-    test_side_close(&client);
-    test_side_close(&server);
-}
 
 /* What the client is told of the server's attention. */
 static uint32_t attention(void)
@@ -33,10 +17,14 @@ static uint32_t attention(void)
     return atomic_load(&at_client->channel->theirs.head->attention.word);
 }
 
-static bool poll_until(uint32_t wanted)
+/* Polls the server until its attention is `wanted`; with `traffic` its channel is in use. */
+static bool comes_to(uint32_t wanted, bool traffic)
 {
     uint64_t start = wbi_now();
     while (attention() != wanted && wbi_now() - start < OVERSLEPT_US) {
+        if (traffic) {
+            test_send(at_client, NULL, "x", 1);
+        }
         wbi_shm_fabric.poll(server.lane);
     }
     return attention() == wanted;
@@ -47,17 +35,6 @@ static void leave_one_unread(void)
 {
     test_send(at_server, NULL, "x", 1);
     ck_assert(wbi_shm_ring_ready(&at_client->channel->in));
-}
-
-/* Traffic, so that the channel is in use, until the server promises. */
-static bool promises(void)
-{
-    uint64_t start = wbi_now();
-    while (attention() != WBI_SHM_PROMISED && wbi_now() - start < OVERSLEPT_US) {
-        test_send(at_client, NULL, "x", 1);
-        wbi_shm_fabric.poll(server.lane);
-    }
-    return attention() == WBI_SHM_PROMISED;
 }
 
 /* As after a sleep: it promises nothing, however long it took to meet. */
@@ -73,7 +50,7 @@ START_TEST(test_a_lane_in_use_promises)
 {
     begin_awake();
     ck_assert_uint_eq(attention(), WBI_SHM_HOT);
-    ck_assert(promises());
+    ck_assert(comes_to(WBI_SHM_PROMISED, true));
 }
 END_TEST
 
@@ -82,7 +59,7 @@ START_TEST(test_a_promise_is_kept_before_sleep)
 {
     begin_awake();
     for (unsigned naps = 0; naps < 2; naps++) {
-        ck_assert(promises());
+        ck_assert(comes_to(WBI_SHM_PROMISED, true));
         uint64_t start = wbi_now();
         ck_assert_int_eq(wbi_shm_fabric.arm(server.lane), WB_AGAIN);
         ck_assert_uint_eq(attention(), WBI_SHM_HOT);
@@ -101,8 +78,8 @@ END_TEST
 
 START_TEST(test_an_idle_lane_promises_nothing)
 {
-    ck_assert(promises());
-    ck_assert(poll_until(WBI_SHM_HOT));
+    ck_assert(comes_to(WBI_SHM_PROMISED, true));
+    ck_assert(comes_to(WBI_SHM_HOT, false));
     for (uint64_t start = wbi_now(); wbi_now() - start < 20000;) {
         wbi_shm_fabric.poll(server.lane);
     }
@@ -186,7 +163,7 @@ int main(int argc, char **argv)
     };
     Suite *suite = suite_create("promise");
     TCase *tests = test_program_case("promise", cases, sizeof cases / sizeof cases[0]);
-    tcase_add_checked_fixture(tests, meet, part);
+    tcase_add_checked_fixture(tests, meet_pair, part_pair);
     suite_add_tcase(suite, tests);
     return test_program_run(suite, argc, argv);
 }

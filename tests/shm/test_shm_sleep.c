@@ -5,27 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/shm/side.h"
+#include "tests/shm/pair.h"
 
 /* Far longer than any wake-up takes, and far shorter than a test's patience: a lost wake-up shows
  * as a count of these. */
 enum { OVERSLEPT_US = 2000000 };
-
-static struct test_side server, client;
-static struct test_end *at_server, *at_client;
-
-static void meet(void)
-{
-    test_side_open(&server, 0);
-    test_side_open(&client, 0);
-    test_meet(&server, &client, &at_server, &at_client);
-}
-
-static void part(void)
-{
-    test_side_close(&client);
-    test_side_close(&server);
-}
 
 /* Sleeps until there is something, or says that it overslept. */
 static bool sleep_well(struct test_side *side)
@@ -311,7 +295,7 @@ int main(void)
     Suite *suite = suite_create("shm sleep");
     TCase *tests = tcase_create("sleep");
     tcase_set_timeout(tests, 100);
-    tcase_add_checked_fixture(tests, meet, part);
+    tcase_add_checked_fixture(tests, meet_pair, part_pair);
     tcase_add_test(tests, an_idle_lane_can_sleep);
     tcase_add_test(tests, wake_makes_the_descriptor_readable_once);
     tcase_add_test(tests, a_wake_before_arming_is_not_lost);
