@@ -3,8 +3,10 @@
  *
  *   mpi_pair pingpong|call|stream SIZE ITERS
  *
- * pingpong: SIZE bytes there and SIZE back; prints the median round trip, microseconds.
- * call:     SIZE bytes there and 8 back, as a call of wb_perf; prints the same.
+ * pingpong: SIZE bytes there and SIZE back, into the buffer that is sent next, so that each message
+ *           has just been written; prints the median round trip, microseconds.
+ * call:     SIZE bytes there and 8 back, as a call of wb_perf: bursts, each message from a buffer
+ *           of its own that was written before its burst, outside the clock; prints the same.
  * stream:   windows of messages, each from a buffer of its own that was written before the clock
  *           started, and an answer of 8 bytes to each window; prints messages a second of all.
  *
@@ -12,6 +14,7 @@
  * or more.
  */
 #include <mpi.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,24 +23,28 @@ enum {
     ANSWER = 8,
     WINDOW_MOST = 64,
     WINDOW_LEAST = 2,
-    WINDOW_BYTES = 16 << 20,
+    BURST_MOST = 256, /* of calls one at a time, as wb_perf has it */
+    BYTES_MOST = 16 << 20,
     SIZE_MOST = 64 << 20
 };
 enum { ITERS_MOST = 10000000 };
 
-/* One rank's. Invariant: `window` buffers of `size` bytes (ANSWER at least), one after another. */
+/* One rank's. Invariant: as many buffers as `window` and `burst` of `size` bytes (ANSWER at least),
+ * one after another. */
 struct pair {
     int rank, size, window;
+    int burst; /* trips between which nothing is written */
     long iters;
     size_t step; /* from one buffer to the next */
     char *memory;
     double *seconds; /* of each round trip */
 };
 
-static int window_of(int size)
+/* Messages of `size` bytes that BYTES_MOST hold, with bounds. */
+static int fitting(int size, int least, int most)
 {
-    int window = WINDOW_BYTES / size;
-    return window > WINDOW_MOST ? WINDOW_MOST : window < WINDOW_LEAST ? WINDOW_LEAST : window;
+    int count = BYTES_MOST / size;
+    return count > most ? most : count < least ? least : count;
 }
 
 static int by_value(const void *a, const void *b)
@@ -52,12 +59,12 @@ static double median(double *value, long count)
     return count % 2 != 0 ? value[count / 2] : (value[count / 2 - 1] + value[count / 2]) / 2;
 }
 
-/* One round trip, of `back` bytes on the way back. */
-static void trip(const struct pair *p, int back)
+/* One round trip, of `payload` there and `back` bytes into `answer`. */
+static void trip(const struct pair *p, const char *payload, char *answer, int back)
 {
     if (p->rank == 0) {
-        MPI_Send(p->memory, p->size, MPI_BYTE, 1, 0, MPI_COMM_WORLD);
-        MPI_Recv(p->memory, back, MPI_BYTE, 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        MPI_Send(payload, p->size, MPI_BYTE, 1, 0, MPI_COMM_WORLD);
+        MPI_Recv(answer, back, MPI_BYTE, 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     } else {
         MPI_Recv(p->memory, p->size, MPI_BYTE, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
         MPI_Send(p->memory, back, MPI_BYTE, 0, 0, MPI_COMM_WORLD);
@@ -85,13 +92,28 @@ static void window(const struct pair *p)
     }
 }
 
-static double measure_trips(const struct pair *p, int back)
+/* Writes the first `count` buffers, of which `number` says what with. */
+static void write_payloads(const struct pair *p, int count, long number)
 {
-    for (long i = -p->iters / 10 - 1; i < p->iters; i++) { /* what is before 0 warms up */
+    if (p->rank == 0) {
+        memset(p->memory, (int)(number & 0x7f), p->step * (size_t)count);
+    }
+}
+
+static double measure_trips(const struct pair *p, bool calls)
+{
+    char word[ANSWER];
+    char *answer = calls ? word : p->memory; /* a ping-pong's answer is its next payload */
+    const int back = calls ? ANSWER : p->size, burst = calls ? p->burst : 1;
+    const long warm = p->iters / 10 + 1;
+    for (long i = 0; i < warm + p->iters; i++) {
+        if (calls && i % burst == 0) {
+            write_payloads(p, burst, i);
+        }
         double begun = MPI_Wtime();
-        trip(p, back);
-        if (i >= 0) {
-            p->seconds[i] = MPI_Wtime() - begun;
+        trip(p, p->memory + (size_t)(i % burst) * p->step, answer, back);
+        if (i >= warm) {
+            p->seconds[i - warm] = MPI_Wtime() - begun;
         }
     }
     return 1e6 * median(p->seconds, p->iters);
@@ -102,9 +124,7 @@ static double measure_stream(const struct pair *p)
     long windows = (p->iters + p->window - 1) / p->window;
     double seconds = 0.0;
     for (long i = -1; i < windows; i++) { /* the first warms up */
-        if (p->rank == 0) {
-            memset(p->memory, (int)(i & 0x7f), p->step * (size_t)p->window);
-        }
+        write_payloads(p, p->window, i);
         MPI_Barrier(MPI_COMM_WORLD);
         double begun = MPI_Wtime();
         window(p);
@@ -127,7 +147,8 @@ static int take(struct pair *p, int argc, char **argv)
         return -1;
     }
     p->size = (int)size;
-    p->window = window_of(p->size);
+    p->window = fitting(p->size, WINDOW_LEAST, WINDOW_MOST);
+    p->burst = fitting(p->size, 1, BURST_MOST);
     p->step = (size_t)(p->size > ANSWER ? p->size : ANSWER);
     return 0;
 }
@@ -136,9 +157,9 @@ static int measure(struct pair *p, const char *test)
 {
     double value;
     if (strcmp(test, "pingpong") == 0) {
-        value = measure_trips(p, p->size);
+        value = measure_trips(p, false);
     } else if (strcmp(test, "call") == 0) {
-        value = measure_trips(p, ANSWER);
+        value = measure_trips(p, true);
     } else if (strcmp(test, "stream") == 0) {
         value = measure_stream(p);
     } else {
@@ -159,11 +180,12 @@ int main(int argc, char **argv)
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     int wrong = take(&p, argc, argv);
     if (wrong == 0 && ranks == 2) {
-        p.memory = malloc(p.step * (size_t)p.window);
+        size_t bytes = p.step * (size_t)(p.window > p.burst ? p.window : p.burst);
+        p.memory = malloc(bytes);
         p.seconds = malloc((size_t)p.iters * sizeof *p.seconds);
         wrong = -1;
         if (p.memory != NULL && p.seconds != NULL) {
-            memset(p.memory, 0, p.step * (size_t)p.window);
+            memset(p.memory, 0, bytes);
             wrong = measure(&p, argv[1]);
         }
     }
