@@ -48,7 +48,8 @@ WB_ACTION(perf_rma_many, PERF_VECTORS_IN, PERF_TAKEN_OUT)
 #define PERF_MIRROR_IN(F)                                                                          \
     F(VALUE, u32, step)                                                                            \
     F(VALUE, u32, path)                                                                            \
-    F(VALUE, u64, size) F(VALUE, u32, calls) F(VALUE, u32, window) F(VALUE, u8, verify)
+    F(VALUE, u64, size)                                                                            \
+    F(VALUE, u32, calls) F(VALUE, u32, window) F(VALUE, u8, verify) F(VALUE, u8, same)
 #define PERF_MIRROR_OUT(F) F(VALUE, u8, ready)
 WB_ACTION(perf_mirror, PERF_MIRROR_IN, PERF_MIRROR_OUT)
 

@@ -5,6 +5,7 @@
 #include "perf/actions.h"
 #include "perf/common_patience.h"
 #include "perf/common_say.h"
+#include "perf/pieces.h"
 #include "perf/ticks.h"
 
 enum {
@@ -65,8 +66,15 @@ void caller_close(struct caller *caller)
 
 void caller_write(struct caller *caller, uint32_t calls)
 {
+    const struct payloads *payloads = &caller->payloads;
+    const struct calls_wanted *wanted = &caller->wanted;
+    if (wanted->same && caller->written) {
+        return;
+    }
+    caller->written = true;
     caller->stamp += PAYLOAD_STRIDE * 0x10000U; /* past every stamp of the last burst */
-    payloads_fill(&caller->payloads, caller->payloads.calls < calls ? 0 : calls, caller->stamp);
+    size_t written = wanted->same ? payloads->calls : payloads->calls < calls ? 0 : calls;
+    payloads_fill(&caller->payloads, wanted, written, caller->stamp);
 }
 
 /* Nothing else is on the way of what is least. */
@@ -91,11 +99,10 @@ static int begin(struct caller *caller, const struct wb_call_options *options, u
         return begin_word(caller, peer, options, i, flight);
     }
     size_t first = (size_t)i * wanted->chunks;
-    uint64_t stamp = caller->stamp + first * PAYLOAD_STRIDE;
+    uint64_t stamp = wanted->verify ? caller->stamp + piece_stamp(wanted, first) : 0;
     flight->argument = argument_of(wanted, i);
     flight->reply = reply_of(wanted, i);
-    struct parcel parcel = {
-        .stamp = wanted->verify ? stamp : 0, .reply = flight->reply, .chunks = wanted->chunks};
+    struct parcel parcel = {.stamp = stamp, .reply = flight->reply, .chunks = wanted->chunks};
     if (payloads->vectors != NULL) {
         parcel.vectors = payloads->vectors + first;
     } else if (payloads->pieces != NULL) {

@@ -37,6 +37,7 @@ struct caller {
     struct calls_wanted wanted;
     struct payloads payloads; /* none where it is words */
     struct flight *flights;   /* `window` of them, a ring in the order of beginning */
+    bool written;             /* whether anything has been */
     uint64_t stamp;           /* of the burst that was written last */
     uint64_t start, end;      /* of the last burst, in ticks */
     uint64_t check_ticks;     /* of these, the peer's time for checking payloads */
@@ -53,6 +54,7 @@ int caller_open(struct caller *caller, struct wb_engine *engine, struct wb_peer 
 /* Accepts all zero. No call is open. */
 void caller_close(struct caller *caller);
 
+/* Where all calls carry the same, that is written the first time alone. */
 void caller_write(struct caller *caller, uint32_t calls);
 
 /* Returns WB_OK, or how the first call that failed did; WB_ERR_MALFORMED for a wrong answer. All

@@ -25,7 +25,8 @@ static uint64_t room_of(const struct options *o, size_t size, uint32_t window)
     uint64_t calls = cargo_calls(o, size, burst_calls(&wanted));
     uint64_t between = o->chunks > 1 ? calls * o->chunks * PITCH_MOST : 0;
     uint64_t bytes = o->trace_path != NULL ? burst_bytes(&wanted) : calls * size;
-    return bytes + between + STRETCH_ALIGN;
+    uint64_t parts = o->chunks * PIECES_PARTS * PIECES_SHIFT;
+    return bytes + between + (o->same ? parts : 0) + STRETCH_ALIGN;
 }
 
 uint64_t cargo_most(const struct options *o)
@@ -42,7 +43,8 @@ uint64_t cargo_most(const struct options *o)
 static int lay(struct cargo *cargo, const struct options *o, size_t size, size_t calls)
 {
     struct calls_wanted wanted = wanted_calls(o, size, 1);
-    *cargo = (struct cargo){.size = size, .threads = o->threads, .rewritten = o->test == TEST_BIBW};
+    *cargo = (struct cargo){
+        .size = size, .threads = o->threads, .rewritten = o->test == TEST_BIBW, .same = o->same};
     int status = pieces_lay_arguments(&cargo->there, &wanted, calls);
     if (status == WB_OK && cargo->rewritten) {
         status = pieces_lay_arguments(&cargo->back, &wanted, calls);

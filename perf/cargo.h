@@ -21,6 +21,7 @@ struct cargo {
     size_t stretch;
     struct pieces there, back;
     bool rewritten; /* whether the server writes anew for each burst, as the client does */
+    bool same;      /* whether nothing is, once it has been laid out and written */
 };
 
 /* Calls a thread in a burst of the baseline, of the `calls` that ours makes: as many, but not more

@@ -16,6 +16,7 @@ enum { PATIENCE_TURNS = 1 << 16 };
 struct together {
     struct floor *floor;
     uint64_t ticks; /* of trips of words */
+    bool writes;    /* whether the burst's payloads are to be written */
 };
 
 /* ---- lines ---- */
@@ -229,8 +230,9 @@ static void ping_together(void *user, uint32_t t)
 /* ---- bursts ---- */
 
 /* Has both sides lay out the cargo. */
-static int lay(struct floor *floor, size_t size, uint32_t calls)
+static int lay(struct together *together, size_t size, uint32_t calls)
 {
+    struct floor *floor = together->floor;
     struct orders *orders = floor->orders;
     struct area_head *head = orders->area.head;
     bool anew;
@@ -241,7 +243,8 @@ static int lay(struct floor *floor, size_t size, uint32_t calls)
         return say(EXIT_FAILURE, "no memory for what --vs moves");
     }
     forget(floor);
-    head->stamp += PAYLOAD_STRIDE * 0x10000U;
+    together->writes = anew || !floor->cargo.same;
+    head->stamp += together->writes ? PAYLOAD_STRIDE * 0x10000U : 0;
     return anew ? orders_await(orders, orders_give(orders, ORDER_LAY), cargo_bytes(&floor->cargo))
                 : 0;
 }
@@ -249,7 +252,7 @@ static int lay(struct floor *floor, size_t size, uint32_t calls)
 int floor_ping(struct floor *floor, struct hands *hands, uint64_t ticks, struct figures *figures)
 {
     struct together together = {.floor = floor, .ticks = ticks};
-    int wrong = lay(floor, 1, 1);
+    int wrong = lay(&together, 1, 1);
     wrong = wrong == 0 ? echo_begin(floor, floor->takers, false, floor->pauses) : wrong;
     if (wrong != 0) {
         return wrong;
@@ -262,11 +265,14 @@ int floor_ping(struct floor *floor, struct hands *hands, uint64_t ticks, struct 
 
 static void write_together(void *user, uint32_t t)
 {
-    const struct floor *floor = ((const struct together *)user)->floor;
+    const struct together *together = user;
+    const struct floor *floor = together->floor;
     const struct cargo *cargo = &floor->cargo;
     uint8_t *memory = floor_memory(floor) + t * cargo->stretch;
     uint64_t stamp = floor->orders->area.head->stamp;
-    cargo_write_there(cargo, memory, stamp, t);
+    if (together->writes) {
+        cargo_write_there(cargo, memory, stamp, t);
+    }
     if (cargo->back.calls > 0) {
         floor_spoil(floor, floor->taker[t], &cargo->back, cargo->back.calls - 1,
                     cargo_stamp_back(cargo, stamp));
@@ -277,7 +283,8 @@ static void write_together(void *user, uint32_t t)
 static int write_all(struct together *together, struct hands *hands)
 {
     struct floor *floor = together->floor;
-    uint32_t word = floor->cargo.rewritten ? orders_give(floor->orders, ORDER_WRITE) : 0;
+    bool both = together->writes && floor->cargo.rewritten;
+    uint32_t word = both ? orders_give(floor->orders, ORDER_WRITE) : 0;
     hands_do(hands, write_together, together);
     return word != 0 ? orders_await(floor->orders, word, cargo_bytes(&floor->cargo)) : 0;
 }
@@ -325,7 +332,7 @@ int floor_trips(struct floor *floor, struct hands *hands, size_t size, uint32_t 
                 struct figures *figures)
 {
     struct together together = {.floor = floor};
-    int wrong = lay(floor, size, calls);
+    int wrong = lay(&together, size, calls);
     wrong = wrong == 0 ? write_all(&together, hands) : wrong;
     wrong = wrong == 0 ? echo_begin(floor, floor->takers, true, floor->pauses) : wrong;
     if (wrong != 0) {
@@ -355,7 +362,7 @@ int floor_stream(struct floor *floor, struct hands *hands, size_t size, uint32_t
 {
     struct area_head *head = floor->orders->area.head;
     struct together together = {.floor = floor};
-    int wrong = lay(floor, size, calls);
+    int wrong = lay(&together, size, calls);
     wrong = wrong == 0 ? write_all(&together, hands) : wrong;
     if (wrong != 0) {
         return wrong;

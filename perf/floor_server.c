@@ -105,6 +105,16 @@ static void say_done(struct floor *floor, uint32_t word, uint32_t t)
     orders_failed(floor->orders, word, "%s", words);
 }
 
+/* Before anything is taken. A burst of one call whose payload is the same has nothing else by which
+ * it would show that it was not taken. */
+static void make_ready(struct floor *floor)
+{
+    const struct pieces *there = &floor->cargo.there;
+    uint64_t stamp = cargo_stamp_there(floor->orders->area.head->stamp, 0);
+    floor_spoil(floor, floor->taker[0], there, there->calls - 1, stamp);
+    floor->taker[0]->error = 0;
+}
+
 static void echo(struct floor *floor, uint32_t order)
 {
     const struct area_head *head = floor->orders->area.head;
@@ -113,13 +123,15 @@ static void echo(struct floor *floor, uint32_t order)
     for (uint32_t t = 0; t < lines; t++) {
         echo.last[t] = atomic_load_explicit(&head->line[t].pong, memory_order_relaxed);
     }
+    if (head->carries) {
+        make_ready(floor);
+    }
     orders_obeyed(floor->orders, order);
     if (!head->carries) {
         lines == 1 ? answer_all(floor, &echo, 1, false) : answer_all(floor, &echo, lines, false);
         orders_obeyed(floor->orders, ~order);
         return;
     }
-    floor->taker[0]->error = 0;
     lines == 1 ? answer_all(floor, &echo, 1, true) : answer_all(floor, &echo, lines, true);
     say_done(floor, ~order, echo.latest);
 }
@@ -130,7 +142,7 @@ static void copy(struct floor *floor, uint32_t order)
     struct area_head *head = floor->orders->area.head;
     const struct cargo *cargo = &floor->cargo;
     struct taker *taker = floor->taker[0];
-    taker->error = 0;
+    make_ready(floor);
     head->copy_start = ticks_now();
     for (size_t i = 0; i < cargo->there.calls; i++) {
         for (uint32_t t = 0; taker->error == 0 && t < cargo->threads; t++) {

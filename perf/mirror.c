@@ -24,6 +24,7 @@ static int prepare(struct mirror *mirror, struct wb_context *context,
                               .chunks = 1,
                               .peers = 1,
                               .window = in->window,
+                              .same = in->same != 0,
                               .verify = in->verify != 0,
                               .patience_us = calls_patience_us(in->size, in->window, 1)};
     mirror->calls = in->calls;
@@ -74,6 +75,7 @@ static bool fits(const struct mirror *mirror)
     const struct calls_wanted *have = &mirror->caller.wanted, *want = &mirror->wanted;
     return mirror->caller.peers == &mirror->peer && mirror->called == mirror->peer &&
            have->path == want->path && have->size == want->size && have->window == want->window &&
+           have->same == want->same && have->verify == want->verify &&
            mirror->caller.payloads.calls >= mirror->calls;
 }
 
@@ -87,7 +89,6 @@ bool mirror_step(struct mirror *mirror, struct wb_engine *engine)
             status =
                 caller_open(&mirror->caller, engine, &mirror->peer, &mirror->wanted, mirror->calls);
         }
-        mirror->caller.wanted.verify = mirror->wanted.verify;
         if (status == WB_OK) {
             caller_write(&mirror->caller, mirror->calls);
             mirror->state = MIRROR_PREPARED;
@@ -128,6 +129,7 @@ int mirror_prepare(struct caller *caller, uint32_t calls)
                                 .size = caller->wanted.size,
                                 .calls = calls,
                                 .window = caller->wanted.window,
+                                .same = caller->wanted.same,
                                 .verify = caller->wanted.verify};
     bool ready = false;
     int status = call(caller, &in, &ready);

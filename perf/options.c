@@ -83,6 +83,7 @@ enum {
     OPT_ITERS,
     OPT_TIME,
     OPT_CPU,
+    OPT_SAME,
     OPT_VERIFY,
     OPT_VS,
     OPT_FORMAT,
@@ -108,6 +109,7 @@ static const struct option long_options[] = {
     {"iters", required_argument, NULL, OPT_ITERS},
     {"time", required_argument, NULL, OPT_TIME},
     {"cpu", required_argument, NULL, OPT_CPU},
+    {"same", no_argument, NULL, OPT_SAME},
     {"verify", no_argument, NULL, OPT_VERIFY},
     {"vs", required_argument, NULL, OPT_VS},
     {"format", required_argument, NULL, OPT_FORMAT},
@@ -196,6 +198,9 @@ static int take(void *into, int option, const char *text)
         return words_fabric(text, o->fabric);
     case OPT_DEVICE:
         o->devices = text;
+        return 0;
+    case OPT_SAME:
+        o->same = true;
         return 0;
     case OPT_VERIFY:
         o->verify = true;

@@ -45,6 +45,7 @@ struct options {
     uint64_t iters;     /* calls to measure, or 0: by time */
     double seconds;     /* to measure, where iters is 0 */
     int cpu[2];         /* of the caller and of the server, or NO_CPU */
+    bool same;          /* whether a thread's calls all carry one payload, written once */
     bool verify;
     enum vs vs;
     enum format format;

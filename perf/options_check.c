@@ -36,6 +36,9 @@ static int check_sides(const struct options *o)
     if (o->test == TEST_NONE && o->role != ROLE_LISTEN) {
         return say(EXIT_USAGE, "which test? Give lat, bw, bibw or rate");
     }
+    if (o->same && o->role == ROLE_LISTEN && o->parent_fd == NO_FD) {
+        return say(EXIT_USAGE, "--same is for who calls, and not for --listen");
+    }
     if (o->processes > 0 && o->iters > 0) {
         return say(EXIT_USAGE, "--processes are measured for a --time, not for --iters");
     }
@@ -108,6 +111,10 @@ static int check_path(const struct options *o)
     }
     if (o->chunks > 1 && o->path == PATH_EAGER && o->role != ROLE_LISTEN) {
         return say(EXIT_USAGE, "--chunks is for --path copy, pointer and rma");
+    }
+    if (o->same && o->path == PATH_EAGER && o->role != ROLE_LISTEN) {
+        return say(EXIT_USAGE, "an eager message is written anew for each call; "
+                               "--same is for --path copy, pointer and rma");
     }
     if (o->chunks > o->size_min) {
         return say(EXIT_USAGE, "%zu bytes are no %u chunks", o->size_min, o->chunks);

@@ -53,6 +53,11 @@ static const char options[] =
     "                   back with a blank between, suffixes K, M, G; # begins a comment. A\n"
     "                   burst is the whole trace. Sizes of the report are means\n"
     "                   (--threads to --trace are for lat, bw and rate)\n"
+    "  --same           all calls of a thread carry one payload, which is written once, before\n"
+    "                   the first; path copy, pointer or rma. With --vs floor, vmreadv and raw\n"
+    "                   so does the baseline. Of a trace each call has as much of it as it\n"
+    "                   takes. With --verify the calls carry three parts of it in turn, 64\n"
+    "                   bytes apart, so that bytes of the call before show\n"
     "  --time SECONDS   how long to measure each size (1)\n"
     "  --iters N        or: how many calls to measure\n"
     "  --cpu A,B        bind the client to CPU A and the server to B (--local with one\n"
@@ -72,7 +77,8 @@ static const char options[] =
 
 static const char method[] =
     "How it measures: calls come in bursts (of some windows, and of up to 16 MiB, or one\n"
-    "window). Before each burst the sender writes all its payloads anew, untimed. A burst's\n"
+    "window). Before each burst the sender writes all its payloads anew, untimed (but not with\n"
+    "--same, which leaves them in the receiver's cache if it can be there). A burst's\n"
     "time runs from its first call's begin to its last call's end. A round trip is that of\n"
     "a single call, from its begin to when its end is seen, in windows too. MB/s are of the\n"
     "payloads of both directions. What --reply and --trace have the server send is a part of\n"

@@ -51,6 +51,9 @@ void option_words_begin(struct option_words *words, const struct options *o)
         option_words_add(words, "--device");
         option_words_add(words, o->devices);
     }
+    if (o->same) {
+        option_words_add(words, "--same");
+    }
     if (o->verify) {
         option_words_add(words, "--verify");
     }

@@ -20,12 +20,34 @@ static int create_vector(struct wb_engine *engine, size_t size, wb_rma_vector *v
     return status;
 }
 
+/* Where all calls carry parts of one call's buffers. */
+static int create_shared_vectors(struct payloads *p, struct wb_engine *engine,
+                                 const struct calls_wanted *wanted)
+{
+    int status = WB_OK;
+    for (size_t c = 0; c < p->chunks && status == WB_OK; c++) {
+        wb_rma_vector buffer = {0};
+        status = create_vector(engine, piece_room(wanted, c), &buffer);
+        for (size_t j = c; j < p->calls * p->chunks && status == WB_OK; j += p->chunks) {
+            size_t bytes = piece_bytes(wanted, j);
+            if (bytes > 0) {
+                p->vectors[j] = wb_rma_vector_slice(&buffer, piece_shift(wanted, j), bytes);
+            }
+        }
+        wb_rma_vector_drop(&buffer);
+    }
+    return status;
+}
+
 static int create_vectors(struct payloads *p, struct wb_engine *engine,
                           const struct calls_wanted *wanted)
 {
     size_t count = p->calls * p->chunks;
     p->vectors = calloc(count, sizeof *p->vectors);
     int status = p->vectors != NULL ? WB_OK : WB_ERR_NO_MEMORY;
+    if (status == WB_OK && wanted->same) {
+        return create_shared_vectors(p, engine, wanted);
+    }
     for (size_t j = 0; j < count && status == WB_OK; j++) {
         status = create_vector(engine, piece_bytes(wanted, j), &p->vectors[j]);
     }
@@ -73,16 +95,17 @@ void payloads_drop(struct payloads *payloads)
     *payloads = (struct payloads){0};
 }
 
-void payloads_fill(struct payloads *payloads, size_t calls, uint64_t stamp)
+void payloads_fill(struct payloads *payloads, const struct calls_wanted *wanted, size_t calls,
+                   uint64_t stamp)
 {
     for (size_t j = 0; j < calls * payloads->chunks; j++) {
         if (payloads->vectors != NULL) {
             const wb_rma_vector *vector = &payloads->vectors[j];
-            pattern_fill(vector->data, vector->count, stamp + j * PAYLOAD_STRIDE);
+            pattern_fill(vector->data, vector->count, stamp + piece_stamp(wanted, j));
         } else {
             const wb_bytes *piece = &payloads->pieces[j];
             uint8_t *data = payloads->memory + ((const uint8_t *)piece->data - payloads->memory);
-            pattern_fill(data, piece->len, stamp + j * PAYLOAD_STRIDE);
+            pattern_fill(data, piece->len, stamp + piece_stamp(wanted, j));
         }
     }
 }

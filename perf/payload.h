@@ -1,7 +1,8 @@
 /*
  * What the calls of one burst carry: buffers of their own for each call, written by its sender just
- * before the burst, as a real sender would have. Buffer j holds the pattern of stamp + j *
- * PAYLOAD_STRIDE, and call i has the buffers from i * chunks on.
+ * before the burst, as a real sender would have; or with `same` all parts of one call's, written
+ * once. Buffer j holds the pattern of stamp + piece_stamp(j), and call i has the buffers from i *
+ * chunks on.
  */
 #ifndef WAYBILL_PERF_PAYLOAD_H
 #define WAYBILL_PERF_PAYLOAD_H
@@ -29,6 +30,7 @@ struct calls_wanted {
     uint32_t chunks;           /* buffers of an argument */
     uint32_t window;
     uint32_t peers; /* that the calls go to in turn */
+    bool same;      /* whether all calls carry the same memory */
     bool verify;
     uint64_t patience_us; /* the deadline of a call: of calls_patience_us */
 };
@@ -64,8 +66,9 @@ int payloads_create(struct payloads *payloads, struct wb_engine *engine,
 /* Accepts all zero. */
 void payloads_drop(struct payloads *payloads);
 
-/* Writes the buffers of the first `calls`. */
-void payloads_fill(struct payloads *payloads, size_t calls, uint64_t stamp);
+/* Writes the buffers of the first `calls`; `wanted` is what they were created for. */
+void payloads_fill(struct payloads *payloads, const struct calls_wanted *wanted, size_t calls,
+                   uint64_t stamp);
 
 /* The default window of a size: 64, less where that would be more than 16 MiB in flight, and at
  * least 2. */

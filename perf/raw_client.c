@@ -38,10 +38,11 @@ static int prepare(struct raw *raw, struct hands *hands, size_t size, uint32_t c
     bool anew;
     head->size = size;
     head->calls = calls;
-    head->stamp += PAYLOAD_STRIDE * 0x10000U;
     if (raw_lay(raw, &anew) != 0) {
         return say(EXIT_FAILURE, "no memory for what --vs moves");
     }
+    bool writes = anew || !raw->cargo.same;
+    head->stamp += writes ? PAYLOAD_STRIDE * 0x10000U : 0;
     uint64_t bytes = cargo_bytes(&raw->cargo);
     if (anew && orders_await(orders, orders_give(orders, ORDER_RAW_LAY), bytes) != 0) {
         return EXIT_FAILURE;
@@ -49,6 +50,9 @@ static int prepare(struct raw *raw, struct hands *hands, size_t size, uint32_t c
     for (uint32_t t = 0; t < raw->options->threads; t++) {
         raw->ends[t]->trips = (struct histogram){0};
         raw->ends[t]->error = 0;
+    }
+    if (!writes) {
+        return 0;
     }
     uint32_t word = raw->cargo.rewritten ? orders_give(orders, ORDER_RAW_WRITE) : 0;
     hands_do(hands, write_together, raw);

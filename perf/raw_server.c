@@ -105,6 +105,25 @@ static int serve(struct serving *serving, int (*step)(struct serving *serving, u
     return 0;
 }
 
+/* Where thread t's last payload comes. */
+static uint8_t *last_landing(const struct raw *raw, uint32_t t, bool sent)
+{
+    const struct raw_link *link = &raw->ends[t]->link;
+    return sent ? raw_link_received_at(link)
+                : raw_plan_landing(&raw->plan, link, raw->cargo.there.calls - 1);
+}
+
+/* With --verify: makes the bytes wrong that it will land on, which the burst before may have left
+ * there where it is the same. */
+static void spoil(const struct raw *raw, bool sent)
+{
+    const struct pieces *there = &raw->cargo.there;
+    for (uint32_t t = 0; raw->options->verify && t < raw->options->threads; t++) {
+        uint64_t stamp = cargo_stamp_there(raw->orders->area.head->stamp, t);
+        pieces_spoil(there, there->calls - 1, last_landing(raw, t, sent), stamp);
+    }
+}
+
 /* Looks at each thread's last payload. */
 static int verify(const struct raw *raw, bool sent)
 {
@@ -113,8 +132,7 @@ static int verify(const struct raw *raw, bool sent)
     int status = 0;
     for (uint32_t t = 0; status == 0 && t < raw->options->threads; t++) {
         struct raw_end *end = raw->ends[t];
-        const uint8_t *landing = sent ? raw_link_received_at(&end->link)
-                                      : raw_plan_landing(&raw->plan, &end->link, last);
+        const uint8_t *landing = last_landing(raw, t, sent);
         uint64_t stamp = cargo_stamp_there(raw->orders->area.head->stamp, t);
         end->error = raw_verify(raw, there, last, landing, stamp);
         status = end->error == 0 ? 0 : -1;
@@ -136,6 +154,7 @@ static int read_all(struct raw *raw)
 {
     struct area_head *head = raw->orders->area.head;
     struct serving serving = {.raw = raw, .left = raw->options->threads};
+    spoil(raw, false);
     head->copy_start = ticks_now();
     for (uint32_t t = 0; t < raw->options->threads; t++) {
         raw->ends[t]->count = 1;
@@ -191,6 +210,7 @@ static int obey(struct raw *raw, uint32_t order)
         write_back(raw);
         return 0;
     case ORDER_RAW_ECHO:
+        spoil(raw, !raw_trips_read(raw->options));
         orders_obeyed(raw->orders, ~order); /* begun: what comes from now on is echoed */
         return echo(raw);
     default:

@@ -42,6 +42,11 @@ static bool is_stream(const struct options *o)
     return o->test == TEST_BW || o->test == TEST_BIBW;
 }
 
+static const char *truth(bool is_so)
+{
+    return is_so ? "true" : "false";
+}
+
 /* ---- text ---- */
 
 static const char *test_title(enum test test)
@@ -88,6 +93,9 @@ static void text_load(const struct options *o)
     }
     if (o->chunks > 1) {
         printf("# Each payload in %u pieces\n", o->chunks);
+    }
+    if (o->same) {
+        printf("# All calls of a thread carry one payload, written once\n");
     }
     if (o->peers > 1) {
         printf("# Over %u connections in turn\n", o->peers);
@@ -157,7 +165,7 @@ static void csv_head(const struct options *o)
     for (int i = 0; i < QUANTILES; i++) {
         printf(",rtt_us_%s", quantiles[i].json);
     }
-    printf(",mb_per_s,calls_per_s,verified");
+    printf(",mb_per_s,calls_per_s,verified,same");
     if (o->vs != VS_NONE) {
         printf(",vs,baseline_rtt_us_p50,baseline_mb_per_s,baseline_calls_per_s,"
                "ratio_p50,ratio_min,ratio_max,slices_near,slices_far");
@@ -175,8 +183,8 @@ static void csv_result(const struct options *o, const struct result *result)
     for (int i = 0; i < QUANTILES; i++) {
         printf(",%.4f", quantile_us(ours, i));
     }
-    printf(",%.3f,%.1f,%s", figures_mb_per_s(ours), figures_calls_per_s(ours),
-           o->verify ? "true" : "false");
+    printf(",%.3f,%.1f,%s,%s", figures_mb_per_s(ours), figures_calls_per_s(ours), truth(o->verify),
+           truth(o->same));
     if (o->vs != VS_NONE) {
         printf(",%s,%.4f,%.3f,%.1f,%.4f,%.4f,%.4f,%" PRIu64 ",%" PRIu64, vs_name(o->vs),
                figures_rtt(floor, 0.5), figures_mb_per_s(floor), figures_calls_per_s(floor),
@@ -214,7 +222,7 @@ static void json_result(const struct options *o, const struct result *result)
            test_name(o->test), o->fabric, path_name(o->path), result->size, o->reply, o->chunks,
            o->threads, o->peers, o->processes, result->window, side->ours.calls);
     json_figures(&side->ours);
-    printf(",\"verified\":%s", o->verify ? "true" : "false");
+    printf(",\"verified\":%s,\"same\":%s", truth(o->verify), truth(o->same));
     if (o->vs != VS_NONE) {
         printf(",\"vs\":\"%s\",", vs_name(o->vs));
         json_comparison(side);

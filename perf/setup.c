@@ -62,6 +62,7 @@ struct calls_wanted wanted_calls(const struct options *o, size_t size, uint32_t 
                                  .chunks = o->chunks,
                                  .window = window,
                                  .peers = o->peers,
+                                 .same = o->same,
                                  .verify = o->verify,
                                  .patience_us =
                                      calls_patience_us(size + o->reply, window, callers(o))};
@@ -73,8 +74,9 @@ static uint64_t memory_of(const struct options *o, const struct calls_wanted *wa
     bool traced = wanted->trace != NULL;
     uint64_t argument = traced ? o->trace.largest.argument : wanted->size;
     uint64_t reply = traced ? o->trace.largest.reply : wanted->reply;
-    uint64_t lines = (uint64_t)burst_calls(wanted) * wanted->chunks * PIECE_ROOM;
-    return burst_bytes(wanted) + (wanted->chunks > 1 ? lines : 0) +
+    uint64_t buffers = (wanted->same ? 1 : (uint64_t)burst_calls(wanted)) * wanted->chunks;
+    return (wanted->same ? argument : burst_bytes(wanted)) +
+           (wanted->chunks > 1 || wanted->same ? buffers * PIECE_ROOM : 0) +
            wanted->window * (argument + reply);
 }
 

@@ -68,7 +68,7 @@ static const struct option long_options[] = {
 static int show_scalars(const struct wb_limits *limits, wb_bytes data)
 {
     struct perf_mirror_in in = {
-        .step = 1, .path = 2, .size = data.len, .calls = 3, .window = 4, .verify = 1};
+        .step = 1, .path = 2, .size = data.len, .calls = 3, .window = 4, .verify = 1, .same = 1};
     return perf_mirror_in_explain(stdout, limits, &in);
 }
 
