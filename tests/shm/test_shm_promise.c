@@ -88,6 +88,42 @@ START_TEST(test_an_idle_lane_promises_nothing)
 }
 END_TEST
 
+static unsigned count_told(struct test_end *const *ends, unsigned count, uint32_t wanted)
+{
+    unsigned told = 0;
+    for (unsigned i = 0; i < count; i++) {
+        told += atomic_load(&ends[i]->channel->theirs.head->attention.word) == wanted;
+    }
+    return told;
+}
+
+/* All places of hot channels are taken, and promised; the channel that comes then gets one of them,
+ * once the promise is kept, and whoever has lost it is heard as before. */
+START_TEST(test_a_promise_gives_way)
+{
+    enum { ALL = WBI_SHM_HOT_CHANNELS + 1, LAST = ALL - 1 };
+    struct test_end *heard[ALL] = {at_server}, *says[ALL] = {at_client};
+    for (unsigned i = 1; i < LAST; i++) {
+        test_meet(&server, &client, &heard[i], &says[i]);
+    }
+    wbi_shm_promise(server.lane);
+    uint64_t start = wbi_now();
+    test_meet(&server, &client, &heard[LAST], &says[LAST]);
+    ck_assert_uint_eq(count_told(says, ALL, WBI_SHM_COLD), 1);
+    while (count_told(&says[LAST], 1, WBI_SHM_COLD) > 0 && wbi_now() - start < OVERSLEPT_US) {
+        test_send(says[LAST], NULL, "x", 1);
+        wbi_shm_fabric.poll(server.lane);
+    }
+    ck_assert_uint_ge(wbi_now() - start, 500);
+    ck_assert_uint_eq(count_told(says, LAST, WBI_SHM_COLD), 1);
+    ck_assert_uint_gt(heard[LAST]->messages, 0);
+    for (unsigned i = 0; i < LAST; i++) {
+        test_send(says[i], NULL, "x", 1);
+        test_until_count(&server, NULL, &heard[i]->messages, 1);
+    }
+}
+END_TEST
+
 /* A word that means nothing is not taken for attention. */
 START_TEST(test_rubbish_is_no_attention)
 {
@@ -158,8 +194,8 @@ int main(int argc, char **argv)
 {
     const TTest *const cases[] = {
         test_a_lane_in_use_promises,        test_a_promise_is_kept_before_sleep,
-        test_an_idle_lane_promises_nothing, test_rubbish_is_no_attention,
-        test_no_message_is_slept_over,
+        test_an_idle_lane_promises_nothing, test_a_promise_gives_way,
+        test_rubbish_is_no_attention,       test_no_message_is_slept_over,
     };
     Suite *suite = suite_create("promise");
     TCase *tests = test_program_case("promise", cases, sizeof cases / sizeof cases[0]);
