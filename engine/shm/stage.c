@@ -5,6 +5,12 @@
 #include "engine/clock.h"
 #include "engine/shm/lane.h"
 
+enum {
+    PART = 8,           /* a piece of what is alone is such a part of what is left, */
+    PART_LEAST = 16384, /* and so many bytes at least, */
+    PART_ALIGN = 4096   /* a multiple of so many */
+};
+
 /* ---- the owner ---- */
 
 int wbi_shm_stage_wish(struct wbi_shm_server *server, const uint8_t *payload, uint32_t len,
@@ -54,6 +60,19 @@ static void publish_piece(struct wbi_channel *channel, uint32_t status, uint32_t
     wbi_shm_notify(channel);
 }
 
+/* Owner and reader copy at the same time, but for the first piece, for which the reader waits, and
+ * the last: where a wish is alone, with no other one's pieces to copy meanwhile, they are small. */
+static uint32_t piece_bytes(const struct wbi_shm_server *server, const struct wbi_shm_wish *wish)
+{
+    uint64_t most = WBI_SHM_PIECE_BYTES;
+    if (server->received - server->served == 1) {
+        uint64_t part = wish->len / PART / PART_ALIGN * PART_ALIGN;
+        part = part > PART_LEAST ? part : PART_LEAST;
+        most = part < most ? part : most;
+    }
+    return (uint32_t)(wish->len < most ? wish->len : most);
+}
+
 /* Publishes the next piece of the oldest wish; false if the wish is forbidden, which dooms the
  * channel. */
 static bool serve_piece(struct wbi_channel *channel, uint64_t *budget)
@@ -71,7 +90,7 @@ static bool serve_piece(struct wbi_channel *channel, uint64_t *budget)
                      "the peer wanted bytes staged that were not offered to it");
         return false;
     }
-    uint32_t bytes = wish->len < WBI_SHM_PIECE_BYTES ? (uint32_t)wish->len : WBI_SHM_PIECE_BYTES;
+    uint32_t bytes = piece_bytes(server, wish);
     memcpy(channel->mine.pieces + server->pieces % WBI_SHM_PIECES * WBI_SHM_PIECE_BYTES,
            lease->data + wish->offset, bytes);
     wish->offset += bytes;
