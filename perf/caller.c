@@ -162,21 +162,21 @@ static int drain(struct caller *caller, uint32_t ended, uint32_t begun, int stat
     return status;
 }
 
-/* Begins calls until the window is full or all have begun. Returns WB_OK, WB_AGAIN (no room for the
- * next one now), or how one failed to begin. */
+/* Begins calls until the window is full or all have begun, the first of them `now`. Returns WB_OK,
+ * WB_AGAIN (no room for the next one now), or how one failed to begin. */
 static int fill_window(struct caller *caller, const struct wb_call_options *options, uint32_t calls,
                        uint32_t ended, uint32_t *begun, uint64_t now)
 {
     const uint32_t window = caller->wanted.window;
-    while (*begun < calls && *begun - ended < window) {
+    /* mostly one begins where one has just ended, and the clock need not be read again */
+    for (; *begun < calls && *begun - ended < window; now = 0) {
         struct flight *flight = &caller->flights[*begun % window];
-        flight->begun = now;
+        flight->begun = now != 0 ? now : ticks_now();
         int status = begin(caller, options, *begun, flight);
         if (status != WB_OK) {
             return status;
         }
         ++*begun;
-        now = window > 1 ? ticks_now() : now;
     }
     return WB_OK;
 }
