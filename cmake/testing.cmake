@@ -28,3 +28,10 @@ TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
         set_tests_properties(${name} PROPERTIES COST ${arg_COST})
     endif()
 endfunction()
+
+# wb_test_property(<name> <property> <value>): of a case that is there where tests are.
+function(wb_test_property name property value)
+    if(WAYBILL_TESTS)
+        set_tests_properties(${name} PROPERTIES ${property} "${value}")
+    endif()
+endfunction()
