@@ -65,7 +65,7 @@ static int visit_chunk(void *context, const struct wbi_chunk_record *record,
     in->landings[in->chunk_count] = (struct wb_landing){
         .len = record->len, .archive_offset = archive_offset, .kind = record->kind};
     struct wbi_part *part = &in->chunks[in->chunk_count++];
-    part->record = *record;
+    *part = (struct wbi_part){.record = *record};
     return wbi_part_set_range(in->lane, part);
 }
 
@@ -79,19 +79,30 @@ static void take_list(struct wbi_inbound *in)
     in->list = NULL;
 }
 
+/* Room for what a list of `count` records names. */
+static int make_room(struct wbi_inbound *in, uint32_t count)
+{
+    if (count <= WBI_FEW_CHUNKS) {
+        in->landings = in->few_landings;
+        in->chunks = in->few_chunks;
+        return WB_OK;
+    }
+    in->landings = calloc(count, sizeof *in->landings);
+    in->chunks = calloc(count, sizeof *in->chunks);
+    return in->landings != NULL && in->chunks != NULL ? WB_OK : WB_ERR_NO_MEMORY;
+}
+
 /* Once: the chunks stay as the list says when it is first here. */
 static int set_up_chunks(struct wbi_inbound *in)
 {
     uint32_t count = in->header.chunk_count;
     int status = WB_OK;
     if (count > 0 && in->chunks == NULL) {
-        in->landings = calloc(count, sizeof *in->landings);
-        in->chunks = calloc(count, sizeof *in->chunks);
-        if (in->landings == NULL || in->chunks == NULL) {
-            return WB_ERR_NO_MEMORY;
+        status = make_room(in, count);
+        if (status == WB_OK) {
+            status = wbi_chunk_list_walk(in->list, in->list_len, count, in->archive_len,
+                                         visit_chunk, in);
         }
-        status =
-            wbi_chunk_list_walk(in->list, in->list_len, count, in->archive_len, visit_chunk, in);
     }
     if (status == WB_OK) {
         take_list(in);
@@ -172,8 +183,10 @@ void wbi_inbound_free(struct wbi_inbound *in)
     if (in->reply_block != NULL) {
         wbi_rma_block_unref(in->reply_block);
     }
-    free(in->chunks);
-    free(in->landings);
+    if (in->chunks != in->few_chunks) {
+        free(in->chunks);
+        free(in->landings);
+    }
     if (in->leaving != NULL) {
         wbi_into_quiet(in->leaving);
     }
@@ -358,7 +371,7 @@ void wbi_inbound_step(struct wbi_inbound *in)
 static struct wbi_inbound *take_message(struct wb_peer *peer, uint8_t *slot, size_t len,
                                         const struct wbi_header *header)
 {
-    struct wbi_inbound *in = calloc(1, sizeof *in);
+    struct wbi_inbound *in = malloc(sizeof *in);
     if (in != NULL) {
         *in = (struct wbi_inbound){.lane = peer->lane, .slot = slot, .len = len, .header = *header};
         list(in, peer);

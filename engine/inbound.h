@@ -33,6 +33,8 @@ enum {
     WBI_MAX_CHUNKS = 65536
 }; /* of one parcel: bounds what a list can make us allocate outside the pool */
 
+enum { WBI_FEW_CHUNKS = 3 }; /* records of a list for which nothing is allocated: of one chunk */
+
 /* One range to fetch: a whole chunk, or the long archive or list; with its head and tail, where
  * READs must be aligned. */
 struct wbi_part {
@@ -76,7 +78,7 @@ struct wbi_inbound {
     const uint8_t *archive, *list;
     uint64_t archive_len;
     size_t list_len;
-    struct wb_landing *landings;
+    struct wb_landing *landings;    /* `few_landings`, or allocated; and so */
     struct wbi_part *chunks;        /* from when the list is here and looked at */
     struct wbi_part *parts;         /* of the stage under way; may be `chunks` */
     uint32_t part_count, part_next; /* next to issue from */
@@ -94,6 +96,8 @@ struct wbi_inbound {
     struct wb_deferred *deferred;     /* REQUEST: whose it is, while its answer is to come */
     struct wb_rma_block *reply_block; /* REQUEST with COPY: room for a long reply, reserved before
                                          the handler runs */
+    struct wb_landing few_landings[WBI_FEW_CHUNKS];
+    struct wbi_part few_chunks[WBI_FEW_CHUNKS];
 };
 
 /* Lane thread: takes the message (its slot too). Ends with delivery or failure on its own. */

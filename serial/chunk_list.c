@@ -29,14 +29,15 @@ size_t wbi_chunk_record_encode(const struct wbi_chunk_record *record, uint8_t *o
     return size;
 }
 
-static bool all_zero(const uint8_t *bytes, size_t len)
+/* Whether the bytes that no field has are zeros: those in front of `len`, and behind the key. */
+static bool is_padded(const uint8_t *in, size_t key_len, size_t size)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (bytes[i] != 0) {
-            return false;
-        }
+    uint32_t reserved;
+    memcpy(&reserved, in + RESERVED_AT, sizeof reserved);
+    for (size_t at = KEY_AT + key_len; at < size; at++) {
+        reserved |= in[at];
     }
-    return true;
+    return reserved == 0;
 }
 
 /* Whether the fields of a record whose bytes are in order make sense together. */
@@ -66,13 +67,14 @@ int wbi_chunk_record_decode(const uint8_t *bytes, size_t len, size_t *at,
         return WB_ERR_PROTOCOL;
     }
     size_t size = wbi_chunk_record_size(found.key_len);
-    if (len - *at < size || !all_zero(in + RESERVED_AT, LEN_AT - RESERVED_AT) ||
-        !all_zero(in + KEY_AT + found.key_len, size - KEY_AT - found.key_len)) {
+    if (len - *at < size || !is_padded(in, found.key_len, size)) {
         return WB_ERR_PROTOCOL;
     }
     memcpy(&found.len, in + LEN_AT, sizeof found.len);
     memcpy(&found.address, in + ADDRESS_AT, sizeof found.address);
-    memcpy(found.key, in + KEY_AT, found.key_len);
+    for (size_t key = 0; key < size - KEY_AT; key += PADDING) { /* with its padding, zeros */
+        memcpy(found.key + key, in + KEY_AT + key, PADDING);
+    }
     if (!is_sound(&found)) {
         return WB_ERR_PROTOCOL;
     }
