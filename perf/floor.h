@@ -6,7 +6,7 @@
  *   --vs floor     by memcpy out of shared memory
  *   --vs vmreadv   by process_vm_readv out of the other process's own memory
  *
- * which their sender has just written (but for replies, which are parts of one buffer).
+ * which their sender has just written (but for replies, which are parts of one buffer, and --same).
  *
  *   lat, rate   the word alone, where the payload is in the message itself (--path eager, floor);
  *               else there, the payload taken by the server, back, and the reply taken

@@ -116,6 +116,14 @@ uint32_t default_window(size_t size)
     return fits < 2 ? 2 : fits > 64 ? 64 : (uint32_t)fits;
 }
 
+/* So many, or a few more: where all carry the same in PIECES_PARTS places in turn, a burst ends
+ * with another place than the next one begins with. */
+static size_t whole_turns(const struct calls_wanted *wanted, size_t count)
+{
+    bool turns = wanted->same && wanted->verify;
+    return turns ? (count + PIECES_PARTS - 1) / PIECES_PARTS * PIECES_PARTS : count;
+}
+
 uint32_t burst_calls(const struct calls_wanted *wanted)
 {
     size_t window = wanted->window;
@@ -124,11 +132,11 @@ uint32_t burst_calls(const struct calls_wanted *wanted)
         size_t once = wanted->trace->calls;
         size_t fits = wanted->trace->arguments > 0 ? burst_most / wanted->trace->arguments : calls;
         size_t times = calls / once < fits ? calls / once : fits;
-        return (uint32_t)(once * (times > 1 ? times : 1));
+        return (uint32_t)(once * whole_turns(wanted, times > 1 ? times : 1));
     }
     size_t fits = burst_most / wanted->size;
     calls = calls < fits ? calls : fits;
-    return (uint32_t)(calls > window ? calls : window);
+    return (uint32_t)whole_turns(wanted, calls > window ? calls : window);
 }
 
 uint64_t burst_bytes(const struct calls_wanted *wanted)

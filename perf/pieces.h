@@ -33,8 +33,8 @@ size_t piece_bytes(const struct calls_wanted *wanted, size_t j);
 
 /* How far piece j begins behind its buffer's first byte: 0, but where the calls' payload is the
  * same and looked at, PIECES_PARTS places in turn, so that what a call has left where the next one
- * lands is not what that carries. Landings come round after powers of two, which that number does
- * not divide. */
+ * lands is not what that carries. Landings mostly come round after powers of two, which that number
+ * does not divide. */
 size_t piece_shift(const struct calls_wanted *wanted, size_t j);
 
 /* Bytes of the buffer that piece j is in: its own, or what all calls have in common. */

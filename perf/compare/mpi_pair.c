@@ -108,7 +108,7 @@ static double measure_trips(const struct pair *p, bool calls)
     const long warm = p->iters / 10 + 1;
     for (long i = 0; i < warm + p->iters; i++) {
         if (calls && i % burst == 0) {
-            write_payloads(p, burst, i);
+            write_payloads(p, burst, i / burst + 1);
         }
         double begun = MPI_Wtime();
         trip(p, p->memory + (size_t)(i % burst) * p->step, answer, back);
